@@ -1,0 +1,1 @@
+export type { Direction, DmaMapping, DmaOps, IommuDomain, PageAllocator } from './dma-ops.ts'

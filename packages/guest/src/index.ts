@@ -1,0 +1,1 @@
+export type { DomainType, Fact, GuestDevice, GuestIommu, GuestResult } from './result.ts'

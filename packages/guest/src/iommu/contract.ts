@@ -1,0 +1,68 @@
+import type { DmaOps, IommuDomain } from '@dmascope/dma'
+import type { DomainType, Fact, GuestIommu } from '../result.ts'
+
+/** A PCI function as enumeration found it. */
+export interface PciDevice {
+  /** `0000:00:03.0`. */
+  readonly id: string
+  readonly segment: number
+  readonly bus: number
+  readonly device: number
+  readonly function: number
+  readonly vendorId: number
+  readonly deviceId: number
+  readonly classCode: number
+  readonly revision: number
+  /** Header type register, bit 7 included. */
+  readonly headerType: number
+  /** The bridge above; null on a root bus. */
+  readonly parent: PciDevice | null
+  /** PCI Express capability's device/port type (PCIe 6.0 §7.5.3.2); null for a conventional function. */
+  readonly pcieType: number | null
+  /** Access Control Services: capability and control registers; null without the capability. */
+  readonly acs: { readonly capability: number; readonly control: number } | null
+  /** Configuration space offsets of capabilities, by ID. */
+  readonly capabilities: ReadonlyMap<number, number>
+  readonly extendedCapabilities: ReadonlyMap<number, number>
+}
+
+/** A message that makes an interrupt controller, or the IOMMU, raise a vector. */
+export interface MsiMessage {
+  readonly hi: number
+  readonly lo: number
+  readonly data: number
+}
+
+/** The kernel's IOMMU and interrupt-remapping code, to the rest of the kernel. Called in this order. */
+export interface IommuSubsystem {
+  /** Reads the tables and turns interrupt remapping on: Linux does this with the APICs, before PCI is enumerated. */
+  enableInterruptRemapping(): boolean
+  /** An IOAPIC redirection entry, in remappable form where remapping is on. */
+  ioapicEntry(
+    ioapicId: number,
+    pin: number,
+    vector: number,
+    level: boolean,
+  ): { readonly lo: number; readonly hi: number }
+  /** Sets up translation, then groups and default domains for these devices, which stand in bus order. */
+  attachDevices(devices: readonly PciDevice[]): void
+  readonly iommus: readonly GuestIommu[]
+  /** What the tables say of a device. */
+  coverage(device: PciDevice): { readonly covered: boolean; readonly by: string | null }
+  group(device: PciDevice): number | null
+  domainType(device: PciDevice): DomainType
+  domain(device: PciDevice): IommuDomain | null
+  /** The DMA API of a device with this many address bits. */
+  dmaOps(device: PciDevice, maskBits: number): DmaOps
+  /** A message for the device's interrupt `vector`; null where the device has no MSI domain, so that it must use INTx. */
+  msiMessage(device: PciDevice, index: number, vector: number): MsiMessage | null
+  readonly interruptRemapping: boolean
+  /** Faults that the units recorded since the last call, decoded. */
+  readFaults(): readonly {
+    readonly source: string
+    readonly address: number
+    readonly reason: number
+    readonly text: string
+  }[]
+  why(device: PciDevice): readonly Fact[]
+}

@@ -1,0 +1,88 @@
+/** One step of a reason: what was found, and where. */
+export interface Fact {
+  readonly fact: string
+  /** Table and offset, register, or rule: `DMAR @0x1ffe2334 +0x40`, `virtio common configuration, device_feature`. */
+  readonly source: string
+  /** The bytes that it was read from, as hex pairs, where bytes there were. */
+  readonly bytes?: string
+}
+
+export type DomainType = 'dma' | 'dma-fq' | 'identity' | 'blocked' | 'unknown' | 'none'
+
+/** What a simulated kernel found, decided and managed to do. Made from the CPU seam alone. */
+export interface GuestResult {
+  /** Profile with its options, as given: `linux-6.12`, `always-dma-api,iova=bottom-up`. */
+  readonly profile: string
+  /** False where the kernel did not get as far as probing devices; `halted` says why. */
+  readonly booted: boolean
+  readonly halted?: string
+  readonly iommus: readonly GuestIommu[]
+  /** In enumeration order. */
+  readonly devices: readonly GuestDevice[]
+  /** What the kernel log would say, in our words, in order. */
+  readonly timeline: readonly string[]
+}
+
+export interface GuestIommu {
+  /** `dmar0`, as Linux names it. */
+  readonly id: string
+  readonly kind: 'vtd'
+  /** Guest-physical address of its registers. */
+  readonly base: number
+  /** The tables named it. */
+  readonly exposed: boolean
+  /** The kernel turned translation on. */
+  readonly enabled: boolean
+  readonly interruptRemapping: boolean
+  /** Default domain type of devices behind it; `none` where translation is off. */
+  readonly default: 'dma' | 'dma-fq' | 'identity' | 'none'
+  /** Bits of address that it translates, from its capabilities. */
+  readonly addressWidth: number
+  readonly why: readonly Fact[]
+}
+
+export interface GuestDevice {
+  /** `0000:00:03.0`. */
+  readonly id: string
+  readonly vendor: number
+  readonly device: number
+  readonly classCode: number
+  readonly revision: number
+  /** The driver that bound, Linux's name for it; null where none matched or none took it. */
+  readonly driver: string | null
+  /** What the firmware's tables say, as this kernel read them. */
+  readonly firmware: { readonly covered: boolean; readonly by: string | null }
+  readonly iommuGroup: number | null
+  readonly domain: DomainType
+  /** How the driver came by the addresses that it gave the device; null where it gave none. */
+  readonly dmaPath: 'physical' | 'direct' | 'iommu' | 'swiotlb' | 'xen' | null
+  readonly virtio?: {
+    /** Numbers of the feature bits, ascending. */
+    readonly offered: readonly number[]
+    readonly negotiated: readonly number[]
+    readonly accessPlatform: boolean
+    /** The device status register as last read. */
+    readonly status: number
+  }
+  readonly interrupt: {
+    readonly mode: 'msix' | 'msi' | 'intx' | 'none'
+    readonly remapped: boolean
+    /** Interrupts that arrived for this device. */
+    readonly delivered: number
+    /** Requests that waited for one that never came. */
+    readonly lost: number
+  }
+  readonly io: {
+    readonly kind: 'blk' | 'net' | 'rng' | 'console' | 'balloon' | 'synthetic' | 'none'
+    readonly attempted: boolean
+    readonly ok: boolean
+    /** The data came out wrong although the request completed. */
+    readonly wrongData: boolean
+    /** The machine went idle with the request still out. */
+    readonly hung: boolean
+    readonly detail: string
+  }
+  /** Driver or device declined, and why; null otherwise. */
+  readonly refusal: string | null
+  readonly why: readonly Fact[]
+}

@@ -1,0 +1,56 @@
+/** The QEMU releases whose machines are modelled. */
+export type QemuVersion = '7.2' | '11.1'
+
+/** Where a thing was written, for error messages: an argument of a command line, or a line of a file. */
+export interface SourceLocation {
+  /** `argument 7 (-device)`, `machine.yaml:12:5`. */
+  readonly text: string
+}
+
+/** A scalar property as typed. Booleans are `on`/`off`; numbers may be decimal or hexadecimal. */
+export type PropertyValue = string | number | boolean
+
+/** A machine to build: what a preset, a machine file or a command line comes down to. Plain data. */
+export interface MachineDescription {
+  /** QEMU's machine type without version: `q35`, `pc`. */
+  readonly machine: 'q35' | 'pc'
+  readonly qemuVersion: QemuVersion
+  /** The name in the report; a preset's name, else the machine type. */
+  readonly name: string
+  readonly source: 'preset' | 'file' | 'qemu'
+  /** Bytes of RAM. */
+  readonly memory: number
+  readonly cpus: number
+  /** QEMU's default devices (VGA, network card); false under `-nodefaults`. */
+  readonly defaultDevices: boolean
+  /** `-machine` properties with a bearing on DMA or interrupts, QEMU's names: `kernel-irqchip`, `default_bus_bypass_iommu`, `hpet`, `smm`, ... */
+  readonly machineProperties: Readonly<Record<string, PropertyValue>>
+  /** In the order in which QEMU creates them; IOMMUs (`intel-iommu`) are among them. */
+  readonly devices: readonly DeviceDescription[]
+  /** Kernel command line. */
+  readonly append: string
+  /** Options without bearing on DMA, as written, for the report. */
+  readonly ignored: readonly string[]
+}
+
+/** One device. `model` and `properties` bear QEMU's names; a backend is resolved to plain data beside it. */
+export interface DeviceDescription {
+  readonly model: string
+  readonly id?: string
+  /** Identifier of the bus: `pcie.0`, `pci.0`, or the id of a bridge. */
+  readonly bus?: string
+  readonly addr?: { readonly device: number; readonly function: number }
+  readonly properties: Readonly<Record<string, PropertyValue>>
+  readonly backend?: DeviceBackend
+  readonly location: SourceLocation
+}
+
+/** What stands behind a device. vhost back ends do the device's work elsewhere, but through the same wiring. */
+export interface DeviceBackend {
+  readonly kind: 'disk' | 'network' | 'random' | 'character' | 'vfio'
+  /** `qemu`: in the VMM. `vhost`: in the host's kernel. `vhost-user`: in another process. */
+  readonly where: 'qemu' | 'vhost' | 'vhost-user'
+  /** Bytes, for a disk. */
+  readonly size?: number
+  readonly readOnly?: boolean
+}

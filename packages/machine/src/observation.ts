@@ -1,0 +1,56 @@
+import type { DmaPhase } from '@dmascope/memory'
+
+/** Counts of one requester's DMA in one phase. */
+export interface DmaCounts {
+  reads: number
+  writes: number
+  bytes: number
+  /** Accesses by how they were routed. */
+  translated: number
+  untranslated: number
+  faulted: number
+}
+
+/** Where an access landed that the guest had not granted to the device. */
+export interface StrayAccess {
+  readonly kind: 'read' | 'write'
+  /** Bus address as the device issued it, and where it landed (guest-physical). */
+  readonly busAddress: string
+  readonly physical: string
+  readonly length: number
+  readonly landed: 'ram' | 'rom' | 'mmio' | 'hole'
+  /** How many accesses are folded into this entry. */
+  readonly count: number
+  /** Hex pairs, of the first 16 bytes; for a write into RAM, before and after. For a read, what it got, as `after`. */
+  readonly before?: string
+  readonly after?: string
+}
+
+/** What the machine saw one function do: observed, not configured. */
+export interface DeviceObservation {
+  /** `0000:00:03.0`, by the bus numbers that software programmed. */
+  readonly id: string
+  /** QEMU's model name, e.g. `virtio-blk-pci`, and the user's id for it. */
+  readonly model: string
+  readonly deviceId: string | null
+  /** Whether the function's DMA enters an IOMMU on its way: a property of the wiring as it stands. */
+  readonly behindIommu: boolean
+  readonly dma: Readonly<Record<DmaPhase, DmaCounts>>
+  /** Interrupt messages written. */
+  readonly msi: number
+  readonly strays: readonly StrayAccess[]
+  readonly strayCount: number
+  /** Faults that the IOMMU recorded or dropped for this requester, in its own words. */
+  readonly faults: readonly {
+    readonly address: string
+    readonly reason: number
+    readonly text: string
+    readonly phase: DmaPhase
+  }[]
+  /** The description's location, for fixes. */
+  readonly described: {
+    readonly location: string
+    readonly model: string
+    readonly properties: Readonly<Record<string, unknown>>
+  } | null
+}

@@ -1,0 +1,47 @@
+/**
+ * The CPU seam: all that software on a guest CPU can touch. Firmware and guest learn about the machine through this
+ * and nothing else.
+ *
+ * Synchronous. Words are little-endian and unsigned. Addresses are guest-physical, Numbers below 2^53. An access where
+ * nothing answers reads as all ones and writes are dropped, as on a PC; it never throws.
+ */
+export interface CpuBus {
+  read8(address: number): number
+  read16(address: number): number
+  read32(address: number): number
+  write8(address: number, value: number): void
+  write16(address: number, value: number): void
+  write32(address: number, value: number): void
+  /** Copies memory into `into`; the caller owns it. */
+  readBytes(address: number, into: Uint8Array): void
+  /** Copies `from` to memory. */
+  writeBytes(address: number, from: Uint8Array): void
+  /** Port I/O, on machines that have it. */
+  readonly ports?: PortBus
+  /**
+   * Lets the machine run until an interrupt is delivered to the CPU, and answers its vector; -1 where none came for
+   * now. This is the only way in which I/O completes for a kernel.
+   */
+  nextInterrupt(): number
+  /** True where nothing is pending anywhere: no device works, no interrupt waits. To wait longer is to hang. */
+  idle(): boolean
+  /** Fills `out` with EAX, EBX, ECX, EDX. */
+  cpuid?(leaf: number, subleaf: number, out: Uint32Array): void
+  readonly cache?: {
+    clean(virtual: number, length: number): void
+    invalidate(virtual: number, length: number): void
+  }
+  setPageState?(page: number, state: 'private' | 'shared'): number
+  /** 64-bit arguments and results as (lo, hi) pairs. Answers the platform's status code. */
+  hypercall?(number: number, args: Uint32Array, out: Uint32Array): number
+}
+
+/** Port I/O: 16-bit ports, unsigned values. */
+export interface PortBus {
+  in8(port: number): number
+  in16(port: number): number
+  in32(port: number): number
+  out8(port: number, value: number): void
+  out16(port: number, value: number): void
+  out32(port: number, value: number): void
+}
