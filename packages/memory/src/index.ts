@@ -1,3 +1,6 @@
+export type { Region, Window } from './address-space.ts'
+export { AddressSpace, PortSpace, romRegion } from './address-space.ts'
+export { CHUNK_BYTES, CHUNK_SHIFT } from './arena.ts'
 export type { CpuBus, PortBus } from './contracts/cpu-bus.ts'
 export type { Access, DmaPort, DmaResult, InterruptPort, RingView } from './contracts/dma-port.ts'
 export {
@@ -12,3 +15,5 @@ export {
 } from './contracts/dma-port.ts'
 export type { DmaPhase, DmaWitness } from './contracts/dma-witness.ts'
 export type { MmioHandler, PortHandler } from './contracts/mmio.ts'
+export type { RamRange } from './guest-ram.ts'
+export { GuestRam } from './guest-ram.ts'

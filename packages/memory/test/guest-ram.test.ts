@@ -1,0 +1,87 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { CHUNK_BYTES, GuestRam } from '../src/index.ts'
+
+const RUNS = Number(process.env.DMASCOPE_FUZZ_RUNS ?? 300)
+const MIB = 0x10_0000
+
+describe('GuestRam', () => {
+  it('reads zero where nothing was written, without backing it', () => {
+    const ram = new GuestRam([{ base: 0, size: 64 * 1024 * MIB }])
+    const before = ram.bytes.length
+    for (let address = 0; address < ram.size; address += 64 * CHUNK_BYTES) expect(ram.read32(address)).toBe(0)
+    expect(ram.bytes.length).toBe(before)
+    ram.dispose()
+  })
+
+  it('has no RAM outside its ranges, to the byte', () => {
+    const ram = new GuestRam([
+      { base: 0, size: 3 * MIB },
+      { base: 0x1_0000_0000, size: MIB },
+    ])
+    expect(ram.offsetToRead(3 * MIB - 1)).toBeGreaterThanOrEqual(0)
+    expect(ram.offsetToRead(3 * MIB)).toBe(-1)
+    expect(ram.offsetToWrite(3 * MIB)).toBe(-1)
+    expect(ram.offsetToRead(0x1_0000_0000 + MIB - 1)).toBeGreaterThanOrEqual(0)
+    expect(ram.offsetToRead(0x1_0000_0000 + MIB)).toBe(-1)
+    expect(ram.runLength(2 * MIB)).toBe(MIB)
+    expect(ram.covers(2 * MIB, MIB)).toBe(true)
+    expect(ram.covers(2 * MIB, MIB + 1)).toBe(false)
+    ram.dispose()
+  })
+
+  it('grows its store without losing what was written', () => {
+    const ram = new GuestRam([{ base: 0, size: 256 * MIB }])
+    const first = ram.generation
+    for (let chunk = 0; chunk < 100; chunk++) ram.write32(chunk * CHUNK_BYTES + 8, chunk + 1)
+    expect(ram.generation).toBeGreaterThan(first)
+    for (let chunk = 0; chunk < 100; chunk++) expect(ram.read32(chunk * CHUNK_BYTES + 8)).toBe(chunk + 1)
+    ram.dispose()
+  })
+
+  it('hands the next guest cleared memory', () => {
+    const one = new GuestRam([{ base: 0, size: 8 * MIB }])
+    one.write32(0x1000, 0xdead_beef)
+    one.dispose()
+    const two = new GuestRam([{ base: 0, size: 8 * MIB }])
+    two.write32(0x2000, 1)
+    expect(two.read32(0x1000)).toBe(0)
+    two.dispose()
+  })
+
+  it('refuses ranges that overlap or are no whole pages', () => {
+    expect(() => new GuestRam([{ base: 0, size: 100 }])).toThrow(/whole 4 KiB pages/)
+    expect(
+      () =>
+        new GuestRam([
+          { base: 0, size: MIB },
+          { base: 4096, size: MIB },
+        ]),
+    ).toThrow(/do not overlap/)
+  })
+
+  it('agrees with a plain array, whatever the order of reads and writes', () => {
+    const size = 5 * MIB
+    fc.assert(
+      fc.property(
+        fc.array(fc.record({ at: fc.nat(size + 64), data: fc.uint8Array({ maxLength: 40 }) }), { maxLength: 20 }),
+        (writes) => {
+          const ram = new GuestRam([{ base: 0, size }])
+          const model = new Map<number, number>()
+          for (const { at, data } of writes) {
+            const done = ram.writeBytes(at, data)
+            expect(done).toBe(Math.max(0, Math.min(data.length, size - at)))
+            for (let index = 0; index < done; index++) model.set(at + index, data[index]!)
+          }
+          for (const { at, data } of writes) {
+            const back = new Uint8Array(data.length)
+            const done = ram.readBytes(at, back)
+            for (let index = 0; index < done; index++) expect(back[index]).toBe(model.get(at + index))
+          }
+          ram.dispose()
+        },
+      ),
+      { numRuns: Math.min(RUNS, 300) },
+    )
+  })
+})
