@@ -1,0 +1,10 @@
+export {
+  BOOT_FLAG,
+  BOOT_HEADER_MAGIC,
+  BOOT_LOADFLAGS,
+  BOOT_PARAMS,
+  BOOT_PARAMS_ADDRESS,
+  E820_ENTRY,
+  E820_MAX_ENTRIES,
+  E820_TYPE,
+} from './spec/boot-params.ts'
