@@ -1,0 +1,150 @@
+import { be16, be32, be64, bytes, struct } from '@dmascope/layout'
+import type { AddressSpace, PortHandler } from '@dmascope/memory'
+
+/** Selectors of QEMU's firmware configuration device (QEMU docs/specs/fw_cfg). */
+export const FW_CFG = {
+  SIGNATURE: 0x0000,
+  ID: 0x0001,
+  RAM_SIZE: 0x0003,
+  NB_CPUS: 0x0005,
+  MAX_CPUS: 0x000f,
+  CMDLINE_SIZE: 0x0014,
+  CMDLINE_DATA: 0x0015,
+  FILE_DIR: 0x0019,
+  FILE_FIRST: 0x0020,
+} as const
+
+export const FW_CFG_FILE = struct('FWCfgFile', 'QEMU docs/specs/fw_cfg', {
+  size: be32,
+  select: be16,
+  reserved: be16,
+  name: bytes(56),
+})
+export const FW_CFG_DMA_ACCESS = struct('FWCfgDmaAccess', 'QEMU docs/specs/fw_cfg', {
+  control: be32,
+  length: be32,
+  address: be64,
+})
+
+const CONTROL_ERROR = 1
+const CONTROL_READ = 2
+const CONTROL_SKIP = 4
+const CONTROL_SELECT = 8
+const CONTROL_WRITE = 16
+const PORT_SELECT = 0
+const PORT_DATA = 1
+const PORT_DMA_HIGH = 4
+const PORT_DMA_LOW = 8
+
+/** Ports that the device answers, from its base 0x510. */
+export const FW_CFG_PORT_BASE = 0x510
+export const FW_CFG_PORT_COUNT = 12
+
+const word = (value: number, size: 2 | 4 | 8): Uint8Array => {
+  const data = new DataView(new ArrayBuffer(size))
+  if (size === 2) data.setUint16(0, value, true)
+  else {
+    data.setUint32(0, value % 0x1_0000_0000, true)
+    if (size === 8) data.setUint32(4, Math.floor(value / 0x1_0000_0000), true)
+  }
+  return new Uint8Array(data.buffer)
+}
+
+/** The device through which firmware gets its files: by byte at a port, or by DMA into guest memory. */
+export class FwCfg implements PortHandler {
+  readonly #entries = new Map<number, Uint8Array>()
+  readonly #memory: AddressSpace
+  #selector = 0
+  #offset = 0
+  #dmaHigh = 0
+
+  constructor(
+    memory: AddressSpace,
+    facts: { readonly memoryBytes: number; readonly cpus: number; readonly commandLine: string },
+    files: ReadonlyMap<string, Uint8Array>,
+  ) {
+    this.#memory = memory
+    const text = new TextEncoder()
+    const commandLine = text.encode(`${facts.commandLine}\0`)
+    this.#entries.set(FW_CFG.SIGNATURE, text.encode('QEMU'))
+    this.#entries.set(FW_CFG.ID, word(3, 4))
+    this.#entries.set(FW_CFG.RAM_SIZE, word(facts.memoryBytes, 8))
+    this.#entries.set(FW_CFG.NB_CPUS, word(facts.cpus, 2))
+    this.#entries.set(FW_CFG.MAX_CPUS, word(facts.cpus, 2))
+    this.#entries.set(FW_CFG.CMDLINE_SIZE, word(commandLine.length, 4))
+    this.#entries.set(FW_CFG.CMDLINE_DATA, commandLine)
+    const names = [...files.keys()].sort()
+    const directory = new DataView(new ArrayBuffer(4 + names.length * FW_CFG_FILE.size))
+    directory.setUint32(0, names.length, false)
+    names.forEach((name, index) => {
+      const base = 4 + index * FW_CFG_FILE.size
+      const data = files.get(name) as Uint8Array
+      FW_CFG_FILE.fields.size.set(directory, base, data.length)
+      FW_CFG_FILE.fields.select.set(directory, base, FW_CFG.FILE_FIRST + index)
+      FW_CFG_FILE.fields.name.set(directory, base, text.encode(name))
+      this.#entries.set(FW_CFG.FILE_FIRST + index, data)
+    })
+    this.#entries.set(FW_CFG.FILE_DIR, new Uint8Array(directory.buffer))
+  }
+
+  read(offset: number, width: 1 | 2 | 4): number {
+    if (offset === PORT_DATA && width === 1) return this.#entries.get(this.#selector)?.[this.#offset++] ?? 0
+    // The DMA address register reads as "QEMU CFG" where the interface exists.
+    if (offset === PORT_DMA_HIGH && width === 4) return 0x554d_4551
+    if (offset === PORT_DMA_LOW && width === 4) return 0x4746_4320
+    return 2 ** (8 * width) - 1
+  }
+
+  write(offset: number, width: 1 | 2 | 4, value: number): void {
+    if (offset === PORT_SELECT && width === 2) this.#pick(value)
+    else if (offset === PORT_DMA_HIGH && width === 4) this.#dmaHigh = swap(value)
+    else if (offset === PORT_DMA_LOW && width === 4) {
+      const address = (this.#dmaHigh % 0x20_0000) * 0x1_0000_0000 + swap(value)
+      this.#dmaHigh = 0
+      this.#transfer(address)
+    }
+  }
+
+  #pick(selector: number): void {
+    this.#selector = selector & 0x3fff
+    this.#offset = 0
+  }
+
+  #transfer(at: number): void {
+    const request = new Uint8Array(FW_CFG_DMA_ACCESS.size)
+    this.#memory.readBytes(at, request)
+    const view = new DataView(request.buffer)
+    const control = FW_CFG_DMA_ACCESS.fields.control.get(view, 0)
+    const length = FW_CFG_DMA_ACCESS.fields.length.get(view, 0)
+    const { lo, hi } = FW_CFG_DMA_ACCESS.fields.address
+    const target = (hi.get(view, 0) % 0x20_0000) * 0x1_0000_0000 + lo.get(view, 0)
+    if ((control & CONTROL_SELECT) !== 0) this.#pick(control >>> 16)
+    const entry = this.#entries.get(this.#selector) ?? new Uint8Array(0)
+    let result = 0
+    if ((control & CONTROL_WRITE) !== 0) result = CONTROL_ERROR
+    else if ((control & CONTROL_READ) !== 0) {
+      const rest = entry.subarray(Math.min(this.#offset, entry.length), Math.min(this.#offset + length, entry.length))
+      this.#memory.writeBytes(target, rest)
+      // What lies beyond an item's end reads as zero; a request may name up to 4 GiB, so only RAM bounds the filling.
+      this.#clear(target + rest.length, length - rest.length)
+      this.#offset += length
+    } else if ((control & CONTROL_SKIP) !== 0) this.#offset += length
+    const status = new Uint8Array(4)
+    new DataView(status.buffer).setUint32(0, result, false)
+    this.#memory.writeBytes(at, status)
+  }
+
+  #clear(address: number, length: number): void {
+    const zeros = new Uint8Array(0x1000)
+    let done = 0
+    while (done < length) {
+      const run = Math.min(this.#memory.ram.runLength(address + done), length - done, zeros.length)
+      if (run === 0) return
+      this.#memory.writeBytes(address + done, zeros.subarray(0, run))
+      done += run
+    }
+  }
+}
+
+const swap = (value: number): number =>
+  (((value & 0xff) << 24) | ((value & 0xff00) << 8) | ((value >>> 8) & 0xff00) | (value >>> 24)) >>> 0

@@ -1,0 +1,25 @@
+export type { DeviceCase, DeviceRule, MachineRule } from './findings.ts'
+export { DEVICE_RULES, MACHINE_RULES } from './findings.ts'
+export type { BootAccounts } from './join.ts'
+export { joinReport } from './join.ts'
+export type {
+  Finding,
+  FindingLevel,
+  FirmwareTruth,
+  PassthroughReason,
+  Reason,
+  Report,
+  ReportDevice,
+  ReportFault,
+  ReportIommu,
+  ReportMachine,
+  ReportStray,
+  Status,
+  Verdict,
+} from './report.ts'
+export { formatMarkdown } from './views/markdown.ts'
+export type { Style } from './views/style.ts'
+export { PLAIN } from './views/style.ts'
+export type { TextOptions } from './views/text.ts'
+export { formatText } from './views/text.ts'
+export { formatWhy } from './views/why.ts'

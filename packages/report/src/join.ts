@@ -1,0 +1,144 @@
+import type { GuestDevice, GuestResult } from '@dmascope/guest'
+import type { DeviceObservation, MachineDescription } from '@dmascope/machine'
+import { type DeviceCase, findAll } from './findings.ts'
+import { type Accounts, firmwareTruthOf, passthroughReason, statusOf, verdictOf } from './judge.ts'
+import type { Reason, Report, ReportDevice } from './report.ts'
+
+/** What one boot left behind. */
+export interface BootAccounts {
+  /** For the report's head only: no status is taken from it. */
+  readonly description: MachineDescription
+  readonly guest: GuestResult
+  readonly observations: readonly DeviceObservation[]
+  /** Of the tool. */
+  readonly version: string
+}
+
+const hex4 = (value: number): string => value.toString(16).padStart(4, '0')
+
+/** Joins what the guest believed with what the machine saw. The same accounts give the same report, byte for byte. */
+export function joinReport({ description, guest, observations, version }: BootAccounts): Report {
+  const seenById = new Map(observations.map((seen) => [seen.id, seen]))
+  const cases: DeviceCase[] = []
+  for (const device of guest.devices) {
+    const seen = seenById.get(device.id)
+    if (seen === undefined) continue
+    seenById.delete(device.id)
+    cases.push({ device: joinDevice({ guest, device, seen }), seen, guest })
+  }
+  const findings = findAll(guest, cases)
+  const idsOf = (device: string): string[] => findings.filter((one) => one.device === device).map((one) => one.id)
+  return {
+    schemaVersion: 1,
+    tool: { name: 'dmascope', version },
+    machine: {
+      name: description.name,
+      arch: 'x86_64',
+      qemuVersion: description.qemuVersion,
+      source: description.source,
+      commandLine: description.append,
+      ignored: description.ignored,
+    },
+    guest: {
+      profile: guest.profile,
+      booted: guest.booted,
+      ...(guest.halted !== undefined && { halted: guest.halted }),
+    },
+    iommus: guest.iommus.map(
+      ({ id, kind, base, addressWidth, exposed, enabled, interruptRemapping, default: fallback }) => ({
+        id,
+        kind,
+        base: `0x${base.toString(16)}`,
+        addressWidth,
+        exposed,
+        enabled,
+        interruptRemapping,
+        default: fallback,
+      }),
+    ),
+    devices: cases.map(({ device }) => ({ ...device, findings: idsOf(device.id) })),
+    unseen: [...seenById.values()].map(({ id, model }) => ({ id, model })),
+    findings,
+    timeline: guest.timeline.map((event, index) => ({ step: index + 1, event })),
+  }
+}
+
+function joinDevice(accounts: Accounts): ReportDevice {
+  const { device, seen } = accounts
+  const status = statusOf(seen)
+  const passthrough = status === 'passthrough' ? passthroughReason(accounts) : null
+  const tested = seen.dma['self-test']
+  const total = (phase: 'firmware' | 'probe'): number =>
+    seen.dma[phase].reads + seen.dma[phase].writes + seen.dma[phase].faulted
+  return {
+    id: device.id,
+    kind: kindOf(seen),
+    vendor: hex4(device.vendor),
+    device: hex4(device.device),
+    driver: device.driver,
+    firmware: device.firmware,
+    guest: { iommuGroup: device.iommuGroup, domain: device.domain, dmaPath: device.dmaPath },
+    ...(device.virtio && {
+      virtio: { ...device.virtio, status: `0x${device.virtio.status.toString(16).padStart(2, '0')}` },
+    }),
+    wiring: { behindIommu: seen.behindIommu },
+    interrupt: device.interrupt,
+    dma: {
+      translated: tested.translated,
+      untranslated: tested.untranslated,
+      faulted: tested.faulted,
+      stray: seen.strayCount,
+      other: { firmware: total('firmware'), probe: total('probe'), msi: seen.msi },
+    },
+    io: ioOf(device),
+    status,
+    passthrough,
+    verdict: verdictOf(accounts),
+    firmwareTruth: firmwareTruthOf(accounts),
+    faults: seen.faults,
+    strays: seen.strays,
+    why: [...device.why, ...observedReasons(seen)],
+    findings: [],
+  }
+}
+
+/** The model's name without the bus that QEMU puts at its end: `virtio-blk` for `virtio-blk-pci`. */
+const kindOf = (seen: DeviceObservation): string => seen.model.replace(/-pci(-(non-)?transitional)?$/, '')
+
+function ioOf(device: GuestDevice): ReportDevice['io'] {
+  const { kind, attempted, ok, detail } = device.io
+  return { kind, attempted, ok, detail: device.refusal ?? detail }
+}
+
+function observedReasons(seen: DeviceObservation): Reason[] {
+  const reasons: Reason[] = [
+    {
+      fact: seen.behindIommu ? 'its DMA enters the IOMMU' : 'its DMA reaches memory without entering an IOMMU',
+      source: 'wiring of the machine',
+    },
+  ]
+  for (const phase of ['firmware', 'probe', 'self-test'] as const) {
+    const { reads, writes, bytes, translated, untranslated, faulted } = seen.dma[phase]
+    if (reads + writes + faulted === 0) continue
+    reasons.push({
+      fact: `${phase}: ${reads} reads and ${writes} writes of ${bytes} bytes; ${translated} translated, ${untranslated} untranslated, ${faulted} refused`,
+      source: 'DMA ledger',
+    })
+  }
+  for (const stray of seen.strays) {
+    reasons.push({
+      fact: `stray ${stray.kind} of ${stray.length} bytes at bus address ${stray.busAddress}, landed in ${stray.landed} at ${stray.physical}, ${stray.count} times`,
+      source: 'DMA ledger',
+      ...(stray.after !== undefined && {
+        bytes: stray.before === undefined ? stray.after : `${stray.before} -> ${stray.after}`,
+      }),
+    })
+  }
+  for (const fault of seen.faults) {
+    reasons.push({
+      fact: `the IOMMU refused ${fault.address}: ${fault.text}`,
+      source: `IOMMU fault record, reason 0x${fault.reason.toString(16)}`,
+    })
+  }
+  return reasons
+}

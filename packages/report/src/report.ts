@@ -1,0 +1,138 @@
+/** The report: one JSON document, of which text and Markdown are views. Optional parts are absent, never undefined. */
+export interface Report {
+  readonly schemaVersion: 1
+  readonly tool: { readonly name: 'dmascope'; readonly version: string }
+  readonly machine: ReportMachine
+  readonly guest: { readonly profile: string; readonly booted: boolean; readonly halted?: string }
+  readonly iommus: readonly ReportIommu[]
+  /** What the guest found, in enumeration order. */
+  readonly devices: readonly ReportDevice[]
+  /** Functions of the machine that the guest never saw. */
+  readonly unseen: readonly { readonly id: string; readonly model: string }[]
+  readonly findings: readonly Finding[]
+  readonly timeline: readonly { readonly step: number; readonly event: string }[]
+}
+
+export interface ReportMachine {
+  readonly name: string
+  readonly arch: 'x86_64'
+  readonly qemuVersion: string
+  readonly source: 'preset' | 'file' | 'qemu' | 'host'
+  /** The kernel's command line. */
+  readonly commandLine: string
+  /** Options without bearing on DMA, as they were written. */
+  readonly ignored: readonly string[]
+}
+
+export interface ReportIommu {
+  readonly id: string
+  readonly kind: 'vtd'
+  /** Guest-physical address of its registers, hexadecimal. */
+  readonly base: string
+  readonly addressWidth: number
+  readonly exposed: boolean
+  readonly enabled: boolean
+  readonly interruptRemapping: boolean
+  readonly default: 'dma' | 'dma-fq' | 'identity' | 'none'
+}
+
+export type Status = 'translated' | 'passthrough' | 'blocked' | 'none'
+export type PassthroughReason =
+  | 'no-iommu'
+  | 'iommu-disabled'
+  | 'iommu-inert'
+  | 'not-covered'
+  | 'device-bypass'
+  | 'identity'
+export type Verdict = 'works' | 'refused' | 'faults' | 'hangs' | 'corrupts' | 'untested'
+export type FirmwareTruth = 'honest' | 'claims-covered' | 'claims-bypass' | 'silent'
+
+export interface ReportDevice {
+  /** Segment, bus, device, function: `0000:00:03.0`. */
+  readonly id: string
+  readonly kind: string
+  /** Four hexadecimal digits. */
+  readonly vendor: string
+  readonly device: string
+  readonly driver: string | null
+  readonly firmware: { readonly covered: boolean; readonly by: string | null }
+  readonly guest: {
+    readonly iommuGroup: number | null
+    readonly domain: 'dma' | 'dma-fq' | 'identity' | 'blocked' | 'unknown' | 'none'
+    readonly dmaPath: 'physical' | 'direct' | 'iommu' | 'swiotlb' | 'xen' | null
+  }
+  readonly virtio?: {
+    readonly offered: readonly number[]
+    readonly negotiated: readonly number[]
+    readonly accessPlatform: boolean
+    /** The device status register, as last read. */
+    readonly status: string
+  }
+  readonly wiring: { readonly behindIommu: boolean }
+  readonly interrupt: {
+    readonly mode: 'msix' | 'msi' | 'intx' | 'none'
+    readonly remapped: boolean
+    readonly delivered: number
+    readonly lost: number
+  }
+  /** Accesses of the self-test, by how they were routed; all else under `other`. */
+  readonly dma: {
+    readonly translated: number
+    readonly untranslated: number
+    readonly faulted: number
+    readonly stray: number
+    readonly other: { readonly firmware: number; readonly probe: number; readonly msi: number }
+  }
+  readonly io: {
+    readonly kind: 'blk' | 'net' | 'rng' | 'console' | 'balloon' | 'synthetic' | 'none'
+    readonly attempted: boolean
+    readonly ok: boolean
+    readonly detail: string
+  }
+  readonly status: Status
+  /** Why its DMA was untranslated; null where it was not. */
+  readonly passthrough: PassthroughReason | null
+  readonly verdict: Verdict
+  readonly firmwareTruth: FirmwareTruth
+  readonly faults: readonly ReportFault[]
+  readonly strays: readonly ReportStray[]
+  readonly why: readonly Reason[]
+  /** IDs of the findings about this device. */
+  readonly findings: readonly string[]
+}
+
+export interface ReportFault {
+  readonly address: string
+  readonly reason: number
+  readonly text: string
+  readonly phase: 'firmware' | 'probe' | 'self-test'
+}
+
+export interface ReportStray {
+  readonly kind: 'read' | 'write'
+  readonly busAddress: string
+  readonly physical: string
+  readonly length: number
+  readonly landed: 'ram' | 'rom' | 'mmio' | 'hole'
+  readonly count: number
+  readonly before?: string
+  readonly after?: string
+}
+
+export interface Reason {
+  readonly fact: string
+  readonly source: string
+  readonly bytes?: string
+}
+
+export type FindingLevel = 'error' | 'warning' | 'note'
+
+export interface Finding {
+  readonly id: string
+  readonly level: FindingLevel
+  /** Null where it is about the whole machine. */
+  readonly device: string | null
+  readonly message: string
+  /** What to write instead; null where nothing needs to change. */
+  readonly fix: string | null
+}
