@@ -1,0 +1,47 @@
+import { type DriverEntry, matchesPci, type PciIdentity } from './driver-entry.ts'
+import type { VirtioDmaRule } from './virtio-dma-rule.ts'
+
+export type ProfileName = 'linux-6.1' | 'linux-6.12' | 'always-dma-api'
+
+/** What a kernel was built with that its command line can override. */
+export interface KernelConfiguration {
+  /** CONFIG_INTEL_IOMMU_DEFAULT_ON, also in the form that leaves out graphics. */
+  readonly intelIommuDefaultOn: boolean
+  /** CONFIG_IOMMU_DEFAULT_PASSTHROUGH. */
+  readonly iommuDefaultPassthrough: boolean
+  /** CONFIG_IOMMU_DEFAULT_DMA_STRICT. */
+  readonly iommuDefaultStrict: boolean
+  /** CONFIG_INTEL_IOMMU_FLOPPY_WA: the ISA bridge gets an identity map of the first 16 MiB. */
+  readonly isaIdentityMap: boolean
+  /**
+   * What pass-through becomes on a unit that cannot pass through: a page table that maps all memory onto itself, or,
+   * since the identity domain became static, a DMA domain.
+   */
+  readonly identityWithoutPassThrough: 'identity-map' | 'dma'
+}
+
+/** A kernel that can be booted: data and named rules. */
+export interface GuestProfile {
+  /** As given: `linux-6.12,without=virtio_iommu`. */
+  readonly text: string
+  readonly name: ProfileName
+  /** The Linux release whose behaviour it has. */
+  readonly kernel: '6.1' | '6.12'
+  readonly summary: string
+  readonly configuration: KernelConfiguration
+  /** Where I/O virtual addresses are taken from first. */
+  readonly iovaOrder: 'top-down' | 'bottom-up'
+  readonly virtioDma: VirtioDmaRule
+  /** Drivers in probe order, without those left out. */
+  readonly drivers: readonly DriverEntry[]
+  /** Modules left out by `without=`. */
+  readonly without: readonly string[]
+}
+
+/** Drivers that match a PCI function, in probe order. */
+export const driversForPci = (profile: GuestProfile, found: PciIdentity): readonly DriverEntry[] =>
+  profile.drivers.filter((driver) => driver.pci.some((match) => matchesPci(match, found)))
+
+/** The driver of a virtio device type; null where the kernel has none. */
+export const driverForVirtio = (profile: GuestProfile, type: number): DriverEntry | null =>
+  profile.drivers.find((driver) => driver.virtio.includes(type)) ?? null

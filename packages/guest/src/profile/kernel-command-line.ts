@@ -1,0 +1,163 @@
+/** Words of a kernel command line that bear on DMA and interrupts. Undefined means that nothing was said. */
+export interface KernelCommandLine {
+  readonly text: string
+  /** `intel_iommu=on`, `=off`. */
+  readonly intelIommu: boolean | undefined
+  /** `intel_iommu=sp_off`: no superpages. */
+  readonly superpages: boolean
+  /** `iommu=off`: no IOMMU driver at all. */
+  readonly iommuOff: boolean
+  /** `iommu=pt`, `iommu=nopt`, `iommu.passthrough=`. */
+  readonly passthrough: boolean | undefined
+  /** `iommu.strict=`, `intel_iommu=strict`. */
+  readonly strict: boolean | undefined
+  /** `iommu.forcedac=`, `intel_iommu=forcedac`: no preference for addresses below 4 GiB. */
+  readonly forceDac: boolean
+  readonly interruptRemapping: {
+    /** `intremap=off`, `nointremap`. */
+    readonly off: boolean
+    /** `intremap=nosid`: source IDs are not verified. */
+    readonly noSourceId: boolean
+  }
+  /** `pci=nomsi`. */
+  readonly noMsi: boolean
+  /** Every parameter up to `--`, in order; null where it has no value. Names have '_' for '-'. */
+  readonly parameters: readonly { readonly name: string; readonly value: string | null }[]
+  /** Values of the words above that the kernel would not know, as written: it says so and goes on. */
+  readonly unknown: readonly string[]
+}
+
+type Mutable<T> = { -readonly [Key in keyof T]: T[Key] }
+type State = Mutable<Omit<KernelCommandLine, 'interruptRemapping' | 'unknown'>> & {
+  readonly interruptRemapping: Mutable<KernelCommandLine['interruptRemapping']>
+  readonly unknown: string[]
+}
+
+/** What Linux takes for a truth value; undefined for anything else. */
+function truth(value: string | null): boolean | undefined {
+  if (value === null) return undefined
+  if (/^([yYtT1]|[oO][nN])/.test(value)) return true
+  if (/^([nNfF0]|[oO][fF])/.test(value)) return false
+  return undefined
+}
+
+// Linux compares as many letters as its own word has, so `on` also answers to `only`.
+const wordOf = (part: string, words: readonly string[]): string | undefined =>
+  words.find((word) => part.startsWith(word))
+
+function intelIommu(state: State, part: string): boolean {
+  switch (wordOf(part, ['on', 'off', 'igfx_off', 'forcedac', 'strict', 'sp_off', 'sm_on', 'sm_off', 'tboot_noforce'])) {
+    case 'on':
+      state.intelIommu = true
+      return true
+    case 'off':
+      state.intelIommu = false
+      return true
+    case 'strict':
+      state.strict = true
+      return true
+    case 'forcedac':
+      state.forceDac = true
+      return true
+    case 'sp_off':
+      state.superpages = false
+      return true
+    default:
+      return ['igfx_off', 'sm_on', 'sm_off', 'tboot_noforce'].some((word) => part.startsWith(word))
+  }
+}
+
+function iommu(state: State, part: string): boolean {
+  switch (wordOf(part, ['off', 'pt', 'nopt'])) {
+    case 'off':
+      state.iommuOff = true
+      return true
+    case 'pt':
+      state.passthrough = true
+      return true
+    case 'nopt':
+      state.passthrough = false
+      return true
+    default:
+      // Words about merging, bounce buffers and double address cycles: none changes what an IOMMU does here.
+      return /^(force|noforce|soft|biomerge|merge|nomerge|panic|nopanic|forcesac|allowdac|nodac|usedac)/.test(part)
+  }
+}
+
+function intremap(state: State, part: string): boolean {
+  switch (wordOf(part, ['on', 'off', 'nosid', 'no_x2apic_optout', 'nopost'])) {
+    case 'on':
+      state.interruptRemapping.off = false
+      return true
+    case 'off':
+      state.interruptRemapping.off = true
+      return true
+    case 'nosid':
+      state.interruptRemapping.noSourceId = true
+      return true
+    default:
+      return part.startsWith('no_x2apic_optout') || part.startsWith('nopost')
+  }
+}
+
+const pci = (state: State, part: string): boolean => {
+  if (part === 'nomsi') state.noMsi = true
+  return true
+}
+
+const LISTS: Readonly<Record<string, (state: State, part: string) => boolean>> = {
+  intel_iommu: intelIommu,
+  iommu,
+  intremap,
+  pci,
+}
+
+/**
+ * Reads a kernel command line as the kernel does: words in order, the last of contradicting ones wins, `-` and `_` are
+ * the same in names, double quotes keep spaces together, and what follows `--` is not the kernel's. Never throws: a
+ * kernel boots with any command line.
+ */
+export function parseKernelCommandLine(text: string): KernelCommandLine {
+  const parameters = split(text)
+  const state: State = {
+    text,
+    intelIommu: undefined,
+    superpages: true,
+    iommuOff: false,
+    passthrough: undefined,
+    strict: undefined,
+    forceDac: false,
+    interruptRemapping: { off: false, noSourceId: false },
+    noMsi: false,
+    parameters,
+    unknown: [],
+  }
+  for (const { name, value } of parameters) {
+    const list = LISTS[name]
+    if (list && value !== null) {
+      for (const part of value.split(',')) {
+        if (part !== '' && !list(state, part)) state.unknown.push(`${name}=${part}`)
+      }
+      continue
+    }
+    if (name === 'nointremap') state.interruptRemapping.off = true
+    const flag = truth(value)
+    if (!['iommu.passthrough', 'iommu.strict', 'iommu.forcedac'].includes(name)) continue
+    if (flag === undefined) state.unknown.push(`${name}=${value ?? ''}`)
+    else if (name === 'iommu.passthrough') state.passthrough = flag
+    else if (name === 'iommu.strict') state.strict = flag
+    else state.forceDac = flag
+  }
+  return state
+}
+
+function split(text: string): { name: string; value: string | null }[] {
+  const parameters: { name: string; value: string | null }[] = []
+  for (const word of text.match(/(?:[^\s"]|"[^"]*"?)+/g) ?? []) {
+    if (word === '--') break
+    const equals = word.indexOf('=')
+    const name = (equals < 0 ? word : word.slice(0, equals)).replaceAll('"', '').replaceAll('-', '_')
+    parameters.push({ name, value: equals < 0 ? null : word.slice(equals + 1).replaceAll('"', '') })
+  }
+  return parameters
+}

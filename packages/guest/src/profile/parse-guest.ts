@@ -1,0 +1,98 @@
+import { DmascopeError } from '@dmascope/layout'
+import type { GuestProfile } from './guest-profile.ts'
+import { nearest } from './nearest.ts'
+import { PROFILES } from './profiles.ts'
+
+const OPTIONS = ['without', 'iova']
+const IOVA_ORDERS = ['top-down', 'bottom-up'] as const
+
+/** What a guest can be asked for, for a command line's help. */
+export interface GuestListing {
+  readonly profiles: readonly { readonly name: string; readonly summary: string; readonly virtioDmaRule: string }[]
+  readonly options: readonly { readonly name: string; readonly values: readonly string[]; readonly summary: string }[]
+}
+
+const moduleNames = (): string[] => [
+  ...new Set(PROFILES.flatMap(({ drivers }) => drivers.flatMap(({ module }) => module ?? []))),
+]
+
+export function listGuests(): GuestListing {
+  return {
+    profiles: PROFILES.map(({ name, summary, virtioDma }) => ({ name, summary, virtioDmaRule: virtioDma.name })),
+    options: [
+      {
+        name: 'without',
+        values: moduleNames(),
+        summary: 'Leaves a module out, as if it were not installed. May be repeated.',
+      },
+      {
+        name: 'iova',
+        values: IOVA_ORDERS,
+        summary: 'Takes I/O virtual addresses from the top down (Linux) or from the bottom up.',
+      },
+    ],
+  }
+}
+
+const unknown = (code: string, what: string, got: string, known: readonly string[], text: string): DmascopeError => {
+  const near = nearest(got, known)
+  const hint = near === null ? '' : `; did you mean ${near}?`
+  return new DmascopeError(code, `guest "${text}": unknown ${what} "${got}"${hint} Known: ${known.join(', ')}.`, {
+    text,
+    got,
+    nearest: near,
+    known,
+  })
+}
+
+/**
+ * `linux-6.12,without=virtio_iommu,iova=bottom-up`: a profile's name, then options in any order.
+ *
+ * @throws DmascopeError GUEST_PROFILE, GUEST_OPTION or GUEST_OPTION_VALUE, naming the nearest known one
+ */
+export function parseGuest(text: string): GuestProfile {
+  const [name = '', ...options] = text.split(',').map((part) => part.trim())
+  const base = PROFILES.find((one) => one.name === name)
+  if (base === undefined) {
+    throw unknown(
+      'GUEST_PROFILE',
+      'profile',
+      name,
+      PROFILES.map((one) => one.name),
+      text,
+    )
+  }
+  let iovaOrder = base.iovaOrder
+  const without: string[] = []
+  for (const option of options) {
+    const equals = option.indexOf('=')
+    const key = equals < 0 ? option : option.slice(0, equals)
+    const value = equals < 0 ? '' : option.slice(equals + 1)
+    switch (key) {
+      case 'iova': {
+        const order = IOVA_ORDERS.find((one) => one === value)
+        if (order === undefined) throw unknown('GUEST_OPTION_VALUE', 'IOVA order', value, IOVA_ORDERS, text)
+        iovaOrder = order
+        break
+      }
+      case 'without': {
+        // The kernel holds '-' and '_' for the same letter in module names.
+        const module = moduleNames().find((one) => sameModule(one, value))
+        if (module === undefined) throw unknown('GUEST_OPTION_VALUE', 'module', value, moduleNames(), text)
+        without.push(module)
+        break
+      }
+      default:
+        throw unknown('GUEST_OPTION', 'option', key, OPTIONS, text)
+    }
+  }
+  return {
+    ...base,
+    text,
+    iovaOrder,
+    without,
+    drivers: base.drivers.filter(({ module }) => module === null || !without.includes(module)),
+  }
+}
+
+const sameModule = (a: string, b: string): boolean => a.replaceAll('-', '_') === b.replaceAll('-', '_')

@@ -1,0 +1,40 @@
+import { DISTRIBUTION_DRIVERS } from './drivers.ts'
+import type { GuestProfile, KernelConfiguration, ProfileName } from './guest-profile.ts'
+import { ALWAYS_DMA_API, VRING_USE_DMA_API } from './virtio-dma-rule.ts'
+
+/** Debian's choices, which the captured kernels were built with. */
+const DEBIAN: Omit<KernelConfiguration, 'identityWithoutPassThrough'> = {
+  intelIommuDefaultOn: true,
+  iommuDefaultPassthrough: false,
+  iommuDefaultStrict: false,
+  isaIdentityMap: true,
+}
+
+const profile = (
+  name: ProfileName,
+  kernel: GuestProfile['kernel'],
+  summary: string,
+  virtioDma: GuestProfile['virtioDma'],
+): GuestProfile => ({
+  text: name,
+  name,
+  kernel,
+  summary,
+  configuration: { ...DEBIAN, identityWithoutPassThrough: kernel === '6.1' ? 'identity-map' : 'dma' },
+  iovaOrder: 'top-down',
+  virtioDma,
+  drivers: DISTRIBUTION_DRIVERS,
+  without: [],
+})
+
+/** Every kernel that can be booted, the default first. */
+export const PROFILES: readonly GuestProfile[] = [
+  profile('linux-6.12', '6.12', 'Linux 6.12 as Debian 13 builds it', VRING_USE_DMA_API),
+  profile('linux-6.1', '6.1', 'Linux 6.1 as Debian 12 builds it', VRING_USE_DMA_API),
+  profile(
+    'always-dma-api',
+    '6.12',
+    'Linux 6.12, but every virtio device uses the DMA API, whatever it negotiated',
+    ALWAYS_DMA_API,
+  ),
+]
