@@ -1,0 +1,336 @@
+import { highWord } from '@dmascope/layout'
+import { type Bar, type BarOptions, checkBar, ROM_BAR } from './bar.ts'
+import { type RegisterImage, registerImage } from './register-image.ts'
+import { PCI_HEADER_TYPE1 } from './spec/bridge-header.ts'
+import { PCI_EXT_CAP_START } from './spec/capability.ts'
+import {
+  COMMAND,
+  HEADER_TYPE,
+  PCI_CONFIG_HEADER_SIZE,
+  PCI_CONFIG_SPACE_SIZE,
+  PCI_HEADER_TYPE0,
+  PCIE_CONFIG_SPACE_SIZE,
+  STATUS,
+} from './spec/config-header.ts'
+
+export interface ConfigSpaceOptions {
+  readonly vendorId: number
+  readonly deviceId: number
+  /** 24 bits: base class, sub-class, programming interface. */
+  readonly classCode: number
+  readonly revisionId?: number
+  /** 0 for a device (the default), 1 for a bridge. */
+  readonly headerType?: 0 | 1
+  readonly multifunction?: boolean
+  /** Of a type 0 header; a bridge has the SSVID capability for them. */
+  readonly subsystemVendorId?: number
+  readonly subsystemId?: number
+  /** 1 to 4 for INTA# to INTD#; 0 (the default) for none. */
+  readonly interruptPin?: 0 | 1 | 2 | 3 | 4
+  readonly bars?: readonly BarOptions[]
+  /** Bytes of expansion ROM, a power of two from 2048; 0 (the default) for none. */
+  readonly romSize?: number
+  /** 256 (the default) for a conventional function, 4096 for a PCI Express one. */
+  readonly size?: 256 | 4096
+  /** Whether a BAR that holds address 0 decodes it. Not on a PC: there 0 is what an unassigned BAR holds. */
+  readonly decodeAddressZero?: boolean
+}
+
+type Width = 1 | 2 | 4
+type Hook = { readonly first: number; readonly end: number; readonly call: () => void }
+
+const commandMask = COMMAND.fields
+const header0 = PCI_HEADER_TYPE0.registers
+const header1 = PCI_HEADER_TYPE1.registers
+const DECODE_TYPE0_END = header0.EXPANSION_ROM_BASE_ADDRESS.offset + 4
+
+interface BarState extends Bar {
+  address: number | null
+}
+
+/**
+ * A function's configuration space: 256 or 4096 bytes, of which each bit has its write rule. Reads and writes never
+ * throw: what lies outside reads as all ones, and writes to it are dropped.
+ */
+export class ConfigSpace {
+  readonly size: 256 | 4096
+  readonly headerType: 0 | 1
+  readonly #bytes: Uint8Array
+  readonly #view: DataView
+  readonly #writeMask: Uint8Array
+  readonly #clearMask: Uint8Array
+  readonly #resetBytes: Uint8Array
+  /** Bytes that a capability or the header has claimed. */
+  readonly #claimed: Uint8Array
+  readonly #bars: BarState[] = []
+  readonly #decodeAddressZero: boolean
+  readonly #writeHooks: Hook[] = []
+  readonly #readHooks: Hook[] = []
+  readonly #decodeHooks: (() => void)[] = []
+  #lastExtended = 0
+
+  /** @throws RangeError where a BAR does not fit the header, overlaps another, or has an impossible size */
+  constructor(options: ConfigSpaceOptions) {
+    this.size = options.size ?? PCI_CONFIG_SPACE_SIZE
+    if (this.size !== PCI_CONFIG_SPACE_SIZE && this.size !== PCIE_CONFIG_SPACE_SIZE) {
+      throw new RangeError(`configuration space has 256 or 4096 bytes, not ${this.size}`)
+    }
+    this.headerType = options.headerType ?? 0
+    this.#decodeAddressZero = options.decodeAddressZero === true
+    this.#bytes = new Uint8Array(this.size)
+    this.#view = new DataView(this.#bytes.buffer)
+    this.#writeMask = new Uint8Array(this.size)
+    this.#clearMask = new Uint8Array(this.size)
+    this.#resetBytes = new Uint8Array(this.size)
+    this.#claimed = new Uint8Array(this.size)
+    const identity = {
+      VENDOR_ID: options.vendorId,
+      DEVICE_ID: options.deviceId,
+      REVISION_ID: options.revisionId ?? 0,
+      PROGRAMMING_INTERFACE: options.classCode & 0xff,
+      SUB_CLASS: (options.classCode >>> 8) & 0xff,
+      BASE_CLASS: (options.classCode >>> 16) & 0xff,
+      HEADER_TYPE: HEADER_TYPE.fields.MULTI_FUNCTION.setLo(this.headerType, options.multifunction === true ? 1 : 0),
+      INTERRUPT_PIN: options.interruptPin ?? 0,
+    }
+    const subsystem = {
+      SUBSYSTEM_VENDOR_ID: options.subsystemVendorId ?? 0,
+      SUBSYSTEM_ID: options.subsystemId ?? 0,
+    }
+    this.#place(
+      0,
+      this.headerType === 0
+        ? registerImage(PCI_HEADER_TYPE0, { ...identity, ...subsystem })
+        : registerImage(PCI_HEADER_TYPE1, identity),
+    )
+    this.#claimed.fill(1, 0, PCI_CONFIG_HEADER_SIZE)
+    for (const bar of options.bars ?? []) this.#addBar(bar)
+    if (options.romSize) this.#addRom(options.romSize)
+  }
+
+  /** The function's BARs, and its ROM under `ROM_BAR`, in the order of declaration. Live: addresses change. */
+  get bars(): readonly Bar[] {
+    return this.#bars
+  }
+
+  get vendorId(): number {
+    return this.#view.getUint16(header0.VENDOR_ID.offset, true)
+  }
+  get deviceId(): number {
+    return this.#view.getUint16(header0.DEVICE_ID.offset, true)
+  }
+  get interruptPin(): number {
+    return this.#view.getUint8(header0.INTERRUPT_PIN.offset)
+  }
+  get busMasterEnabled(): boolean {
+    return (this.#command & commandMask.BUS_MASTER_ENABLE.loMask) !== 0
+  }
+  get memoryEnabled(): boolean {
+    return (this.#command & commandMask.MEMORY_SPACE_ENABLE.loMask) !== 0
+  }
+  get ioEnabled(): boolean {
+    return (this.#command & commandMask.IO_SPACE_ENABLE.loMask) !== 0
+  }
+  get interruptDisabled(): boolean {
+    return (this.#command & commandMask.INTERRUPT_DISABLE.loMask) !== 0
+  }
+  get #command(): number {
+    return this.#view.getUint16(header0.COMMAND.offset, true)
+  }
+
+  /** What software reads. `offset` is a multiple of `width` in real accesses; others are served bytewise. */
+  read(offset: number, width: Width): number {
+    if (!(offset >= 0 && offset + width <= this.size)) return width === 4 ? 0xffff_ffff : 2 ** (8 * width) - 1
+    for (const hook of this.#readHooks) if (offset < hook.end && offset + width > hook.first) hook.call()
+    return this.peek(offset, width)
+  }
+
+  /** What is stored, without the read hooks: for the device itself. @throws RangeError outside the space */
+  peek(offset: number, width: Width): number {
+    if (width === 4) return this.#view.getUint32(offset, true)
+    return width === 2 ? this.#view.getUint16(offset, true) : this.#view.getUint8(offset)
+  }
+
+  /** Stores a value whatever the write rules say, and without hooks: for the device itself. */
+  poke(offset: number, width: Width, value: number): void {
+    if (width === 4) this.#view.setUint32(offset, value, true)
+    else if (width === 2) this.#view.setUint16(offset, value, true)
+    else this.#view.setUint8(offset, value)
+  }
+
+  /** What software writes: each bit by its rule, then the hooks of the bytes written. */
+  write(offset: number, width: Width, value: number): void {
+    if (!(offset >= 0 && offset + width <= this.size)) return
+    for (let byte = 0; byte < width; byte++) {
+      const at = offset + byte
+      const written = (value >>> (8 * byte)) & 0xff
+      const rw = this.#writeMask[at]!
+      const rw1c = this.#clearMask[at]!
+      this.#bytes[at] = ((this.#bytes[at]! & ~rw) | (written & rw)) & ~(written & rw1c)
+    }
+    if (offset < DECODE_TYPE0_END || this.headerType === 1) this.#decodeMayChange(offset, width)
+    for (const hook of this.#writeHooks) if (offset < hook.end && offset + width > hook.first) hook.call()
+  }
+
+  /** Calls after each write by software that touches [offset, offset + length). */
+  onWrite(offset: number, length: number, call: () => void): void {
+    this.#writeHooks.push({ first: offset, end: offset + length, call })
+  }
+
+  /** Calls before each read by software that touches [offset, offset + length), which may `poke` what will be read. */
+  onRead(offset: number, length: number, call: () => void): void {
+    this.#readHooks.push({ first: offset, end: offset + length, call })
+  }
+
+  /** Calls when what the function decodes, or a bridge forwards, may have changed. */
+  onDecodeChange(call: () => void): void {
+    this.#decodeHooks.push(call)
+  }
+
+  /** The Interrupt Status bit: the level of the function's interrupt, whether or not it is disabled. */
+  setInterruptStatus(level: boolean): void {
+    const status = this.#view.getUint16(header0.STATUS.offset, true)
+    this.#view.setUint16(header0.STATUS.offset, STATUS.fields.INTERRUPT_STATUS.setLo(status, level ? 1 : 0), true)
+  }
+
+  /**
+   * Adds a capability; the one added last stands first in the chain.
+   *
+   * @param image - all of it; its first two bytes (ID and next pointer) are filled in here
+   * @param offset - a multiple of 4; without it, the lowest place that is free
+   * @returns where it stands
+   * @throws RangeError where there is no such place, or another capability stands there
+   */
+  addCapability(id: number, image: RegisterImage, offset: number = this.#freeSpace(image.bytes.length)): number {
+    this.#checkPlace(offset, image.bytes.length, PCI_CONFIG_HEADER_SIZE, PCI_CONFIG_SPACE_SIZE)
+    const pointer = this.headerType === 0 ? header0.CAPABILITIES_POINTER.offset : header1.CAPABILITIES_POINTER.offset
+    const next = this.#bytes[pointer]!
+    this.#place(offset, image)
+    this.#set(offset, id)
+    this.#set(offset + 1, next)
+    this.#set(pointer, offset)
+    const status = header0.STATUS.offset
+    this.#set(status, this.#bytes[status]! | STATUS.fields.CAPABILITIES_LIST.loMask)
+    return offset
+  }
+
+  /**
+   * Adds an extended capability at the end of its chain, which starts at 0x100.
+   *
+   * @param image - all of it; its first four bytes are filled in here
+   * @throws RangeError where the space has no extended part, the place is taken, or the first is not at 0x100
+   */
+  addExtendedCapability(id: number, version: number, image: RegisterImage, offset: number): number {
+    this.#checkPlace(offset, image.bytes.length, PCI_EXT_CAP_START, this.size)
+    if (this.#lastExtended === 0 && offset !== PCI_EXT_CAP_START) {
+      throw new RangeError(`the first extended capability stands at 0x100, not at 0x${offset.toString(16)}`)
+    }
+    this.#place(offset, image)
+    this.#set(offset, id & 0xff)
+    this.#set(offset + 1, id >>> 8)
+    this.#set(offset + 2, version & 0xf)
+    this.#set(offset + 3, 0)
+    if (this.#lastExtended !== 0) {
+      this.#set(this.#lastExtended + 2, (this.#bytes[this.#lastExtended + 2]! & 0x0f) | ((offset & 0xf) << 4))
+      this.#set(this.#lastExtended + 3, offset >>> 4)
+    }
+    this.#lastExtended = offset
+    return offset
+  }
+
+  /** Puts back every bit that software can change, and the interrupt status. Hooks are not called. */
+  reset(): void {
+    this.#bytes.set(this.#resetBytes)
+    this.#updateBars()
+  }
+
+  #set(offset: number, value: number): void {
+    this.#bytes[offset] = value
+    this.#resetBytes[offset] = value
+  }
+
+  #place(offset: number, image: RegisterImage): void {
+    this.#bytes.set(image.bytes, offset)
+    this.#resetBytes.set(image.bytes, offset)
+    this.#writeMask.set(image.writeMask, offset)
+    this.#clearMask.set(image.clearMask, offset)
+    this.#claimed.fill(1, offset, offset + image.bytes.length)
+  }
+
+  #freeSpace(length: number): number {
+    for (let offset = PCI_CONFIG_HEADER_SIZE; offset + length <= PCI_CONFIG_SPACE_SIZE; offset += 4) {
+      if (!this.#claimed.subarray(offset, offset + length).includes(1)) return offset
+    }
+    throw new RangeError(`no room for a capability of ${length} bytes`)
+  }
+
+  #checkPlace(offset: number, length: number, first: number, end: number): void {
+    const where = `0x${offset.toString(16)}`
+    if (offset % 4 !== 0 || offset < first || offset + length > end) {
+      throw new RangeError(
+        `${length} bytes at ${where} do not fit in [0x${first.toString(16)}, 0x${end.toString(16)}), or are unaligned`,
+      )
+    }
+    if (this.#claimed.subarray(offset, offset + length).includes(1)) {
+      throw new RangeError(`${length} bytes at ${where} overlap another capability`)
+    }
+  }
+
+  #addBar(options: BarOptions): void {
+    checkBar(options, this.headerType === 0 ? 6 : 2)
+    const offset = header0.BAR0.offset + 4 * options.bar
+    const is64 = options.kind === 'memory64'
+    const space = options.kind === 'io' ? 'io' : 'memory'
+    if (
+      this.#bars.some((other) => offset < other.offset + (other.is64 ? 8 : 4) && other.offset < offset + (is64 ? 8 : 4))
+    )
+      throw new RangeError(`BAR ${options.bar} is declared twice, or is the upper half of another`)
+    const flags = space === 'io' ? 1 : (is64 ? 4 : 0) | (options.prefetchable === true ? 8 : 0)
+    this.#placeBar(offset, options.size, flags, is64, 0)
+    const { bar, size } = options
+    this.#bars.push({ bar, space, is64, prefetchable: options.prefetchable === true, size, offset, address: null })
+  }
+
+  #addRom(size: number): void {
+    checkBar({ bar: 0, kind: 'memory32', size }, 6)
+    if (size < 2048) throw new RangeError(`an expansion ROM has at least 2048 bytes, not ${size}`)
+    const offset = (this.headerType === 0 ? header0 : header1).EXPANSION_ROM_BASE_ADDRESS.offset
+    this.#placeBar(offset, size, 0, false, 1)
+    this.#bars.push({ bar: ROM_BAR, space: 'memory', is64: false, prefetchable: true, size, offset, address: null })
+  }
+
+  /** Address bits at and above the size are writable, the rest read as zero (§7.5.1.2.1). */
+  #placeBar(offset: number, size: number, flags: number, is64: boolean, writableFlags: number): void {
+    const masks = new DataView(this.#writeMask.buffer)
+    this.#view.setUint32(offset, flags, true)
+    masks.setUint32(offset, size > 2 ** 31 ? 0 : ((~(size - 1) >>> 0) | writableFlags) >>> 0, true)
+    // The upper half has its low bits fixed where the BAR asks for 8 GiB or more.
+    if (is64) masks.setUint32(offset + 4, ~highWord(size - 1) >>> 0, true)
+    this.#resetBytes.set(this.#bytes.subarray(offset, offset + (is64 ? 8 : 4)), offset)
+  }
+
+  #decodeMayChange(offset: number, width: number): void {
+    const command = header0.COMMAND.offset
+    const touches = (first: number, end: number): boolean => offset < end && offset + width > first
+    if (touches(command, command + 2) || touches(header0.BAR0.offset, PCI_CONFIG_HEADER_SIZE)) this.#updateBars()
+  }
+
+  #updateBars(): void {
+    for (const bar of this.#bars) bar.address = this.#decoded(bar)
+    for (const call of this.#decodeHooks) call()
+  }
+
+  /** The BAR's address where it decodes one. All ones, as after a sizing write, is none: it ends at the space's end. */
+  #decoded(bar: Bar): number | null {
+    if (!(bar.space === 'io' ? this.ioEnabled : this.memoryEnabled)) return null
+    const register = this.#view.getUint32(bar.offset, true)
+    if (bar.bar === ROM_BAR && (register & 1) === 0) return null
+    const low = (register & (bar.space === 'io' ? ~0x3 : bar.bar === ROM_BAR ? ~0x7ff : ~0xf)) >>> 0
+    const high = bar.is64 ? this.#view.getUint32(bar.offset + 4, true) : 0
+    if (high >= 0x20_0000) return null
+    const address = high * 2 ** 32 + low
+    if (address === 0 && !this.#decodeAddressZero) return null
+    if (!bar.is64 && address + bar.size === 2 ** 32) return null
+    return address
+  }
+}
