@@ -1,3 +1,69 @@
+export { type AnnotatedLine, printLines } from './annotate.ts'
+export { checksum } from './checksum.ts'
+export {
+  buildDefinitionBlock,
+  type DefinitionBlock,
+  formatDefinitionBlock,
+  parseDefinitionBlock,
+} from './definition-block.ts'
+export {
+  type Andd,
+  type Atsr,
+  buildDmar,
+  type DeviceScope,
+  type DeviceScopeKind,
+  type DeviceScopeRecord,
+  type Dmar,
+  type DmarRecord,
+  type Drhd,
+  formatDmar,
+  parseDmar,
+  type Rhsa,
+  type Rmrr,
+  type Satc,
+  type ScopePath,
+  type Sidp,
+} from './dmar.ts'
+export { buildFacs, type Facs, formatFacs, parseFacs } from './facs.ts'
+export { buildFadt, type Fadt, formatFadt, type GenericAddress, ioAddress, parseFadt } from './fadt.ts'
+export { fromHex, toHex } from './hex.ts'
+export { buildHpet, formatHpet, type Hpet, parseHpet } from './hpet.ts'
+export {
+  buildMadt,
+  formatMadt,
+  type Madt,
+  type MadtGicc,
+  type MadtGicd,
+  type MadtGicIts,
+  type MadtGicMsiFrame,
+  type MadtGicr,
+  type MadtInterruptSourceOverride,
+  type MadtIoApic,
+  type MadtLocalApic,
+  type MadtLocalApicAddressOverride,
+  type MadtLocalApicNmi,
+  type MadtLocalX2apic,
+  type MadtLocalX2apicNmi,
+  type MadtNmiSource,
+  type MadtRecord,
+  parseMadt,
+} from './madt.ts'
+export { buildMcfg, formatMcfg, type Mcfg, type McfgAllocation, parseMcfg } from './mcfg.ts'
+export type { Problem, ProblemCode, TableLocation } from './problem.ts'
+export { buildRawTable, formatRawTable, parseRawTable, type RawTable } from './raw-table.ts'
+export type { UnknownRecord } from './records.ts'
+export {
+  buildRsdt,
+  buildXsdt,
+  formatRsdt,
+  formatXsdt,
+  parseRsdt,
+  parseXsdt,
+  type Rsdt,
+  type Xsdt,
+} from './root-tables.ts'
+export { buildRsdp, formatRsdp, parseRsdp, RSDP_SIGNATURE, type Rsdp } from './rsdp.ts'
+export { HEADER_SIZE, type ParsedTable, type SdtHeader, sdtHeader, tableSignature } from './sdt-header.ts'
 export {
   BOOT_FLAG,
   BOOT_HEADER_MAGIC,
@@ -8,3 +74,27 @@ export {
   E820_MAX_ENTRIES,
   E820_TYPE,
 } from './spec/boot-params.ts'
+export {
+  ANDD,
+  ATSR,
+  ATSR_FLAGS,
+  DEVICE_SCOPE,
+  DEVICE_SCOPE_FLAGS,
+  DEVICE_SCOPE_PATH,
+  DMAR,
+  DMAR_FLAGS,
+  DRHD,
+  DRHD_FLAGS,
+  REMAPPING_STRUCTURE,
+  RHSA,
+  RMRR,
+  SATC,
+  SATC_FLAGS,
+  SIDP,
+} from './spec/dmar.ts'
+export { FADT_ARM_BOOT_ARCH, FADT_FLAGS, FADT_IAPC_BOOT_ARCH, FADT_LENGTH } from './spec/fadt.ts'
+export { DESCRIPTION_HEADER, GENERIC_ADDRESS_STRUCTURE, RSDP, RSDP_1_0 } from './spec/header.ts'
+export { MADT_FLAGS, MADT_LOCAL_APIC_FLAGS, MPS_INTI_FLAGS } from './spec/madt.ts'
+export { HPET_EVENT_TIMER_BLOCK_ID, WAET_FLAGS } from './spec/small-tables.ts'
+export { type AcpiTable, buildTable, formatTable, type KnownTable, parseTable, printTable } from './table.ts'
+export type { U64 } from './values.ts'

@@ -1,0 +1,134 @@
+import type { AnyField, BitField, Bits, NestedField, Struct } from '@dmascope/layout'
+import { formatBits, hexPair } from '@dmascope/layout'
+import { toHex, toText } from './hex.ts'
+
+/** One field of a table for people: where it is, what it holds, what that means. */
+export interface AnnotatedLine {
+  /** Bytes from the table's start. */
+  readonly offset: number
+  readonly size: number
+  /** The field's bytes as hexadecimal digits, in the order of memory. */
+  readonly bytes: string
+  /** The specification's name; for a line that opens a record, the record's. */
+  readonly field: string
+  readonly value: string
+  /** Named value or set flags; empty where there is nothing to add. */
+  readonly meaning: string
+  /** 0 for the table's own fields, 1 for records, 2 for what is in them. */
+  readonly depth: number
+}
+
+/** What a field's values mean: flags, or names of values. */
+export type Meaning = Bits | Readonly<Record<number, string>> | 'text'
+
+/** A structure and what its fields mean. */
+export interface Form {
+  readonly of: Struct<object>
+  readonly meaning?: Readonly<Record<string, Meaning>>
+}
+
+const WORDS: Readonly<Record<string, string>> = {
+  Id: 'ID',
+  Oem: 'OEM',
+  Acpi: 'ACPI',
+  Uid: 'UID',
+  Pci: 'PCI',
+  Io: 'I/O',
+}
+
+/** `registerBaseAddress` as `Register Base Address`; names that the specification writes as one word stay. */
+export function fieldLabel(name: string): string {
+  if (/^reserved/.test(name)) return 'Reserved'
+  if (/^[A-Z0-9]/.test(name) || name.includes('_')) return name
+  const words = name.replace(/([A-Z])/g, ' $1').split(' ')
+  return words
+    .map((word) => word.charAt(0).toUpperCase() + word.slice(1))
+    .map((word) => WORDS[word] ?? word)
+    .join(' ')
+}
+
+const isBits = (meaning: Meaning): meaning is Bits => typeof meaning === 'object' && 'fields' in meaning
+
+function meaningOf(meaning: Meaning | undefined, lo: number, hi: number): string {
+  if (meaning === undefined || meaning === 'text') return ''
+  if (!isBits(meaning)) return (meaning as Readonly<Record<number, string>>)[lo] ?? (lo === 0 ? '' : 'unknown')
+  const words = Object.values(meaning.fields as Record<string, BitField>)
+  const shown = lo === 0 && hi === 0 ? [] : [formatBits(meaning, lo, hi)]
+  const known = words.reduce((mask, word) => mask | word.loMask, 0)
+  const rest = (lo & ~known) >>> 0
+  if (rest !== 0) shown.push(`reserved=0x${rest.toString(16)}`)
+  return shown.filter((text) => text !== '0').join(' ')
+}
+
+/** The lines of a structure's fields that lie within `limit` bytes of `base`. */
+export function annotate(
+  form: Form,
+  view: DataView,
+  base: number,
+  depth: number,
+  limit = form.of.size,
+): AnnotatedLine[] {
+  const lines: AnnotatedLine[] = []
+  const visit = (fields: Record<string, AnyField>, prefix: string, meanings: Form['meaning']): void => {
+    for (const [name, any] of Object.entries(fields)) {
+      if (any.offset + any.size > limit) return
+      const meaning = meanings?.[name]
+      if (any.kind === 'struct') {
+        const inner = (any as NestedField<Record<string, AnyField>>).fields
+        visit(inner, `${prefix}${fieldLabel(name)}.`, meanings)
+        continue
+      }
+      const data = new Uint8Array(view.buffer, view.byteOffset + base + any.offset, any.size)
+      const line = {
+        offset: base + any.offset,
+        size: any.size,
+        bytes: toHex(data),
+        field: prefix + fieldLabel(name),
+        depth,
+      }
+      if (any.kind === 'bytes') {
+        const value = meaning === 'text' ? JSON.stringify(toText(data)) : toHex(data)
+        lines.push({ ...line, value, meaning: '' })
+      } else if (any.kind === 'le64') {
+        const lo = view.getUint32(base + any.offset, true)
+        const hi = view.getUint32(base + any.offset + 4, true)
+        lines.push({ ...line, value: `0x${hexPair(hi, lo)}`, meaning: meaningOf(meaning, lo, hi) })
+      } else {
+        const value = (any as { get(view: DataView, base: number): number }).get(view, base)
+        const text = `0x${value.toString(16).padStart(any.size * 2, '0')}`
+        lines.push({ ...line, value: text, meaning: meaningOf(meaning, value, 0) })
+      }
+    }
+  }
+  visit(form.of.fields as Record<string, AnyField>, '', form.meaning)
+  return lines
+}
+
+/** Raw bytes, sixteen a line. */
+export function annotateRaw(field: string, view: DataView, start: number, end: number, depth: number): AnnotatedLine[] {
+  const lines: AnnotatedLine[] = []
+  for (let offset = start; offset < end; offset += 16) {
+    const size = Math.min(16, end - offset)
+    const data = new Uint8Array(view.buffer, view.byteOffset + offset, size)
+    const value = toText(data).replace(/[^\x20-\x7e]/g, '.')
+    lines.push({ offset, size, bytes: toHex(data), field, value, meaning: '', depth })
+  }
+  return lines
+}
+
+const spaced = (digits: string): string => digits.replace(/../g, '$& ').trimEnd()
+
+/** Lines as text: offset, bytes, field, value, meaning, in columns. `address` is added to every offset. */
+export function printLines(lines: readonly AnnotatedLine[], address?: number): string {
+  const last = lines.at(-1)
+  const digits = address === undefined ? ((last?.offset ?? 0) > 0xfff ? 4 : 3) : 8
+  const column = Math.max(0, ...lines.map((line) => line.field.length + line.depth * 2))
+  return lines
+    .map((line) => {
+      const offset = (line.offset + (address ?? 0)).toString(16).padStart(digits, '0')
+      const field = `${'  '.repeat(line.depth)}${line.field}`.padEnd(column)
+      const shown = line.bytes.length > 32 ? `${spaced(line.bytes.slice(0, 26))} ..` : spaced(line.bytes)
+      return `${offset}  ${shown.padEnd(47)}  ${field}  ${line.value}${line.meaning && `  ${line.meaning}`}`.trimEnd()
+    })
+    .join('\n')
+}

@@ -1,0 +1,156 @@
+import { type AnnotatedLine, annotate, annotateRaw, type Form } from './annotate.ts'
+import { hex, type Problem, type TableLocation, tableError } from './problem.ts'
+import { annotateRecords, buildRecords, listOf, parseRecords, type RecordSet } from './records.ts'
+import { closeTable, HEADER_SIZE, openTable, type ParsedTable } from './sdt-header.ts'
+import { DESCRIPTION_HEADER } from './spec/header.ts'
+import { growingSize, type PlainValues, readValues, writeGrowing, writeValues } from './values.ts'
+
+/** What follows a table's fixed part. */
+type List =
+  | { readonly kind: 'records'; readonly key: string; readonly set: RecordSet }
+  | { readonly kind: 'items'; readonly key: string; readonly form: Form }
+  /** Equal structures of a single field, kept as that field's values. */
+  | { readonly kind: 'values'; readonly key: string; readonly form: Form }
+
+/** How a table is made up: header, fixed part, list. From it follow its parser, builder and printer. */
+export interface TableShape {
+  readonly signature: string
+  /** Absent where the list follows the header at once. */
+  readonly body?: Form
+  /** Bytes of the body that every revision has; absent: all. */
+  readonly bodyMinimum?: number
+  readonly list?: List
+}
+
+const HEADER_FORM: Form = {
+  of: DESCRIPTION_HEADER,
+  meaning: { signature: 'text', oemId: 'text', oemTableId: 'text', creatorId: 'text' },
+}
+
+/** A table as parsed by its shape. Tables' own types say what else it has. */
+export type ShapedTable = ParsedTable & { signature: string; problems: Problem[] }
+
+/** @throws DmascopeError `ACPI_TRUNCATED`, `ACPI_SIGNATURE` */
+export function parseShaped(shape: TableShape, data: Uint8Array, at?: TableLocation): ShapedTable & PlainValues {
+  const { view, header, end, beyond, problems } = openTable(data, [shape.signature], at)
+  const table: ShapedTable & PlainValues = { signature: shape.signature, header, problems }
+  let rest = HEADER_SIZE
+  if (shape.body !== undefined) {
+    const { of } = shape.body
+    const needed = shape.bodyMinimum ?? of.size
+    if (end - HEADER_SIZE < needed) {
+      const message = `the table ends, but its fixed fields take ${hex(HEADER_SIZE + needed)} bytes`
+      throw tableError('ACPI_TRUNCATED', shape.signature, end, message, at)
+    }
+    const values = readValues(of, view, HEADER_SIZE, end - HEADER_SIZE)
+    Object.assign(table, values)
+    rest += shape.bodyMinimum === undefined ? of.size : growingSize(of, values)
+  }
+  if (shape.list !== undefined) rest = parseList(shape.list, view, rest, end, table)
+  if (rest < end) {
+    table.trailing = toTrailing(view, rest, end)
+    if (shape.list?.kind !== 'records' && !isZeroed(view, rest, end)) {
+      problems.push({ code: 'ACPI_TRAILING', offset: rest, message: `${end - rest} bytes belong to no field` })
+    }
+  }
+  if (beyond !== undefined) table.beyond = beyond
+  return table
+}
+
+function parseList(list: List, view: DataView, start: number, end: number, table: ShapedTable & PlainValues): number {
+  if (list.kind === 'records') {
+    const parsed = parseRecords(view, start, end, list.set, table.problems)
+    table[list.key] = parsed.records
+    return parsed.end
+  }
+  const { of } = list.form
+  const count = Math.floor((end - start) / of.size)
+  table[list.key] = Array.from({ length: count }, (_, index) => {
+    const offset = start + index * of.size
+    const values = readValues(of, view, offset)
+    return list.kind === 'items' ? { offset, ...values } : values.entry
+  })
+  return start + count * of.size
+}
+
+const toTrailing = (view: DataView, start: number, end: number): string => {
+  let text = ''
+  for (let offset = start; offset < end; offset++) text += view.getUint8(offset).toString(16).padStart(2, '0')
+  return text
+}
+
+const isZeroed = (view: DataView, start: number, end: number): boolean => {
+  for (let offset = start; offset < end; offset++) if (view.getUint8(offset) !== 0) return false
+  return true
+}
+
+/** @throws TypeError, RangeError naming the field at fault */
+export function buildShaped(shape: TableShape, table: ParsedTable & object): Uint8Array {
+  const values = table as ParsedTable & PlainValues
+  let body = new Uint8Array(0)
+  if (shape.body !== undefined) {
+    const { of } = shape.body
+    const full = new Uint8Array(of.size)
+    const view = new DataView(full.buffer)
+    if (shape.bodyMinimum === undefined) {
+      writeValues(of, view, 0, values)
+      body = full
+    } else {
+      body = full.subarray(0, Math.max(shape.bodyMinimum, writeGrowing(of, view, 0, values)))
+    }
+  }
+  if (shape.list !== undefined) {
+    const items = buildList(shape.list, values)
+    const joined = new Uint8Array(body.length + items.length)
+    joined.set(body)
+    joined.set(items, body.length)
+    body = joined
+  }
+  return closeTable(shape.signature, table, body)
+}
+
+function buildList(list: List, values: PlainValues): Uint8Array {
+  const items = listOf(values[list.key], list.key)
+  if (list.kind === 'records') return buildRecords(items, list.set)
+  const { of } = list.form
+  const out = new Uint8Array(items.length * of.size)
+  const view = new DataView(out.buffer)
+  for (const [index, item] of items.entries()) {
+    writeValues(of, view, index * of.size, list.kind === 'items' ? (item as PlainValues) : { entry: item })
+  }
+  return out
+}
+
+/** The lines of the common header. */
+export const annotateHeader = (view: DataView): AnnotatedLine[] => annotate(HEADER_FORM, view, 0, 0)
+
+/** Every field of the table as it will be built, with its offset. */
+export function formatShaped(shape: TableShape, table: ParsedTable & object): AnnotatedLine[] {
+  const data = buildShaped(shape, table)
+  const { view, end } = openTable(data, undefined)
+  const lines = annotateHeader(view)
+  let rest = HEADER_SIZE
+  if (shape.body !== undefined) {
+    const limit = end - HEADER_SIZE
+    lines.push(...annotate(shape.body, view, HEADER_SIZE, 0, limit))
+    rest += Math.min(shape.body.of.size, shape.bodyMinimum === undefined ? limit : wholeFields(shape.body, limit))
+  }
+  const { list } = shape
+  if (list?.kind === 'records') {
+    lines.push(...annotateRecords(view, rest, end, list.set, 1))
+    rest = end
+  } else if (list !== undefined) {
+    for (; rest + list.form.of.size <= end; rest += list.form.of.size) lines.push(...annotate(list.form, view, rest, 1))
+  }
+  lines.push(...annotateRaw('Trailing bytes', view, rest, end, 0))
+  lines.push(...annotateRaw('Beyond the table', view, end, data.length, 0))
+  return lines
+}
+
+function wholeFields(form: Form, limit: number): number {
+  let end = 0
+  for (const any of Object.values(form.of.fields as Record<string, { offset: number; size: number }>)) {
+    if (any.offset + any.size <= limit) end = any.offset + any.size
+  }
+  return end
+}
