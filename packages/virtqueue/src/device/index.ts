@@ -1,0 +1,3 @@
+export { DeviceQueue } from './device-queue.ts'
+export { createFlatPort } from './flat-port.ts'
+export type { QueueAddresses, RingFeatures } from './queue.ts'

@@ -1,0 +1,6 @@
+export type { RingFeatures } from '../device/queue.ts'
+export { BufferList } from './buffer-list.ts'
+export { DriverQueue } from './driver-queue.ts'
+export type { MemoryBus } from './flat-bus.ts'
+export { createFlatBus } from './flat-bus.ts'
+export type { IndirectTable, RingAddresses, RingMemory } from './ring-memory.ts'
