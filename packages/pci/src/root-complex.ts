@@ -1,0 +1,230 @@
+import type { MmioHandler, PortHandler } from '@dmascope/memory'
+import { isBridge, type PciBridge, PciBus, type PciBusOptions, type PciSlot } from './bus.ts'
+import { createCf8Ports } from './cf8.ts'
+import type { PciFunction } from './contracts/pci-function.ts'
+import { type DecodedRange, DecodeMap } from './decode-map.ts'
+import { createEcam } from './ecam.ts'
+import { PCI_CONFIG_SPACE_SIZE } from './spec/config-header.ts'
+import { busOf, deviceOf, functionOf } from './spec/routing-id.ts'
+
+export interface RootComplexOptions {
+  /** PCI segment (ACPI `_SEG`). Default 0. */
+  readonly segment?: number
+  /** Number of the first root bus. Default 0. */
+  readonly busNumber?: number
+  /** Of the first root bus. */
+  readonly bus?: PciBusOptions
+}
+
+/** What answers at an address: offset counts from the start of the BAR. */
+export interface Decoded {
+  readonly function: PciFunction
+  /** `ROM_BAR` for the expansion ROM. */
+  readonly bar: number
+  readonly offset: number
+}
+
+const allOnes = (width: 1 | 2 | 4): number => (width === 4 ? 0xffff_ffff : 2 ** (8 * width) - 1)
+
+/** A tree of buses and functions, and the ways in which software and addresses reach them. */
+export class RootComplex {
+  readonly segment: number
+  readonly rootBus: PciBus
+  readonly #rootBuses: PciBus[]
+  readonly #slots = new Map<PciFunction, PciSlot>()
+  /** By bus number, as programmed: null until next asked for. */
+  #byNumber: (PciBus | null)[] | null = null
+  #memory: DecodeMap | null = null
+  #io: DecodeMap | null = null
+  #generation = 0
+
+  constructor(options: RootComplexOptions = {}) {
+    this.segment = options.segment ?? 0
+    this.rootBus = new PciBus(options.busNumber ?? 0, options.bus)
+    this.#rootBuses = [this.rootBus]
+  }
+
+  /** Adds a further root bus, as an expander bridge brings. @throws RangeError where the number is taken or none */
+  addRootBus(number: number, options: PciBusOptions = {}): PciBus {
+    if (!(Number.isInteger(number) && number >= 0 && number <= 255)) throw new RangeError(`bus ${number}: 0 to 255`)
+    if (this.#rootBuses.some((bus) => bus.number === number))
+      throw new RangeError(`root bus ${number} is there already`)
+    const bus = new PciBus(number, options)
+    this.#rootBuses.push(bus)
+    this.#rootBuses.sort((a, b) => a.number - b.number)
+    this.#changed()
+    return bus
+  }
+
+  get rootBuses(): readonly PciBus[] {
+    return this.#rootBuses
+  }
+
+  /** Changes whenever bus numbers, windows or BARs may have: caches of `decodeMemory` hold for one value of it. */
+  get generation(): number {
+    return this.#generation
+  }
+
+  /**
+   * Plugs a function in: on the first root bus, or on `bus`, a root bus or a bridge's secondary one.
+   *
+   * @throws RangeError where there is no such slot, or it is taken
+   * @throws TypeError where the bus is not of this root complex, or the function is attached already
+   */
+  attach(plugged: PciFunction, at: { readonly bus?: PciBus; readonly device: number; readonly fn?: number }): PciSlot {
+    const bus = at.bus ?? this.rootBus
+    const reachable = bus.bridge === null ? this.#rootBuses.includes(bus) : this.#slots.has(bus.bridge)
+    if (!reachable) throw new TypeError('the bus is not of this root complex: attach the bridge above it first')
+    if (this.#slots.has(plugged)) throw new TypeError('the function is attached already')
+    const slot = bus.plug(plugged, at.device, at.fn ?? 0)
+    this.#slots.set(plugged, slot)
+    plugged.config.onDecodeChange(() => this.#changed())
+    this.#changed()
+    return slot
+  }
+
+  /** Where the function sits. @throws TypeError where it is not attached here */
+  slotOf(of: PciFunction): PciSlot {
+    const slot = this.#slots.get(of)
+    if (slot === undefined) throw new TypeError('the function is not attached to this root complex')
+    return slot
+  }
+
+  /** The function's own ID, by the bus numbers that software programmed. Hold `slotOf(function)` where it is hot. */
+  requesterIdOf(of: PciFunction): number {
+    return this.slotOf(of).requesterId
+  }
+
+  /** The ID that its requests bear where they reach the root complex. */
+  sourceIdOf(of: PciFunction): number {
+    return this.slotOf(of).sourceId
+  }
+
+  /** Bridges from the root bus down to the function. */
+  bridgesAbove(of: PciFunction): readonly PciBridge[] {
+    const path: PciBridge[] = []
+    for (let slot: PciSlot | null = this.slotOf(of); slot?.bus.bridge; slot = slot.bus.bridgeSlot) {
+      path.unshift(slot.bus.bridge)
+    }
+    return path
+  }
+
+  /** Whether Bus Master Enable is set all the way: in the function, and in each bridge that must forward for it. */
+  busMasterPath(of: PciFunction): boolean {
+    return of.config.busMasterEnabled && this.bridgesAbove(of).every((bridge) => bridge.config.busMasterEnabled)
+  }
+
+  /**
+   * Where the function's interrupt pin comes out on its root bus: each bridge on the way turns INTA to INTD by the
+   * number of the device below it. `pin` is 1 to 4, as in the Interrupt Pin register; null for a function without one.
+   */
+  rootInterruptOf(of: PciFunction): { readonly bus: PciBus; readonly device: number; readonly pin: number } | null {
+    let slot = this.slotOf(of)
+    let pin = of.config.interruptPin
+    if (pin === 0) return null
+    while (slot.bus.bridgeSlot !== null) {
+      pin = ((pin - 1 + slot.device) % 4) + 1
+      slot = slot.bus.bridgeSlot
+    }
+    return { bus: slot.bus, device: slot.device, pin }
+  }
+
+  /** Every function: each bus by device and function, and what is below a bridge right after it. */
+  *functions(): Generator<PciSlot> {
+    const below = function* (bus: PciBus): Generator<PciSlot> {
+      for (const slot of bus.slots) {
+        yield slot
+        if (isBridge(slot.function)) yield* below(slot.function.secondary)
+      }
+    }
+    for (const root of this.#rootBuses) yield* below(root)
+  }
+
+  /** The function that a configuration request with this requester ID reaches, by the bus numbers as they stand. */
+  functionAt(id: number): PciFunction | null {
+    return this.#reach(busOf(id), deviceOf(id), functionOf(id), 0)
+  }
+
+  /** Absent functions read as all ones, as does extended space where requests for it do not get through. */
+  configRead(bus: number, device: number, fn: number, offset: number, width: 1 | 2 | 4): number {
+    return this.#reach(bus, device, fn, offset)?.config.read(offset, width) ?? allOnes(width)
+  }
+
+  configWrite(bus: number, device: number, fn: number, offset: number, width: 1 | 2 | 4, value: number): void {
+    this.#reach(bus, device, fn, offset)?.config.write(offset, width, value)
+  }
+
+  /** Configuration mechanism #1: eight ports, from 0xcf8. */
+  createCf8Ports(): PortHandler {
+    return createCf8Ports(this)
+  }
+
+  /** The Enhanced Configuration Access Mechanism's window: 1 MiB a bus, from `firstBus`. */
+  createEcam(firstBus = 0): MmioHandler {
+    return createEcam(this, firstBus)
+  }
+
+  /** What answers at a memory address, through the windows of the bridges on the way; null for nothing. */
+  decodeMemory(address: number): Decoded | null {
+    return decoded(this.memoryRangeAt(address), address)
+  }
+
+  /** What answers at an I/O port. */
+  decodeIo(port: number): Decoded | null {
+    return decoded(this.ioRangeAt(port), port)
+  }
+
+  /** The range around the address in which the same BAR answers. Good while `generation` stands. */
+  memoryRangeAt(address: number): DecodedRange | null {
+    this.#memory ??= new DecodeMap('memory', this.#rootBuses)
+    return this.#memory.find(address)
+  }
+
+  ioRangeAt(port: number): DecodedRange | null {
+    this.#io ??= new DecodeMap('io', this.#rootBuses)
+    return this.#io.find(port)
+  }
+
+  #changed(): void {
+    this.#generation++
+    this.#byNumber = null
+    this.#memory = null
+    this.#io = null
+  }
+
+  #reach(bus: number, device: number, fn: number, offset: number): PciFunction | null {
+    this.#byNumber ??= routeBusNumbers(this.#rootBuses)
+    const found = this.#byNumber[bus]
+    if (!found || (offset >= PCI_CONFIG_SPACE_SIZE && !found.extendedConfig)) return null
+    return found.slotAt(device, fn)?.function ?? null
+  }
+}
+
+const decoded = (range: DecodedRange | null, address: number): Decoded | null =>
+  range === null ? null : { function: range.function, bar: range.bar, offset: address - range.barAddress }
+
+/**
+ * Which bus a configuration request for each number reaches. A bridge takes requests for [secondary, subordinate] that
+ * its own bus gets, and turns those for its secondary bus into type 0; a root bus takes those up to the next root bus.
+ */
+function routeBusNumbers(roots: readonly PciBus[]): (PciBus | null)[] {
+  const byNumber: (PciBus | null)[] = new Array(256).fill(null)
+  const taken = new Uint8Array(256)
+  const claim = (bus: PciBus, number: number, first: number, last: number): void => {
+    if (number < first || number > last || taken[number] === 1) return
+    byNumber[number] = bus
+    taken[number] = 1
+    for (const { function: one } of bus.slots) {
+      if (!isBridge(one)) continue
+      const below = Math.max(one.secondaryBusNumber, first)
+      const end = Math.min(one.subordinateBusNumber, last)
+      claim(one.secondary, one.secondaryBusNumber, below, end)
+      // Requests for numbers that nothing below answers still go down this bridge, and end there.
+      taken.fill(1, below, Math.max(end + 1, below))
+    }
+  }
+  for (const [index, root] of roots.entries()) {
+    claim(root, root.number, root.number, (roots[index + 1]?.number ?? 256) - 1)
+  }
+  return byNumber
+}
