@@ -1,3 +1,30 @@
+// The errors of bad input, so that packages that build on machine descriptions need no other import for them.
+export { DmascopeError } from '@dmascope/layout'
+export { capabilitiesOn, DEVICE_MODELS, findModel, nearestModel, requireModel, romSize } from './catalogue/catalogue.ts'
+export type { Properties, Where } from './catalogue/check-properties.ts'
+export { checkProperties, propertyNames, withDefaults } from './catalogue/check-properties.ts'
+export type {
+  BackendModel,
+  BarModel,
+  BridgeModel,
+  BusNature,
+  CapabilityModel,
+  DeviceModel,
+  ModelKind,
+  PciModel,
+  PlugRule,
+  VirtioModel,
+} from './catalogue/model.ts'
+export { nearestName } from './catalogue/nearest-name.ts'
+export type { ParsedValue, PropertySpec, PropertyType } from './catalogue/property.ts'
+export {
+  describeType,
+  parseInteger,
+  parsePciAddress,
+  parsePropertyValue,
+  parseSize,
+  QEMU_VERSIONS,
+} from './catalogue/property.ts'
 export type {
   DeviceBackend,
   DeviceDescription,

@@ -1,0 +1,89 @@
+import { DmascopeError } from '@dmascope/layout'
+import type { PropertyValue, QemuVersion } from '../description.ts'
+import type { CapabilityModel, DeviceModel, PciModel } from './model.ts'
+import { BRIDGE_MODELS } from './models/bridges.ts'
+import { DISPLAY_AND_SOUND_MODELS } from './models/display-and-sound.ts'
+import { IOMMU_MODELS } from './models/iommus.ts'
+import { NETWORK_MODELS } from './models/network.ts'
+import { NOT_PCI_MODELS } from './models/not-pci.ts'
+import { STORAGE_MODELS } from './models/storage.ts'
+import { TEST_AND_OTHER_MODELS } from './models/test-and-other.ts'
+import { USB_MODELS } from './models/usb.ts'
+import { VIRTIO_MODELS } from './models/virtio.ts'
+import { nearestName } from './nearest-name.ts'
+
+/** Every device model that is known, in no particular order. Closed: what is not here is refused by name. */
+export const DEVICE_MODELS: readonly DeviceModel[] = [
+  ...VIRTIO_MODELS,
+  ...IOMMU_MODELS,
+  ...BRIDGE_MODELS,
+  ...NETWORK_MODELS,
+  ...STORAGE_MODELS,
+  ...USB_MODELS,
+  ...DISPLAY_AND_SOUND_MODELS,
+  ...TEST_AND_OTHER_MODELS,
+  ...NOT_PCI_MODELS,
+]
+
+const BY_NAME: ReadonlyMap<string, DeviceModel> = (() => {
+  const byName = new Map<string, DeviceModel>()
+  for (const model of DEVICE_MODELS) {
+    for (const name of [model.name, ...model.aliases]) {
+      if (byName.has(name)) throw new TypeError(`two device models are called "${name}"`)
+      byName.set(name, model)
+    }
+  }
+  return byName
+})()
+
+/** The model of a name or an alias, as `-device` takes them: case matters. Null where there is none. */
+export const findModel = (name: string): DeviceModel | null => BY_NAME.get(name) ?? null
+
+/** The known model name nearest to `name`, or null where none is near. */
+export const nearestModel = (name: string): string | null => nearestName(name, BY_NAME.keys())
+
+/**
+ * The model of a name, in a QEMU release.
+ *
+ * @param where - for the message: where the name was written
+ * @throws DmascopeError MACHINE_UNKNOWN_DEVICE, or MACHINE_DEVICE_VERSION where only another release has it
+ */
+export function requireModel(name: string, version: QemuVersion, where = ''): DeviceModel {
+  const model = findModel(name)
+  const at = where === '' ? '' : `${where}: `
+  if (model === null) {
+    const nearest = nearestModel(name)
+    throw new DmascopeError(
+      'MACHINE_UNKNOWN_DEVICE',
+      `${at}'${name}' is not a valid device model name${nearest === null ? '' : `; did you mean '${nearest}'?`}`,
+      { where, name, nearest },
+    )
+  }
+  if (!model.versions.includes(version)) {
+    throw new DmascopeError(
+      'MACHINE_DEVICE_VERSION',
+      `${at}QEMU ${version} has no device '${model.name}'; QEMU ${model.versions.join(', ')} has`,
+      { where, name: model.name, version, versions: model.versions },
+    )
+  }
+  return model
+}
+
+/** The capabilities that a function shows on a bus of this nature. */
+export function capabilitiesOn(pci: PciModel, bus: 'express' | 'conventional'): readonly CapabilityModel[] {
+  return bus === 'express' || pci.nature !== 'either'
+    ? pci.capabilities
+    : pci.capabilities.filter(({ id, extended }) => !extended && id !== 0x10)
+}
+
+/**
+ * Bytes of the expansion ROM BAR: the model's, unless `romfile=` is empty or `rombar=0`; `romsize=` overrules it. A
+ * `romfile` of the user's has an unknown size: it is taken to be as large as the model's own, or 64 KiB.
+ */
+export function romSize(model: DeviceModel, properties: Readonly<Record<string, PropertyValue>>): number {
+  const own = model.pci?.romSize ?? model.virtio?.romSize ?? 0
+  if (properties.rombar === 0 || properties.romfile === '') return 0
+  const stated = properties.romsize
+  if (typeof stated === 'number' && stated > 0 && stated !== 0xffff_ffff) return stated
+  return own === 0 && typeof properties.romfile === 'string' ? 64 * 1024 : own
+}

@@ -1,0 +1,82 @@
+import { DmascopeError } from '@dmascope/layout'
+import type { PropertyValue, QemuVersion } from '../description.ts'
+import type { DeviceModel } from './model.ts'
+import { nearestName } from './nearest-name.ts'
+import { describeType, type PropertySpec, parsePropertyValue } from './property.ts'
+
+/** Property values by QEMU's names. */
+export type Properties = Readonly<Record<string, PropertyValue>>
+
+/** Where each property was written, for messages; one text for all, or by name. */
+export type Where = string | ((property: string) => string)
+
+const at = (where: Where, property: string): string => {
+  const text = typeof where === 'string' ? where : where(property)
+  return text === '' ? '' : `${text}: `
+}
+
+const own = (model: DeviceModel, name: string, version: QemuVersion): PropertySpec | null => {
+  const found = Object.hasOwn(model.properties, name) ? model.properties[name] : undefined
+  return found?.versions.includes(version) ? found : null
+}
+
+/** Names of the properties that the model has in this release. */
+export const propertyNames = (model: DeviceModel, version: QemuVersion): string[] =>
+  Object.keys(model.properties).filter((name) => own(model, name, version) !== null)
+
+/**
+ * Reads the properties given for a model: typed values, under QEMU's names, in the order given. Names are taken with
+ * `-` and `_` as QEMU spells them.
+ *
+ * @throws DmascopeError MACHINE_UNKNOWN_PROPERTY (names the nearest known one), MACHINE_PROPERTY_VERSION (only another
+ *   release has it) or MACHINE_PROPERTY_VALUE (says what is allowed)
+ */
+export function checkProperties(
+  model: DeviceModel,
+  properties: Properties,
+  version: QemuVersion,
+  where: Where = '',
+): Properties {
+  const typed: Record<string, PropertyValue> = {}
+  for (const [name, value] of Object.entries(properties)) {
+    const spec = own(model, name, version)
+    if (spec === null) throw unknownProperty(model, name, version, where)
+    const read = parsePropertyValue(spec.type, value)
+    if ('expected' in read) {
+      throw new DmascopeError(
+        'MACHINE_PROPERTY_VALUE',
+        `${at(where, name)}property '${model.name}.${name}' does not accept '${value}'; it takes ${read.expected}`,
+        { device: model.name, property: name, value, expected: describeType(spec.type) },
+      )
+    }
+    typed[name] = read.value
+  }
+  return typed
+}
+
+function unknownProperty(model: DeviceModel, name: string, version: QemuVersion, where: Where): DmascopeError {
+  const elsewhere = Object.hasOwn(model.properties, name) ? model.properties[name] : undefined
+  if (elsewhere !== undefined) {
+    return new DmascopeError(
+      'MACHINE_PROPERTY_VERSION',
+      `${at(where, name)}property '${model.name}.${name}' not found in QEMU ${version}; QEMU ${elsewhere.versions.join(', ')} has it`,
+      { device: model.name, property: name, version, versions: elsewhere.versions },
+    )
+  }
+  const nearest = nearestName(name, propertyNames(model, version))
+  return new DmascopeError(
+    'MACHINE_UNKNOWN_PROPERTY',
+    `${at(where, name)}property '${model.name}.${name}' not found${nearest === null ? '' : `; did you mean '${nearest}'?`}`,
+    { device: model.name, property: name, nearest },
+  )
+}
+
+/** The values that hold: those given (already checked), and QEMU's defaults for the rest. Without those that have none. */
+export function withDefaults(model: DeviceModel, properties: Properties, version: QemuVersion): Properties {
+  const values: Record<string, PropertyValue> = {}
+  for (const name of propertyNames(model, version)) {
+    const value = model.properties[name]!.defaults[version]
+    if (value !== null) values[name] = value
+  }
+  return { ...values, ...properties }
+}

@@ -1,0 +1,63 @@
+import { deviceModel } from '../build-model.ts'
+import type { DeviceModel } from '../model.ts'
+import {
+  bearing,
+  differs,
+  off,
+  on,
+  only,
+  onOffAuto,
+  type PropertyList,
+  text,
+  uint8,
+  uint32,
+} from '../property-specs.ts'
+
+/** What both of QEMU's x86 IOMMUs take (`x86-iommu`). */
+const X86_IOMMU: PropertyList = {
+  intremap: bearing(onOffAuto('auto')),
+  'device-iotlb': bearing(off),
+  pt: bearing(on),
+}
+
+/** IOMMUs that are platform devices. `virtio-iommu-pci` stands among the virtio devices. */
+export const IOMMU_MODELS: readonly DeviceModel[] = [
+  deviceModel({
+    name: 'intel-iommu',
+    kind: 'intel-iommu',
+    plug: 'platform',
+    parents: ['x86-iommu'],
+    properties: {
+      ...X86_IOMMU,
+      version: bearing(uint32(0)),
+      eim: bearing(onOffAuto('auto')),
+      'x-buggy-eim': only('7.2', bearing(off)),
+      'aw-bits': bearing(differs(uint8(39), 39, 48)),
+      'caching-mode': bearing(off),
+      'x-scalable-mode': bearing(off),
+      'snoop-control': bearing(off),
+      'x-pasid-mode': bearing(off),
+      'x-flts': only('11.1', bearing(off)),
+      fs1gp: only('11.1', bearing(on)),
+      'stale-tm': only('11.1', bearing(off)),
+      'x-cap-fs1gp': only('11.1', bearing(on)),
+      svm: only('11.1', bearing(off)),
+      'dma-drain': bearing(on),
+      'dma-translation': bearing(on),
+    },
+  }),
+  deviceModel({
+    name: 'amd-iommu',
+    kind: 'amd-iommu',
+    plug: 'platform',
+    parents: ['x86-iommu', 'AMDVI-PCI'],
+    properties: {
+      ...X86_IOMMU,
+      xtsup: only('11.1', bearing(off)),
+      'dma-remap': only('11.1', bearing(off)),
+      'dma-translation': only('11.1', bearing(on)),
+      'pci-id': only('11.1', text),
+      numint2k: only('11.1', bearing(off)),
+    },
+  }),
+]

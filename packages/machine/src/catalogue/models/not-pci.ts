@@ -1,0 +1,207 @@
+import { backend, DRIVE, deviceModel } from '../build-model.ts'
+import type { DeviceModel } from '../model.ts'
+import {
+  all,
+  int32,
+  off,
+  on,
+  oneOf,
+  type PropertyList,
+  size,
+  text,
+  uint8,
+  uint16,
+  uint32,
+  uint64,
+} from '../property-specs.ts'
+import { BLOCK_PROPERTIES, GEOMETRY_PROPERTIES } from '../shared-properties.ts'
+
+const none = (name: string, properties: PropertyList = {}, more: Partial<DeviceModel> = {}): DeviceModel =>
+  deviceModel({ ...more, name, kind: 'none', properties })
+
+const EMPTY = 'Device needs media, but drive is empty'
+const USB: PropertyList = {
+  port: text,
+  serial: text,
+  msos_desc: on,
+  'msos-desc': on,
+  pcap: text,
+  full_path: on,
+  attached: on,
+}
+const SCSI: PropertyList = {
+  channel: uint32(0),
+  'scsi-id': int32(-1),
+  lun: int32(-1),
+  ver: text,
+  vendor: text,
+  product: text,
+  serial: text,
+  device_id: text,
+  removable: off,
+  dpofua: off,
+  wwn: uint64(0),
+  port_wwn: uint64(0),
+  port_index: uint16(0),
+  max_unmap_size: uint64(1_073_741_824),
+  max_io_size: uint64(2_147_483_647),
+  rotation_rate: uint16(0),
+  scsi_version: int32(5),
+  migrate_emulated_scsi_request: on,
+  ...all(
+    off,
+    'quirk_mode_page_apple_vendor',
+    'quirk_mode_sense_rom_use_dbd',
+    'quirk_mode_page_vendor_specific_apple',
+    'quirk_mode_page_truncated',
+  ),
+}
+const IDE: PropertyList = {
+  unit: uint32(null),
+  ver: text,
+  wwn: uint64(0),
+  serial: text,
+  model: text,
+  rotation_rate: uint16(0),
+  'bios-chs-trans': oneOf('auto', ['auto', 'none', 'lba', 'large', 'rechs']),
+  'win2k-install-hack': off,
+}
+const HDA_CODEC: PropertyList = { cad: uint32(null), debug: uint32(0), mixer: on, 'use-timer': on }
+const AUDIODEV = backend('audiodev', 'audiodev', null)
+const CHARDEV = backend('chardev', 'chardev', 'character')
+const PORT: PropertyList = { nr: uint32(null), name: text }
+
+/**
+ * Devices that are not on PCI and master no memory of their own: what hangs on a controller's bus, the ISA bus or the
+ * chipset. A machine is built without them; their options are listed as ignored.
+ */
+export const NOT_PCI_MODELS: readonly DeviceModel[] = [
+  none(
+    'scsi-hd',
+    { ...BLOCK_PROPERTIES, ...GEOMETRY_PROPERTIES, ...SCSI },
+    { backends: [DRIVE('drive property not set')] },
+  ),
+  none('scsi-cd', { ...BLOCK_PROPERTIES, ...SCSI }, { backends: [DRIVE()] }),
+  none(
+    'scsi-block',
+    { ...BLOCK_PROPERTIES, ...SCSI, io_timeout: uint32(30) },
+    { backends: [DRIVE('drive property not set')] },
+  ),
+  none(
+    'scsi-generic',
+    { ...SCSI, 'share-rw': off, io_timeout: uint32(30) },
+    { backends: [DRIVE('drive property not set')] },
+  ),
+  none('ide-hd', { ...BLOCK_PROPERTIES, ...GEOMETRY_PROPERTIES, ...IDE }, { backends: [DRIVE(EMPTY)] }),
+  none('ide-cd', { ...BLOCK_PROPERTIES, ...IDE }, { backends: [DRIVE()] }),
+  none('ide-cf', { ...BLOCK_PROPERTIES, ...GEOMETRY_PROPERTIES, ...IDE }, { backends: [DRIVE(EMPTY)] }),
+  none('sd-card', { spec_version: uint8(2), 'boot-partition-size': uint64(0) }, { backends: [DRIVE()] }),
+  none('floppy', { ...BLOCK_PROPERTIES, unit: uint32(null), 'drive-type': text }, { backends: [DRIVE()] }),
+  none('virtserialport', PORT, { backends: [CHARDEV] }),
+  none('virtconsole', PORT, { backends: [CHARDEV] }),
+  ...['usb-kbd', 'usb-mouse'].map((name) =>
+    none(name, { ...USB, usb_version: uint32(2), display: text, head: uint32(0) }),
+  ),
+  none('usb-tablet', { ...USB, usb_version: uint32(2), display: text, head: uint32(0) }),
+  none('usb-hub', { ...USB, ports: uint32(8), 'port-power': off }),
+  none(
+    'usb-storage',
+    { ...USB, ...BLOCK_PROPERTIES, removable: off, commandlog: off },
+    { backends: [DRIVE('drive property not set')] },
+  ),
+  none('usb-bot', { ...USB, commandlog: off }),
+  none('usb-uas', { ...USB, 'log-scsi-req': off }),
+  none('usb-mtp', { ...USB, rootdir: text, desc: text, readonly: on }),
+  none('usb-net', { ...USB, mac: text, bootindex: int32(-1) }, { backends: [backend('netdev', 'netdev', 'network')] }),
+  none('usb-audio', { ...USB, debug: uint32(0), buffer: uint32(0), multi: off }, { backends: [AUDIODEV] }),
+  none('usb-serial', { ...USB, 'always-plugged': off }, { backends: [CHARDEV] }),
+  none('usb-braille', USB, { backends: [CHARDEV] }),
+  none(
+    'usb-redir',
+    { ...USB, debug: uint8(0), filter: text, streams: on, bootindex: int32(-1), 'suppress-remote-wake': on },
+    { backends: [CHARDEV] },
+  ),
+  none('usb-host', {
+    ...USB,
+    hostbus: uint32(0),
+    hostaddr: uint32(0),
+    hostport: text,
+    vendorid: uint32(0),
+    productid: uint32(0),
+    hostdevice: text,
+    isobufs: uint32(4),
+    isobsize: uint32(32),
+    'guest-reset': on,
+    'guest-resets-all': off,
+    'suppress-remote-wake': on,
+    loglevel: uint32(2),
+    pipeline: on,
+    bootindex: int32(-1),
+  }),
+  none('usb-ccid', { ...USB, debug: uint8(0) }),
+  none('ccid-card-passthru', { debug: uint8(0) }, { backends: [CHARDEV] }),
+  none('usb-wacom-tablet', USB),
+  ...['hda-duplex', 'hda-micro', 'hda-output'].map((name) => none(name, HDA_CODEC, { backends: [AUDIODEV] })),
+  none(
+    'isa-serial',
+    { index: uint32(0xffff_ffff), iobase: uint32(null), irq: uint32(null), baudbase: uint32(115_200), wakeup: off },
+    { backends: [CHARDEV] },
+  ),
+  none('isa-parallel', { index: uint32(0xffff_ffff), iobase: uint32(null), irq: uint32(7) }, { backends: [CHARDEV] }),
+  none('isa-debugcon', { iobase: uint32(0xe9), readback: uint32(0xe9) }, { backends: [CHARDEV] }),
+  none('isa-debug-exit', { iobase: uint32(0x501), iosize: uint32(2) }),
+  none('isa-fdc', {
+    iobase: uint32(0x3f0),
+    irq: uint32(6),
+    dma: uint32(2),
+    fdtypeA: text,
+    fdtypeB: text,
+    fallback: text,
+  }),
+  none('isa-vga', { vgamem_mb: uint32(8) }),
+  none('isa-ide', { iobase: uint32(0x1f0), iobase2: uint32(0x3f6), irq: uint32(14) }),
+  none('isa-applesmc', { iobase: uint32(0x300), osk: text }),
+  none('isa-ipmi-kcs', { bmc: text, ioport: uint32(0xca2), irq: uint32(5) }),
+  none('isa-ipmi-bt', { bmc: text, ioport: uint32(0xe4), irq: uint32(5) }),
+  none('ipmi-bmc-sim', {
+    slave_addr: uint8(0x20),
+    guid: text,
+    fruareasize: uint16(1024),
+    frudatafile: text,
+    sdrfile: text,
+  }),
+  none('ipmi-bmc-extern', { slave_addr: uint8(0x20) }, { backends: [CHARDEV] }),
+  none('pvpanic', { ioport: uint16(0x505), events: uint8(null) }),
+  none('pc-testdev', {}),
+  none('ib700', {}),
+  none('sga', {}, { versions: ['7.2'] }),
+  none('tpm-tis', { tpmdev: text, irq: uint32(5), ppi: on }),
+  none('tpm-crb', { tpmdev: text, ppi: on }),
+  none('vmgenid', { guid: text }),
+  none('vmcoreinfo', {}),
+  none('vmclock', {}, { versions: ['11.1'] }),
+  none('ramfb', { 'x-migrate': on }),
+  none('smbus-eeprom', {}),
+  none('i8042', {}),
+  none('vmport', {}),
+  none('vmmouse', {}),
+  none('pc-dimm', { addr: uint64(0), node: uint32(0), slot: int32(-1), memdev: text }),
+  none('nvdimm', {
+    addr: uint64(0),
+    node: uint32(0),
+    slot: int32(-1),
+    memdev: text,
+    'label-size': size(0),
+    uuid: text,
+    unarmed: off,
+  }),
+  none('loader', {
+    addr: uint64(0),
+    data: uint64(0),
+    'data-len': uint8(0),
+    'data-be': off,
+    file: text,
+    'cpu-num': uint32(0xffff_ffff),
+    'force-raw': off,
+  }),
+]
