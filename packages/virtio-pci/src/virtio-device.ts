@@ -1,11 +1,8 @@
 import type { DmaPort } from '@dmascope/memory'
 import type { DeviceQueue } from '@dmascope/virtqueue/device'
+import type { FeatureBits } from './spec/features.ts'
 
-/** 64 feature bits as two unsigned words: bit 33 is bit 1 of `hi`. */
-export interface FeatureBits {
-  readonly lo: number
-  readonly hi: number
-}
+export type { FeatureBits }
 
 /**
  * What a virtio device does, apart from how it is reached: a block device, a network card. A transport (virtio over
@@ -20,13 +17,18 @@ export interface VirtioDevice {
   readonly queueSizes: readonly number[]
   /** The device type's own feature bits. Bits of ring and transport (28, 29, 32 and up) are the transport's. */
   readonly features: FeatureBits
+  /** Of `features`, those that only the legacy interface shows. */
+  readonly legacyFeatures?: FeatureBits
   /** Device-specific configuration, as the driver sees it. Offsets outside [0, size) never arrive. */
   readonly config: {
     readonly size: number
     read(offset: number, width: 1 | 2 | 4): number
     write(offset: number, width: 1 | 2 | 4, value: number): void
   }
-  /** DRIVER_OK was set: the queues that the driver enabled, by index; null for those that it did not. */
+  /**
+   * DRIVER_OK was set: the queues that the driver enabled, by index; null for those that it did not. Called again where
+   * the driver resets or enables one of them later (VIRTIO_F_RING_RESET): the others are then the same objects as before.
+   */
   activate(queues: readonly (DeviceQueue | null)[], negotiated: FeatureBits, host: VirtioHost): void
   /** The driver notified this queue. Latches; the work is done in `work`. */
   notify(queue: number): void

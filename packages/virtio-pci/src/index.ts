@@ -1,0 +1,1 @@
+export type { FeatureBits, VirtioDevice, VirtioHost } from './virtio-device.ts'
