@@ -1,2 +1,3 @@
+export { PortTlb } from './port-tlb.ts'
 export type { Fault, Msi, RequesterId, Translation, Translator } from './translator.ts'
-export { NO_PASID } from './translator.ts'
+export { NO_PASID, UNSUPPORTED_REQUEST } from './translator.ts'

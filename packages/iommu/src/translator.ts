@@ -9,6 +9,9 @@ export const NO_PASID = -1
 /** 0 is success; else the model's own fault code, which it has already recorded where the hardware records it. */
 export type Fault = number
 
+/** The request was answered as an Unsupported Request, which no IOMMU records as a fault. Above all fault codes. */
+export const UNSUPPORTED_REQUEST = 0x100
+
 /** A translated page. The caller owns it and passes it in again and again. */
 export interface Translation {
   /** Output address of the byte that was asked for. */
@@ -18,7 +21,7 @@ export interface Translation {
   log2Size: number
   /** Access bits that the whole page grants. */
   rights: number
-  /** Index into `Translator.epochs`: the entry is good for as long as that word does not change. */
+  /** Index into `Translator.epochs`: the entry is good for as long as that word does not change. -1: do not keep it. */
   tag: number
   /** `bypass`: it entered the IOMMU and passed through, in pass-through or with translation off. */
   route: 'bypass' | 'translated'

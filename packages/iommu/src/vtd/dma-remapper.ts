@@ -1,0 +1,258 @@
+import type { Access, GuestRam } from '@dmascope/memory'
+import { type Fault, type RequesterId, type Translation, UNSUPPORTED_REQUEST } from '../translator.ts'
+import { ContextCache, DOMAIN, FAULTS_DISABLED, LEVELS, REASON, TABLE_HI, TABLE_LO, TYPE } from './context-cache.ts'
+import type { FaultRecorder } from './fault-recorder.ts'
+import {
+  Iotlb,
+  META,
+  META_CHECK_OUTPUT,
+  META_LOG2,
+  META_LOG2_SHIFT,
+  META_REASON,
+  META_REASON_SHIFT,
+  META_RIGHTS,
+  OUT_HI,
+  OUT_LO,
+} from './iotlb.ts'
+import type { VtdFeatures } from './options.ts'
+import { SecondStageWalk } from './second-stage-walk.ts'
+import { FAULT_REASONS } from './spec/faults.ts'
+import { INTERRUPT_RANGE_FIRST } from './spec/interrupts.ts'
+import { CONTEXT_GRANULARITY, IOTLB_GRANULARITY } from './spec/registers.ts'
+import { TRANSLATION_TYPE } from './spec/tables.ts'
+
+const INTERRUPT_RANGE = INTERRUPT_RANGE_FIRST | 0
+const INTERRUPT_RANGE_MASK = 0xfff0_0000 | 0
+const LEVEL_MASK = 0xf
+const BEYOND_WIDTH = FAULT_REASONS.beyondWidth.value
+const OUTPUT_IN_RANGE = FAULT_REASONS.outputInInterruptRange.value
+const BLOCKED = FAULT_REASONS.requestBlocked.value
+const NOT_WRITABLE = FAULT_REASONS.notWritable.value
+const NOT_READABLE = FAULT_REASONS.notReadable.value
+
+/** DMA remapping while GSTS.TES is set: contexts, the IOTLB, the walk and their faults. */
+export class DmaRemapper {
+  readonly iotlb: Iotlb
+  readonly contexts: ContextCache
+  readonly #walk: SecondStageWalk
+  readonly #faults: FaultRecorder
+  readonly #cachingMode: boolean
+  readonly #addressWidth: number
+  /** The epoch of what no IOTLB entry stands for: pass-through, and the unit with translation off. */
+  readonly #wholeTag: number
+
+  constructor(ram: GuestRam, features: VtdFeatures, faults: FaultRecorder) {
+    this.iotlb = new Iotlb(features.iotlbEntries)
+    this.contexts = new ContextCache(ram, features)
+    this.#walk = new SecondStageWalk(ram, features)
+    this.#faults = faults
+    this.#cachingMode = features.cachingMode
+    this.#addressWidth = features.addressWidth
+    this.#wholeTag = features.iotlbEntries
+  }
+
+  /** Translation is off: the request goes through as it is. */
+  bypass(hi: number, lo: number, out: Translation): Fault {
+    out.hi = hi
+    out.lo = lo
+    out.log2Size = 64
+    out.rights = 3
+    out.tag = this.#wholeTag
+    out.route = 'bypass'
+    return 0
+  }
+
+  /** An untranslated request. */
+  translate(requester: RequesterId, hi: number, lo: number, access: Access, out: Translation): Fault {
+    if (hi === 0 && (lo & INTERRUPT_RANGE_MASK) === INTERRUPT_RANGE)
+      return this.#interruptRange(requester, lo, access, out)
+    const line = this.contexts.find(requester)
+    const context = this.contexts.words
+    const levels = context[line + LEVELS]!
+    if (context[line + REASON] !== 0) return this.#deny(requester, hi, lo, access, context[line + REASON]!, levels)
+    if (context[line + TYPE] === TRANSLATION_TYPE.passThrough) {
+      return this.#passThrough(requester, hi, lo, access, levels, out)
+    }
+    const domain = context[line + DOMAIN]!
+    const at = this.iotlb.find(domain, hi, lo)
+    if (at >= 0) {
+      const words = this.iotlb.words
+      const meta = words[at + META]!
+      if ((meta & META_RIGHTS & access) !== access) return this.#denyCached(requester, hi, lo, access, meta, levels)
+      const log2Size = (meta >>> META_LOG2_SHIFT) & META_LOG2
+      const inner = (1 << log2Size) - 1
+      out.hi = words[at + OUT_HI]!
+      out.lo = (words[at + OUT_LO]! | (lo & inner)) >>> 0
+      out.log2Size = log2Size
+      out.rights = meta & META_RIGHTS
+      out.tag = at >>> 3
+      out.route = 'translated'
+      return (meta & META_CHECK_OUTPUT) === 0 ? 0 : this.#checkOutput(requester, hi, lo, access, levels, out)
+    }
+    return this.#translateByWalk(requester, line, domain, hi, lo, access, out)
+  }
+
+  #translateByWalk(
+    requester: RequesterId,
+    line: number,
+    domain: number,
+    hi: number,
+    lo: number,
+    access: number,
+    out: Translation,
+  ): Fault {
+    const context = this.contexts.words
+    const levels = context[line + LEVELS]!
+    const depth = levels & LEVEL_MASK
+    if (hi >>> (depth * 9 - 20) !== 0) return this.#deny(requester, hi, lo, access, BEYOND_WIDTH, levels)
+    const walk = this.#walk
+    const table = context[line + TABLE_HI]! * 0x1_0000_0000 + (context[line + TABLE_LO]! >>> 0)
+    const reason = walk.walk(table, depth, hi, lo, access)
+    if (reason !== 0) {
+      // What is not present or faulty is cached in caching mode only (§6.1).
+      if (this.#cachingMode) this.iotlb.insert(domain, hi, lo, 0, 0, 12, reason << META_REASON_SHIFT)
+      return this.#deny(requester, hi, lo, access, reason, levels)
+    }
+    const { outHi, outLo, log2Size, rights } = walk
+    const inner = (1 << log2Size) - 1
+    const overlaps = outHi === 0 && ((outLo ^ INTERRUPT_RANGE) & INTERRUPT_RANGE_MASK & ~inner) === 0
+    const at = this.iotlb.insert(domain, hi, lo, outHi, outLo, log2Size, rights | (overlaps ? META_CHECK_OUTPUT : 0))
+    out.hi = outHi
+    out.lo = (outLo | (lo & inner)) >>> 0
+    out.log2Size = log2Size
+    out.rights = rights
+    out.tag = at >> 3
+    out.route = 'translated'
+    return overlaps ? this.#checkOutput(requester, hi, lo, access, levels, out) : 0
+  }
+
+  /** A large page may hold the interrupt range: only what ends up in it is refused, and no port keeps such a page. */
+  #checkOutput(
+    requester: RequesterId,
+    hi: number,
+    lo: number,
+    access: number,
+    levels: number,
+    out: Translation,
+  ): Fault {
+    out.tag = -1
+    if ((out.lo & INTERRUPT_RANGE_MASK) !== INTERRUPT_RANGE) return 0
+    return this.#deny(requester, hi, lo, access, OUTPUT_IN_RANGE, levels)
+  }
+
+  #passThrough(
+    requester: RequesterId,
+    hi: number,
+    lo: number,
+    access: number,
+    levels: number,
+    out: Translation,
+  ): Fault {
+    if (hi >= 2 ** (this.#addressWidth - 32)) return this.#deny(requester, hi, lo, access, BEYOND_WIDTH, levels)
+    out.hi = hi
+    out.lo = lo
+    out.log2Size = this.#addressWidth
+    out.rights = 3
+    out.tag = this.#wholeTag
+    out.route = 'bypass'
+    return 0
+  }
+
+  /** Writes to the interrupt range are messages and stay as they are; reads are Unsupported Requests (§3.15). */
+  #interruptRange(requester: RequesterId, lo: number, access: number, out: Translation): Fault {
+    if (access !== 2) {
+      const text = 'read from the interrupt range'
+      return this.#faults.reportUnrecorded(requester, 'read', 0, lo, UNSUPPORTED_REQUEST, text)
+    }
+    out.hi = 0
+    out.lo = lo
+    out.log2Size = 12
+    out.rights = 2
+    out.tag = -1
+    out.route = 'bypass'
+    return 0
+  }
+
+  /** A request whose address the device has translated: trusted only where the context entry says so (§4.2). */
+  translated(requester: RequesterId, hi: number, lo: number, access: Access, out: Translation): Fault {
+    const line = this.contexts.find(requester)
+    const context = this.contexts.words
+    const levels = context[line + LEVELS]!
+    if (context[line + REASON] !== 0) return this.#deny(requester, hi, lo, access, context[line + REASON]!, levels)
+    if (context[line + TYPE] !== TRANSLATION_TYPE.deviceTlb) {
+      return this.#deny(requester, hi, lo, access, BLOCKED, levels)
+    }
+    return this.#passThrough(requester, hi, lo, access, levels, out)
+  }
+
+  /**
+   * A device asks for a translation to keep. A page that grants nothing is no fault: the answer has no rights. The
+   * device is told of invalidations by device-TLB invalidation requests.
+   */
+  translationRequest(requester: RequesterId, hi: number, lo: number, access: Access, out: Translation): Fault {
+    if (hi === 0 && (lo & INTERRUPT_RANGE_MASK) === INTERRUPT_RANGE) return this.#interruptRange(requester, lo, 2, out)
+    const line = this.contexts.find(requester)
+    const context = this.contexts.words
+    const levels = context[line + LEVELS]!
+    if (context[line + REASON] !== 0) return this.#deny(requester, hi, lo, access, context[line + REASON]!, levels)
+    if (context[line + TYPE] !== TRANSLATION_TYPE.deviceTlb) {
+      return this.#deny(requester, hi, lo, access, BLOCKED, levels)
+    }
+    const depth = levels & LEVEL_MASK
+    if (hi >>> (depth * 9 - 20) !== 0) return this.#deny(requester, hi, lo, access, BEYOND_WIDTH, levels)
+    const table = context[line + TABLE_HI]! * 0x1_0000_0000 + (context[line + TABLE_LO]! >>> 0)
+    const walk = this.#walk
+    const reason = walk.walk(table, depth, hi, lo, 0)
+    if (reason !== 0 && reason !== NOT_READABLE) return this.#deny(requester, hi, lo, access, reason, levels)
+    const inner = (1 << walk.log2Size) - 1
+    out.hi = reason === 0 ? walk.outHi : hi
+    out.lo = reason === 0 ? (walk.outLo | (lo & inner)) >>> 0 : lo
+    out.log2Size = reason === 0 ? walk.log2Size : 12
+    out.rights = reason === 0 ? walk.rights : 0
+    out.tag = -1
+    out.route = 'translated'
+    if (out.rights === 0 || out.hi !== 0 || (out.lo & INTERRUPT_RANGE_MASK) !== INTERRUPT_RANGE) return 0
+    return this.#deny(requester, hi, lo, access, OUTPUT_IN_RANGE, levels)
+  }
+
+  /** An entry of the IOTLB that does not grant the access, or that holds a fault. */
+  #denyCached(requester: RequesterId, hi: number, lo: number, access: number, meta: number, levels: number): Fault {
+    const kept = (meta >>> META_REASON_SHIFT) & META_REASON
+    const permission = kept === 0 || kept === NOT_READABLE || kept === NOT_WRITABLE
+    const missing = access & ~meta & META_RIGHTS
+    const reason = permission ? ((missing & 2) !== 0 ? NOT_WRITABLE : NOT_READABLE) : kept
+    return this.#deny(requester, hi, lo, access, reason, levels)
+  }
+
+  #deny(requester: RequesterId, hi: number, lo: number, access: number, reason: number, levels: number): Fault {
+    const kind = (access & 2) !== 0 ? 'write' : 'read'
+    return this.#faults.report(requester, kind, hi, lo, reason, (levels & FAULTS_DISABLED) !== 0)
+  }
+
+  /** Answers false for a reserved granularity. */
+  invalidateContexts(granularity: number, domain: number, requester: RequesterId, functionMask: number): boolean {
+    if (granularity === CONTEXT_GRANULARITY.global) this.contexts.invalidateAll()
+    else if (granularity === CONTEXT_GRANULARITY.domain) this.contexts.invalidateDomain(domain)
+    else if (granularity === CONTEXT_GRANULARITY.device) {
+      this.contexts.invalidateDevice(domain, requester, functionMask)
+    } else return false
+    this.iotlb.endCopies()
+    return true
+  }
+
+  /** Answers false for a reserved granularity. */
+  invalidateIotlb(granularity: number, domain: number, hi: number, lo: number, log2Pages: number): boolean {
+    if (granularity === IOTLB_GRANULARITY.global) this.iotlb.invalidateAll()
+    else if (granularity === IOTLB_GRANULARITY.domain) this.iotlb.invalidateDomain(domain)
+    else if (granularity === IOTLB_GRANULARITY.page) this.iotlb.invalidatePages(domain, hi, lo, log2Pages)
+    else return false
+    return true
+  }
+
+  /** Everything that was cached, and every copy of it, ends. */
+  drop(): void {
+    this.contexts.invalidateAll()
+    this.iotlb.invalidateAll()
+    this.iotlb.endCopies()
+  }
+}

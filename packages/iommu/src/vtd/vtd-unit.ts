@@ -1,0 +1,270 @@
+import type { Access, MmioHandler } from '@dmascope/memory'
+import type { Fault, Msi, RequesterId, Translation, Translator } from '../translator.ts'
+import { NO_PASID, UNSUPPORTED_REQUEST } from '../translator.ts'
+import { DmaRemapper } from './dma-remapper.ts'
+import { FaultRecorder } from './fault-recorder.ts'
+import { InterruptRemapper } from './interrupt-remapper.ts'
+import { InvalidationQueue, type Invalidations } from './invalidation-queue.ts'
+import {
+  completeFeatures,
+  FAULT_RECORDING_OFFSET,
+  IOTLB_REGISTERS_OFFSET,
+  LARGEST_ADDRESS_MASK,
+  type SeenFault,
+  type VtdFeatures,
+  type VtdOptions,
+} from './options.ts'
+import { RegisterFile } from './register-file.ts'
+import {
+  CCMD,
+  GCMD,
+  GSTS,
+  IOTLB,
+  IOTLB_GRANULARITY,
+  IOTLB_REGISTERS,
+  IRTA,
+  IVA,
+  VTD_REGISTERS,
+} from './spec/registers.ts'
+
+const AT = VTD_REGISTERS.registers
+const INVALIDATE_ADDRESS = IOTLB_REGISTERS_OFFSET + IOTLB_REGISTERS.registers.IVA.offset
+const INVALIDATE_IOTLB = IOTLB_REGISTERS_OFFSET + IOTLB_REGISTERS.registers.IOTLB.offset
+/** The upper halves, whose writing sets the command off. */
+const CCMD_UPPER = AT.CCMD.offset + 4
+const IOTLB_UPPER = INVALIDATE_IOTLB + 4
+const command = GCMD.fields
+const status = GSTS.fields
+
+/** An Intel VT-d remapping unit in legacy mode: its registers towards software, a translator towards the fabric. */
+export class VtdUnit implements Translator, MmioHandler {
+  readonly epochs: Uint32Array
+  readonly features: VtdFeatures
+  readonly #registers: RegisterFile
+  readonly #faults: FaultRecorder
+  readonly #dma: DmaRemapper
+  readonly #interrupts: InterruptRemapper
+  readonly #queue: InvalidationQueue
+  #translating = false
+
+  /** @throws RangeError or TypeError for features that no unit can have */
+  constructor(options: VtdOptions) {
+    this.features = completeFeatures(options)
+    this.#registers = new RegisterFile(this.features)
+    this.#faults = new FaultRecorder(this.#registers, this.features, options)
+    this.#dma = new DmaRemapper(options.ram, this.features, this.#faults)
+    this.#interrupts = new InterruptRemapper(options.ram, this.features, this.#faults)
+    this.epochs = this.#dma.iotlb.epochs
+    const targets: Invalidations = {
+      context: (granularity, domain, requester, functionMask) =>
+        this.#dma.invalidateContexts(granularity, domain, requester, functionMask),
+      iotlb: (granularity, domain, hi, lo, log2Pages) =>
+        this.#dma.invalidateIotlb(granularity, domain, hi, lo, log2Pages),
+      interruptEntries: (index, mask) => this.#interrupts.invalidateEntries(index, mask),
+      allInterruptEntries: () => this.#interrupts.invalidateAll(),
+    }
+    this.#queue = new InvalidationQueue(this.#registers, this.features, options, this.#faults, targets)
+  }
+
+  /** Bytes that the registers take. */
+  get size(): number {
+    return this.#registers.size
+  }
+
+  /** The first faults since reset, recorded by the hardware or not: for observers, not for the guest. At most 1024. */
+  get faultsSeen(): readonly SeenFault[] {
+    return this.#faults.seen
+  }
+
+  /** All faults since reset. */
+  get faultCount(): number {
+    return this.#faults.count
+  }
+
+  /** GSTS.TES: whether DMA is remapped now. */
+  get translationEnabled(): boolean {
+    return this.#translating
+  }
+
+  /** GSTS.IRES: whether interrupts are remapped now. */
+  get interruptRemappingEnabled(): boolean {
+    return this.#interrupts.enabled
+  }
+
+  /** IOTLB entries in use. */
+  get iotlbUsed(): number {
+    return this.#dma.iotlb.used
+  }
+
+  translate(
+    requester: RequesterId,
+    pasid: number,
+    kind: 'untranslated' | 'translated' | 'translation-request',
+    hi: number,
+    lo: number,
+    access: Access,
+    out: Translation,
+  ): Fault {
+    if (kind === 'untranslated' && pasid === NO_PASID) {
+      return this.#translating ? this.#dma.translate(requester, hi, lo, access, out) : this.#dma.bypass(hi, lo, out)
+    }
+    return this.#translateOther(requester, pasid, kind, hi, lo, access, out)
+  }
+
+  #translateOther(
+    requester: RequesterId,
+    pasid: number,
+    kind: 'untranslated' | 'translated' | 'translation-request',
+    hi: number,
+    lo: number,
+    access: Access,
+    out: Translation,
+  ): Fault {
+    const refuse = (text: string): Fault =>
+      this.#faults.reportUnrecorded(requester, access & 2 ? 'write' : 'read', hi, lo, UNSUPPORTED_REQUEST, text)
+    // ECAP.PASID is clear, and ATS needs both ECAP.DT and translation turned on.
+    if (pasid !== NO_PASID) return refuse('request with a PASID')
+    if (!this.#translating)
+      return refuse(`${kind === 'translated' ? 'translated' : 'translation'} request with translation off`)
+    return kind === 'translated'
+      ? this.#dma.translated(requester, hi, lo, access, out)
+      : this.#dma.translationRequest(requester, hi, lo, access, out)
+  }
+
+  remapInterrupt(source: RequesterId, hi: number, lo: number, data: number, out: Msi): Fault {
+    return this.#interrupts.remap(source, hi, lo, data, out)
+  }
+
+  read(offset: number, width: 1 | 2 | 4): number {
+    return this.#registers.read(offset, width)
+  }
+
+  write(offset: number, width: 1 | 2 | 4, value: number): void {
+    const before = this.#registers.get(AT.GSTS.offset)
+    const word = this.#registers.write(offset, width, value)
+    if (word < 0) return
+    switch (word) {
+      case AT.GCMD.offset:
+        this.#command(before, this.#registers.get(word))
+        break
+      case CCMD_UPPER:
+        this.#contextCommand()
+        break
+      case IOTLB_UPPER:
+        this.#iotlbCommand()
+        break
+      case AT.FSTS.offset:
+        this.#faults.refresh()
+        this.#queue.run()
+        break
+      case AT.FECTL.offset:
+        this.#faults.event.deliver()
+        break
+      case AT.IQT.offset:
+        this.#queue.run()
+        break
+      case AT.ICS.offset:
+        this.#queue.completionWritten()
+        break
+      case AT.IECTL.offset:
+        this.#queue.event.deliver()
+        break
+      case AT.FEUADDR.offset:
+      case AT.IEUADDR.offset:
+        // Reserved without ECAP.EIM.
+        if (!this.features.extendedInterruptMode) this.#registers.set(word, 0)
+        break
+      default:
+        if (word >= FAULT_RECORDING_OFFSET) this.#faults.refresh()
+    }
+  }
+
+  /**
+   * GCMD: pointers are latched, and enables that differ from their status take effect. Software changes one bit at a
+   * time; where a write changes several, pointers go before enables.
+   */
+  #command(old: number, written: number): void {
+    const changed = old ^ written
+    if ((written & command.SRTP.loMask) !== 0) this.#setRootTable()
+    if ((written & command.SIRTP.loMask) !== 0 && this.features.interruptRemapping) this.#setInterruptTable()
+    if ((changed & command.QIE.loMask) !== 0) {
+      this.#queue.setEnabled((written & command.QIE.loMask) !== 0)
+      this.#report(status.QIES.loMask, this.#queue.enabled)
+    }
+    if (this.features.interruptRemapping) {
+      if ((changed & command.CFI.loMask) !== 0) {
+        this.#interrupts.compatibilityEnabled = (written & command.CFI.loMask) !== 0
+        this.#report(status.CFIS.loMask, this.#interrupts.compatibilityEnabled)
+      }
+      if ((changed & command.IRE.loMask) !== 0) {
+        this.#interrupts.enabled = (written & command.IRE.loMask) !== 0
+        this.#report(status.IRES.loMask, this.#interrupts.enabled)
+      }
+    }
+    if ((changed & command.TE.loMask) !== 0 && this.features.dmaTranslation) {
+      this.#translating = (written & command.TE.loMask) !== 0
+      this.#report(status.TES.loMask, this.#translating)
+      this.#dma.drop()
+    }
+  }
+
+  #report(bit: number, set: boolean): void {
+    const old = this.#registers.get(AT.GSTS.offset)
+    this.#registers.set(AT.GSTS.offset, (set ? old | bit : old & ~bit) >>> 0)
+  }
+
+  #pair(offset: number): number {
+    return this.#registers.get(offset + 4) * 0x1_0000_0000 + ((this.#registers.get(offset) & -4096) >>> 0)
+  }
+
+  #setRootTable(): void {
+    this.#dma.contexts.setRoot(this.#pair(AT.RTADDR.offset))
+    this.#report(status.RTPS.loMask, true)
+    if (this.features.flushOnSetPointer) this.#dma.drop()
+  }
+
+  #setInterruptTable(): void {
+    const setup = this.#registers.get(AT.IRTA.offset)
+    const extended = (setup & IRTA.fields.EIME.loMask) !== 0
+    this.#interrupts.setTable(this.#pair(AT.IRTA.offset), 2 ** (IRTA.fields.S.get(setup) + 1), extended)
+    this.#report(status.IRTPS.loMask, true)
+    if (this.features.flushOnSetPointer) this.#interrupts.invalidateAll()
+  }
+
+  /** CCMD: with queued invalidation enabled the request stays pending, since software may not use both. */
+  #contextCommand(): void {
+    const hi = this.#registers.get(CCMD_UPPER)
+    const lo = this.#registers.get(AT.CCMD.offset)
+    const { ICC, CIRG, CAIG, FM, SID, DID } = CCMD.fields
+    if ((hi & ICC.hiMask) === 0 || this.#queue.enabled) return
+    const granularity = CIRG.get(lo, hi)
+    const done = this.#dma.invalidateContexts(granularity, DID.get(lo, hi), SID.get(lo, hi), FM.get(lo, hi))
+    this.#registers.set(CCMD_UPPER, (CAIG.setHi(hi, done ? granularity : 0) & ~ICC.hiMask) >>> 0)
+  }
+
+  #iotlbCommand(): void {
+    const hi = this.#registers.get(IOTLB_UPPER)
+    const lo = this.#registers.get(INVALIDATE_IOTLB)
+    const { IVT, IIRG, IAIG, DID } = IOTLB.fields
+    if ((hi & IVT.hiMask) === 0 || this.#queue.enabled) return
+    const granularity = IIRG.get(lo, hi)
+    const addressLo = this.#registers.get(INVALIDATE_ADDRESS)
+    const addressHi = this.#registers.get(INVALIDATE_ADDRESS + 4)
+    const mask = IVA.fields.AM.get(addressLo)
+    const possible = granularity !== IOTLB_GRANULARITY.page || mask <= LARGEST_ADDRESS_MASK
+    const page = (addressLo & -4096) >>> 0
+    const done = possible && this.#dma.invalidateIotlb(granularity, DID.get(lo, hi), addressHi, page, mask)
+    this.#registers.set(IOTLB_UPPER, (IAIG.setHi(hi, done ? granularity : 0) & ~IVT.hiMask) >>> 0)
+  }
+
+  /** Power-on state: registers, caches and faults. Epochs go on, so that every copy ends. */
+  reset(): void {
+    this.#registers.reset()
+    this.#translating = false
+    this.#dma.contexts.setRoot(0)
+    this.#dma.drop()
+    this.#interrupts.reset()
+    this.#queue.setEnabled(false)
+    this.#faults.reset()
+  }
+}
