@@ -1,3 +1,24 @@
+export * as aml from './aml/encode.ts'
+export {
+  definitionBlock,
+  type HostBridgeDescription,
+  hostBridge,
+  interruptLink,
+  type PciRouteDescription,
+  routingTable,
+} from './aml/host-bridge.ts'
+export { findHostBridges, findPciRouting, type HostBridge, type PciRoute } from './aml/pci-routing.ts'
+export {
+  busNumbers,
+  interrupts,
+  memoryWindow,
+  ports,
+  portWindow,
+  type ResourceRange,
+  type Resources,
+  readResources,
+  resourceTemplate,
+} from './aml/resources.ts'
 export { type AnnotatedLine, printLines } from './annotate.ts'
 export { checksum } from './checksum.ts'
 export {
@@ -28,6 +49,7 @@ export { buildFacs, type Facs, formatFacs, parseFacs } from './facs.ts'
 export { buildFadt, type Fadt, formatFadt, type GenericAddress, ioAddress, parseFadt } from './fadt.ts'
 export { fromHex, toHex } from './hex.ts'
 export { buildHpet, formatHpet, type Hpet, parseHpet } from './hpet.ts'
+export { buildLoaderScript, type LoaderCommand, parseLoaderScript } from './loader-script.ts'
 export {
   buildMadt,
   formatMadt,

@@ -1,0 +1,131 @@
+import { EXT_OP, OP } from './opcodes.ts'
+
+/**
+ * An encoder for the AML that a host bridge and its interrupts need. Every function answers the bytes of one term;
+ * terms nest by being passed on.
+ */
+export type Aml = Uint8Array
+
+/** Terms one after the other. */
+export function join(...parts: readonly Aml[]): Aml {
+  const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
+  let offset = 0
+  for (const part of parts) {
+    out.set(part, offset)
+    offset += part.length
+  }
+  return out
+}
+
+const of = (...values: number[]): Aml => Uint8Array.from(values)
+
+/** Little-endian bytes of a Number below 2^53. */
+function littleEndian(value: number, size: number): Aml {
+  const out = new Uint8Array(size)
+  let rest = value
+  for (let index = 0; index < size; index++) {
+    out[index] = rest % 0x100
+    rest = Math.floor(rest / 0x100)
+  }
+  return out
+}
+
+/** PkgLength, which counts itself, before what it spans: ACPI 6.5 §20.2.4. */
+function withLength(prefix: readonly number[], content: Aml): Aml {
+  const length = content.length
+  if (length + 1 <= 0x3f) return join(of(...prefix, length + 1), content)
+  const extra = length + 2 <= 0xfff ? 1 : length + 3 <= 0xf_ffff ? 2 : 3
+  const total = length + 1 + extra
+  if (total > 0xfff_ffff) throw new RangeError(`a package of ${length} bytes: AML ends at 2^28`)
+  const lead = (extra << 6) | (total & 0xf)
+  return join(of(...prefix, lead), littleEndian(Math.floor(total / 16), extra), content)
+}
+
+const SEGMENT = /^[A-Z_][A-Z0-9_]{0,3}$/
+
+/**
+ * A name: `PCI0`, `\\_SB.PCI0`, `^LNKA`. Segments are padded to four characters.
+ *
+ * @throws TypeError where a segment is no AML name
+ */
+export function nameString(path: string): Aml {
+  const prefix = /^(?:\\|\^*)/.exec(path)![0]
+  const rest = path.slice(prefix.length)
+  const segments = rest === '' ? [] : rest.split('.')
+  for (const segment of segments) {
+    if (!SEGMENT.test(segment))
+      throw new TypeError(`${JSON.stringify(path)}: ${JSON.stringify(segment)} is no AML name`)
+  }
+  const characters = [...prefix].map((character) => character.charCodeAt(0))
+  const body = segments.flatMap((segment) => [...segment.padEnd(4, '_')].map((character) => character.charCodeAt(0)))
+  if (segments.length === 0) return of(...characters, 0)
+  if (segments.length === 1) return of(...characters, ...body)
+  if (segments.length === 2) return of(...characters, OP.DualNamePrefix, ...body)
+  return of(...characters, OP.MultiNamePrefix, segments.length, ...body)
+}
+
+/** An integer in its shortest encoding. @throws RangeError outside [0, 2^53) */
+export function integer(value: number): Aml {
+  if (!Number.isSafeInteger(value) || value < 0) throw new RangeError(`AML integer ${value} is outside [0, 2^53)`)
+  if (value <= 1) return of(value)
+  if (value <= 0xff) return of(OP.BytePrefix, value)
+  if (value <= 0xffff) return join(of(OP.WordPrefix), littleEndian(value, 2))
+  if (value <= 0xffff_ffff) return join(of(OP.DWordPrefix), littleEndian(value, 4))
+  return join(of(OP.QWordPrefix), littleEndian(value, 8))
+}
+
+/** A string of ASCII characters. @throws TypeError on others, and on NUL */
+export function text(value: string): Aml {
+  const codes = [...value].map((character) => character.charCodeAt(0))
+  if (codes.some((code) => code === 0 || code > 0x7f)) {
+    throw new TypeError(`AML string ${JSON.stringify(value)} is not ASCII without NUL`)
+  }
+  return of(OP.StringPrefix, ...codes, 0)
+}
+
+export const buffer = (data: Uint8Array): Aml => withLength([OP.BufferOp], join(integer(data.length), data))
+
+/** A package of terms, names among them. @throws RangeError above 255 elements */
+export function pkg(...elements: readonly Aml[]): Aml {
+  if (elements.length > 255) throw new RangeError(`a package of ${elements.length} elements: the limit is 255`)
+  return withLength([OP.PackageOp], join(of(elements.length), ...elements))
+}
+
+/** A compressed EISA ID such as `PNP0A08`. @throws TypeError where `id` is none */
+export function eisaId(id: string): Aml {
+  if (!/^[A-Z]{3}[0-9A-F]{4}$/.test(id)) throw new TypeError(`${JSON.stringify(id)} is no EISA ID such as PNP0A08`)
+  const letters = [0, 1, 2].map((index) => id.charCodeAt(index) - 0x40)
+  const vendor = (letters[0]! << 10) | (letters[1]! << 5) | letters[2]!
+  const product = Number.parseInt(id.slice(3), 16)
+  // Stored big-endian within the little-endian integer.
+  return of(OP.DWordPrefix, vendor >> 8, vendor & 0xff, product >> 8, product & 0xff)
+}
+
+export const name = (path: string, value: Aml): Aml => join(of(OP.NameOp), nameString(path), value)
+
+export const scope = (path: string, ...terms: readonly Aml[]): Aml =>
+  withLength([OP.ScopeOp], join(nameString(path), ...terms))
+
+export const device = (path: string, ...terms: readonly Aml[]): Aml =>
+  withLength([OP.ExtOpPrefix, EXT_OP.DeviceOp], join(nameString(path), ...terms))
+
+/** A method that is not serialized. @throws RangeError above seven arguments */
+export function method(path: string, argumentCount: number, ...terms: readonly Aml[]): Aml {
+  if (!(argumentCount >= 0 && argumentCount <= 7))
+    throw new RangeError(`a method of ${argumentCount} arguments: 0 to 7`)
+  return withLength([OP.MethodOp], join(nameString(path), of(argumentCount), ...terms))
+}
+
+/** Argument `index` of the method around it, 0 to 6. */
+export const arg = (index: number): Aml => of(OP.Arg0Op + index)
+
+export const store = (value: Aml, target: Aml): Aml => join(of(OP.StoreOp), value, target)
+export const equal = (left: Aml, right: Aml): Aml => join(of(OP.LEqualOp), left, right)
+export const returns = (value: Aml): Aml => join(of(OP.ReturnOp), value)
+
+/** If, and else where `otherwise` is not empty. */
+export const when = (condition: Aml, then: readonly Aml[], otherwise: readonly Aml[] = []): Aml =>
+  join(
+    withLength([OP.IfOp], join(condition, ...then)),
+    otherwise.length > 0 ? withLength([OP.ElseOp], join(...otherwise)) : new Uint8Array(0),
+  )

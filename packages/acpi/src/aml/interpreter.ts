@@ -1,0 +1,457 @@
+import { hex } from '../problem.ts'
+import { AmlNamespace } from './namespace.ts'
+import { type AmlObject, type AmlValue, childOf, isPackage, isReference, NotDecodable } from './objects.ts'
+import { EXT_OP, OP } from './opcodes.ts'
+import { AmlReader } from './reader.ts'
+
+/** A method's call: its arguments and locals, or undefined at the level of the table. */
+interface Frame {
+  readonly args: AmlValue[]
+  readonly locals: AmlValue[]
+  result: AmlValue
+  returned: boolean
+}
+
+/** Runaway loops and recursion end here; a routing table takes a few thousand steps. */
+const STEP_LIMIT = 50_000
+const CALL_LIMIT = 16
+
+const BINARY: Readonly<Record<number, (left: bigint, right: bigint) => bigint>> = {
+  [OP.AddOp]: (left, right) => left + right,
+  [OP.SubtractOp]: (left, right) => left - right,
+  [OP.MultiplyOp]: (left, right) => left * right,
+  [OP.ShiftLeftOp]: (left, right) => (right > 63n ? 0n : left << right),
+  [OP.ShiftRightOp]: (left, right) => (right > 63n ? 0n : left >> right),
+  [OP.AndOp]: (left, right) => left & right,
+  [OP.OrOp]: (left, right) => left | right,
+  [OP.XorOp]: (left, right) => left ^ right,
+}
+const COMPARE: Readonly<Record<number, (left: bigint, right: bigint) => boolean>> = {
+  [OP.LandOp]: (left, right) => left !== 0n && right !== 0n,
+  [OP.LorOp]: (left, right) => left !== 0n || right !== 0n,
+  [OP.LEqualOp]: (left, right) => left === right,
+  [OP.LGreaterOp]: (left, right) => left > right,
+  [OP.LLessOp]: (left, right) => left < right,
+}
+const FIELD_SIZE: Readonly<Record<number, number>> = {
+  [OP.CreateByteFieldOp]: 1,
+  [OP.CreateWordFieldOp]: 2,
+  [OP.CreateDWordFieldOp]: 4,
+  [OP.CreateQWordFieldOp]: 8,
+}
+
+/**
+ * Reads definition blocks into a namespace and evaluates what is in it, without any hardware: names, packages, buffers,
+ * arithmetic, conditions, method calls. Anything else makes that one term `NotDecodable`.
+ */
+export class AmlInterpreter {
+  readonly namespace: AmlNamespace = new AmlNamespace()
+  /** Terms of the tables that were passed over, by offset into their table. */
+  readonly undecoded: { offset: number; message: string }[] = []
+  readonly #mask: bigint
+  #data: Uint8Array = new Uint8Array(0)
+  #steps = 0
+  #calls = 0
+
+  /** @param wide - integers have 64 bits, as in tables of revision 2 and later; else 32 */
+  constructor(wide: boolean) {
+    this.#mask = wide ? 0xffff_ffff_ffff_ffffn : 0xffff_ffffn
+  }
+
+  /** Reads the AML of one table. Bytes are kept, not copied; one table for each interpreter. */
+  load(data: Uint8Array): void {
+    this.#data = data
+    this.#steps = 0
+    this.#definitions(new AmlReader(data, 0, data.length), '\\')
+  }
+
+  /**
+   * The value of an object; a method is called with `args`. Undefined where there is no such object.
+   *
+   * @throws NotDecodable
+   */
+  evaluate(path: string, args: AmlValue[] = []): AmlValue | undefined {
+    this.#steps = 0
+    const found = this.namespace.get(path)
+    return found === undefined ? undefined : this.#valueOf(path, found, args, 0)
+  }
+
+  #definitions(reader: AmlReader, scope: string): void {
+    try {
+      this.#terms(reader, scope, undefined)
+    } catch (error) {
+      if (!(error instanceof NotDecodable)) throw error
+      this.undecoded.push({ offset: error.offset, message: `${scope}: ${error.message}` })
+    }
+  }
+
+  #terms(reader: AmlReader, scope: string, frame: Frame | undefined): void {
+    while (reader.position < reader.end && frame?.returned !== true) this.#term(reader, scope, frame)
+  }
+
+  /** Any term: a definition, a statement, or an expression, whose value is answered. */
+  #term(reader: AmlReader, scope: string, frame: Frame | undefined): AmlValue {
+    if (++this.#steps > STEP_LIMIT) throw new NotDecodable(reader.position, 'the AML runs on and on')
+    const start = reader.position
+    if (reader.isName()) return this.#named(reader, scope, frame)
+    const op = reader.byte()
+    if (op >= OP.Local0Op && op <= OP.Local7Op) return local(frame?.locals, op - OP.Local0Op, start)
+    if (op >= OP.Arg0Op && op <= OP.Arg6Op) return local(frame?.args, op - OP.Arg0Op, start)
+    const binary = BINARY[op]
+    if (binary !== undefined) {
+      const left = this.#integer(reader, scope, frame)
+      const value = BigInt.asUintN(64, binary(left, this.#integer(reader, scope, frame))) & this.#mask
+      this.#store(reader, scope, frame, value)
+      return value
+    }
+    const compare = COMPARE[op]
+    if (compare !== undefined) {
+      const left = this.#integer(reader, scope, frame)
+      return compare(left, this.#integer(reader, scope, frame)) ? this.#mask : 0n
+    }
+    const size = FIELD_SIZE[op]
+    if (size !== undefined) return this.#createField(reader, scope, frame, size)
+    switch (op) {
+      case OP.ZeroOp:
+        return 0n
+      case OP.OneOp:
+        return 1n
+      case OP.OnesOp:
+        return this.#mask
+      case OP.BytePrefix:
+        return reader.number(1)
+      case OP.WordPrefix:
+        return reader.number(2)
+      case OP.DWordPrefix:
+        return reader.number(4)
+      case OP.QWordPrefix:
+        return reader.number(8) & this.#mask
+      case OP.StringPrefix:
+        return reader.text()
+      case OP.BufferOp:
+        return this.#buffer(reader, scope, frame)
+      case OP.PackageOp:
+      case OP.VarPackageOp:
+        return this.#package(reader, scope, frame, op === OP.VarPackageOp)
+      case OP.LnotOp:
+        return this.#integer(reader, scope, frame) === 0n ? this.#mask : 0n
+      case OP.NotOp: {
+        const value = ~this.#integer(reader, scope, frame) & this.#mask
+        this.#store(reader, scope, frame, value)
+        return value
+      }
+      case OP.IncrementOp:
+      case OP.DecrementOp: {
+        const again = reader.position
+        const value = (this.#integer(reader, scope, frame) + (op === OP.IncrementOp ? 1n : -1n)) & this.#mask
+        reader.position = again
+        this.#store(reader, scope, frame, value)
+        return value
+      }
+      case OP.StoreOp: {
+        const value = this.#term(reader, scope, frame)
+        this.#store(reader, scope, frame, value)
+        return value
+      }
+      case OP.SizeOfOp:
+        return sizeOf(this.#term(reader, scope, frame), start)
+      case OP.DerefOfOp:
+        return this.#dereference(this.#term(reader, scope, frame))
+      case OP.IndexOp: {
+        const value = this.#term(reader, scope, frame)
+        const element = elementOf(value, Number(this.#integer(reader, scope, frame)), start)
+        this.#store(reader, scope, frame, element)
+        return element
+      }
+      case OP.NoopOp:
+        return null
+      case OP.NameOp: {
+        const path = this.namespace.place(reader.name(), scope)
+        this.namespace.set(path, { kind: 'name', value: this.#term(reader, scope, frame) })
+        return null
+      }
+      case OP.AliasOp: {
+        const target = this.namespace.find(reader.name(), scope) ?? ''
+        this.namespace.set(this.namespace.place(reader.name(), scope), { kind: 'alias', target })
+        return null
+      }
+      case OP.ExternalOp:
+        reader.name()
+        reader.number(2)
+        return null
+      case OP.ScopeOp:
+        return this.#scope(reader, scope, 'scope', 0)
+      case OP.MethodOp:
+        return this.#method(reader, scope)
+      case OP.IfOp:
+        return this.#if(reader, scope, frame)
+      case OP.WhileOp:
+        return this.#while(reader, scope, frame)
+      case OP.ReturnOp: {
+        if (frame === undefined) throw new NotDecodable(start, 'Return outside a method')
+        frame.result = this.#term(reader, scope, frame)
+        frame.returned = true
+        return null
+      }
+      case OP.ExtOpPrefix:
+        return this.#extended(reader, scope, frame)
+      default:
+        throw new NotDecodable(start, `operator ${hex(op, 2)} is not decoded`)
+    }
+  }
+
+  #extended(reader: AmlReader, scope: string, frame: Frame | undefined): AmlValue {
+    const start = reader.position
+    const op = reader.byte()
+    const hardware = (what: string): void =>
+      this.namespace.set(this.namespace.place(reader.name(), scope), { kind: 'hardware', what })
+    switch (op) {
+      case EXT_OP.DeviceOp:
+        return this.#scope(reader, scope, 'device', 0)
+      case EXT_OP.ThermalZoneOp:
+        return this.#scope(reader, scope, 'scope', 0)
+      case EXT_OP.ProcessorOp:
+        return this.#scope(reader, scope, 'scope', 6)
+      case EXT_OP.PowerResOp:
+        return this.#scope(reader, scope, 'scope', 3)
+      case EXT_OP.MutexOp:
+        hardware('a mutex')
+        reader.byte()
+        return null
+      case EXT_OP.EventOp:
+        hardware('an event')
+        return null
+      case EXT_OP.AcquireOp:
+        reader.name()
+        reader.number(2)
+        return 0n
+      case EXT_OP.ReleaseOp:
+        reader.name()
+        return null
+      case EXT_OP.OpRegionOp:
+        hardware('an operation region')
+        reader.byte()
+        this.#term(reader, scope, frame)
+        this.#term(reader, scope, frame)
+        return null
+      case EXT_OP.FieldOp:
+      case EXT_OP.IndexFieldOp:
+      case EXT_OP.BankFieldOp: {
+        const end = reader.packageEnd()
+        const inner = new AmlReader(reader.data, reader.position, end)
+        reader.position = end
+        inner.name()
+        if (op !== EXT_OP.FieldOp) inner.name()
+        if (op === EXT_OP.BankFieldOp) this.#term(inner, scope, frame)
+        inner.byte()
+        this.#fields(inner, scope)
+        return null
+      }
+      default:
+        throw new NotDecodable(start - 1, `operator 0x5b ${hex(op, 2)} is not decoded`)
+    }
+  }
+
+  /** FieldList: named spans of hardware, ACPI 6.5 §20.2.5.2. */
+  #fields(reader: AmlReader, scope: string): void {
+    while (reader.position < reader.end) {
+      const lead = reader.peek()
+      if (lead <= 3) reader.position++
+      if (lead === 0) reader.packageLength()
+      else if (lead === 1) reader.number(2)
+      else if (lead === 3) reader.number(3)
+      else if (lead === 2) throw new NotDecodable(reader.position, 'a connection in a field list is not decoded')
+      else {
+        this.namespace.set(childOf(scope, reader.segment()), { kind: 'hardware', what: 'a hardware field' })
+        reader.packageLength()
+      }
+    }
+  }
+
+  #scope(reader: AmlReader, scope: string, kind: 'scope' | 'device', skipped: number): null {
+    const end = reader.packageEnd()
+    const inner = new AmlReader(reader.data, reader.position, end)
+    reader.position = end
+    const name = inner.name()
+    // Scope opens what is there already; a device is new, so it belongs where it is written.
+    const path = (kind === 'scope' ? this.namespace.find(name, scope) : undefined) ?? this.namespace.place(name, scope)
+    for (let index = 0; index < skipped; index++) inner.byte()
+    if (kind === 'device' || this.namespace.get(path) === undefined) this.namespace.set(path, { kind })
+    this.#definitions(inner, path)
+    return null
+  }
+
+  #method(reader: AmlReader, scope: string): null {
+    const end = reader.packageEnd()
+    const inner = new AmlReader(reader.data, reader.position, end)
+    reader.position = end
+    const path = this.namespace.place(inner.name(), scope)
+    const argumentCount = inner.byte() & 7
+    this.namespace.set(path, { kind: 'method', start: inner.position, end, argumentCount })
+    return null
+  }
+
+  #if(reader: AmlReader, scope: string, frame: Frame | undefined): null {
+    const end = reader.packageEnd()
+    const inner = new AmlReader(reader.data, reader.position, end)
+    reader.position = end
+    const taken = this.#integer(inner, scope, frame) !== 0n
+    if (taken) this.#terms(inner, scope, frame)
+    if (reader.peek() !== OP.ElseOp) return null
+    reader.byte()
+    const otherwise = reader.packageEnd()
+    if (!taken) this.#terms(new AmlReader(reader.data, reader.position, otherwise), scope, frame)
+    reader.position = otherwise
+    return null
+  }
+
+  #while(reader: AmlReader, scope: string, frame: Frame | undefined): null {
+    const end = reader.packageEnd()
+    const start = reader.position
+    reader.position = end
+    while (frame?.returned !== true) {
+      const inner = new AmlReader(reader.data, start, end)
+      if (this.#integer(inner, scope, frame) === 0n) break
+      this.#terms(inner, scope, frame)
+    }
+    return null
+  }
+
+  #buffer(reader: AmlReader, scope: string, frame: Frame | undefined): Uint8Array {
+    const start = reader.position
+    const end = reader.packageEnd()
+    const inner = new AmlReader(reader.data, reader.position, end)
+    reader.position = end
+    const size = Number(this.#integer(inner, scope, frame))
+    const given = reader.data.subarray(inner.position, end)
+    if (size > 0x1_0000) throw new NotDecodable(start, `a buffer of ${size} bytes is not decoded`)
+    const data = new Uint8Array(Math.max(size, given.length))
+    data.set(given)
+    return data
+  }
+
+  #package(reader: AmlReader, scope: string, frame: Frame | undefined, variable: boolean): AmlValue {
+    const end = reader.packageEnd()
+    const inner = new AmlReader(reader.data, reader.position, end)
+    reader.position = end
+    if (variable) this.#integer(inner, scope, frame)
+    else inner.byte()
+    const elements: AmlValue[] = []
+    while (inner.position < end) {
+      elements.push(inner.isName() ? { kind: 'reference', name: inner.name(), scope } : this.#term(inner, scope, frame))
+    }
+    return { kind: 'package', elements }
+  }
+
+  #createField(reader: AmlReader, scope: string, frame: Frame | undefined, size: number): null {
+    const start = reader.position
+    const data = this.#term(reader, scope, frame)
+    const offset = Number(this.#integer(reader, scope, frame))
+    const path = this.namespace.place(reader.name(), scope)
+    if (!(data instanceof Uint8Array) || offset + size > data.length) {
+      throw new NotDecodable(start, 'a field lies outside its buffer')
+    }
+    this.namespace.set(path, { kind: 'buffer-field', data, offset, size })
+    return null
+  }
+
+  #named(reader: AmlReader, scope: string, frame: Frame | undefined): AmlValue {
+    const start = reader.position
+    const name = reader.name()
+    const path = this.namespace.find(name, scope)
+    const found = path === undefined ? undefined : this.namespace.get(path)
+    if (path === undefined || found === undefined) throw new NotDecodable(start, `${name} is not defined here`)
+    const count = found.kind === 'method' ? found.argumentCount : 0
+    const args = Array.from({ length: count }, () => this.#term(reader, scope, frame))
+    return this.#valueOf(path, found, args, start)
+  }
+
+  #valueOf(path: string, found: AmlObject, args: AmlValue[], offset: number): AmlValue {
+    switch (found.kind) {
+      case 'name':
+        return found.value
+      case 'buffer-field':
+        return new AmlReader(found.data, found.offset, found.data.length).number(found.size)
+      case 'alias':
+        return this.evaluate(found.target, args) ?? null
+      case 'method':
+        return this.#call(path, found.start, found.end, args)
+      case 'hardware':
+        throw new NotDecodable(offset, `${path} is ${found.what}`)
+      default:
+        return { kind: 'reference', name: path, scope: '\\' }
+    }
+  }
+
+  #call(path: string, start: number, end: number, args: AmlValue[]): AmlValue {
+    if (this.#calls >= CALL_LIMIT) throw new NotDecodable(start, `${path} calls too deep`)
+    const frame: Frame = { args, locals: new Array(8).fill(null), result: null, returned: false }
+    this.#calls++
+    try {
+      this.#terms(new AmlReader(this.#data, start, end), path, frame)
+    } finally {
+      this.#calls--
+    }
+    return frame.result
+  }
+
+  #integer(reader: AmlReader, scope: string, frame: Frame | undefined): bigint {
+    const start = reader.position
+    const value = this.#term(reader, scope, frame)
+    if (typeof value === 'bigint') return value
+    if (value instanceof Uint8Array && value.length > 0 && value.length <= 8) {
+      return new AmlReader(value, 0, value.length).number(value.length) & this.#mask
+    }
+    throw new NotDecodable(start, 'an integer is wanted here')
+  }
+
+  #dereference(value: AmlValue): AmlValue {
+    if (!isReference(value)) return value
+    const path = this.namespace.find(value.name, value.scope)
+    return (path === undefined ? undefined : this.evaluate(path)) ?? null
+  }
+
+  /** Reads a target and stores into it: a local, an argument, a name, a buffer field, or nowhere. */
+  #store(reader: AmlReader, scope: string, frame: Frame | undefined, value: AmlValue): void {
+    const start = reader.position
+    if (reader.isName()) {
+      const name = reader.name()
+      const path = this.namespace.find(name, scope)
+      const found = path === undefined ? undefined : this.namespace.get(path)
+      if (found?.kind === 'name') found.value = value
+      else if (found?.kind === 'buffer-field' && typeof value === 'bigint') {
+        for (let index = 0; index < found.size; index++) {
+          found.data[found.offset + index] = Number((value >> BigInt(8 * index)) & 0xffn)
+        }
+      } else throw new NotDecodable(start, `a store to ${name} is not decoded`)
+      return
+    }
+    const op = reader.byte()
+    if (op === OP.ZeroOp) return
+    if (frame !== undefined && op >= OP.Local0Op && op <= OP.Local7Op) frame.locals[op - OP.Local0Op] = value
+    else if (frame !== undefined && op >= OP.Arg0Op && op <= OP.Arg6Op) frame.args[op - OP.Arg0Op] = value
+    else throw new NotDecodable(start, `a store to ${hex(op, 2)} is not decoded`)
+  }
+}
+
+function local(values: AmlValue[] | undefined, index: number, offset: number): AmlValue {
+  const value = values?.[index]
+  if (value === undefined) throw new NotDecodable(offset, 'an argument or local outside a method')
+  return value
+}
+
+function sizeOf(value: AmlValue, offset: number): bigint {
+  if (typeof value === 'string' || value instanceof Uint8Array) return BigInt(value.length)
+  if (isPackage(value)) return BigInt(value.elements.length)
+  throw new NotDecodable(offset, 'SizeOf takes a string, a buffer or a package')
+}
+
+function elementOf(value: AmlValue, index: number, offset: number): AmlValue {
+  const element = isPackage(value)
+    ? value.elements[index]
+    : value instanceof Uint8Array && index < value.length
+      ? BigInt(value[index]!)
+      : undefined
+  if (element === undefined) throw new NotDecodable(offset, `element ${index} is not there`)
+  return element
+}

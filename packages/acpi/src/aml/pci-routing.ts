@@ -1,0 +1,164 @@
+import { buildDefinitionBlock, type DefinitionBlock, parseDefinitionBlock } from '../definition-block.ts'
+import { fromHex } from '../hex.ts'
+import { AmlInterpreter } from './interpreter.ts'
+import { type AmlValue, childOf, isPackage, isReference, NotDecodable } from './objects.ts'
+import { type Resources, readResources } from './resources.ts'
+
+/** Where an interrupt pin of a device on a host bridge's root bus leads. */
+export interface PciRoute {
+  /** Device number on the root bus. */
+  device: number
+  /** 0 is INTA. */
+  pin: number
+  /** Global system interrupt; null where only its interrupt link, or hardware, knows it. */
+  gsi: number | null
+  /** Path of the interrupt link device that decides it. */
+  link?: string
+  /** What the link can be set to, where it does not tell what it is set to. */
+  possible?: number[]
+}
+
+/** A host bridge of the namespace. */
+export interface HostBridge {
+  /** Absolute, segments padded to four characters: `\_SB_.PCI0`. */
+  path: string
+  /** _SEG and _BBN, zero where there are none or they cannot be evaluated without hardware. */
+  segment: number
+  bus: number
+  uid: number | null
+  express: boolean
+  /** _CRS, null where it is absent or not decodable. */
+  resources: Resources | null
+  /** _PRT for the I/O APIC, as after `_PIC(1)`; null where it is absent or not decodable. */
+  routing: PciRoute[] | null
+  /** Why `routing` or `resources` is null, and what else was not understood. */
+  notes: string[]
+}
+
+const PNP0A03 = 0x030ad041n
+const PNP0A08 = 0x080ad041n
+
+/**
+ * Finds the PCI host bridges of a definition block, their resources and interrupt routing. It evaluates AML that needs
+ * no hardware, such as what QEMU and this package make; a bridge whose methods need more says so in `notes`.
+ *
+ * @param block - a DSDT or SSDT, as bytes or parsed
+ * @throws DmascopeError `ACPI_TRUNCATED`, `ACPI_SIGNATURE`
+ */
+export function findHostBridges(block: Uint8Array | DefinitionBlock): HostBridge[] {
+  const table =
+    block instanceof Uint8Array ? parseDefinitionBlock(block) : parseDefinitionBlock(buildDefinitionBlock(block))
+  const interpreter = new AmlInterpreter(table.header.revision >= 2)
+  interpreter.load(fromHex(table.aml, 'aml'))
+  attempt(() => interpreter.evaluate('\\_PIC', [1n]))
+  const bridges: HostBridge[] = []
+  for (const [path, object] of [...interpreter.namespace.entries()]) {
+    if (object.kind !== 'device') continue
+    const ids = [...idsOf(interpreter, path, '_HID'), ...idsOf(interpreter, path, '_CID')]
+    if (ids.includes(PNP0A03) || ids.includes(PNP0A08)) bridges.push(describe(interpreter, path, ids.includes(PNP0A08)))
+  }
+  return bridges
+}
+
+/** The routing of every host bridge in one list, each entry with its bridge's segment and bus. */
+export function findPciRouting(block: Uint8Array | DefinitionBlock): (PciRoute & { segment: number; bus: number })[] {
+  return findHostBridges(block).flatMap(({ segment, bus, routing }) =>
+    (routing ?? []).map((route) => ({ segment, bus, ...route })),
+  )
+}
+
+type Attempt<Value> = { readonly value: Value } | { readonly reason: string }
+
+function attempt<Value>(evaluate: () => Value): Attempt<Value> {
+  try {
+    return { value: evaluate() }
+  } catch (error) {
+    if (!(error instanceof NotDecodable)) throw error
+    return { reason: error.message }
+  }
+}
+
+function idsOf(interpreter: AmlInterpreter, path: string, name: string): bigint[] {
+  const found = attempt(() => interpreter.evaluate(childOf(path, name)))
+  if (!('value' in found) || found.value === undefined) return []
+  const values = isPackage(found.value) ? found.value.elements : [found.value]
+  return values.flatMap((value) =>
+    typeof value === 'bigint' ? [value] : value === 'PNP0A03' ? [PNP0A03] : value === 'PNP0A08' ? [PNP0A08] : [],
+  )
+}
+
+function numberOf(interpreter: AmlInterpreter, path: string, name: string, notes: string[]): number | null {
+  const found = attempt(() => interpreter.evaluate(childOf(path, name)))
+  if ('reason' in found) notes.push(`${name}: ${found.reason}`)
+  else if (typeof found.value === 'bigint') return Number(found.value)
+  return null
+}
+
+function describe(interpreter: AmlInterpreter, path: string, express: boolean): HostBridge {
+  const notes = interpreter.undecoded.map(({ message }) => message).filter((message) => message.startsWith(`${path}:`))
+  return {
+    path,
+    segment: numberOf(interpreter, path, '_SEG', notes) ?? 0,
+    bus: numberOf(interpreter, path, '_BBN', notes) ?? 0,
+    uid: numberOf(interpreter, path, '_UID', notes),
+    express,
+    resources: resourcesOf(interpreter, path, '_CRS', notes),
+    routing: routingOf(interpreter, path, notes),
+    notes,
+  }
+}
+
+function resourcesOf(interpreter: AmlInterpreter, path: string, name: string, notes: string[]): Resources | null {
+  const found = attempt(() => interpreter.evaluate(childOf(path, name)))
+  if ('reason' in found) notes.push(`${name}: ${found.reason}`)
+  else if (found.value instanceof Uint8Array) return readResources(found.value)
+  return null
+}
+
+function routingOf(interpreter: AmlInterpreter, path: string, notes: string[]): PciRoute[] | null {
+  const found = attempt(() => interpreter.evaluate(childOf(path, '_PRT')))
+  if ('reason' in found) notes.push(`_PRT: ${found.reason}`)
+  if ('reason' in found || found.value === undefined) return null
+  if (found.value === null || !isPackage(found.value)) {
+    notes.push('_PRT: it is no package')
+    return null
+  }
+  const links = new Map<string, Omit<PciRoute, 'device' | 'pin'>>()
+  const routes: PciRoute[] = []
+  for (const element of found.value.elements) {
+    const route = routeOf(interpreter, path, element, links)
+    if (route === null) notes.push('_PRT: an entry is no package of four')
+    else routes.push(route)
+  }
+  return routes
+}
+
+function routeOf(
+  interpreter: AmlInterpreter,
+  path: string,
+  element: AmlValue,
+  links: Map<string, Omit<PciRoute, 'device' | 'pin'>>,
+): PciRoute | null {
+  if (!isPackage(element)) return null
+  const [address, pin, source, index] = element.elements
+  if (typeof address !== 'bigint' || typeof pin !== 'bigint') return null
+  const place = { device: Number((address >> 16n) & 0xffffn), pin: Number(pin) }
+  if (source === 0n) return typeof index === 'bigint' ? { ...place, gsi: Number(index) } : null
+  if (source === undefined || source === null || typeof source === 'bigint') return null
+  const name = isReference(source) ? source.name : typeof source === 'string' ? source : null
+  if (name === null) return null
+  const link = interpreter.namespace.find(name, isReference(source) ? source.scope : path) ?? name
+  let target = links.get(link)
+  if (target === undefined) {
+    target = linkOf(interpreter, link)
+    links.set(link, target)
+  }
+  return { ...place, ...target }
+}
+
+function linkOf(interpreter: AmlInterpreter, link: string): Omit<PciRoute, 'device' | 'pin'> {
+  const current = resourcesOf(interpreter, link, '_CRS', [])?.interrupts ?? []
+  if (current.length === 1) return { gsi: current[0]!, link }
+  const possible = resourcesOf(interpreter, link, '_PRS', [])?.interrupts ?? []
+  return { gsi: null, link, possible }
+}

@@ -1,0 +1,112 @@
+import { type Aml, buffer, join } from './encode.ts'
+import { ADDRESS_TYPE, RESOURCE } from './opcodes.ts'
+
+/** Ports or bus addresses, first to last. */
+export interface ResourceRange {
+  readonly first: number
+  readonly last: number
+  /** Memory only. */
+  readonly prefetchable?: boolean
+}
+
+const littleEndian = (value: number, size: number): number[] =>
+  Array.from({ length: size }, (_, index) => Math.floor(value / 2 ** (8 * index)) % 0x100)
+
+/** _MIF and _MAF: both ends are fixed; positive decode; a producer. */
+const FIXED = 0x0c
+
+function address(tag: number, width: 2 | 4 | 8, type: number, typeFlags: number, range: ResourceRange): Aml {
+  const { first, last } = range
+  const limit = width === 8 ? Number.MAX_SAFE_INTEGER : 2 ** (8 * width) - 1
+  if (!(Number.isSafeInteger(first) && Number.isSafeInteger(last) && first >= 0 && first <= last && last <= limit)) {
+    throw new RangeError(`resource 0x${first.toString(16)} to 0x${last.toString(16)} does not fit ${width * 8} bits`)
+  }
+  // Granularity 0, first, last, no translation, length: ACPI 6.5 §6.4.3.5.
+  const words = [0, first, last, 0, last - first + 1].flatMap((value) => littleEndian(value, width))
+  return Uint8Array.from([tag, ...littleEndian(3 + words.length, 2), type, FIXED, typeFlags, ...words])
+}
+
+/** Buses first to last, as a host bridge produces them. */
+export const busNumbers = (range: ResourceRange): Aml => address(RESOURCE.WORD_ADDRESS, 2, ADDRESS_TYPE.bus, 0, range)
+
+/** Ports that a host bridge passes on: ISA and other ranges alike. */
+export const portWindow = (range: ResourceRange): Aml => address(RESOURCE.WORD_ADDRESS, 2, ADDRESS_TYPE.io, 3, range)
+
+/** Read-write memory that a host bridge passes on, in the shortest descriptor that holds it. */
+export const memoryWindow = (range: ResourceRange): Aml => {
+  const flags = range.prefetchable === true ? 0x07 : 0x01
+  return range.last <= 0xffff_ffff
+    ? address(RESOURCE.DWORD_ADDRESS, 4, ADDRESS_TYPE.memory, flags, range)
+    : address(RESOURCE.QWORD_ADDRESS, 8, ADDRESS_TYPE.memory, flags, range)
+}
+
+/** Ports that a device itself decodes, all sixteen bits of them: ACPI 6.5 §6.4.2.5. */
+export function ports(first: number, length: number): Aml {
+  if (!(first >= 0 && length >= 1 && length <= 0xff && first + length <= 0x1_0000)) {
+    throw new RangeError(`${length} ports at 0x${first.toString(16)} do not fit a port descriptor`)
+  }
+  return Uint8Array.from([RESOURCE.IO_PORT, 1, ...littleEndian(first, 2), ...littleEndian(first, 2), 1, length])
+}
+
+/** Shared level interrupts, active high as QEMU's links have them unless said otherwise: ACPI 6.5 §6.4.3.6. */
+export function interrupts(gsis: readonly number[], polarity: 'high' | 'low' = 'high'): Aml {
+  if (gsis.length < 1 || gsis.length > 255)
+    throw new RangeError(`${gsis.length} interrupts: a descriptor takes 1 to 255`)
+  const flags = 0x01 | (polarity === 'low' ? 0x04 : 0) | 0x08
+  const numbers = gsis.flatMap((gsi) => littleEndian(gsi, 4))
+  const length = littleEndian(2 + numbers.length, 2)
+  return Uint8Array.from([RESOURCE.EXTENDED_INTERRUPT, ...length, flags, gsis.length, ...numbers])
+}
+
+/** A resource template: descriptors, then the end tag, whose checksum zero means that it was not computed. */
+export const resourceTemplate = (...descriptors: readonly Aml[]): Aml =>
+  buffer(join(...descriptors, Uint8Array.of(RESOURCE.END_TAG, 0)))
+
+/** What a template's descriptors say, as far as PCI needs it. */
+export interface Resources {
+  interrupts: number[]
+  buses: ResourceRange[]
+  ports: ResourceRange[]
+  memory: ResourceRange[]
+}
+
+/** Reads a resource template up to its end tag, or to where it is cut off. Other descriptors are passed over. */
+export function readResources(data: Uint8Array): Resources {
+  const found: Resources = { interrupts: [], buses: [], ports: [], memory: [] }
+  const word = (offset: number, size: number): number => {
+    let value = 0
+    for (let index = size - 1; index >= 0; index--) value = value * 0x100 + (data[offset + index] ?? 0)
+    return value
+  }
+  let offset = 0
+  while (offset < data.length) {
+    const tag = data[offset]!
+    const large = tag >= 0x80
+    const length = large ? 3 + word(offset + 1, 2) : 1 + (tag & 7)
+    if ((tag & 0xf8) === (RESOURCE.END_TAG & 0xf8) || offset + length > data.length) break
+    if (tag === RESOURCE.EXTENDED_INTERRUPT) {
+      const count = Math.min(data[offset + 4]!, Math.floor((length - 5) / 4))
+      for (let index = 0; index < count; index++) found.interrupts.push(word(offset + 5 + index * 4, 4))
+    } else if (tag === RESOURCE.IRQ || tag === RESOURCE.IRQ_WITH_FLAGS) {
+      const mask = word(offset + 1, 2)
+      for (let irq = 0; irq < 16; irq++) if ((mask & (1 << irq)) !== 0) found.interrupts.push(irq)
+    } else if (tag === RESOURCE.IO_PORT) {
+      const first = word(offset + 2, 2)
+      found.ports.push({ first, last: first + Math.max(1, data[offset + 7]!) - 1 })
+    } else if (tag === RESOURCE.WORD_ADDRESS || tag === RESOURCE.DWORD_ADDRESS || tag === RESOURCE.QWORD_ADDRESS) {
+      const width = tag === RESOURCE.WORD_ADDRESS ? 2 : tag === RESOURCE.DWORD_ADDRESS ? 4 : 8
+      if (length >= 6 + 5 * width) {
+        const range = { first: word(offset + 6 + width, width), last: word(offset + 6 + 2 * width, width) }
+        const type = data[offset + 3]!
+        if (type === ADDRESS_TYPE.bus) found.buses.push(range)
+        else if (type === ADDRESS_TYPE.io) found.ports.push(range)
+        else if (type === ADDRESS_TYPE.memory) {
+          const prefetchable = (data[offset + 5]! & 0x06) === 0x06
+          found.memory.push(prefetchable ? { ...range, prefetchable } : range)
+        }
+      }
+    }
+    offset += length
+  }
+  return found
+}
