@@ -1,0 +1,23 @@
+// Bundles the benchmarks from the packages' sources and runs them: `pnpm bench`, `pnpm bench --json --only 'vq/direct'`.
+import { spawnSync } from 'node:child_process'
+import { mkdirSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { build } from 'esbuild'
+
+const here = fileURLToPath(new URL('.', import.meta.url))
+const outfile = `${here}dist/main.js`
+mkdirSync(`${here}dist`, { recursive: true })
+await build({
+  entryPoints: [`${here}src/main.ts`],
+  outfile,
+  bundle: true,
+  platform: 'node',
+  format: 'esm',
+  target: 'node20',
+  conditions: ['@dmascope/source'],
+  packages: 'bundle',
+  external: ['v86', 'commander'],
+  logLevel: 'warning',
+})
+const { status } = spawnSync(process.execPath, [outfile, ...process.argv.slice(2)], { stdio: 'inherit' })
+process.exitCode = status ?? 1
