@@ -1,0 +1,76 @@
+import { NO_PASID, PortTlb, type Translation } from '@dmascope/iommu'
+import { VtdUnit } from '@dmascope/iommu/vtd'
+import { makeWorkload, type PageSize, REQUESTER, ROOT, type Stream } from './iommu-workload.ts'
+import type { BenchCase } from './runner.ts'
+
+/** Translations per CPU-second that are wanted. */
+const TARGETS: Readonly<Record<string, number>> = {
+  'iommu/4k/rand/walk': 20e6,
+  'iommu/4k/seq/tlb': 100e6,
+  'iommu/4k/hot/tlb': 150e6,
+  'iommu/2m/rand/walk': 30e6,
+}
+
+/** A unit that translates the workload's requester, as software sets it up. */
+function enabledUnit(ram: Parameters<typeof makeUnit>[0], iotlbEntries: number): VtdUnit {
+  const unit = makeUnit(ram, iotlbEntries)
+  unit.write(0x20, 4, ROOT)
+  unit.write(0x24, 4, 0)
+  unit.write(0x18, 4, 0x4000_0000)
+  unit.write(0x18, 4, 0x8000_0000)
+  return unit
+}
+
+const makeUnit = (ram: ReturnType<typeof makeWorkload>['ram'], iotlbEntries: number): VtdUnit =>
+  new VtdUnit({ ram, addressWidth: 48, iotlbEntries, raiseMsi() {} })
+
+/** Through `Translator.translate`, with an IOTLB of so many entries. */
+function throughUnit(size: PageSize, stream: Stream, iotlbEntries: number): () => number {
+  const { ram, hi, lo, sum } = makeWorkload(size, stream)
+  const unit = enabledUnit(ram, iotlbEntries)
+  const out: Translation = { hi: 0, lo: 0, log2Size: 0, rights: 0, tag: 0, route: 'bypass' }
+  return () => {
+    let total = 0
+    for (let index = 0; index < hi.length; index++) {
+      if (unit.translate(REQUESTER, NO_PASID, 'untranslated', hi[index]!, lo[index]! >>> 0, 1, out) !== 0) return 0
+      total = (total + out.lo) | 0
+    }
+    if (total !== sum) throw new Error(`outputs sum to ${total}, expected ${sum}`)
+    return hi.length
+  }
+}
+
+/** Through a port's own copies, with the unit behind them. */
+function throughPort(size: PageSize, stream: Stream): () => number {
+  const { ram, hi, lo, sum } = makeWorkload(size, stream)
+  const port = new PortTlb(enabledUnit(ram, 2048), REQUESTER)
+  return () => {
+    let total = 0
+    for (let index = 0; index < hi.length; index++) {
+      if (port.lookup(hi[index]!, lo[index]! >>> 0, 1) !== 0) return 0
+      total = (total + port.lo) | 0
+    }
+    if (total !== sum) throw new Error(`outputs sum to ${total}, expected ${sum}`)
+    return hi.length
+  }
+}
+
+/** The unit alone (`walk` without an IOTLB, `iotlb` with one), and behind a port's copies (`tlb`). */
+export function iommuCases(): BenchCase[] {
+  const cases: BenchCase[] = []
+  for (const size of ['4k', '2m'] as const) {
+    for (const stream of ['rand', 'seq', 'hot'] as const) {
+      const id = `iommu/${size}/${stream}`
+      const made: [id: string, prepare: () => () => number][] = [
+        [`${id}/walk`, () => throughUnit(size, stream, 0)],
+        [`${id}/iotlb`, () => throughUnit(size, stream, 2048)],
+        [`${id}/tlb`, () => throughPort(size, stream)],
+      ]
+      for (const [name, prepare] of made) {
+        const target = TARGETS[name]
+        cases.push({ id: name, prepare, ...(target !== undefined && { target }) })
+      }
+    }
+  }
+  return cases
+}

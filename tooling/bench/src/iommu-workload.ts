@@ -1,0 +1,93 @@
+import { GuestRam } from '@dmascope/memory'
+
+/** The IOMMU workload: four levels, 48 bits, tables in 8 MiB of memory, pages from 0x7f0000000000 on. */
+export const ROOT = 0x1000
+export const CONTEXT = 0x2000
+export const TOP_TABLE = 0x3000
+export const REQUESTER = 0x0018
+const MEMORY_BYTES = 8 << 20
+const FIRST_HI = 0x7f00
+const STREAM = 32768
+const HOT_PAGES = 32
+const SEQUENTIAL_STEP = 256
+
+export type PageSize = '4k' | '2m'
+export type Stream = 'rand' | 'seq' | 'hot'
+
+/** What every translation must come to, so that no wrong answer is ever fast. */
+export interface Workload {
+  readonly ram: GuestRam
+  readonly hi: Int32Array
+  readonly lo: Int32Array
+  /** The sum of all output addresses' low words, in 32 bits. */
+  readonly sum: number
+}
+
+const PAGES: Readonly<Record<PageSize, { count: number; log2Size: number }>> = {
+  '4k': { count: 262144, log2Size: 12 },
+  '2m': { count: 32768, log2Size: 21 },
+}
+
+/** Xorshift: the same stream each time. */
+function randomSource(): (below: number) => number {
+  let state = 0x2545_f491
+  return (below) => {
+    state ^= state << 13
+    state ^= state >>> 17
+    state ^= state << 5
+    return (state >>> 0) % below
+  }
+}
+
+/** Pages are mapped in a scattered order, as a guest's memory is. */
+const frameOf = (page: number, count: number): number => (page * 40503 + 977) % count
+
+/** Tables for all pages of one size, and the addresses to translate. */
+export function makeWorkload(size: PageSize, stream: Stream): Workload {
+  const ram = new GuestRam([{ base: 0, size: MEMORY_BYTES }])
+  const { count, log2Size } = PAGES[size]
+  let free = 0x4000
+  const entry = (table: number, index: number, address: number, flags: number): void => {
+    ram.write32(table + index * 8, ((address % 2 ** 32) | flags) >>> 0)
+    ram.write32(table + index * 8 + 4, Math.floor(address / 2 ** 32))
+  }
+  const below = (table: number, index: number): number => {
+    const low = ram.read32(table + index * 8)
+    if ((low & 3) !== 0) return (low & -4096) >>> 0
+    entry(table, index, free, 3)
+    free += 4096
+    return free - 4096
+  }
+  const start = FIRST_HI * 2 ** 32
+  for (let page = 0; page < count; page++) {
+    const address = start + page * 2 ** log2Size
+    const output = 2 ** 32 + frameOf(page, count) * 2 ** log2Size
+    const third = below(TOP_TABLE, Math.floor(address / 2 ** 39) % 512)
+    const second = below(third, Math.floor(address / 2 ** 30) % 512)
+    if (size === '2m') entry(second, Math.floor(address / 2 ** 21) % 512, output, 0x83)
+    else entry(below(second, Math.floor(address / 2 ** 21) % 512), Math.floor(address / 4096) % 512, output, 3)
+  }
+  const context = CONTEXT + (REQUESTER & 0xff) * 16
+  entry(ROOT, 0, CONTEXT, 1)
+  entry(context, 0, TOP_TABLE, 1)
+  ram.write32(context + 8, 0x2 | (7 << 8))
+  ram.write32(context + 12, 0)
+  const random = randomSource()
+  const hot = Array.from({ length: HOT_PAGES }, () => random(count))
+  const hi = new Int32Array(STREAM)
+  const lo = new Int32Array(STREAM)
+  let sum = 0
+  for (let index = 0; index < STREAM; index++) {
+    const offset = (random(2 ** log2Size / 4) * 4) % 2 ** log2Size
+    const at =
+      stream === 'seq'
+        ? index * SEQUENTIAL_STEP
+        : (stream === 'hot' ? hot[random(HOT_PAGES)]! : random(count)) * 2 ** log2Size + offset
+    const page = Math.floor(at / 2 ** log2Size)
+    const address = start + at
+    hi[index] = Math.floor(address / 2 ** 32)
+    lo[index] = (address % 2 ** 32) | 0
+    sum = (sum + ((frameOf(page, count) * 2 ** log2Size + (at % 2 ** log2Size)) % 2 ** 32)) | 0
+  }
+  return { ram, hi, lo, sum }
+}
