@@ -1,0 +1,51 @@
+import type { ConfigSpace, RegisterImage } from '@dmascope/pci'
+import { PCI_CAP_ID_VENDOR } from '@dmascope/pci/spec'
+import {
+  COMMON_CFG_OFFSET,
+  DEVICE_CFG_OFFSET,
+  ISR_CFG_OFFSET,
+  MODERN_BAR,
+  NOTIFY_CFG_OFFSET,
+  NOTIFY_OFF_MULTIPLIER,
+  STRUCTURE_SIZE,
+} from './spec/qemu-layout.ts'
+import {
+  VIRTIO_PCI_CAP,
+  VIRTIO_PCI_CAP_COMMON_CFG,
+  VIRTIO_PCI_CAP_DEVICE_CFG,
+  VIRTIO_PCI_CAP_ISR_CFG,
+  VIRTIO_PCI_CAP_NOTIFY_CFG,
+  VIRTIO_PCI_CAP_PCI_CFG,
+  VIRTIO_PCI_CFG_CAP,
+  VIRTIO_PCI_NOTIFY_CAP,
+} from './spec/virtio-pci-cap.ts'
+
+function image(size: number, cfgType: number, offset: number, length: number): RegisterImage {
+  const bytes = new Uint8Array(size)
+  const view = new DataView(bytes.buffer)
+  const { fields } = VIRTIO_PCI_CAP
+  fields.cap_len.set(view, 0, size)
+  fields.cfg_type.set(view, 0, cfgType)
+  fields.bar.set(view, 0, length === 0 ? 0 : MODERN_BAR)
+  fields.offset.set(view, 0, offset)
+  fields.length.set(view, 0, length)
+  return { bytes, writeMask: new Uint8Array(size), clearMask: new Uint8Array(size) }
+}
+
+/** Adds the five virtio capabilities in QEMU's order. Returns where the configuration access window stands. */
+export function addModernCapabilities(config: ConfigSpace): number {
+  const plain = VIRTIO_PCI_CAP.size
+  const add = (one: RegisterImage): number => config.addCapability(PCI_CAP_ID_VENDOR, one)
+  add(image(plain, VIRTIO_PCI_CAP_COMMON_CFG, COMMON_CFG_OFFSET, STRUCTURE_SIZE))
+  add(image(plain, VIRTIO_PCI_CAP_ISR_CFG, ISR_CFG_OFFSET, STRUCTURE_SIZE))
+  add(image(plain, VIRTIO_PCI_CAP_DEVICE_CFG, DEVICE_CFG_OFFSET, STRUCTURE_SIZE))
+  const notify = image(VIRTIO_PCI_NOTIFY_CAP.size, VIRTIO_PCI_CAP_NOTIFY_CFG, NOTIFY_CFG_OFFSET, STRUCTURE_SIZE)
+  VIRTIO_PCI_NOTIFY_CAP.fields.notify_off_multiplier.set(new DataView(notify.bytes.buffer), 0, NOTIFY_OFF_MULTIPLIER)
+  add(notify)
+  const window = image(VIRTIO_PCI_CFG_CAP.size, VIRTIO_PCI_CAP_PCI_CFG, 0, 0)
+  const { bar, offset, length, pci_cfg_data } = VIRTIO_PCI_CFG_CAP.fields
+  for (const { offset: first, size } of [bar, offset, length, pci_cfg_data]) {
+    window.writeMask.fill(0xff, first, first + size)
+  }
+  return add(window)
+}
