@@ -26,6 +26,19 @@ export interface PciDevice {
   readonly extendedCapabilities: ReadonlyMap<number, number>
 }
 
+/** A fault as a unit recorded it. */
+export interface RecordedFault {
+  /** The requester, `0000:00:03.0`; empty where the record that named it was lost. */
+  readonly source: string
+  /** Page of the DMA; of a blocked interrupt, its index. */
+  readonly address: number
+  /** The unit's reason code; for VT-d, FRCD.FR. */
+  readonly reason: number
+  readonly unit: string
+  readonly access: 'read' | 'write' | 'interrupt' | 'unknown'
+  readonly text: string
+}
+
 /** A message that makes an interrupt controller, or the IOMMU, raise a vector. */
 export interface MsiMessage {
   readonly hi: number
@@ -58,11 +71,16 @@ export interface IommuSubsystem {
   msiMessage(device: PciDevice, index: number, vector: number): MsiMessage | null
   readonly interruptRemapping: boolean
   /** Faults that the units recorded since the last call, decoded. */
-  readFaults(): readonly {
-    readonly source: string
-    readonly address: number
-    readonly reason: number
-    readonly text: string
-  }[]
+  readFaults(): readonly RecordedFault[]
+  /**
+   * The tables name an IOMMU and the command line lets it be used: the kernel then enables, as it enumerates, each of
+   * Source Validation, P2P Request Redirect, P2P Completion Redirect and Upstream Forwarding that a function's ACS
+   * capability offers. Known from the start.
+   */
+  readonly acsRequested: boolean
+  /** What the flush queues' timer does: invalidates what was unmapped lazily. An idle kernel gets here in 10 ms. */
+  flushQueues(): void
+  /** What a kernel would panic with: hardware that does not answer. Null where all is well. */
+  readonly panic: string | null
   why(device: PciDevice): readonly Fact[]
 }

@@ -1,0 +1,159 @@
+import type { PageAllocator } from '@dmascope/dma'
+import { SECOND_STAGE_ENTRY_BITS } from '@dmascope/iommu/vtd/spec'
+import { highWord, lowWord } from '@dmascope/layout'
+import type { CpuBus } from '@dmascope/memory'
+
+const PAGE = 4096
+const ENTRIES = 512
+const { PS, SNP, ADDR } = SECOND_STAGE_ENTRY_BITS.fields
+const RIGHTS = SECOND_STAGE_ENTRY_BITS.fields.R.loMask | SECOND_STAGE_ENTRY_BITS.fields.W.loMask
+
+/** Bytes that one entry of a table of this level maps; level 1 holds 4 KiB pages. */
+const spanOf = (level: number): number => PAGE * ENTRIES ** (level - 1)
+
+export interface SecondStageOptions {
+  readonly bus: CpuBus
+  readonly pages: PageAllocator
+  /** 3, 4 or 5 levels, for addresses of 39, 48 or 57 bits. */
+  readonly levels: number
+  /** 0: 4 KiB pages only; 1: 2 MiB as well; 2: 1 GiB as well. */
+  readonly superpageLevels: number
+  /** Sets SNP in leaves: accesses snoop the caches whatever the device asked for. */
+  readonly snoop: boolean
+}
+
+/** A second-stage page table in guest memory, as the driver builds it (VT-d 4.1 §9.8). */
+export class SecondStageTable {
+  /** Guest-physical address of the top table. */
+  readonly root: number
+  readonly levels: number
+  /** One past the last address that the table reaches. */
+  readonly end: number
+  readonly #bus: CpuBus
+  readonly #pages: PageAllocator
+  readonly #superpageLevels: number
+  readonly #leafBits: number
+  #entryLevel = 1
+
+  private constructor(options: SecondStageOptions, root: number) {
+    this.root = root
+    this.levels = options.levels
+    this.end = Math.min(spanOf(options.levels + 1), 2 ** 53)
+    this.#bus = options.bus
+    this.#pages = options.pages
+    this.#superpageLevels = options.superpageLevels
+    this.#leafBits = options.snoop ? SNP.loMask : 0
+  }
+
+  /** An empty table; null where memory ran out. */
+  static create(options: SecondStageOptions): SecondStageTable | null {
+    const root = options.pages.allocate(1)
+    return root === null ? null : new SecondStageTable(options, root)
+  }
+
+  /**
+   * Maps [iova, iova + length) onto [physical, physical + length) in the largest pages that fit. All are multiples of
+   * 4096.
+   *
+   * @returns false, with nothing changed, where a page was mapped already, or table memory ran out
+   */
+  map(iova: number, physical: number, length: number, access: 1 | 2 | 3): boolean {
+    if (length <= 0 || iova + length > this.end) return false
+    let done = 0
+    while (done < length) {
+      const entry = this.#entryFor(iova + done, this.#largestLevel(iova + done, physical + done, length - done))
+      if (entry === null || (this.#bus.read32(entry) & RIGHTS) !== 0) {
+        for (const table of this.unmap(iova, done)) this.#pages.free(table, 1)
+        return false
+      }
+      const level = this.#entryLevel
+      const at = physical + done
+      const bits = access | this.#leafBits | (level > 1 ? PS.loMask : 0)
+      // The half with the rights last: until then the entry is not present.
+      this.#bus.write32(entry + 4, highWord(at))
+      this.#bus.write32(entry, (lowWord(at) | bits) >>> 0)
+      done += spanOf(level)
+    }
+    return true
+  }
+
+  /**
+   * Clears every entry in the range; a larger page that begins in it goes whole. Tables that fell empty are unlinked.
+   *
+   * @returns the tables unlinked, which the hardware may still walk until they are invalidated; the caller frees them
+   */
+  unmap(iova: number, length: number): number[] {
+    const unlinked: number[] = []
+    if (length > 0) this.#clear(this.root, this.levels, 0, iova, Math.min(iova + length, this.end), unlinked)
+    return unlinked
+  }
+
+  /** Where an address leads now; null where nothing is mapped. */
+  lookup(iova: number): number | null {
+    let table = this.root
+    for (let level = this.levels; level > 0; level--) {
+      const entry = table + 8 * (Math.floor(iova / spanOf(level)) % ENTRIES)
+      const lo = this.#bus.read32(entry)
+      if ((lo & RIGHTS) === 0) return null
+      const address = ADDR.get(lo, this.#bus.read32(entry + 4))
+      if (level === 1 || (lo & PS.loMask) !== 0) return address + (iova % spanOf(level))
+      table = address
+    }
+    return null
+  }
+
+  #largestLevel(iova: number, physical: number, length: number): number {
+    let level = 1
+    while (level <= this.#superpageLevels) {
+      const span = spanOf(level + 1)
+      if (iova % span !== 0 || physical % span !== 0 || length < span) break
+      level++
+    }
+    return level
+  }
+
+  /**
+   * Address of the entry for `iova` at `level`, or below it where a table of smaller pages stands already: even empty,
+   * it may be in the hardware's caches. Null where a larger page is in the way, or memory ran out. Leaves the level in
+   * #entryLevel.
+   */
+  #entryFor(iova: number, level: number): number | null {
+    let table = this.root
+    for (let at = this.levels; ; at--) {
+      const entry = table + 8 * (Math.floor(iova / spanOf(at)) % ENTRIES)
+      this.#entryLevel = at
+      const lo = at === 1 ? 0 : this.#bus.read32(entry)
+      const present = (lo & RIGHTS) !== 0
+      const leaf = at === 1 || (lo & PS.loMask) !== 0
+      if (at <= level && (leaf || !present)) return entry
+      if (!present) {
+        const made = this.#pages.allocate(1)
+        if (made === null) return null
+        this.#bus.write32(entry + 4, highWord(made))
+        this.#bus.write32(entry, (lowWord(made) | RIGHTS) >>> 0)
+        table = made
+      } else if (leaf) return null
+      else table = ADDR.get(lo, this.#bus.read32(entry + 4))
+    }
+  }
+
+  #clear(table: number, level: number, base: number, from: number, to: number, unlinked: number[]): void {
+    const span = spanOf(level)
+    const first = Math.max(0, Math.floor((from - base) / span))
+    const last = Math.min(ENTRIES, Math.ceil((to - base) / span))
+    for (let index = first; index < last; index++) {
+      const entry = table + 8 * index
+      const lo = this.#bus.read32(entry)
+      if ((lo & RIGHTS) === 0) continue
+      const start = base + index * span
+      if (level > 1 && (lo & PS.loMask) === 0) {
+        const child = ADDR.get(lo, this.#bus.read32(entry + 4))
+        this.#clear(child, level - 1, start, from, to, unlinked)
+        if (from > start || to < start + span) continue
+        unlinked.push(child)
+      }
+      this.#bus.write32(entry, 0)
+      this.#bus.write32(entry + 4, 0)
+    }
+  }
+}

@@ -1,0 +1,253 @@
+import { toHex } from '@dmascope/acpi'
+import { type IommuDomain, IovaSpace } from '@dmascope/dma'
+import { CAP } from '@dmascope/iommu/vtd/spec'
+import { formatRequesterId } from '@dmascope/pci/spec'
+import type { Fact } from '../result.ts'
+import type { ContextTables, ContextTarget } from './context-tables.ts'
+import type { PciDevice } from './contract.ts'
+import type { IommuPolicy } from './default-domain.ts'
+import { findScopeMismatch, findUnit, namedBy } from './device-scope.ts'
+import { dmaAliases } from './dma-alias.ts'
+import type { DmarUnits, DrhdUnit } from './dmar-units.ts'
+import { type IommuGroup, IommuGroups } from './iommu-groups.ts'
+import { directRegions, MSI_REGION, mergeRegions } from './reserved-regions.ts'
+import { SecondStageTable } from './second-stage-table.ts'
+import type { IommuSubsystemOptions } from './subsystem-options.ts'
+import { setUpUnits, turnOff } from './unit-setup.ts'
+import { PASS_THROUGH_DOMAIN, VtdDomain } from './vtd-domain.ts'
+
+/** What a group's devices do their DMA in. */
+export interface GroupDomain {
+  readonly domain: IommuDomain
+  /** Addresses of a translated domain; null for an identity domain. */
+  readonly space: IovaSpace | null
+}
+
+/** Domain 0 tags what caching mode caches of absent entries; 1 is every unit's identity domain. */
+const IDENTITY_DOMAIN_ID = 1
+const FIRST_DOMAIN_ID = 2
+const FOUR_GIB = 0x1_0000_0000
+
+/** DMA remapping: units, groups, domains, in the order and by the rules of Linux's VT-d driver. */
+export class VtdTranslation {
+  readonly groups: IommuGroups
+  /** Units that translate. */
+  readonly enabled: ReadonlySet<DrhdUnit>
+  readonly defaultDomain: IommuPolicy['defaultDomain']
+  readonly #context: IommuSubsystemOptions
+  readonly #dmar: DmarUnits
+  readonly #domains = new Map<IommuGroup, GroupDomain>()
+  readonly #facts = new Map<PciDevice, Fact[]>()
+  readonly #nextDomainId = new Map<DrhdUnit, number>()
+  #tables: ReadonlyMap<DrhdUnit, ContextTables> = new Map()
+  #identityMap: VtdDomain | null = null
+
+  constructor(context: IommuSubsystemOptions, dmar: DmarUnits, policy: IommuPolicy, devices: readonly PciDevice[]) {
+    this.#context = context
+    this.#dmar = dmar
+    this.groups = new IommuGroups(devices, policy.enabled)
+    const active = this.#activeUnits(policy, devices)
+    const strict = active.some(({ unit }) => unit.capabilities.cachingMode)
+    this.defaultDomain = strict && policy.defaultDomain === 'dma-fq' ? 'dma' : policy.defaultDomain
+    if (strict) context.log('DMAR: caching mode: every unmap is invalidated at once')
+    this.enabled = new Set(active.length > 0 && this.#start(active, devices) ? active : [])
+  }
+
+  domainOf(device: PciDevice): GroupDomain | null {
+    const group = this.groups.of(device)
+    return (group && this.#domains.get(group)) ?? null
+  }
+
+  factsOf(device: PciDevice): readonly Fact[] {
+    return this.#facts.get(device) ?? []
+  }
+
+  flushQueues(): void {
+    for (const { space } of this.#domains.values()) space?.flush()
+  }
+
+  #because(device: PciDevice, fact: string, source: string, bytes?: string): void {
+    const list = this.#facts.get(device) ?? []
+    list.push(bytes === undefined ? { fact, source } : { fact, source, bytes })
+    this.#facts.set(device, list)
+  }
+
+  /** Units that will translate; none where the kernel is told or forced to leave translation off. */
+  #activeUnits(policy: IommuPolicy, devices: readonly PciDevice[]): readonly DrhdUnit[] {
+    const { log } = this.#context
+    const { units } = this.#dmar
+    const mismatch = findScopeMismatch(units, devices)
+    if (mismatch !== null) {
+      log(`DMAR: the type of the scope that names ${mismatch.id} does not fit its header; translation stays off`)
+      return []
+    }
+    if (!policy.enabled) {
+      for (const { unit } of units) turnOff(unit, log)
+      return []
+    }
+    for (const drhd of units) {
+      if (!drhd.includeAll && !devices.some((device) => namedBy(units, device)?.drhd === drhd)) drhd.ignored = true
+      if (drhd.ignored) turnOff(drhd.unit, log)
+    }
+    return units.filter(({ ignored }) => !ignored)
+  }
+
+  #start(active: readonly DrhdUnit[], devices: readonly PciDevice[]): boolean {
+    const { bus, pages, log, faultVector } = this.#context
+    const tables = setUpUnits(active, bus, pages, log, faultVector)
+    if (tables === null) {
+      log('DMAR: initialization failed')
+      return false
+    }
+    this.#tables = tables
+    // Units register one after the other, and each registration probes the whole bus for devices that are its own.
+    for (const drhd of active) this.#probe(drhd, devices)
+    for (const { unit } of active) {
+      if (!unit.enable('TE')) return false
+      unit.disableProtectedMemory()
+    }
+    log('DMAR: translation enabled')
+    return true
+  }
+
+  #probe(drhd: DrhdUnit, devices: readonly PciDevice[]): void {
+    const { log } = this.#context
+    const before = this.groups.groups.length
+    const joined: PciDevice[] = []
+    for (const device of devices) {
+      if (findUnit(this.#dmar.units, device)?.drhd !== drhd) continue
+      const { group, because } = this.groups.assign(device)
+      if (group.id < before) joined.push(device)
+      this.#because(device, `IOMMU group ${group.id}: ${because}`, 'pci_device_group')
+      log(`pci ${device.id}: IOMMU group ${group.id}`)
+    }
+    for (const group of this.groups.groups.slice(before)) {
+      const made = this.#makeDomain(group)
+      if (made === null) {
+        log(`iommu: no domain for group ${group.id}: out of memory or domain IDs`)
+        continue
+      }
+      this.#domains.set(group, made)
+      for (const device of group.devices) this.#attach(device, made.domain)
+    }
+    // Devices of this unit in groups that an earlier unit's devices opened.
+    for (const device of joined) {
+      const domain = this.domainOf(device)?.domain
+      if (domain) this.#attach(device, domain)
+    }
+  }
+
+  #unitOf(device: PciDevice): DrhdUnit {
+    return findUnit(this.#dmar.units, device)!.drhd
+  }
+
+  #makeDomain(group: IommuGroup): GroupDomain | null {
+    const units = group.devices.map((device) => this.#unitOf(device))
+    if (this.defaultDomain !== 'identity') return this.#makeTranslated(group, units, this.defaultDomain)
+    if (units.every(({ unit }) => unit.capabilities.passThrough)) return { domain: PASS_THROUGH_DOMAIN, space: null }
+    if (this.#context.profile.configuration.identityWithoutPassThrough === 'dma') {
+      for (const device of group.devices) {
+        this.#because(device, 'its unit cannot pass through (ECAP.PT is 0), so it gets a DMA domain', 'ECAP_REG')
+      }
+      return this.#makeTranslated(group, units, 'dma')
+    }
+    const domain = this.#identityDomain()
+    return domain && { domain, space: null }
+  }
+
+  #makeTranslated(group: IommuGroup, units: readonly DrhdUnit[], type: 'dma' | 'dma-fq'): GroupDomain | null {
+    const { profile, hostBridgeWindows = [] } = this.#context
+    const domain = this.#makePagingDomain(type, units)
+    if (domain === null) return null
+    const direct = group.devices.flatMap((device) =>
+      directRegions(device, this.#dmar.rmrrs, profile.configuration.isaIdentityMap),
+    )
+    for (const { start, end } of mergeRegions(direct)) {
+      if (!domain.map(start, start, end - start, 3)) {
+        this.#context.log(`iommu: group ${group.id}: 0x${start.toString(16)} cannot be mapped onto itself`)
+      }
+    }
+    const within = [...direct, MSI_REGION, ...hostBridgeWindows]
+      .map(({ start, end }) => ({ start, end: Math.min(end, domain.apertureEnd) }))
+      .filter(({ start, end }) => start < end)
+    return { domain, space: new IovaSpace({ domain, reserved: within, order: profile.iovaOrder }) }
+  }
+
+  /** One table for all units that will use it: as deep, and with pages as large, as each of them can walk. */
+  #makePagingDomain(type: VtdDomain['type'], units: readonly DrhdUnit[]): VtdDomain | null {
+    const { bus, pages, options } = this.#context
+    const table = SecondStageTable.create({
+      bus,
+      pages,
+      levels: Math.min(...units.map(({ levels }) => levels)),
+      superpageLevels: options.superpages ? Math.min(...units.map(({ unit }) => unit.capabilities.superpageLevels)) : 0,
+      snoop: units.every(({ unit }) => unit.capabilities.snoopControl),
+    })
+    if (table === null) return null
+    const width = Math.min(...units.map((drhd) => drhd.width))
+    return new VtdDomain(type, table, Math.min(2 ** width, table.end), pages)
+  }
+
+  /** Shared by all: every byte of RAM onto itself. Only for hardware that cannot pass requests through. */
+  #identityDomain(): VtdDomain | null {
+    if (this.#identityMap) return this.#identityMap
+    const domain = this.#makePagingDomain('identity', [...this.#tables.keys()])
+    if (domain === null) return null
+    for (const { start, end } of mergeRegions(this.#context.ram ?? [{ start: 0, end: FOUR_GIB }])) {
+      if (!domain.map(start, start, end - start, 3)) return null
+    }
+    this.#identityMap = domain
+    return domain
+  }
+
+  #domainId(drhd: DrhdUnit, domain: IommuDomain): number | null {
+    if (domain.type === 'identity') {
+      if (domain instanceof VtdDomain) domain.attach(drhd.unit, IDENTITY_DOMAIN_ID)
+      return IDENTITY_DOMAIN_ID
+    }
+    if (!(domain instanceof VtdDomain)) return null
+    const known = domain.idOn(drhd.unit)
+    if (known !== null) return known
+    const id = this.#nextDomainId.get(drhd) ?? FIRST_DOMAIN_ID
+    // CAP.ND: 2^(4 + 2n) domains.
+    if (id >= 2 ** (4 + 2 * CAP.fields.ND.get(drhd.unit.capabilities.cap.lo))) return null
+    this.#nextDomainId.set(drhd, id + 1)
+    domain.attach(drhd.unit, id)
+    return id
+  }
+
+  /** Points every requester ID that the device's DMA may bear at the domain. */
+  #attach(device: PciDevice, domain: IommuDomain): void {
+    const drhd = this.#unitOf(device)
+    const domainId = this.#domainId(drhd, domain)
+    const tables = this.#tables.get(drhd)
+    if (domainId === null || tables === undefined) {
+      this.#context.log(`pci ${device.id}: cannot be attached to its domain`)
+      return
+    }
+    const target: ContextTarget =
+      domain instanceof VtdDomain
+        ? { kind: 'second-stage', domainId, levels: domain.table.levels, root: domain.table.root }
+        : { kind: 'pass-through', domainId, levels: drhd.levels }
+    for (const { requester } of dmaAliases(device)) {
+      const written = tables.set(requester, target)
+      if (written === null) {
+        this.#context.log(`pci ${device.id}: no memory for its context entry`)
+        continue
+      }
+      const { unit } = drhd
+      if (unit.capabilities.cachingMode) {
+        // Absent entries may be cached, under domain 0.
+        unit.invalidateContext({ domainId: 0, source: requester })
+        unit.invalidateIotlb({ domainId })
+      } else unit.flushWriteBuffer()
+      this.#because(
+        device,
+        `the context entry of ${formatRequesterId(requester)} in ${unit.name}: ${target.kind}, domain ${domainId}`,
+        `context entry @0x${written.address.toString(16)}`,
+        toHex(written.bytes),
+      )
+    }
+    this.#because(device, `its domain is of type ${domain.type}`, 'default domain')
+  }
+}
