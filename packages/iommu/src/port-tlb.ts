@@ -109,6 +109,23 @@ export class PortTlb {
     return this.#miss(hi, lo, access)
   }
 
+  /**
+   * Index into the translator's epochs of the copy that answers for this address; -1 where there is none. For those who
+   * hold on to an answer: it is good while that epoch stands.
+   */
+  tagAt(hi: number, lo: number): number {
+    if (hi <= this.#wholeHighest) return this.#wholeTag
+    const line = lineOf(hi, lo)
+    const lines = this.#lines
+    return lines !== null && lines[line + KEY_LO] === (lo & -4096) + 1 && lines[line + KEY_HI] === (hi | 0)
+      ? lines[line + TAG]!
+      : -1
+  }
+
+  epochOf(tag: number): number {
+    return this.#epochs[tag]!
+  }
+
   #miss(hi: number, lo: number, access: Access): Fault {
     if (this.#askRequester !== null) this.requester = this.#askRequester()
     const out = this.#translation

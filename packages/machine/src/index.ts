@@ -1,5 +1,7 @@
 // The errors of bad input, so that packages that build on machine descriptions need no other import for them.
 export { DmascopeError } from '@dmascope/layout'
+export type { BuiltMachine } from './build/create-machine.ts'
+export { createMachine } from './build/create-machine.ts'
 export { capabilitiesOn, DEVICE_MODELS, findModel, nearestModel, requireModel, romSize } from './catalogue/catalogue.ts'
 export type { Properties, Where } from './catalogue/check-properties.ts'
 export { checkProperties, propertyNames, withDefaults } from './catalogue/check-properties.ts'
@@ -33,4 +35,6 @@ export type {
   QemuVersion,
   SourceLocation,
 } from './description.ts'
+export type { TracedAccess } from './fabric/ledger.ts'
+export { Machine } from './machine.ts'
 export type { DeviceObservation, DmaCounts, StrayAccess } from './observation.ts'

@@ -238,6 +238,16 @@ export class ConfigSpace {
     return offset
   }
 
+  /**
+   * Adds registers of the device's own, outside every capability: a chipset's, say.
+   *
+   * @throws RangeError where the place is not a multiple of 4 beyond the header, or is taken
+   */
+  addRegisters(offset: number, image: RegisterImage): void {
+    this.#checkPlace(offset, image.bytes.length, PCI_CONFIG_HEADER_SIZE, this.size)
+    this.#place(offset, image)
+  }
+
   /** Puts back every bit that software can change, and the interrupt status. Hooks are not called. */
   reset(): void {
     this.#bytes.set(this.#resetBytes)

@@ -18,6 +18,8 @@ import {
 export interface ExpressOptions {
   /** Device/Port Type, e.g. `PCIE_ROOT_PORT`. */
   readonly type: number
+  /** Version 1 of an endpoint ends before the slot's registers. Default 2. */
+  readonly version?: 1 | 2
   /** Where the capability stands; without it, the lowest free place. */
   readonly offset?: number
   /** Link speed: 1 for 2.5 GT/s, 2 for 5, 3 for 8, 4 for 16. Default 1. */
@@ -36,7 +38,7 @@ export interface ExpressOptions {
   readonly onFunctionLevelReset?: () => void
 }
 
-/** The PCI Express capability, version 2. Returns where it stands. */
+/** Adds the PCI Express capability. Returns where it stands. */
 export function addExpressCapability(config: ConfigSpace, options: ExpressOptions): number {
   const { type, linkSpeed = 1, linkWidth = 1 } = options
   const isPort = type === PCIE_ROOT_PORT || type === PCIE_DOWNSTREAM_PORT
@@ -51,9 +53,11 @@ export function addExpressCapability(config: ConfigSpace, options: ExpressOption
   )
   const status = LINK_STATUS.fields
   const up = isPort && occupied ? 1 : 0
-  const image = registerImage(PCIE_CAPABILITY, {
+  const version = options.version ?? 2
+  const size = version === 1 ? PCIE_CAPABILITY.registers.SLOT_CAPABILITIES.offset : PCIE_CAPABILITY.size
+  const values = {
     PCIE_CAPABILITIES:
-      PCIE_CAPABILITIES.fields.CAPABILITY_VERSION.setLo(0, 2) |
+      PCIE_CAPABILITIES.fields.CAPABILITY_VERSION.setLo(0, version) |
       PCIE_CAPABILITIES.fields.DEVICE_PORT_TYPE.setLo(0, type) |
       PCIE_CAPABILITIES.fields.SLOT_IMPLEMENTED.setLo(0, options.slot === undefined ? 0 : 1),
     DEVICE_CAPABILITIES:
@@ -76,7 +80,8 @@ export function addExpressCapability(config: ConfigSpace, options: ExpressOption
       0,
       options.ariForwarding === true ? 1 : 0,
     ),
-  })
+  }
+  const image = registerImage(PCIE_CAPABILITY, values, size)
   narrow(image.writeMask, options, isPort, hasLink)
   const offset = config.addCapability(PCI_CAP_ID_EXP, image, options.offset)
   const resetRequested = options.onFunctionLevelReset

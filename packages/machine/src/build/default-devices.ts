@@ -1,0 +1,28 @@
+import type { Chipset } from '../chipset/chipset.ts'
+import type { DeviceDescription, MachineDescription } from '../description.ts'
+
+const BY_DEFAULT = { text: 'default device' }
+
+/** Models that stand in for the default display where the user names one. */
+const DISPLAYS = /^(VGA|cirrus-vga|qxl-vga|vmware-svga|virtio-vga(-gl)?|bochs-display|ati-vga)$/
+
+/**
+ * Adds what QEMU adds unless told otherwise: a display, and a network card of the machine's own model. They come before
+ * all others, and so get the first free slots.
+ */
+export function withDefaultDevices(machine: MachineDescription, chipset: Chipset): MachineDescription {
+  if (!machine.defaultDevices) return machine
+  const added: DeviceDescription[] = []
+  const { vga, defaultNic } = machine.machineProperties
+  const hasDisplay = machine.devices.some(({ model }) => DISPLAYS.test(model))
+  if (vga !== 'none' && !hasDisplay) added.push({ model: 'VGA', properties: {}, location: BY_DEFAULT })
+  if (defaultNic !== false) {
+    added.push({
+      model: chipset.express ? 'e1000e' : 'e1000',
+      properties: {},
+      backend: { kind: 'network', where: 'qemu' },
+      location: BY_DEFAULT,
+    })
+  }
+  return { ...machine, devices: [...added, ...machine.devices] }
+}

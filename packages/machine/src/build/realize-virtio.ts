@@ -1,0 +1,149 @@
+import { DmascopeError } from '@dmascope/layout'
+import type { PciFunction } from '@dmascope/pci'
+import {
+  createBalloon,
+  createBlock,
+  createConsole,
+  createNet,
+  createRng,
+  createSparseDisk,
+} from '@dmascope/virtio-devices'
+import { type FeatureBits, type VirtioDevice, VirtioPciFunction } from '@dmascope/virtio-pci'
+import { romSize } from '../catalogue/catalogue.ts'
+import type { PlacedDevice } from './placement.ts'
+
+/** Bytes of a disk of which nothing is known. */
+const DEFAULT_DISK_BYTES = 8 * 0x10_0000
+
+/** Which interfaces a virtio function offers: QEMU's `virtio_pci_realize`. */
+export interface VirtioGeneration {
+  readonly legacy: boolean
+  readonly modern: boolean
+}
+
+/** Behind a PCI Express port, as QEMU asks: an express bus that is not the root. */
+export const behindPort = ({ bus }: PlacedDevice): boolean => bus.nature === 'express' && !bus.root
+
+/**
+ * Legacy, modern or both, by `disable-legacy` (auto: on behind a PCI Express port), `disable-modern` and the device type.
+ *
+ * @throws DmascopeError MACHINE_REFUSED in QEMU's words
+ */
+export function generationOf(placed: PlacedDevice): VirtioGeneration {
+  const { model, properties } = placed
+  const virtio = model.virtio
+  if (virtio === null) throw new TypeError(`${model.name} is no virtio device`)
+  const refuse = (message: string): DmascopeError =>
+    new DmascopeError('MACHINE_REFUSED', `${placed.description.location.text}: ${message}`, { device: model.name })
+  let legacy: boolean
+  if (virtio.mode !== 'any') legacy = virtio.mode === 'transitional'
+  else {
+    const stated = properties['disable-legacy'] ?? 'auto'
+    legacy = stated === 'auto' ? !behindPort(placed) : stated === 'off' || stated === false
+  }
+  const modern = virtio.mode !== 'any' || properties['disable-modern'] !== true
+  if (!legacy && !modern) {
+    throw refuse(
+      'device cannot work as neither modern nor legacy mode is enabled\nSet either disable-modern or disable-legacy to off',
+    )
+  }
+  if (legacy && virtio.transitionalDeviceId === null) {
+    const stated = properties['disable-legacy']
+    if (!modern) throw refuse('device is modern-only, use disable-modern=off')
+    if (stated !== undefined && stated !== 'auto' && properties['x-disable-legacy-check'] !== true) {
+      throw refuse('device is modern-only, use disable-legacy=on')
+    }
+    legacy = false
+  }
+  if (legacy && properties.iommu_platform === true) {
+    throw refuse(
+      'VIRTIO_F_IOMMU_PLATFORM was supported by neither legacy nor transitional device\n' +
+        `Add disable-legacy=on to have it: -device ${model.name},...,disable-legacy=on,iommu_platform=on`,
+    )
+  }
+  return { legacy, modern }
+}
+
+/** Builds the function. `seed` tells apart devices that make up data. */
+export function realizeVirtio(placed: PlacedDevice, seed: number): PciFunction {
+  const { model, properties, description } = placed
+  const virtio = model.virtio
+  if (virtio === null) throw new TypeError(`${model.name} is no virtio device`)
+  const { legacy, modern } = generationOf(placed)
+  const device = behaviourOf(placed, seed)
+  const vectors = Number(properties.vectors)
+  const rom = romSize(model, properties)
+  return new VirtioPciFunction({
+    device,
+    legacy,
+    modern,
+    accessPlatform: properties.iommu_platform === true,
+    ats: properties.ats === true,
+    expressPort: behindPort(placed) && modern && properties['x-disable-pcie'] !== true,
+    indirect: properties.indirect_desc !== false,
+    eventIndex: properties.event_idx !== false,
+    vectors: Number.isInteger(vectors) && vectors < 2048 ? vectors : virtio.vectors['11.1'],
+    pciClass: virtio.classCode,
+    multifunction: description.properties.multifunction === 'on' || properties.multifunction === true,
+    ...(rom > 0 && { romSize: rom }),
+  })
+}
+
+function behaviourOf(placed: PlacedDevice, seed: number): VirtioDevice {
+  const { model, properties, description } = placed
+  switch (model.kind) {
+    case 'virtio-blk':
+      return createBlock({
+        disk: createSparseDisk(description.backend?.size ?? DEFAULT_DISK_BYTES),
+        readOnly: description.backend?.readOnly === true,
+        serial: String(properties.serial ?? '').slice(0, 20),
+        queueSize: Number(properties['queue-size'] ?? 256),
+      })
+    case 'virtio-net':
+      return createNet({ mac: macOf(properties.mac, seed) })
+    case 'virtio-rng':
+      return createRng({ seed })
+    case 'virtio-console':
+      return createConsole({})
+    case 'virtio-balloon':
+      return createBalloon({})
+    default:
+      return new InertDevice(
+        model.virtio?.type ?? 0,
+        model.kind,
+        model.virtio?.configSize ?? 0,
+        model.virtio?.queues ?? 1,
+      )
+  }
+}
+
+/** QEMU numbers its own addresses from 52:54:00:12:34:56. */
+function macOf(stated: unknown, seed: number): Uint8Array {
+  if (typeof stated === 'string' && /^([0-9a-f]{1,2}[:-]){5}[0-9a-f]{1,2}$/i.test(stated)) {
+    return Uint8Array.from(stated.split(/[:-]/), (part) => Number.parseInt(part, 16))
+  }
+  return Uint8Array.of(0x52, 0x54, 0, 0x12, 0x34, (0x56 + seed) & 0xff)
+}
+
+/** A virtio device whose type is not modelled: it negotiates, and answers nothing. The guest has no driver for it. */
+class InertDevice implements VirtioDevice {
+  readonly type: number
+  readonly kind: string
+  readonly queueSizes: readonly number[]
+  readonly features: FeatureBits = { lo: 0, hi: 0 }
+  readonly config: VirtioDevice['config']
+
+  constructor(type: number, kind: string, configSize: number, queues: number) {
+    this.type = type
+    this.kind = kind
+    this.queueSizes = new Array<number>(Math.max(queues, 1)).fill(256)
+    this.config = { size: configSize, read: () => 0, write: () => {} }
+  }
+
+  activate(): void {}
+  notify(): void {}
+  work(): 'idle' {
+    return 'idle'
+  }
+  reset(): void {}
+}

@@ -1,0 +1,214 @@
+import { bits, field, reg8, registers } from '@dmascope/layout'
+import type { AddressSpace } from '@dmascope/memory'
+import { romRegion } from '@dmascope/memory'
+import { type ConfigSpace, Msi, type PciFunction, type PciSlot, type RootComplex, registerImage } from '@dmascope/pci'
+import { BIOS_ROM_BASE, BIOS_ROM_BYTES, biosRom } from './bios-rom.ts'
+import { ICH9_ROUTING, type InterruptRouting, PIIX3_ROUTING } from './interrupt-routing.ts'
+import { ShadowMap } from './shadow.ts'
+import { StaticFunction } from './static-function.ts'
+
+/** What a machine type brings with it, whatever devices are added. */
+export interface Chipset {
+  readonly routing: InterruptRouting
+  /** The root bus's name, as `bus=` takes it. */
+  readonly rootBusName: 'pcie.0' | 'pci.0'
+  readonly express: boolean
+  /** RAM below this address; the rest continues at 4 GiB. */
+  lowRamEnd(memoryBytes: number): number
+  /** Functions on the root bus, by device and function; `model` names them in the report. */
+  functions(): readonly {
+    readonly device: number
+    readonly fn: number
+    readonly model: string
+    readonly function: PciFunction
+  }[]
+}
+
+const QEMU_SUBSYSTEM = { subsystemVendorId: 0x1af4, subsystemId: 0x1100 }
+
+const PAM = registers('PAM', '82441FX §3.2.13', {
+  PAM0: reg8(0, 'rw'),
+  PAM1: reg8(1, 'rw'),
+  PAM2: reg8(2, 'rw'),
+  PAM3: reg8(3, 'rw'),
+  PAM4: reg8(4, 'rw'),
+  PAM5: reg8(5, 'rw'),
+  PAM6: reg8(6, 'rw'),
+})
+
+/** The low byte of PCIEXBAR: enable, and the length of the window (Q35 MCH §5.1.16). */
+const PCIEXBAR_LOW = bits(8, 'PCIEXBAR', 'Q35 MCH §5.1.16', {
+  PCIEXBAREN: field(0, 'rw'),
+  LENGTH: field([2, 1], 'rw', { 0: '256 MiB', 1: '128 MiB', 2: '64 MiB' }),
+})
+const PCIEXBAR = registers('PCIEXBAR', 'Q35 MCH §5.1.16', {
+  BYTE0: reg8(0, 'ro', PCIEXBAR_LOW),
+  BYTE1: reg8(1, 'ro'),
+  BYTE2: reg8(2, 'ro'),
+  BYTE3: reg8(3, 'rw'),
+  BYTE4: reg8(4, 'rw'),
+  BYTE5: reg8(5, 'ro'),
+  BYTE6: reg8(6, 'ro'),
+  BYTE7: reg8(7, 'ro'),
+})
+export const PCIEXBAR_OFFSET = 0x60
+const Q35_PAM_OFFSET = 0x90
+const I440FX_PAM_OFFSET = 0x58
+const PIRQ_ROUTES = registers('PIRQRC', 'PIIX3 §2.2.6', {
+  A: reg8(0, 'rw'),
+  B: reg8(1, 'rw'),
+  C: reg8(2, 'rw'),
+  D: reg8(3, 'rw'),
+})
+
+const MIB = 0x10_0000
+const GIB = 0x4000_0000
+
+/** Intel's Q35 with ICH9, as QEMU's `q35` has it. */
+export const Q35: Chipset = {
+  routing: ICH9_ROUTING,
+  rootBusName: 'pcie.0',
+  express: true,
+  // QEMU leaves 2 GiB below, or 2.75 GiB where all memory fits there.
+  lowRamEnd: (memoryBytes) => Math.min(memoryBytes, memoryBytes >= 0xb000_0000 ? 2 * GIB : 0xb000_0000),
+  functions() {
+    const host = new StaticFunction({ vendorId: 0x8086, deviceId: 0x29c0, classCode: 0x06_0000, ...QEMU_SUBSYSTEM })
+    host.config.addRegisters(PCIEXBAR_OFFSET, registerImage(PCIEXBAR))
+    host.config.addRegisters(Q35_PAM_OFFSET, registerImage(PAM, {}, 8))
+    const lpc = new StaticFunction({
+      vendorId: 0x8086,
+      deviceId: 0x2918,
+      classCode: 0x06_0100,
+      revisionId: 2,
+      multifunction: true,
+      ...QEMU_SUBSYSTEM,
+    })
+    lpc.config.addRegisters(0x60, registerImage(PIRQ_ROUTES))
+    lpc.config.addRegisters(0x68, registerImage(PIRQ_ROUTES))
+    const ahci = new StaticFunction({
+      vendorId: 0x8086,
+      deviceId: 0x2922,
+      classCode: 0x01_0601,
+      revisionId: 2,
+      multifunction: true,
+      interruptPin: 1,
+      bars: [
+        { bar: 4, kind: 'io', size: 0x20 },
+        { bar: 5, kind: 'memory32', size: 0x1000 },
+      ],
+      ...QEMU_SUBSYSTEM,
+    })
+    const sata = new Uint8Array(8)
+    sata.set([0x12, 0, 0x10, 0, 0x48])
+    ahci.config.addCapability(0x12, { bytes: sata, writeMask: new Uint8Array(8), clearMask: new Uint8Array(8) }, 0xa8)
+    new Msi(ahci.config, { offset: 0x80 })
+    const smbus = new StaticFunction({
+      vendorId: 0x8086,
+      deviceId: 0x2930,
+      classCode: 0x0c_0500,
+      revisionId: 2,
+      multifunction: true,
+      interruptPin: 1,
+      bars: [{ bar: 4, kind: 'io', size: 0x40 }],
+      ...QEMU_SUBSYSTEM,
+    })
+    return [
+      { device: 0, fn: 0, model: 'mch', function: host },
+      { device: 31, fn: 0, model: 'ICH9-LPC', function: lpc },
+      { device: 31, fn: 2, model: 'ich9-ahci', function: ahci },
+      { device: 31, fn: 3, model: 'ICH9-SMB', function: smbus },
+    ]
+  },
+}
+
+/** Intel's 440FX with PIIX3, as QEMU's `pc` has it. */
+export const I440FX: Chipset = {
+  routing: PIIX3_ROUTING,
+  rootBusName: 'pci.0',
+  express: false,
+  lowRamEnd: (memoryBytes) => Math.min(memoryBytes, memoryBytes >= 0xe000_0000 ? 3 * GIB : 0xe000_0000),
+  functions() {
+    const host = new StaticFunction({
+      vendorId: 0x8086,
+      deviceId: 0x1237,
+      classCode: 0x06_0000,
+      revisionId: 2,
+      ...QEMU_SUBSYSTEM,
+    })
+    // PAM starts at 0x59; the byte before it is the DRAM timing register.
+    host.config.addRegisters(I440FX_PAM_OFFSET, withLeadingByte(registerImage(PAM)))
+    const isa = new StaticFunction({
+      vendorId: 0x8086,
+      deviceId: 0x7000,
+      classCode: 0x06_0100,
+      multifunction: true,
+      ...QEMU_SUBSYSTEM,
+    })
+    isa.config.addRegisters(0x60, registerImage(PIRQ_ROUTES))
+    const ide = new StaticFunction({
+      vendorId: 0x8086,
+      deviceId: 0x7010,
+      classCode: 0x01_0180,
+      bars: [{ bar: 4, kind: 'io', size: 0x10 }],
+      ...QEMU_SUBSYSTEM,
+    })
+    const pm = new StaticFunction({
+      vendorId: 0x8086,
+      deviceId: 0x7113,
+      classCode: 0x06_8000,
+      revisionId: 3,
+      interruptPin: 1,
+      ...QEMU_SUBSYSTEM,
+    })
+    return [
+      { device: 0, fn: 0, model: 'i440FX', function: host },
+      { device: 1, fn: 0, model: 'PIIX3', function: isa },
+      { device: 1, fn: 1, model: 'piix3-ide', function: ide },
+      { device: 1, fn: 3, model: 'PIIX4_PM', function: pm },
+    ]
+  },
+}
+
+function withLeadingByte(image: ReturnType<typeof registerImage>): ReturnType<typeof registerImage> {
+  const shifted = (bytes: Uint8Array): Uint8Array => Uint8Array.from([0, ...bytes])
+  return { bytes: shifted(image.bytes), writeMask: shifted(image.writeMask), clearMask: shifted(image.clearMask) }
+}
+
+/** Lays the firmware's ROM out: below 4 GiB always, below 1 MiB as the attribute map says. */
+export function placeBiosRom(chipset: Chipset, host: ConfigSpace, spaces: readonly AddressSpace[]): ShadowMap {
+  const rom = biosRom()
+  for (const space of spaces) space.add(romRegion('bios', BIOS_ROM_BASE, rom))
+  const legacy = new Uint8Array(0x4_0000)
+  legacy.set(rom.subarray(BIOS_ROM_BYTES - 0x2_0000), 0x2_0000)
+  const register = chipset.express ? Q35_PAM_OFFSET : I440FX_PAM_OFFSET + 1
+  return new ShadowMap(host, register, spaces, (base, size) =>
+    romRegion('bios below 1 MiB', base, legacy.subarray(base - 0xc_0000, base - 0xc_0000 + size)),
+  )
+}
+
+/** Keeps the ECAM's window where PCIEXBAR puts it. */
+export function followPciexbar(host: ConfigSpace, root: RootComplex, spaces: readonly AddressSpace[]): void {
+  let taken: (() => void)[] = []
+  host.onWrite(PCIEXBAR_OFFSET, 8, () => {
+    for (const take of taken) take()
+    const low = host.peek(PCIEXBAR_OFFSET, 4)
+    const { PCIEXBAREN, LENGTH } = PCIEXBAR_LOW.fields
+    if (PCIEXBAREN.get(low) === 0 || LENGTH.get(low) === 3) {
+      taken = []
+      return
+    }
+    const base = (low & 0xf000_0000) >>> 0
+    const high = (host.peek(PCIEXBAR_OFFSET + 4, 4) & 0xf) * 0x1_0000_0000
+    const region = {
+      name: 'ECAM',
+      base: high + base,
+      size: (256 * MIB) >>> LENGTH.get(low),
+      kind: 'mmio' as const,
+      handler: root.createEcam(),
+    }
+    taken = spaces.map((space) => space.add(region))
+  })
+}
+
+/** Device and function of a slot on its root bus as `_PRT` and the pins see it. */
+export const isOnRootBus = (slot: PciSlot): boolean => slot.bus.bridge === null

@@ -1,0 +1,74 @@
+import type { MmioHandler, PortHandler, Region, Window } from '@dmascope/memory'
+import { type DecodedRange, type PciFunction, ROM_BAR, type RootComplex } from '@dmascope/pci'
+import type { RunQueue } from './run-queue.ts'
+
+const scratch = new Uint32Array(2)
+
+/** A BAR's registers as the address space sees them. A write may give the function work. */
+function barHandler(one: PciFunction, bar: number, queue: RunQueue): MmioHandler {
+  // The option ROM holds nothing: no firmware of ours runs it.
+  if (bar === ROM_BAR)
+    return { read: (_offset, width) => (width === 4 ? 0xffff_ffff : 2 ** (8 * width) - 1), write: () => {} }
+  return {
+    read(offset, width) {
+      scratch[0] = 0
+      one.readBar(bar, offset, width, scratch)
+      const value = scratch[0]!
+      return width === 4 ? value : value & (width === 2 ? 0xffff : 0xff)
+    },
+    write(offset, width, value) {
+      one.writeBar(bar, offset, width, value, 0)
+      queue.touch(one)
+    },
+  }
+}
+
+/** The memory and port windows of a PCI host bridge: BARs, wherever software has put them. */
+export class PciWindow implements Window {
+  readonly name = 'pci'
+  readonly base = 0
+  readonly size = 2 ** 52
+  readonly #root: RootComplex
+  readonly #queue: RunQueue
+  #regions = new WeakMap<DecodedRange, Region>()
+  readonly #handlers = new WeakMap<PciFunction, MmioHandler[]>()
+
+  constructor(root: RootComplex, queue: RunQueue) {
+    this.#root = root
+    this.#queue = queue
+  }
+
+  #handler(one: PciFunction, bar: number): MmioHandler {
+    let handlers = this.#handlers.get(one)
+    if (handlers === undefined) {
+      handlers = []
+      this.#handlers.set(one, handlers)
+    }
+    handlers[bar] ??= barHandler(one, bar, this.#queue)
+    return handlers[bar]!
+  }
+
+  find(address: number): Region | null {
+    const range = this.#root.memoryRangeAt(address)
+    if (range === null) return null
+    let region = this.#regions.get(range)
+    if (region === undefined) {
+      region = {
+        name: 'BAR',
+        base: range.barAddress,
+        size: range.end - range.barAddress,
+        kind: range.bar === ROM_BAR ? 'rom' : 'mmio',
+        handler: this.#handler(range.function, range.bar),
+      }
+      this.#regions.set(range, region)
+    }
+    return region
+  }
+
+  findPort(port: number): { handler: PortHandler; offset: number } | null {
+    const range = this.#root.ioRangeAt(port)
+    return range === null
+      ? null
+      : { handler: this.#handler(range.function, range.bar), offset: port - range.barAddress }
+  }
+}

@@ -1,0 +1,37 @@
+import type { PciFunction } from '@dmascope/pci'
+
+/** Units of work that a function may do before others get their turn. */
+const BUDGET = 64
+/** Turns that one wait for an interrupt may take: a device that is never done does not hold the CPU for ever. */
+const MOST_TURNS = 65_536
+
+/** Functions with work to do, each once, in the order in which they were touched. */
+export class RunQueue {
+  readonly #queue: PciFunction[] = []
+  readonly #queued = new Set<PciFunction>()
+  #head = 0
+
+  /** Software touched the function: it may have work now. */
+  touch(one: PciFunction): void {
+    if (this.#queued.has(one)) return
+    this.#queued.add(one)
+    this.#queue.push(one)
+  }
+
+  get empty(): boolean {
+    return this.#head === this.#queue.length
+  }
+
+  /** Gives turns until `stop` says so, nothing is left, or the turns run out. */
+  run(stop: () => boolean): void {
+    for (let turn = 0; turn < MOST_TURNS && !this.empty && !stop(); turn++) {
+      const one = this.#queue[this.#head++]!
+      if (this.#head > 1024 && this.#head * 2 > this.#queue.length) {
+        this.#queue.splice(0, this.#head)
+        this.#head = 0
+      }
+      this.#queued.delete(one)
+      if (one.work(BUDGET) === 'more') this.touch(one)
+    }
+  }
+}

@@ -1,0 +1,226 @@
+import {
+  buildDmar,
+  buildFacs,
+  buildFadt,
+  buildHpet,
+  buildMadt,
+  buildMcfg,
+  buildWaet,
+  type DeviceScope,
+  type GenericAddress,
+  ioAddress,
+  type SdtHeader,
+} from '@dmascope/acpi'
+import type { QemuVersion } from '../description.ts'
+
+/** What the tables of a PC machine say: plain data, drawn from the machine as it was built. */
+export interface PlatformFacts {
+  readonly machine: 'q35' | 'pc'
+  readonly qemuVersion: QemuVersion
+  readonly cpus: number
+  readonly hpet: boolean
+  /** Base of the ECAM, where the machine has one. */
+  readonly ecamBase: number | null
+  readonly dmar: DmarFacts | null
+}
+
+/** What the firmware claims of the remapping hardware. */
+export interface DmarFacts {
+  readonly registerBase: number
+  readonly addressWidth: number
+  readonly interruptRemapping: boolean
+  readonly deviceIotlb: boolean
+  /** Functions on root buses that the unit is said to cover: bridges stand for all below them. */
+  readonly scopes: readonly {
+    readonly bus: number
+    readonly device: number
+    readonly function: number
+    readonly bridge: boolean
+  }[]
+}
+
+/** QEMU gives every table these IDs. */
+export const qemuHeader = (revision: number): SdtHeader => ({
+  revision,
+  oemId: 'BOCHS ',
+  oemTableId: 'BXPC    ',
+  oemRevision: 1,
+  creatorId: 'BXPC',
+  creatorRevision: 1,
+})
+
+const NO_ADDRESS: GenericAddress = {
+  addressSpaceId: 0,
+  registerBitWidth: 0,
+  registerBitOffset: 0,
+  accessSize: 0,
+  address: 0,
+}
+
+/** The IOAPIC's requester ID: bus 0xff, device 0, which no PCI function has (QEMU's Q35_PSEUDO_BUS_PLATFORM). */
+export const IOAPIC_SOURCE_ID = 0xff00
+export const IOAPIC_ID = 0
+export const IOAPIC_BASE = 0xfec0_0000
+
+export function facs(): Uint8Array {
+  return buildFacs({
+    signature: 'FACS',
+    hardwareSignature: 0,
+    firmwareWakingVector: 0,
+    globalLock: 0,
+    flags: 0,
+    xFirmwareWakingVector: 0,
+    version: 0,
+    ospmFlags: 0,
+  })
+}
+
+/** Pointers to FACS and DSDT are left 0 for the loader. */
+export function fadt(facts: PlatformFacts): Uint8Array {
+  const q35 = facts.machine === 'q35'
+  // The PIIX4 machine keeps revision 1, which old guests want.
+  const first = {
+    signature: 'FACP' as const,
+    header: qemuHeader(q35 ? 3 : 1),
+    FIRMWARE_CTRL: 0,
+    DSDT: 0,
+    reserved_44: 1,
+    Preferred_PM_Profile: 0,
+    SCI_INT: 9,
+    SMI_CMD: 0xb2,
+    ACPI_ENABLE: q35 ? 0x02 : 0xf1,
+    ACPI_DISABLE: q35 ? 0x03 : 0xf0,
+    S4BIOS_REQ: 0,
+    PSTATE_CNT: 0,
+    PM1a_EVT_BLK: 0x600,
+    PM1b_EVT_BLK: 0,
+    PM1a_CNT_BLK: 0x604,
+    PM1b_CNT_BLK: 0,
+    PM2_CNT_BLK: 0,
+    PM_TMR_BLK: 0x608,
+    GPE0_BLK: q35 ? 0x620 : 0xafe0,
+    GPE1_BLK: 0,
+    PM1_EVT_LEN: 4,
+    PM1_CNT_LEN: 2,
+    PM2_CNT_LEN: 0,
+    PM_TMR_LEN: 4,
+    GPE0_BLK_LEN: q35 ? 16 : 4,
+    GPE1_BLK_LEN: 0,
+    GPE1_BASE: 0,
+    CST_CNT: 0,
+    P_LVL2_LAT: 0xfff,
+    P_LVL3_LAT: 0xfff,
+    FLUSH_SIZE: 0,
+    FLUSH_STRIDE: 0,
+    DUTY_OFFSET: 0,
+    DUTY_WIDTH: 0,
+    DAY_ALRM: 0,
+    MON_ALRM: 0,
+    CENTURY: 0x32,
+    IAPC_BOOT_ARCH: q35 ? 0x0002 : 0,
+    Flags: q35 ? 0x84a5 : 0x80a5,
+  }
+  if (!q35) return buildFadt(first)
+  return buildFadt({
+    ...first,
+    RESET_REG: ioAddress(0xcf9, 8),
+    RESET_VALUE: 0x0f,
+    ARM_BOOT_ARCH: 0,
+    FADT_Minor_Version: 0,
+    X_FIRMWARE_CTRL: 0,
+    X_DSDT: 0,
+    X_PM1a_EVT_BLK: ioAddress(first.PM1a_EVT_BLK, 32),
+    X_PM1b_EVT_BLK: NO_ADDRESS,
+    X_PM1a_CNT_BLK: ioAddress(first.PM1a_CNT_BLK, 16),
+    X_PM1b_CNT_BLK: NO_ADDRESS,
+    X_PM2_CNT_BLK: NO_ADDRESS,
+    X_PM_TMR_BLK: ioAddress(first.PM_TMR_BLK, 32),
+    X_GPE0_BLK: ioAddress(first.GPE0_BLK, first.GPE0_BLK_LEN * 8),
+    X_GPE1_BLK: NO_ADDRESS,
+  })
+}
+
+export function madt(facts: PlatformFacts): Uint8Array {
+  const ACTIVE_HIGH_LEVEL = 0x0d
+  return buildMadt({
+    signature: 'APIC',
+    header: qemuHeader(facts.qemuVersion === '7.2' ? 1 : 3),
+    localInterruptControllerAddress: 0xfee0_0000,
+    flags: 1,
+    records: [
+      ...Array.from({ length: facts.cpus }, (_, cpu) => ({
+        kind: 'local-apic' as const,
+        acpiProcessorUid: cpu,
+        apicId: cpu,
+        flags: 1,
+      })),
+      { kind: 'io-apic', ioApicId: IOAPIC_ID, ioApicAddress: IOAPIC_BASE, globalSystemInterruptBase: 0 },
+      // The timer's interrupt 0 arrives at pin 2; those that PCI may share are level-triggered.
+      { kind: 'interrupt-source-override', bus: 0, source: 0, globalSystemInterrupt: 2, flags: 0 },
+      ...[5, 9, 10, 11].map((source) => ({
+        kind: 'interrupt-source-override' as const,
+        bus: 0,
+        source,
+        globalSystemInterrupt: source,
+        flags: ACTIVE_HIGH_LEVEL,
+      })),
+      { kind: 'local-apic-nmi', acpiProcessorUid: 0xff, flags: 0, localApicLint: 1 },
+    ],
+  })
+}
+
+export function hpet(): Uint8Array {
+  return buildHpet({
+    signature: 'HPET',
+    header: qemuHeader(1),
+    eventTimerBlockId: 0x8086_a201,
+    baseAddress: { ...NO_ADDRESS, address: 0xfed0_0000 },
+    hpetNumber: 0,
+    mainCounterMinimumClockTick: 0,
+    pageProtection: 0,
+  })
+}
+
+export function mcfg(base: number): Uint8Array {
+  return buildMcfg({
+    signature: 'MCFG',
+    header: qemuHeader(1),
+    allocations: [{ baseAddress: base, pciSegmentGroupNumber: 0, startBusNumber: 0, endBusNumber: 0xff }],
+  })
+}
+
+export function waet(): Uint8Array {
+  return buildWaet({ signature: 'WAET', header: qemuHeader(1), emulatedDeviceFlags: 2 })
+}
+
+/** One unit with an explicit scope per function, as QEMU writes it since `bypass_iommu` exists. */
+export function dmar(facts: DmarFacts): Uint8Array {
+  const scopes: DeviceScope[] = [
+    {
+      kind: 'ioapic',
+      flags: 0,
+      enumerationId: IOAPIC_ID,
+      startBusNumber: IOAPIC_SOURCE_ID >>> 8,
+      path: [{ device: (IOAPIC_SOURCE_ID >>> 3) & 31, function: IOAPIC_SOURCE_ID & 7 }],
+    },
+    ...facts.scopes.map(
+      ({ bus, device, function: fn, bridge }): DeviceScope => ({
+        kind: bridge ? 'bridge' : 'endpoint',
+        flags: 0,
+        enumerationId: 0,
+        startBusNumber: bus,
+        path: [{ device, function: fn }],
+      }),
+    ),
+  ]
+  return buildDmar({
+    signature: 'DMAR',
+    header: qemuHeader(1),
+    hostAddressWidth: facts.addressWidth - 1,
+    flags: facts.interruptRemapping ? 1 : 0,
+    records: [
+      { kind: 'DRHD', flags: 0, size: 0, segmentNumber: 0, registerBaseAddress: facts.registerBase, scopes },
+      ...(facts.deviceIotlb ? [{ kind: 'ATSR' as const, flags: 1, segmentNumber: 0, scopes: [] }] : []),
+    ],
+  })
+}
