@@ -1,0 +1,122 @@
+import { DMA_PROBE_DEVICE_ID, DMA_PROBE_VENDOR_ID } from '@dmascope/virtio-devices/spec'
+import type { DeviceRecord } from '../device-record.ts'
+import type { Kernel } from '../kernel.ts'
+import type { DriverEntry } from '../profile/driver-entry.ts'
+import { matchesPci } from '../profile/driver-entry.ts'
+import { bindVirtioDriver } from '../virtio/negotiate.ts'
+import type { VirtioDevice } from '../virtio/virtio-device.ts'
+import type { VirtioDriver } from '../virtio/virtio-driver.ts'
+import { probeVirtioPci } from '../virtio/virtio-pci.ts'
+import { probeBusMaster } from './bus-master-test.ts'
+import { probeDmaProbe } from './dma-probe.ts'
+import { type BoundDriver, notAttempted } from './driver.ts'
+import { probePort } from './pcieport.ts'
+import { VIRTIO_BALLOON } from './virtio-balloon.ts'
+import { VIRTIO_BLK } from './virtio-blk.ts'
+import { VIRTIO_CONSOLE } from './virtio-console.ts'
+import { VIRTIO_NET } from './virtio-net.ts'
+import { VIRTIO_RNG } from './virtio-rng.ts'
+
+const VIRTIO_DRIVERS: readonly VirtioDriver[] = [VIRTIO_BLK, VIRTIO_NET, VIRTIO_RNG, VIRTIO_CONSOLE, VIRTIO_BALLOON]
+
+/** A device that a driver took, ready for its test. */
+export interface Bound {
+  readonly record: DeviceRecord
+  readonly driver: BoundDriver
+  /** Set for virtio devices. */
+  readonly virtio: VirtioDevice | null
+}
+
+/**
+ * Binds drivers to devices, driver by driver in the profile's order, each to its devices in enumeration order.
+ *
+ * @returns what was bound, in enumeration order
+ */
+export function bindDrivers(kernel: Kernel, records: readonly DeviceRecord[]): readonly Bound[] {
+  const bound = new Map<DeviceRecord, Bound>()
+  const virtioDevices: VirtioDevice[] = []
+  for (const entry of kernel.profile.drivers) {
+    for (const record of records) {
+      if (record.driver !== null || !entry.pci.some((match) => matchesPci(match, record.fn))) continue
+      const taken = probePci(kernel, record, entry, virtioDevices)
+      if (taken !== null) bound.set(record, { record, driver: taken, virtio: null })
+    }
+    for (const device of virtioDevices) {
+      if (!entry.virtio.includes(device.transport.type) || bound.has(device.record)) continue
+      const taken = probeVirtio(device, entry)
+      if (taken !== null) bound.set(device.record, { record: device.record, driver: taken, virtio: device })
+    }
+  }
+  return records.flatMap((record) => bound.get(record) ?? [])
+}
+
+/** Null where the driver declined, or has only found what lies behind the function. */
+function probePci(
+  kernel: Kernel,
+  record: DeviceRecord,
+  entry: DriverEntry,
+  virtioDevices: VirtioDevice[],
+): BoundDriver | null {
+  const { fn } = record
+  if (entry.declines !== undefined || entry.kind === 'none') {
+    record.why(`${entry.name} matches and declines: ${entry.declines ?? 'it drives nothing'}`, `${entry.name} probe`)
+    return null
+  }
+  kernel.witness.phase(fn.id, 'probe')
+  record.driver = entry.name
+  record.why(`bound by ${entry.name}`, `${entry.name} match table`)
+  if (entry.kind === 'virtio-transport') {
+    const found = probeVirtioPci(kernel, record, virtioDevices.length)
+    if (typeof found === 'string') return decline(kernel, record, entry.name, found)
+    virtioDevices.push(found)
+    record.io = { ...record.io, detail: `no driver for virtio device type ${found.transport.type}` }
+    return null
+  }
+  const taken =
+    entry.kind === 'port'
+      ? probePort(kernel, record)
+      : entry.kind === 'synthetic'
+        ? isDmaProbe(record)
+          ? probeDmaProbe(kernel, record, entry.dmaMaskBits ?? 32)
+          : probeBusMaster(kernel, record, entry.dmaMaskBits ?? 32)
+        : `drivers of the kind ${entry.kind} are not modelled`
+  if (typeof taken !== 'string') return taken
+  return decline(kernel, record, entry.name, taken)
+}
+
+const isDmaProbe = ({ fn }: DeviceRecord): boolean =>
+  fn.vendorId === DMA_PROBE_VENDOR_ID && fn.deviceId === DMA_PROBE_DEVICE_ID
+
+function probeVirtio(device: VirtioDevice, entry: DriverEntry): BoundDriver | null {
+  const { kernel, record } = device
+  const driver = VIRTIO_DRIVERS.find((one) => one.type === device.transport.type)
+  if (driver === undefined) return decline(kernel, record, entry.name, 'the driver is not modelled')
+  kernel.witness.phase(record.fn.id, 'probe')
+  const taken = bindVirtioDriver(device, driver)
+  record.driver = entry.name
+  return typeof taken === 'string' ? decline(kernel, record, entry.name, taken) : taken
+}
+
+function decline(kernel: Kernel, record: DeviceRecord, driver: string, reason: string): null {
+  record.driver = null
+  record.refusal = reason
+  record.io = { ...record.io, detail: `not attempted: ${reason}` }
+  record.why(`${driver} gives up: ${reason}`, `${driver} probe`)
+  kernel.log(`${driver} ${record.fn.id}: probe failed: ${reason}`)
+  return null
+}
+
+/** Tests one device, and notes how it went. */
+export function testDevice(kernel: Kernel, { record, driver, virtio }: Bound): void {
+  const { fn, interrupt } = record
+  kernel.witness.phase(fn.id, 'self-test')
+  const outcome = driver.ioKind === 'none' ? notAttempted(driver.selfTest().detail) : driver.selfTest()
+  virtio?.noteStatus()
+  interrupt.lost += outcome.lost
+  const { attempted, ok, wrongData, hung, detail } = outcome
+  record.io = { kind: driver.ioKind, attempted, ok, wrongData, hung, detail }
+  if (driver.ioKind !== 'none') kernel.log(`${fn.id}: I/O self-test: ${verdict(record)}: ${detail}`)
+}
+
+const verdict = ({ io }: DeviceRecord): string =>
+  !io.attempted ? 'not attempted' : io.ok ? 'ok' : io.hung ? 'hung' : io.wrongData ? 'wrong data' : 'failed'

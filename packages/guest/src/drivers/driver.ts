@@ -1,0 +1,44 @@
+import type { Kernel } from '../kernel.ts'
+import type { GuestDevice } from '../result.ts'
+
+/** What an I/O self-test came to. */
+export interface IoOutcome {
+  readonly ok: boolean
+  /** It completed, but with other data than it should have. */
+  readonly wrongData: boolean
+  /** The machine went idle with requests still out. */
+  readonly hung: boolean
+  readonly detail: string
+  /** False where the device gave nothing to test. */
+  readonly attempted: boolean
+  /** Requests that waited for an interrupt that never came. */
+  readonly lost: number
+}
+
+/** A driver that has taken its device. */
+export interface BoundDriver {
+  readonly ioKind: GuestDevice['io']['kind']
+  /** Moves data through the device and looks whether it arrived. Completes by interrupts alone. */
+  selfTest(): IoOutcome
+}
+
+export const passed = (detail: string): IoOutcome => ({
+  ok: true,
+  wrongData: false,
+  hung: false,
+  attempted: true,
+  lost: 0,
+  detail,
+})
+
+/** The device said no, or could not be asked. */
+export const failed = (detail: string): IoOutcome => ({ ...passed(detail), ok: false })
+
+export const wrong = (detail: string): IoOutcome => ({ ...failed(detail), wrongData: true })
+
+export const hung = (lost: number, detail: string): IoOutcome => ({ ...failed(detail), hung: true, lost })
+
+export const notAttempted = (detail: string): IoOutcome => ({ ...failed(detail), attempted: false })
+
+/** A driver of PCI functions. Answers why it declines, where it does. */
+export type PciProbe = (kernel: Kernel) => BoundDriver | string

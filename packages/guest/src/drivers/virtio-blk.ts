@@ -1,0 +1,234 @@
+import {
+  VIRTIO_BLK_FEATURES,
+  VIRTIO_BLK_S_OK,
+  VIRTIO_BLK_S_UNSUPP,
+  VIRTIO_BLK_SECTOR_BYTES,
+  VIRTIO_BLK_T_FLUSH,
+  VIRTIO_BLK_T_IN,
+  VIRTIO_BLK_T_OUT,
+  VIRTIO_ID_BLOCK,
+  virtio_blk_config,
+  virtio_blk_req,
+} from '@dmascope/virtio-devices/spec'
+import { crc32 } from '../checksum.ts'
+import { awaitRequests } from '../virtio/await-requests.ts'
+import { findQueues } from '../virtio/find-queues.ts'
+import { ready } from '../virtio/negotiate.ts'
+import type { VirtioDevice } from '../virtio/virtio-device.ts'
+import type { VirtioDriver } from '../virtio/virtio-driver.ts'
+import type { Request, Segment, Virtqueue } from '../virtio/virtqueue.ts'
+import { type BoundDriver, failed, type IoOutcome, notAttempted, passed, wrong } from './driver.ts'
+import { fillPattern, firstDifference, POISON_SEED, sameBytes } from './test-pattern.ts'
+
+const F = VIRTIO_BLK_FEATURES.fields
+const bit = (name: keyof typeof F): number => F[name].low
+const PAGE = 4096
+/** Requests that are out at once. */
+const DEPTH = 8
+/** Header and status of a request lie in one line of the request page, as in Linux's `virtblk_req`. */
+const REQUEST_STRIDE = 64
+const STATUS_OFFSET = 32
+const STATUS_POISON = 0xff
+
+/** What is known of a disk after probing. Bytes. */
+interface Disk {
+  readonly device: VirtioDevice
+  readonly queue: Virtqueue
+  readonly capacity: number
+  readonly readOnly: boolean
+  readonly flush: boolean
+  /** Bytes of one request's data: a multiple of the logical block size. */
+  readonly chunk: number
+  /** Memory for request headers and statuses, and for DEPTH chunks of data. */
+  readonly requests: number
+  readonly data: number
+}
+
+export const VIRTIO_BLK: VirtioDriver = {
+  name: 'virtio_blk',
+  type: VIRTIO_ID_BLOCK,
+  features: [
+    bit('VIRTIO_BLK_F_SIZE_MAX'),
+    bit('VIRTIO_BLK_F_SEG_MAX'),
+    bit('VIRTIO_BLK_F_GEOMETRY'),
+    bit('VIRTIO_BLK_F_RO'),
+    bit('VIRTIO_BLK_F_BLK_SIZE'),
+    bit('VIRTIO_BLK_F_FLUSH'),
+    bit('VIRTIO_BLK_F_TOPOLOGY'),
+    bit('VIRTIO_BLK_F_CONFIG_WCE'),
+    bit('VIRTIO_BLK_F_MQ'),
+    bit('VIRTIO_BLK_F_DISCARD'),
+    bit('VIRTIO_BLK_F_WRITE_ZEROES'),
+    bit('VIRTIO_BLK_F_SECURE_ERASE'),
+  ],
+  probe,
+}
+
+function probe(device: VirtioDevice): BoundDriver | string {
+  const { transport, negotiated, kernel } = device
+  // One CPU: one queue, whatever VIRTIO_BLK_F_MQ would allow.
+  const queues = findQueues(device, [{ name: 'req.0', interrupts: true }])
+  if (typeof queues === 'string') return queues
+  const config = virtio_blk_config.fields
+  const sectors = device.readConfig64(config.capacity.offset)
+  const readOnly = negotiated.has(bit('VIRTIO_BLK_F_RO'))
+  let chunk = PAGE
+  if (negotiated.has(bit('VIRTIO_BLK_F_BLK_SIZE'))) {
+    const block = transport.readConfig(config.blk_size.offset, 4)
+    if (block < VIRTIO_BLK_SECTOR_BYTES || block > 0x1_0000 || (block & (block - 1)) !== 0) {
+      return `a logical block of ${block} bytes`
+    }
+    chunk = Math.max(chunk, block)
+  }
+  if (negotiated.has(bit('VIRTIO_BLK_F_SIZE_MAX'))) {
+    const most = transport.readConfig(config.size_max.offset, 4)
+    const whole = most - (most % VIRTIO_BLK_SECTOR_BYTES)
+    if (whole > 0) chunk = Math.min(chunk, whole)
+  }
+  const requests = kernel.pages.allocate(1)
+  const data = kernel.pages.allocate(Math.ceil((chunk * DEPTH) / PAGE))
+  if (requests === null || data === null) return 'no memory for requests'
+  ready(device)
+  device.log(`[vd] ${sectors} 512-byte logical blocks${readOnly ? ', read-only' : ''}`)
+  const capacity = Math.min(sectors * VIRTIO_BLK_SECTOR_BYTES, Number.MAX_SAFE_INTEGER)
+  const flush = negotiated.has(bit('VIRTIO_BLK_F_FLUSH'))
+  const disk: Disk = { device, queue: queues[0]!, capacity, readOnly, flush, chunk, requests, data }
+  return { ioKind: 'blk', selfTest: () => selfTest(disk) }
+}
+
+/** One transfer's failure, or the data of a read, in order. */
+type Transfer = { readonly failure: IoOutcome } | { readonly chunks: readonly Uint8Array[] }
+
+function selfTest(disk: Disk): IoOutcome {
+  const { chunk, capacity, device } = disk
+  const size = Math.min(chunk, capacity - (capacity % VIRTIO_BLK_SECTOR_BYTES))
+  if (size === 0) return notAttempted('the disk has no sectors')
+  const count = Math.max(1, Math.min(Math.floor(device.kernel.selfTestBytes / size), Math.floor(capacity / size)))
+  // In the middle, where no partition table lies; what was there is put back.
+  const start = Math.floor((capacity - count * size) / 2 / size) * size
+  const amount = `${Math.round((count * size) / 102.4) / 10} KiB`
+
+  const before = transfer(disk, 'read', start, size, count)
+  if ('failure' in before) return before.failure
+  if (disk.readOnly) {
+    const again = transfer(disk, 'read', start, size, count)
+    if ('failure' in again) return again.failure
+    const difference = compare(again.chunks, before.chunks)
+    if (difference !== null) return wrong(`two reads of ${amount} differ: ${difference}`)
+    return passed(`read ${amount} twice, checksums match (${checksumOf(before.chunks)}); read-only`)
+  }
+  const pattern = Array.from({ length: count }, (_, index) => fillPattern(new Uint8Array(size), index + 1))
+  const written = transfer(disk, 'write', start, size, count, pattern)
+  if ('failure' in written) return written.failure
+  const back = transfer(disk, 'read', start, size, count)
+  if ('failure' in back) return back.failure
+  const difference = compare(back.chunks, pattern)
+  const restored = transfer(disk, 'write', start, size, count, before.chunks)
+  if (difference !== null) return wrong(`wrote and read ${amount}: ${difference}`)
+  if ('failure' in restored) return restored.failure
+  if (disk.flush) {
+    const failure = flush(disk)
+    if (failure !== null) return failure
+  }
+  return passed(`wrote and read ${amount}, checksum ${checksumOf(pattern)} matches`)
+}
+
+/** Moves `count` chunks between disk and memory, a few at a time. */
+function transfer(
+  disk: Disk,
+  kind: 'read' | 'write',
+  start: number,
+  size: number,
+  count: number,
+  from: readonly Uint8Array[] = [],
+): Transfer {
+  const { bus } = disk.device.kernel
+  const poison = fillPattern(new Uint8Array(size), POISON_SEED)
+  const chunks: Uint8Array[] = []
+  for (let done = 0; done < count; ) {
+    const out: Request[] = []
+    const batch = Math.min(DEPTH, count - done)
+    for (let slot = 0; slot < batch; slot++) {
+      const index = done + slot
+      bus.writeBytes(disk.data + slot * disk.chunk, kind === 'write' ? from[index]! : poison)
+      const made = submit(disk, slot, kind === 'write' ? VIRTIO_BLK_T_OUT : VIRTIO_BLK_T_IN, start + index * size, size)
+      if (typeof made !== 'string') out.push(made)
+      else if (out.length === 0) return { failure: failed(made) }
+      else break
+    }
+    disk.queue.kick()
+    const stuck = awaitRequests(disk.device, disk.queue, out)
+    if (stuck !== null) return { failure: { ...stuck, detail: `${kind}: ${stuck.detail}` } }
+    for (let slot = 0; slot < out.length; slot++) {
+      const failure = checkStatus(disk, slot, kind)
+      if (failure !== null) return { failure }
+      if (kind === 'write') continue
+      const got = new Uint8Array(size)
+      bus.readBytes(disk.data + slot * disk.chunk, got)
+      if (sameBytes(got, poison)) {
+        return { failure: wrong(`read: request ${done + slot} completed, but nothing was written to its buffer`) }
+      }
+      chunks.push(got)
+    }
+    done += out.length
+  }
+  return { chunks }
+}
+
+function submit(disk: Disk, slot: number, type: number, position: number, size: number): Request | string {
+  const { bus } = disk.device.kernel
+  const header = disk.requests + slot * REQUEST_STRIDE
+  const bytes = new DataView(new ArrayBuffer(virtio_blk_req.size))
+  virtio_blk_req.fields.type.set(bytes, 0, type)
+  virtio_blk_req.fields.sector.number.set(bytes, 0, position / VIRTIO_BLK_SECTOR_BYTES)
+  bus.writeBytes(header, new Uint8Array(bytes.buffer))
+  bus.write8(header + STATUS_OFFSET, STATUS_POISON)
+  const data: Segment[] =
+    size === 0
+      ? []
+      : [
+          {
+            cpu: disk.data + slot * disk.chunk,
+            length: size,
+            direction: type === VIRTIO_BLK_T_OUT ? 'to-device' : 'from-device',
+            purpose: type === VIRTIO_BLK_T_OUT ? 'blk write buffer' : 'blk read buffer',
+          },
+        ]
+  return disk.queue.add([
+    { cpu: header, length: virtio_blk_req.size, direction: 'to-device', purpose: 'blk request header' },
+    ...data,
+    { cpu: header + STATUS_OFFSET, length: 1, direction: 'from-device', purpose: 'blk request status' },
+  ])
+}
+
+function checkStatus(disk: Disk, slot: number, kind: string): IoOutcome | null {
+  const status = disk.device.kernel.bus.read8(disk.requests + slot * REQUEST_STRIDE + STATUS_OFFSET)
+  if (status === VIRTIO_BLK_S_OK) return null
+  if (status === STATUS_POISON) return wrong(`${kind}: a request completed, but its status byte was not written`)
+  return failed(`${kind}: ${status === VIRTIO_BLK_S_UNSUPP ? 'unsupported' : 'I/O error'} (status ${status})`)
+}
+
+function flush(disk: Disk): IoOutcome | null {
+  const made = submit(disk, 0, VIRTIO_BLK_T_FLUSH, 0, 0)
+  if (typeof made === 'string') return failed(`flush: ${made}`)
+  disk.queue.kick()
+  return awaitRequests(disk.device, disk.queue, [made]) ?? checkStatus(disk, 0, 'flush')
+}
+
+function compare(got: readonly Uint8Array[], wanted: readonly Uint8Array[]): string | null {
+  for (const [index, chunk] of wanted.entries()) {
+    const difference = firstDifference(got[index] ?? new Uint8Array(), chunk)
+    if (difference !== null) return `request ${index}, ${difference}`
+  }
+  return null
+}
+
+function checksumOf(chunks: readonly Uint8Array[]): string {
+  const all = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.length, 0))
+  let at = 0
+  for (const chunk of chunks) {
+    all.set(chunk, at)
+    at += chunk.length
+  }
+  return `0x${crc32(all).toString(16).padStart(8, '0')}`
+}

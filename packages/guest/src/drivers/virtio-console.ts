@@ -1,0 +1,154 @@
+import { VIRTIO_CONSOLE_FEATURES, VIRTIO_ID_CONSOLE, virtio_console_config } from '@dmascope/virtio-devices/spec'
+import { VIRTIO_CONSOLE_EVENT, virtio_console_control } from '../spec/console-control.ts'
+import { awaitRequests } from '../virtio/await-requests.ts'
+import { findQueues, type WantedQueue } from '../virtio/find-queues.ts'
+import { ready } from '../virtio/negotiate.ts'
+import type { VirtioDevice } from '../virtio/virtio-device.ts'
+import type { VirtioDriver } from '../virtio/virtio-driver.ts'
+import type { Request, Virtqueue } from '../virtio/virtqueue.ts'
+import { type BoundDriver, failed, hung, type IoOutcome, notAttempted, passed } from './driver.ts'
+
+const F = VIRTIO_CONSOLE_FEATURES.fields
+const MULTIPORT = F.VIRTIO_CONSOLE_F_MULTIPORT.low
+const LINE = 'dmascope: console self-test\n'
+const CONTROL = virtio_console_control.fields
+/** More ports than a PC can use; each takes two queues. */
+const MAX_PORTS = 31
+const CONTROL_BUFFERS = 8
+/** Ports of a device with them: queues 2 and 3 are the control queues, port 0 comes before, the others after. */
+const CONTROL_RECEIVEQ = 2
+const CONTROL_TRANSMITQ = 3
+const BAD_ID = 0xffff_ffff
+
+export const VIRTIO_CONSOLE: VirtioDriver = {
+  name: 'virtio_console',
+  type: VIRTIO_ID_CONSOLE,
+  features: [F.VIRTIO_CONSOLE_F_SIZE.low, MULTIPORT],
+  legacyFeatures: [],
+  probe,
+}
+
+function probe(device: VirtioDevice): BoundDriver | string {
+  const { negotiated, transport, kernel } = device
+  const multiport = negotiated.has(MULTIPORT)
+  const asked = multiport ? transport.readConfig(virtio_console_config.fields.max_nr_ports.offset, 4) : 1
+  if (asked === 0 || asked > MAX_PORTS) return `max_nr_ports is ${asked}, this kernel takes 1 to ${MAX_PORTS}`
+  const wanted: WantedQueue[] = []
+  for (let port = 0; port < asked; port++) {
+    wanted.push({ name: 'input', interrupts: true }, { name: 'output', interrupts: true })
+    if (multiport && port === 0) {
+      wanted.push({ name: 'control-i', interrupts: true }, { name: 'control-o', interrupts: true })
+    }
+  }
+  const queues = findQueues(device, wanted)
+  if (typeof queues === 'string') return queues
+  const buffer = kernel.pages.allocate(1)
+  if (buffer === null) return 'no memory for a buffer'
+  const ports = multiport ? new ControlChannel(device, queues, buffer) : null
+  ready(device)
+  const failure = ports?.start() ?? null
+  if (failure !== null) return failure
+  return {
+    ioKind: 'console',
+    selfTest() {
+      if (ports === null) return writeLine(device, queues[1]!, buffer)
+      const told = ports.finish()
+      if (typeof told !== 'number') return told
+      return writeLine(device, queues[told === 0 ? 1 : 3 + told * 2]!, buffer)
+    },
+  }
+}
+
+function writeLine(device: VirtioDevice, queue: Virtqueue, buffer: number): IoOutcome {
+  const { bus } = device.kernel
+  const text = Uint8Array.from(LINE, (letter) => letter.charCodeAt(0))
+  bus.writeBytes(buffer, text)
+  const request = queue.add([{ cpu: buffer, length: text.length, direction: 'to-device', purpose: 'console line' }])
+  if (typeof request === 'string') return failed(request)
+  queue.kick()
+  return awaitRequests(device, queue, [request]) ?? passed(`wrote ${text.length} bytes`)
+}
+
+/** The talk about ports: the device adds them, the driver says that it is ready for each (virtio 1.3 §5.3.6.2). */
+class ControlChannel {
+  readonly #device: VirtioDevice
+  readonly #receive: Virtqueue
+  readonly #transmit: Virtqueue
+  /** Control messages come in in 8-byte pieces of this page, and go out from behind them. */
+  readonly #page: number
+  readonly #sent: Request[] = []
+  #nextOut = 0
+  /** Ports that the other side has opened. */
+  readonly #open = new Set<number>()
+  readonly #known = new Set<number>()
+
+  constructor(device: VirtioDevice, queues: readonly Virtqueue[], buffer: number) {
+    this.#device = device
+    this.#receive = queues[CONTROL_RECEIVEQ]!
+    this.#transmit = queues[CONTROL_TRANSMITQ]!
+    this.#page = buffer + 1024
+    this.#receive.onDone = (request) => this.#received(request)
+  }
+
+  start(): string | null {
+    for (let index = 0; index < CONTROL_BUFFERS; index++) {
+      const failure = this.#offer(this.#page + index * virtio_console_control.size)
+      if (failure !== null) return failure
+    }
+    this.#receive.kick()
+    return this.#send(BAD_ID, VIRTIO_CONSOLE_EVENT.DEVICE_READY, 1)
+  }
+
+  /** Lets the talk end, and answers a port that can be written to. */
+  finish(): number | IoOutcome {
+    const ready = (): boolean => this.#open.size > 0 || this.#receive.ring.broken !== null
+    this.#device.kernel.vectors.wait(ready)
+    const [port] = this.#open
+    if (port !== undefined) return port
+    const out = this.#sent.filter((one) => !one.done).length
+    if (out > 0) return hung(out, `${out} control messages were never taken`)
+    return notAttempted(this.#known.size > 0 ? 'no port is open on the other side' : 'the device has no ports')
+  }
+
+  #offer(cpu: number): string | null {
+    const made = this.#receive.add([
+      { cpu, length: virtio_console_control.size, direction: 'from-device', purpose: 'console control message' },
+    ])
+    return typeof made === 'string' ? made : null
+  }
+
+  #received(request: Request): void {
+    const cpu = request.segments[0]!.cpu
+    const bytes = new Uint8Array(virtio_console_control.size)
+    this.#device.kernel.bus.readBytes(cpu, bytes)
+    const view = new DataView(bytes.buffer)
+    const id = CONTROL.id.get(view, 0)
+    const event = CONTROL.event.get(view, 0)
+    if (id < MAX_PORTS && request.written >= virtio_console_control.size) {
+      if (event === VIRTIO_CONSOLE_EVENT.PORT_ADD && !this.#known.has(id)) {
+        this.#known.add(id)
+        this.#send(id, VIRTIO_CONSOLE_EVENT.PORT_READY, 1)
+        this.#send(id, VIRTIO_CONSOLE_EVENT.PORT_OPEN, 1)
+      }
+      const opened = event === VIRTIO_CONSOLE_EVENT.PORT_OPEN && CONTROL.value.get(view, 0) === 1
+      if (opened || event === VIRTIO_CONSOLE_EVENT.CONSOLE_PORT) this.#open.add(id)
+    }
+    if (this.#offer(cpu) === null) this.#receive.kick()
+  }
+
+  #send(id: number, event: number, value: number): string | null {
+    const bytes = new DataView(new ArrayBuffer(virtio_console_control.size))
+    CONTROL.id.set(bytes, 0, id)
+    CONTROL.event.set(bytes, 0, event)
+    CONTROL.value.set(bytes, 0, value)
+    const cpu = this.#page + 1024 + (this.#nextOut++ % 128) * virtio_console_control.size
+    this.#device.kernel.bus.writeBytes(cpu, new Uint8Array(bytes.buffer))
+    const made = this.#transmit.add([
+      { cpu, length: virtio_console_control.size, direction: 'to-device', purpose: 'console control message' },
+    ])
+    if (typeof made === 'string') return made
+    this.#sent.push(made)
+    this.#transmit.kick()
+    return null
+  }
+}

@@ -1,0 +1,112 @@
+import { findHostBridges, parseMadt, parseMcfg } from '@dmascope/acpi'
+import type { PinRoute } from '../interrupts/legacy-interrupts.ts'
+import type { EcamWindow } from '../pci/config-access.ts'
+import { type AcpiTables, tryParse } from './acpi-tables.ts'
+import type { MemoryMapEntry } from './boot-params.ts'
+import { type AddressRange, isReserved } from './memory-map.ts'
+
+/** What the tables say about the machine, apart from IOMMUs. */
+export interface Platform {
+  /** Guest-physical address of the local APIC's registers. */
+  readonly localApic: number
+  readonly ioApics: readonly { readonly id: number; readonly address: number; readonly gsiBase: number }[]
+  readonly ecam: readonly EcamWindow[]
+  /** Where interrupt pins on root buses lead. */
+  readonly pinRoutes: readonly PinRoute[]
+  /** Buses to start enumeration at, ascending, 0 among them. */
+  readonly rootBuses: readonly number[]
+  /** Memory windows of the host bridges, [start, end). */
+  readonly bridgeWindows: readonly AddressRange[]
+}
+
+const DEFAULT_LOCAL_APIC = 0xfee0_0000
+const ECAM_BUS_BYTES = 0x10_0000
+/** Linux's MAX_IO_APICS on x86-64. */
+const MAX_IO_APICS = 128
+
+type Interrupts = Pick<Platform, 'localApic' | 'ioApics'>
+
+function readInterruptControllers(tables: AcpiTables, log: (line: string) => void): Interrupts {
+  const found = tables.find('APIC')
+  const madt = found && tryParse(() => parseMadt(found.bytes, { address: found.address }), log)
+  if (!madt) {
+    log('ACPI: no MADT: no I/O APIC is known, interrupt pins lead nowhere')
+    return { localApic: DEFAULT_LOCAL_APIC, ioApics: [] }
+  }
+  let localApic = madt.localInterruptControllerAddress
+  const ioApics: Interrupts['ioApics'][number][] = []
+  for (const record of madt.records) {
+    if (record.kind === 'local-apic-address-override') {
+      const address = Number(record.localApicAddress)
+      if (Number.isSafeInteger(address)) localApic = address
+    }
+    if (record.kind !== 'io-apic' || ioApics.length >= MAX_IO_APICS) continue
+    const { ioApicId: id, ioApicAddress: address, globalSystemInterruptBase: gsiBase } = record
+    ioApics.push({ id, address, gsiBase })
+    log(`IOAPIC: apic_id ${id}, address 0x${address.toString(16)}, GSI ${gsiBase} and up`)
+  }
+  return { localApic: localApic === 0 ? DEFAULT_LOCAL_APIC : localApic, ioApics }
+}
+
+/**
+ * ECAM windows that the kernel believes. Linux takes one only where firmware also reserved its memory: a window that
+ * RAM or a device answers in would be worse than none.
+ */
+function readEcam(tables: AcpiTables, map: readonly MemoryMapEntry[], log: (line: string) => void): EcamWindow[] {
+  const found = tables.find('MCFG')
+  const mcfg = found && tryParse(() => parseMcfg(found.bytes, { address: found.address }), log)
+  const windows: EcamWindow[] = []
+  for (const { baseAddress, pciSegmentGroupNumber: segment, startBusNumber, endBusNumber } of mcfg?.allocations ?? []) {
+    const base = Number(baseAddress)
+    if (base === 0 || base > 2 ** 52 || endBusNumber < startBusNumber) continue
+    const start = base + startBusNumber * ECAM_BUS_BYTES
+    const end = base + (endBusNumber + 1) * ECAM_BUS_BYTES
+    const range = `[mem 0x${start.toString(16)}-0x${(end - 1).toString(16)}]`
+    if (!isReserved(map, start, end)) {
+      log(`PCI: ECAM ${range} is not reserved in the memory map, not used`)
+      continue
+    }
+    log(
+      `PCI: ECAM ${range} for domain ${segment.toString(16).padStart(4, '0')} [bus ${startBusNumber}-${endBusNumber}]`,
+    )
+    windows.push({ base, segment, startBus: startBusNumber, endBus: endBusNumber })
+  }
+  return windows
+}
+
+type Bridges = Pick<Platform, 'pinRoutes' | 'rootBuses' | 'bridgeWindows'>
+
+function readHostBridges(tables: AcpiTables, log: (line: string) => void): Bridges {
+  const found = tables.find('DSDT')
+  const bridges = (found && tryParse(() => findHostBridges(found.bytes), log)) || []
+  const buses = new Set([0])
+  const pinRoutes: PinRoute[] = []
+  const bridgeWindows: AddressRange[] = []
+  for (const { path, segment, bus, routing, resources, notes } of bridges) {
+    if (segment !== 0 || bus > 0xff) {
+      log(`ACPI: ${path} is for segment ${segment}, bus ${bus}: not used`)
+      continue
+    }
+    buses.add(bus)
+    log(`ACPI: PCI Root Bridge ${path} [bus ${bus.toString(16).padStart(2, '0')} and up]`)
+    for (const { device, pin, gsi } of routing ?? []) {
+      if (gsi !== null) pinRoutes.push({ bus, device, pin: pin + 1, gsi })
+    }
+    for (const { first, last } of resources?.memory ?? []) bridgeWindows.push({ start: first, end: last + 1 })
+    for (const note of notes.slice(0, 4)) log(`ACPI: ${note}`)
+  }
+  return { pinRoutes, bridgeWindows, rootBuses: [...buses].sort((a, b) => a - b) }
+}
+
+/** Reads MADT, MCFG and DSDT. Whatever is missing or makes no sense is told, and gone without. */
+export function readPlatform(
+  tables: AcpiTables,
+  map: readonly MemoryMapEntry[],
+  log: (line: string) => void,
+): Platform {
+  return {
+    ...readInterruptControllers(tables, log),
+    ecam: readEcam(tables, map, log),
+    ...readHostBridges(tables, log),
+  }
+}

@@ -1,0 +1,80 @@
+import type { IommuSubsystem } from '../iommu/contract.ts'
+import type { PciFunction } from '../pci/pci-function.ts'
+import type { IoApic } from './io-apic.ts'
+import type { InterruptHandler, Vector, Vectors } from './vectors.ts'
+
+/** Where the firmware says that a device number's interrupt pin on a root bus ends. */
+export interface PinRoute {
+  readonly bus: number
+  readonly device: number
+  /** 1 to 4 for INTA to INTD. */
+  readonly pin: number
+  readonly gsi: number
+}
+
+/** A connected pin. */
+export interface ConnectedPin {
+  readonly gsi: number
+  readonly vector: number
+  /** How the route was found, for the report. */
+  readonly by: string
+}
+
+/** Interrupt pins of PCI functions: which input of which I/O APIC they lead to, and who shares it. */
+export class LegacyInterrupts {
+  readonly #vectors: Vectors
+  readonly #ioApics: readonly IoApic[]
+  readonly #routes: readonly PinRoute[]
+  readonly #iommu: IommuSubsystem
+  readonly #lines = new Map<number, Vector>()
+
+  constructor(vectors: Vectors, ioApics: readonly IoApic[], routes: readonly PinRoute[], iommu: IommuSubsystem) {
+    this.#vectors = vectors
+    this.#ioApics = ioApics
+    this.#routes = routes
+    this.#iommu = iommu
+  }
+
+  /**
+   * Connects a handler to the function's interrupt pin. Functions that share an input share its vector: each handler is
+   * asked, in turn, whether the interrupt was its own.
+   *
+   * @returns why there is no interrupt, where there is none
+   */
+  connect(fn: PciFunction, handler: InterruptHandler): ConnectedPin | string {
+    if (fn.interruptPin === 0) return 'the function has no interrupt pin'
+    const { gsi, by } = this.#route(fn)
+    if (gsi === null) return by
+    const ioApic = this.#ioApics.find(({ gsiBase, pins }) => gsi >= gsiBase && gsi < gsiBase + pins)
+    if (ioApic === undefined) return `no I/O APIC has an input for GSI ${gsi}`
+    const shared = this.#lines.get(gsi)
+    if (shared !== undefined) {
+      shared.handlers.push(handler)
+      return { gsi, vector: shared.number, by }
+    }
+    const pin = gsi - ioApic.gsiBase
+    const vector = this.#vectors.allocate('level', () => ioApic.mask(pin))
+    if (vector === null) return 'no interrupt vector is free'
+    vector.handlers.push(handler)
+    this.#lines.set(gsi, vector)
+    ioApic.program(pin, this.#iommu.ioapicEntry(ioApic.id, pin, vector.number, true))
+    return { gsi, vector: vector.number, by }
+  }
+
+  #route(fn: PciFunction): { readonly gsi: number | null; readonly by: string } {
+    // Behind a bridge, pins rotate by device number at each step (PCI-to-PCI Bridge 1.2 §9.1).
+    let at = fn
+    let { interruptPin: pin } = fn
+    while (at.parent !== null) {
+      pin = ((pin - 1 + at.device) % 4) + 1
+      at = at.parent
+    }
+    const found = this.#routes.find((one) => one.bus === at.bus && one.device === at.device && one.pin === pin)
+    const name = `INT${'ABCD'[pin - 1] ?? '?'} of ${at.id}`
+    if (found !== undefined) return { gsi: found.gsi, by: `_PRT: ${name} is GSI ${found.gsi}` }
+    const line = fn.interruptLine
+    // 0 and 255 stand for "not connected": firmware wrote nothing.
+    if (line === 0 || line >= 0xff) return { gsi: null, by: `no _PRT entry for ${name}, and no Interrupt Line` }
+    return { gsi: line, by: `Interrupt Line of ${fn.id} is ${line}; no _PRT entry for ${name}` }
+  }
+}

@@ -1,0 +1,22 @@
+import type { PageAllocator } from '@dmascope/dma'
+import type { CpuBus, DmaWitness } from '@dmascope/memory'
+import type { LegacyInterrupts } from './interrupts/legacy-interrupts.ts'
+import type { Vectors } from './interrupts/vectors.ts'
+import type { IommuSubsystem } from './iommu/contract.ts'
+import type { ConfigAccess } from './pci/config-access.ts'
+import type { GuestProfile } from './profile/guest-profile.ts'
+
+/** What the parts of the running kernel share. */
+export interface Kernel {
+  readonly bus: CpuBus
+  readonly profile: GuestProfile
+  readonly config: ConfigAccess
+  readonly pages: PageAllocator
+  readonly witness: DmaWitness
+  readonly iommu: IommuSubsystem
+  readonly vectors: Vectors
+  readonly legacyInterrupts: LegacyInterrupts
+  /** Bytes that an I/O self-test moves each way. */
+  readonly selfTestBytes: number
+  log(line: string): void
+}

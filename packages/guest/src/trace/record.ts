@@ -1,0 +1,84 @@
+import type { CpuBus, PortBus } from '@dmascope/memory'
+import { crc32 } from '../checksum.ts'
+import { bytesToHex, type CpuOperation, type CpuTrace } from './cpu-trace.ts'
+
+/**
+ * Wraps a bus so that all that goes over the CPU seam is kept.
+ *
+ * The wrapper passes memory, port I/O and interrupts on; the optional parts of the seam (`cpuid`, page states,
+ * hypercalls, caches), which no guest here uses, it does not have.
+ *
+ * @returns the bus to give to the guest, and the trace, which grows while the guest runs
+ */
+export function recordCpuBus(bus: CpuBus): { readonly bus: CpuBus; readonly trace: CpuTrace } {
+  const operations: CpuOperation[] = []
+  const read = (width: 1 | 2 | 4, address: number, value: number): number => {
+    operations.push(['r', width, address, value])
+    return value
+  }
+  const { ports } = bus
+  const recordedPorts: PortBus | undefined = ports && recordPorts(ports, operations)
+  return {
+    trace: { version: 1, ports: ports !== undefined, operations },
+    bus: {
+      read8: (address) => read(1, address, bus.read8(address)),
+      read16: (address) => read(2, address, bus.read16(address)),
+      read32: (address) => read(4, address, bus.read32(address)),
+      write8(address, value) {
+        operations.push(['w', 1, address, value])
+        bus.write8(address, value)
+      },
+      write16(address, value) {
+        operations.push(['w', 2, address, value])
+        bus.write16(address, value)
+      },
+      write32(address, value) {
+        operations.push(['w', 4, address, value])
+        bus.write32(address, value)
+      },
+      readBytes(address, into) {
+        bus.readBytes(address, into)
+        operations.push(['R', address, bytesToHex(into)])
+      },
+      writeBytes(address, from) {
+        operations.push(['W', address, from.length, crc32(from)])
+        bus.writeBytes(address, from)
+      },
+      nextInterrupt() {
+        const vector = bus.nextInterrupt()
+        operations.push(['v', vector])
+        return vector
+      },
+      idle() {
+        const idle = bus.idle()
+        operations.push(['z', idle ? 1 : 0])
+        return idle
+      },
+      ...(recordedPorts && { ports: recordedPorts }),
+    },
+  }
+}
+
+function recordPorts(ports: PortBus, operations: CpuOperation[]): PortBus {
+  const read = (width: 1 | 2 | 4, port: number, value: number): number => {
+    operations.push(['i', width, port, value])
+    return value
+  }
+  return {
+    in8: (port) => read(1, port, ports.in8(port)),
+    in16: (port) => read(2, port, ports.in16(port)),
+    in32: (port) => read(4, port, ports.in32(port)),
+    out8(port, value) {
+      operations.push(['o', 1, port, value])
+      ports.out8(port, value)
+    },
+    out16(port, value) {
+      operations.push(['o', 2, port, value])
+      ports.out16(port, value)
+    },
+    out32(port, value) {
+      operations.push(['o', 4, port, value])
+      ports.out32(port, value)
+    },
+  }
+}

@@ -1,0 +1,97 @@
+import type { CpuBus, PortBus } from '@dmascope/memory'
+import { crc32 } from '../checksum.ts'
+import { type CpuOperation, type CpuTrace, hexToBytes } from './cpu-trace.ts'
+
+/** A machine made of a recording. */
+export interface ReplayedBus extends CpuBus {
+  /** Where the guest first did something other than what was recorded; null while it has not. */
+  readonly divergence: string | null
+  /** Recorded operations that the guest has not come to. */
+  readonly remaining: number
+}
+
+const show = (operation: CpuOperation | undefined): string =>
+  operation === undefined
+    ? 'the end'
+    : operation
+        .map((part) => (typeof part === 'number' && part > 9 ? `0x${part.toString(16)}` : String(part).slice(0, 32)))
+        .join(' ')
+
+/**
+ * Plays a recording back, with no machine behind it: reads get what they got then, writes are compared with those that
+ * were made then.
+ *
+ * From the first difference on there is nothing to answer with. The bus then behaves as a machine on which nothing
+ * answers (reads give all ones, no interrupts come, nothing is pending), and tells the difference as `divergence`.
+ */
+export function replayCpuBus(trace: CpuTrace): ReplayedBus {
+  let next = 0
+  let divergence: string | null = null
+
+  /** The recorded operation where it is of this kind and place, else null. */
+  const take = (
+    kind: CpuOperation[0],
+    matches: (operation: CpuOperation) => boolean,
+    did: string,
+  ): CpuOperation | null => {
+    if (divergence !== null) return null
+    const recorded = trace.operations[next]
+    if (recorded === undefined || recorded[0] !== kind || !matches(recorded)) {
+      divergence = `operation ${next}: the guest did ${did}, recorded was ${show(recorded)}`
+      return null
+    }
+    next++
+    return recorded
+  }
+  const hex = (value: number): string => `0x${value.toString(16)}`
+  const read = (kind: 'r' | 'i', width: 1 | 2 | 4, at: number): number => {
+    const found = take(kind, (one) => one[1] === width && one[2] === at, `${kind} ${width} ${hex(at)}`)
+    return found === null ? (width === 4 ? 0xffff_ffff : 2 ** (width * 8) - 1) : (found[3] as number)
+  }
+  const write = (kind: 'w' | 'o', width: 1 | 2 | 4, at: number, value: number): void => {
+    const same = (one: CpuOperation): boolean => one[1] === width && one[2] === at && one[3] === value
+    take(kind, same, `${kind} ${width} ${hex(at)} ${hex(value)}`)
+  }
+  const ports: PortBus = {
+    in8: (port) => read('i', 1, port),
+    in16: (port) => read('i', 2, port),
+    in32: (port) => read('i', 4, port),
+    out8: (port, value) => write('o', 1, port, value),
+    out16: (port, value) => write('o', 2, port, value),
+    out32: (port, value) => write('o', 4, port, value),
+  }
+  return {
+    get divergence() {
+      return divergence
+    },
+    get remaining() {
+      return trace.operations.length - next
+    },
+    read8: (address) => read('r', 1, address),
+    read16: (address) => read('r', 2, address),
+    read32: (address) => read('r', 4, address),
+    write8: (address, value) => write('w', 1, address, value),
+    write16: (address, value) => write('w', 2, address, value),
+    write32: (address, value) => write('w', 4, address, value),
+    readBytes(address, into) {
+      const same = (one: CpuOperation): boolean => one[1] === address && String(one[2]).length === into.length * 2
+      const found = take('R', same, `R ${hex(address)} of ${into.length} bytes`)
+      if (found === null) into.fill(0xff)
+      else hexToBytes(found[2] as string, into)
+    },
+    writeBytes(address, from) {
+      const sum = crc32(from)
+      const same = (one: CpuOperation): boolean => one[1] === address && one[2] === from.length && one[3] === sum
+      take('W', same, `W ${hex(address)} of ${from.length} bytes, checksum ${hex(sum)}`)
+    },
+    nextInterrupt() {
+      const found = take('v', () => true, 'a wait for an interrupt')
+      return found === null ? -1 : (found[1] as number)
+    },
+    idle() {
+      const found = take('z', () => true, 'a question whether the machine is idle')
+      return found === null ? true : found[1] === 1
+    },
+    ...(trace.ports && { ports }),
+  }
+}
