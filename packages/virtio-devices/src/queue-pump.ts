@@ -97,7 +97,7 @@ export class QueuePump {
     this.#waiting = false
     for (let index = 0; index < this.#lanes.length && !this.#failed; index++) {
       const lane = this.#lanes[index]!
-      if (lane.awake && lane.queue !== null) this.#drain(index, lane, lane.queue)
+      if (lane.awake && lane.queue !== null && this.#left > 0) this.#drain(index, lane, lane.queue)
     }
     if (this.#failed) return 'idle'
     if (this.#waiting) return 'waiting'
@@ -106,15 +106,24 @@ export class QueuePump {
 
   #drain(index: number, lane: Lane, queue: DeviceQueue): void {
     let completed = false
+    let looked = false
     queue.disableNotifications()
     while (this.#left > 0 && lane.awake) {
       const fresh = !lane.held
       if (fresh && !queue.next()) {
-        // What the driver added while it had no need to notify is found now.
-        if (queue.broken === null && queue.enableNotifications()) continue
+        // What the driver added while it had no need to notify is found now; what cannot be read now, later.
+        if (queue.broken === null && queue.enableNotifications()) {
+          if (looked) {
+            this.#waiting = true
+            break
+          }
+          looked = true
+          continue
+        }
         lane.awake = false
         break
       }
+      looked = false
       lane.held = true
       this.#left--
       const served = this.#serve(index, queue, fresh)

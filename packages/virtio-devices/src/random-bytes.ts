@@ -7,8 +7,10 @@ export class RandomBytes {
   #word = 0
   #left = 0
 
-  constructor(seed: number) {
+  /** @param state - four words to start from in place of those that the seed gives */
+  constructor(seed: number, state?: readonly [number, number, number, number]) {
     this.restart(seed)
+    if (state !== undefined) this.#state.set(state)
   }
 
   restart(seed: number): void {
