@@ -1,0 +1,74 @@
+import { OPTIONS } from './option-table.ts'
+import { type Place, refusal, unknownName } from './refusal.ts'
+
+/** One option with its argument, in the order of the command line. */
+export interface Argument {
+  /** Without dashes: `device`. */
+  readonly name: string
+  /** Empty where the option takes none. */
+  readonly value: string
+  readonly place: Place
+}
+
+const PROGRAM = /(?:^|[\\/])qemu(?:-system-([a-z0-9_]+)|-kvm)?(?:\.exe)?$/i
+const PROGRAM_PATHS = /^(?:kvm|qemu-kvm|qemu)$/
+
+/** The program that a command line begins with: its architecture, or null where it begins with an option. */
+function programOf(first: string | undefined): { architecture: string } | null {
+  if (first === undefined || first.startsWith('-')) return null
+  const match = PROGRAM.exec(first)
+  if (match !== null) return { architecture: match[1] ?? 'x86_64' }
+  return PROGRAM_PATHS.test(first.split(/[\\/]/).at(-1)!) ? { architecture: 'x86_64' } : null
+}
+
+const shown = (text: string): string => (text.length > 240 ? `${text.slice(0, 237)}...` : text)
+
+/**
+ * Splits a command line into options. Arguments are counted from 1, the program's name not counted.
+ *
+ * @throws DmascopeError QEMU_ARCHITECTURE, QEMU_UNKNOWN_OPTION, QEMU_MISSING_ARGUMENT or QEMU_OPTION_REFUSED
+ */
+export function readArguments(args: readonly string[]): Argument[] {
+  const program = programOf(args[0])
+  const skip = program === null ? 0 : 1
+  if (program !== null && program.architecture !== 'x86_64' && program.architecture !== 'i386') {
+    throw refusal(
+      'QEMU_ARCHITECTURE',
+      { text: args[0]!, written: args[0]! },
+      `machines of ${program.architecture} are not modelled yet; qemu-system-x86_64 is`,
+      { architecture: program.architecture },
+    )
+  }
+  const options: Argument[] = []
+  for (let index = skip; index < args.length; index++) {
+    const number = index - skip + 1
+    const word = args[index]!
+    if (!word.startsWith('-') || word === '-') {
+      // QEMU takes a word without a dash for the image of the first hard disk.
+      options.push({
+        name: 'hda',
+        value: word,
+        place: { text: `argument ${number} (${shown(word)})`, written: word },
+      })
+      continue
+    }
+    const name = word.replace(/^--?/, '')
+    const spec = OPTIONS.get(name)
+    const bare = { text: `argument ${number} (${shown(word)})`, written: word }
+    if (spec === undefined) {
+      throw unknownName('QEMU_UNKNOWN_OPTION', bare, 'invalid option', name, [...OPTIONS.keys()])
+    }
+    if (spec.treatment === 'refused') {
+      throw refusal('QEMU_OPTION_REFUSED', bare, spec.reason ?? 'not modelled', { option: name })
+    }
+    if (!spec.argument) {
+      options.push({ name, value: '', place: bare })
+      continue
+    }
+    const value = args[++index]
+    if (value === undefined) throw refusal('QEMU_MISSING_ARGUMENT', bare, 'requires an argument', { option: name })
+    const written = `${word} ${value}`
+    options.push({ name, value, place: { text: `argument ${number} (${shown(written)})`, written } })
+  }
+  return options
+}

@@ -1,0 +1,220 @@
+import type { PropertyValue } from '@dmascope/machine'
+import { type Argument, readArguments } from './arguments.ts'
+import { addEntry, type Collected, checkId, emptyCollected, type Global, GROUPS, isGroup } from './collected.ts'
+import { readConfigFile } from './config-file.ts'
+import { type KeyValueSyntax, parseKeyValue, splitAtCommas, textOf } from './key-value.ts'
+import { type Place, refusal, unknownName } from './refusal.ts'
+
+/** Reads files that a command line names: configuration files. Throws where there is none. */
+export type ReadFile = (path: string) => string
+
+/** Splits a command line and sorts its options. @throws DmascopeError for what QEMU's own parser refuses */
+export function collect(args: readonly string[], readFile: ReadFile | undefined): Collected {
+  const collected = emptyCollected()
+  for (const option of readArguments(args)) apply(collected, option, readFile)
+  return collected
+}
+
+type Handler = (collected: Collected, value: string, place: Place, readFile: ReadFile | undefined) => void
+
+/** An option whose occurrences add up, the later ones standing above the earlier. */
+const merging =
+  (into: 'machine' | 'accel' | 'memory' | 'smp', syntax: KeyValueSyntax): Handler =>
+  (collected, value, place) => {
+    for (const [key, one] of parseKeyValue(value, syntax, place)) collected[into].set(key, one)
+    if (into !== 'accel') collected[`${into}Place`] = place
+  }
+
+const disks =
+  (index: number, media: 'disk' | 'cdrom'): Handler =>
+  (collected, value, place) =>
+    disk(collected, value, index, media, place)
+
+const machine = merging('machine', { implied: 'type', style: 'keyval' })
+
+const HANDLERS: Readonly<Record<string, Handler>> = {
+  machine,
+  M: machine,
+  accel: merging('accel', { implied: 'accel', style: 'opts' }),
+  m: merging('memory', { implied: 'size', style: 'opts' }),
+  smp: merging('smp', { implied: 'cpus', style: 'opts' }),
+  hda: disks(0, 'disk'),
+  hdb: disks(1, 'disk'),
+  hdc: disks(2, 'disk'),
+  hdd: disks(3, 'disk'),
+  cdrom: disks(2, 'cdrom'),
+  nic: (collected, value, place) => network(collected, 'nic', value, place),
+  net: (collected, value, place) => network(collected, 'net', value, place),
+  virtfs,
+  set,
+  readconfig: config,
+  'enable-kvm': (collected) => {
+    collected.accel.set('accel', 'kvm')
+  },
+  append: (collected, value) => {
+    collected.append = value
+  },
+  nodefaults: (collected) => {
+    collected.nodefaults = true
+  },
+  usb: (collected) => {
+    collected.usb = true
+  },
+  usbdevice: (collected, _value, place) => {
+    collected.usb = true
+    collected.ignored.push(place.written)
+  },
+  'no-acpi': (collected) => {
+    collected.machine.set('acpi', 'off')
+  },
+  'no-hpet': (collected) => {
+    collected.machine.set('hpet', 'off')
+  },
+  vga: (collected, type, place) => {
+    collected.vga = { type, place }
+  },
+  global: (collected, value, place) => {
+    collected.globals.push(globalOf(value, place))
+  },
+}
+
+function apply(collected: Collected, { name, value, place }: Argument, readFile: ReadFile | undefined): void {
+  if (isGroup(name)) {
+    const pairs = new Map(parseKeyValue(value, GROUPS[name], place))
+    addEntry(collected, name, pairs, place, value.trimStart().startsWith('{'))
+    if (name === 'netdev') collected.noDefaultNic = true
+    return
+  }
+  const handler = Object.hasOwn(HANDLERS, name) ? HANDLERS[name] : undefined
+  // What the kernel is, and what shows the machine to the host, changes no DMA.
+  if (handler === undefined) collected.ignored.push(place.written)
+  else handler(collected, value, place, readFile)
+}
+
+function disk(collected: Collected, file: string, index: number, media: string, place: Place): void {
+  addEntry(
+    collected,
+    'drive',
+    new Map<string, PropertyValue>([
+      ['file', file],
+      ['index', index],
+      ['media', media],
+    ]),
+    place,
+  )
+}
+
+function network(collected: Collected, option: 'nic' | 'net', value: string, place: Place): void {
+  collected.noDefaultNic = true
+  const pairs = new Map(parseKeyValue(value, { implied: 'type', style: 'opts', json: false }, place))
+  const type = textOf(pairs, 'type')
+  if (type === null) throw refusal('QEMU_MISSING_PROPERTY', place, "Parameter 'type' is missing", { property: 'type' })
+  if (type === 'none') {
+    collected.ignored.push(place.written)
+  } else if (option === 'net' && type !== 'nic') {
+    // A backend on the old hub: it moves no guest memory but through its card.
+    collected.ignored.push(place.written)
+  } else {
+    const id = textOf(pairs, 'id')
+    if (id !== null) checkId(id, place)
+    collected.nics.push({ option, entry: { id, pairs, place, json: false } })
+  }
+}
+
+/** `-virtfs` is an `-fsdev` and a `virtio-9p-pci` at this place of the command line. */
+function virtfs(collected: Collected, value: string, place: Place): void {
+  const pairs = new Map(parseKeyValue(value, GROUPS.fsdev, place))
+  const tag = textOf(pairs, 'mount_tag')
+  if (tag === null || !pairs.has('fsdriver')) {
+    throw refusal('QEMU_MISSING_PROPERTY', place, 'Usage: -virtfs fsdriver,mount_tag=tag[,id=id],path=...', {
+      property: 'mount_tag',
+    })
+  }
+  pairs.delete('mount_tag')
+  const id = textOf(pairs, 'id') ?? tag
+  pairs.set('id', id)
+  addEntry(collected, 'fsdev', pairs, place)
+  addEntry(
+    collected,
+    'device',
+    new Map([
+      ['driver', 'virtio-9p-pci'],
+      ['fsdev', id],
+      ['mount_tag', tag],
+    ]),
+    place,
+  )
+}
+
+function globalOf(value: string, place: Place): Global {
+  const short = /^([A-Za-z0-9_-]+(?:\.[0-9]+[A-Za-z0-9_-]*)?)\.([^=.][^=]*)=(.*)$/s.exec(value)
+  if (short !== null && !value.startsWith('driver=')) {
+    return { driver: short[1]!, property: short[2]!, value: short[3]!, place }
+  }
+  const pairs = parseKeyValue(value, { style: 'opts' }, place)
+  const driver = textOf(pairs, 'driver')
+  const property = textOf(pairs, 'property')
+  const given = textOf(pairs, 'value')
+  if (driver === null || property === null || given === null) {
+    throw refusal('QEMU_SYNTAX', place, 'write driver.property=value, or driver=...,property=...,value=...', { value })
+  }
+  return { driver, property, value: given, place }
+}
+
+function set(collected: Collected, value: string, place: Place): void {
+  const match = /^([^.]+)\.([^.=]+)\.([^=]+)=(.*)$/s.exec(value)
+  if (match === null) throw refusal('QEMU_SYNTAX', place, `can't parse: "${value}"; write group.id.property=value`)
+  const [, group, id, key, given] = match as unknown as readonly [string, string, string, string, string]
+  if (!isGroup(group)) {
+    throw unknownName('QEMU_SYNTAX', place, `there is no option group '${group}'`, group, Object.keys(GROUPS))
+  }
+  const entry = collected.entries[group].find((one) => one.id === id)
+  if (entry === undefined) {
+    const ids = collected.entries[group].flatMap((one) => (one.id === null ? [] : [one.id]))
+    throw unknownName('QEMU_SYNTAX', place, `there is no ${group} "${id}" defined before`, id, ids)
+  }
+  entry.pairs.set(key, given)
+}
+
+/** The groups of a configuration file, as QEMU's -readconfig takes them, become the options that they stand for. */
+function config(collected: Collected, argument: string, place: Place, readFile: ReadFile | undefined): void {
+  const path = splitAtCommas(argument)[0]!
+  for (const section of readConfigFile(path, place, readFile)) {
+    const { group, pairs, place: at } = section
+    if (isGroup(group)) {
+      if (section.id !== null) pairs.set(group === 'blockdev' ? 'node-name' : 'id', section.id)
+      addEntry(collected, group, pairs, at)
+      if (group === 'netdev') collected.noDefaultNic = true
+      continue
+    }
+    switch (group) {
+      case 'machine':
+        collected.machinePlace = at
+        for (const [key, one] of pairs) collected.machine.set(key, one)
+        break
+      case 'accel':
+        for (const [key, one] of pairs) collected.accel.set(key, one)
+        break
+      case 'memory':
+        collected.memoryPlace = at
+        for (const [key, one] of pairs) collected.memory.set(key, one)
+        break
+      case 'smp-opts':
+        collected.smpPlace = at
+        for (const [key, one] of pairs) collected.smp.set(key, one)
+        break
+      case 'net':
+      case 'nic':
+        collected.noDefaultNic = true
+        collected.nics.push({ option: group, entry: { id: section.id, pairs, place: at, json: false } })
+        break
+      case 'global':
+        collected.globals.push(
+          globalOf([...pairs].map(([key, one]) => `${key}=${String(one).replaceAll(',', ',,')}`).join(','), at),
+        )
+        break
+      default:
+        collected.ignored.push(at.written)
+    }
+  }
+}

@@ -1,0 +1,101 @@
+import { parseInteger, parseSize, type QemuVersion } from '@dmascope/machine'
+import type { Collected } from './collected.ts'
+import { textOf } from './key-value.ts'
+import type { ResolvedObject } from './objects.ts'
+import { refusal, unknownName } from './refusal.ts'
+
+const MiB = 1024 * 1024
+
+/** QEMU's own when neither -m nor a memory back end says otherwise. */
+export const DEFAULT_MEMORY = 128 * MiB
+
+/** QEMU rounds RAM up to this. */
+const MEMORY_ALIGNMENT = 8 * 1024
+
+const MEMORY_KEYS = ['size', 'slots', 'maxmem']
+
+/** Bytes of RAM: `-m`, where a number without suffix counts MiB, or `memory-backend=`. @throws DmascopeError */
+export function memorySize(collected: Collected, objects: ReadonlyMap<string, ResolvedObject>): number {
+  const { memory, memoryPlace: place } = collected
+  for (const key of memory.keys()) {
+    if (!MEMORY_KEYS.includes(key)) {
+      throw unknownName('QEMU_MEMORY', place, `Invalid parameter '${key}'`, key, MEMORY_KEYS)
+    }
+  }
+  const given = textOf(memory, 'size')
+  const size = given === null ? null : parseSize(given, MiB)
+  if (given !== null && size === null) {
+    throw refusal('QEMU_MEMORY', place, `Parameter 'size' expects a size such as 512, 512M or 2G, got '${given}'`, {
+      value: given,
+    })
+  }
+  const rounded = size === null || size === 0 ? null : Math.ceil(size / MEMORY_ALIGNMENT) * MEMORY_ALIGNMENT
+  const most = textOf(memory, 'maxmem')
+  const limit = most === null ? null : parseSize(most, MiB)
+  if (most !== null && (limit === null || limit < (rounded ?? DEFAULT_MEMORY))) {
+    throw refusal(
+      'QEMU_MEMORY',
+      place,
+      `invalid value of maxmem: '${most}' is no size, or less than the initial memory`,
+      {
+        value: most,
+      },
+    )
+  }
+  const backend = textOf(collected.machine, 'memory-backend')
+  if (backend === null) return rounded ?? DEFAULT_MEMORY
+  const object = objects.get(backend)
+  if (object?.size == null) {
+    throw unknownName('QEMU_BACKEND', collected.machinePlace, `Memory backend '${backend}' not found`, backend, [
+      ...objects.keys(),
+    ])
+  }
+  if (rounded !== null && rounded !== object.size) {
+    throw refusal('QEMU_MEMORY', place, 'Machine memory size does not match the size of the memory backend', {
+      memory: rounded,
+      backend: object.size,
+    })
+  }
+  return object.size
+}
+
+/** Levels of the processor topology, outermost first. */
+const TOPOLOGY = ['drawers', 'books', 'sockets', 'dies', 'clusters', 'modules', 'cores', 'threads']
+
+const MAX_CPUS: Readonly<Record<QemuVersion, Readonly<Record<'q35' | 'pc', number>>>> = {
+  '7.2': { q35: 288, pc: 255 },
+  '11.1': { q35: 4096, pc: 255 },
+}
+
+/** Number of processors at boot: `cpus`, or the product of the levels. @throws DmascopeError QEMU_SMP */
+export function processorCount(collected: Collected, machine: 'q35' | 'pc', version: QemuVersion): number {
+  const { smp, smpPlace: place } = collected
+  const read = (key: string): number | null => {
+    const value = textOf(smp, key)
+    if (value === null) return null
+    const number = parseInteger(value)
+    if (number !== null && number > 0n && number < 100_000n) return Number(number)
+    throw refusal('QEMU_SMP', place, `Parameter '${key}' expects a number of at least 1, got '${value}'`, {
+      key,
+      value,
+    })
+  }
+  const known = ['cpus', 'maxcpus', ...TOPOLOGY]
+  for (const key of smp.keys()) {
+    if (!known.includes(key)) throw unknownName('QEMU_SMP', place, `Invalid parameter '${key}'`, key, known)
+  }
+  const levels = TOPOLOGY.map(read)
+  const product = levels.reduce<number>((sum, level) => sum * (level ?? 1), 1)
+  const cpus = read('cpus') ?? read('maxcpus') ?? product
+  const most = read('maxcpus') ?? cpus
+  if (most < cpus) throw refusal('QEMU_SMP', place, `maxcpus must be equal to or greater than smp: ${most} < ${cpus}`)
+  if (cpus > MAX_CPUS[version][machine]) {
+    throw refusal(
+      'QEMU_SMP',
+      place,
+      `Invalid SMP CPUs ${cpus}. The max CPUs supported by machine '${machine}' is ${MAX_CPUS[version][machine]}`,
+      { cpus },
+    )
+  }
+  return cpus
+}

@@ -1,0 +1,130 @@
+import {
+  type DeviceDescription,
+  type MachineDescription,
+  type PropertyValue,
+  parseSize,
+  type QemuVersion,
+} from '@dmascope/machine'
+import { acceleratorProperties } from './accelerator.ts'
+import { resolveChardevs, resolveFsdevs } from './chardevs.ts'
+import { collect, type ReadFile } from './collect.ts'
+import type { Collected, Entry } from './collected.ts'
+import { DeviceReader } from './devices.ts'
+import { displayType } from './display.ts'
+import { type Drive, resolveDrives } from './drives.ts'
+import { checkGlobals } from './globals.ts'
+import { textOf } from './key-value.ts'
+import { machineProperties } from './machine-properties.ts'
+import { memorySize, processorCount } from './machine-size.ts'
+import { compatibleDefaults, machineType } from './machine-types.ts'
+import { resolveNetworks, resolveNic } from './networks.ts'
+import { resolveObjects } from './objects.ts'
+
+export interface CommandLineOptions {
+  /** The QEMU release whose options, devices and defaults hold. */
+  readonly qemuVersion: QemuVersion
+  /** Reads the files of `-readconfig`; throws where there is none. No other file is read. */
+  readonly readFile?: ReadFile
+}
+
+/**
+ * Reads a QEMU command line, as a shell splits it, into a machine description. The program's name may come first.
+ *
+ * `machineProperties` holds the properties of `-machine` that bear on DMA or interrupts, and beside them: `vga` (the
+ * type of `-vga`, or `none` where a display among the devices takes the default one's place), `defaultNic: false`
+ * (`-nic none`, `-net none`, or any network option, which does away with the default card), `usb: true` (`-usb`),
+ * `accel`, and `type`, the machine type as written where it is a versioned one.
+ *
+ * Devices come in the order in which QEMU creates them: cards of `-nic` and `-net nic`, then `-device` in the order
+ * written, then disks of `-drive if=virtio`, then `-device` in JSON.
+ *
+ * @throws DmascopeError for what QEMU refuses, in its words or like them, and for what is not modelled; the message
+ *   names the argument, and the nearest known name
+ */
+export function parseQemuCommandLine(args: readonly string[], options: CommandLineOptions): MachineDescription {
+  const { qemuVersion: version } = options
+  if (version !== '7.2' && version !== '11.1') throw new RangeError(`qemuVersion is 7.2 or 11.1, got ${version}`)
+  const collected = collect(args, options.readFile)
+
+  const written = textOf(collected.machine, 'type')
+  const type = machineType(written ?? 'pc', version, collected.machinePlace)
+  const properties = new Map(collected.machine)
+  properties.delete('type')
+  const machine: Record<string, PropertyValue> = {
+    ...machineProperties(properties, collected.machinePlace, parseSize),
+    ...acceleratorProperties(collected),
+    ...(written !== null && written !== type.machine ? { type: written } : {}),
+    ...(collected.usb ? { usb: true } : {}),
+  }
+  const cpus = processorCount(collected, type.machine, version)
+
+  const objects = resolveObjects(collected)
+  const memory = memorySize(collected, objects)
+  const chardevs = resolveChardevs(collected)
+  const fsdevs = resolveFsdevs(collected)
+  const drives = resolveDrives(collected)
+  const networks = resolveNetworks(collected, chardevs)
+  const ignored = [...collected.ignored, ...checkGlobals(collected.globals, version)]
+
+  const kept = compatibleDefaults(type, version)
+  const reader = new DeviceReader(
+    type.machine,
+    version,
+    collected,
+    { drives, networks, objects, chardevs, fsdevs },
+    kept,
+    machine.usb === true,
+  )
+  const devices: DeviceDescription[] = []
+  const create = (entry: Entry, given: Parameters<DeviceReader['read']>[1] = null): void => {
+    const device = reader.read(entry, given)
+    if (device === null) ignored.push(entry.place.written)
+    else devices.push(device)
+  }
+  const defaultNic = type.machine === 'q35' ? 'e1000e' : 'e1000'
+  for (const nic of collected.nics) {
+    const { entry, backend } = resolveNic(nic, networks, chardevs, defaultNic)
+    create(entry, backend)
+  }
+  const { device } = collected.entries
+  for (const entry of device) if (!entry.json) create(entry)
+  for (const drive of drives.values()) if (drive.interface === 'virtio') create(virtioDisk(drive))
+  for (const entry of device) if (entry.json) create(entry)
+  ignored.push(...unusedDrives(collected, drives, reader))
+
+  const vga = displayType(collected, devices)
+  if (vga !== null) machine.vga = vga
+  if (collected.noDefaultNic) machine.defaultNic = false
+  return {
+    machine: type.machine,
+    qemuVersion: version,
+    name: type.machine,
+    source: 'qemu',
+    memory,
+    cpus,
+    defaultDevices: !collected.nodefaults,
+    machineProperties: machine,
+    devices,
+    append: collected.append,
+    ignored,
+  }
+}
+
+/** `-drive if=virtio` is a drive, and a `virtio-blk-pci` on it. */
+const virtioDisk = (drive: Drive): Entry => ({
+  id: null,
+  pairs: new Map([
+    ['driver', 'virtio-blk-pci'],
+    ['drive', drive.id],
+  ]),
+  place: drive.place,
+  json: false,
+})
+
+/** Disks that no PCI device carries: on the machine's own controller, or unused. */
+function unusedDrives(collected: Collected, drives: ReadonlyMap<string, Drive>, reader: DeviceReader): string[] {
+  const nodes = new Set(collected.entries.blockdev.map(({ id }) => id))
+  return [...drives.values()]
+    .filter(({ id }) => !reader.isTaken(id) && !nodes.has(id))
+    .map(({ place }) => place.written)
+}
