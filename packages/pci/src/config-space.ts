@@ -339,6 +339,7 @@ export class ConfigSpace {
     const high = bar.is64 ? this.#view.getUint32(bar.offset + 4, true) : 0
     if (high >= 0x20_0000) return null
     const address = high * 2 ** 32 + low
+    // DEVIATION: to PCI 0 is an address like any other, but on a PC it is what an unassigned BAR holds.
     if (address === 0 && !this.#decodeAddressZero) return null
     if (!bar.is64 && address + bar.size === 2 ** 32) return null
     return address
