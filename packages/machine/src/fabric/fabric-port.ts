@@ -252,7 +252,7 @@ export class FabricPort implements DmaPort, InterruptPort {
         this.#refusedLo = busLo
         return null
       }
-      const tag = tlb.tagAt(busHi, busLo)
+      const { tag } = tlb
       if (tag < 0) return null
       const at = tlb.hi >= FIRST_UNREACHABLE_HIGH ? -1 : tlb.hi * 0x1_0000_0000 + tlb.lo
       if (page === 0) physical = at
