@@ -27,18 +27,27 @@ export interface Form {
   readonly meaning?: Readonly<Record<string, Meaning>>
 }
 
+/** Words that are not written as a capital and small letters. */
 const WORDS: Readonly<Record<string, string>> = {
-  Id: 'ID',
-  Oem: 'OEM',
   Acpi: 'ACPI',
-  Uid: 'UID',
-  Pci: 'PCI',
+  Apic: 'APIC',
+  Gic: 'GIC',
+  Hpet: 'HPET',
+  Id: 'ID',
   Io: 'I/O',
+  Its: 'ITS',
+  Msi: 'MSI',
+  Oem: 'OEM',
+  Ospm: 'OSPM',
+  Pci: 'PCI',
+  Spi: 'SPI',
+  Uid: 'UID',
+  X2apic: 'x2APIC',
 }
 
 /** `registerBaseAddress` as `Register Base Address`; names that the specification writes as one word stay. */
 export function fieldLabel(name: string): string {
-  if (/^reserved/.test(name)) return 'Reserved'
+  if (/^reserved(?:_\d+)?$/.test(name)) return 'Reserved'
   if (/^[A-Z0-9]/.test(name) || name.includes('_')) return name
   const words = name.replace(/([A-Z])/g, ' $1').split(' ')
   return words
@@ -118,17 +127,23 @@ export function annotateRaw(field: string, view: DataView, start: number, end: n
 
 const spaced = (digits: string): string => digits.replace(/../g, '$& ').trimEnd()
 
-/** Lines as text: offset, bytes, field, value, meaning, in columns. `address` is added to every offset. */
-export function printLines(lines: readonly AnnotatedLine[], address?: number): string {
-  const last = lines.at(-1)
-  const digits = address === undefined ? ((last?.offset ?? 0) > 0xfff ? 4 : 3) : 8
-  const column = Math.max(0, ...lines.map((line) => line.field.length + line.depth * 2))
+/**
+ * Lines as text, in columns: offset, bytes, field, value, meaning. Fields of more than sixteen bytes go on in lines of
+ * bytes alone, so that nothing is left out. `address` is added to every offset.
+ */
+export function printLines(lines: readonly AnnotatedLine[], address = 0): string {
+  const digits = Math.max(3, (address + (lines.at(-1)?.offset ?? 0)).toString(16).length)
+  const bytesWidth = Math.min(47, Math.max(0, ...lines.map((line) => spaced(line.bytes).length)))
+  const fieldWidth = Math.max(0, ...lines.map((line) => line.field.length + line.depth * 2))
+  const row = (offset: number, bytes: string): string =>
+    `${(address + offset).toString(16).padStart(digits, '0')}  ${spaced(bytes).padEnd(bytesWidth)}`
   return lines
-    .map((line) => {
-      const offset = (line.offset + (address ?? 0)).toString(16).padStart(digits, '0')
-      const field = `${'  '.repeat(line.depth)}${line.field}`.padEnd(column)
-      const shown = line.bytes.length > 32 ? `${spaced(line.bytes.slice(0, 26))} ..` : spaced(line.bytes)
-      return `${offset}  ${shown.padEnd(47)}  ${field}  ${line.value}${line.meaning && `  ${line.meaning}`}`.trimEnd()
+    .flatMap(({ offset, bytes, field, value, meaning, depth }) => {
+      const label = `${'  '.repeat(depth)}${field}`.padEnd(fieldWidth)
+      const first = `${row(offset, bytes.slice(0, 32))}  ${label}  ${value}${meaning && `  ${meaning}`}`.trimEnd()
+      const more = [first]
+      for (let at = 32; at < bytes.length; at += 32) more.push(row(offset + at / 2, bytes.slice(at, at + 32)).trimEnd())
+      return more
     })
     .join('\n')
 }

@@ -120,3 +120,4 @@ export { MADT_FLAGS, MADT_LOCAL_APIC_FLAGS, MPS_INTI_FLAGS } from './spec/madt.t
 export { HPET_EVENT_TIMER_BLOCK_ID, WAET_FLAGS } from './spec/small-tables.ts'
 export { type AcpiTable, buildTable, formatTable, type KnownTable, parseTable, printTable } from './table.ts'
 export type { U64 } from './values.ts'
+export { buildWaet, formatWaet, parseWaet, type Waet } from './waet.ts'

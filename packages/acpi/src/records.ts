@@ -240,7 +240,7 @@ export function annotateRecords(
     const length = set.head.fields.length.get(view, offset)
     const known = record.kind !== 'unknown'
     const form = known ? set.kinds[set.head.fields.type.get(view, offset)]! : { of: set.head as Struct<object> }
-    const title = known ? String(record.kind) : `unknown ${set.what}`
+    const title = known ? form.of.name : `unknown ${set.what}`
     lines.push({ offset, size: length, bytes: '', field: title, value: form.of.source, meaning: '', depth })
     lines.push(...annotate(form, view, offset, depth + 1))
     const behind = offset + form.of.size

@@ -18,7 +18,7 @@ type ValueOf<Field> = Field extends QuadField
         ? FieldValues<Inner>
         : never
 
-type ReservedName<Fields> = Extract<keyof Fields, `reserved${string}`>
+type ReservedName<Fields> = Extract<keyof Fields, 'reserved' | `reserved_${string}`>
 
 /** The fields of a structure as plain data. Reserved ones may be left out: they are zero then. */
 export type FieldValues<Fields, Skipped = never> = {
@@ -48,7 +48,8 @@ export function pairFromU64(value: unknown, what: string): readonly [hi: number,
   )
 }
 
-const isReserved = (name: string): boolean => name.startsWith('reserved')
+/** `reserved`, or `reserved_21` with the byte it stands at where a structure has several. */
+const isReserved = (name: string): boolean => /^reserved(?:_\d+)?$/.test(name)
 const WORD_LIMIT = { 1: 0xff, 2: 0xffff, 4: 0xffff_ffff } as const
 
 function readField(any: AnyField, view: DataView, base: number): unknown {

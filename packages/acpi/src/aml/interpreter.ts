@@ -15,6 +15,8 @@ interface Frame {
 /** Runaway loops and recursion end here; a routing table takes a few thousand steps. */
 const STEP_LIMIT = 50_000
 const CALL_LIMIT = 16
+/** Terms within terms: real tables stay below 40. */
+const DEPTH_LIMIT = 256
 
 const BINARY: Readonly<Record<number, (left: bigint, right: bigint) => bigint>> = {
   [OP.AddOp]: (left, right) => left + right,
@@ -52,6 +54,7 @@ export class AmlInterpreter {
   #data: Uint8Array = new Uint8Array(0)
   #steps = 0
   #calls = 0
+  #depth = 0
 
   /** @param wide - integers have 64 bits, as in tables of revision 2 and later; else 32 */
   constructor(wide: boolean) {
@@ -72,6 +75,10 @@ export class AmlInterpreter {
    */
   evaluate(path: string, args: AmlValue[] = []): AmlValue | undefined {
     this.#steps = 0
+    return this.#evaluate(path, args)
+  }
+
+  #evaluate(path: string, args: AmlValue[]): AmlValue | undefined {
     const found = this.namespace.get(path)
     return found === undefined ? undefined : this.#valueOf(path, found, args, 0)
   }
@@ -91,7 +98,22 @@ export class AmlInterpreter {
 
   /** Any term: a definition, a statement, or an expression, whose value is answered. */
   #term(reader: AmlReader, scope: string, frame: Frame | undefined): AmlValue {
-    if (++this.#steps > STEP_LIMIT) throw new NotDecodable(reader.position, 'the AML runs on and on')
+    this.#spend(1, reader.position)
+    if (this.#depth >= DEPTH_LIMIT) throw new NotDecodable(reader.position, 'terms are nested too deep')
+    this.#depth++
+    try {
+      return this.#anyTerm(reader, scope, frame)
+    } finally {
+      this.#depth--
+    }
+  }
+
+  #spend(steps: number, offset: number): void {
+    this.#steps += steps
+    if (this.#steps > STEP_LIMIT) throw new NotDecodable(offset, 'the AML runs on and on')
+  }
+
+  #anyTerm(reader: AmlReader, scope: string, frame: Frame | undefined): AmlValue {
     const start = reader.position
     if (reader.isName()) return this.#named(reader, scope, frame)
     const op = reader.byte()
@@ -325,6 +347,7 @@ export class AmlInterpreter {
     const size = Number(this.#integer(inner, scope, frame))
     const given = reader.data.subarray(inner.position, end)
     if (size > 0x1_0000) throw new NotDecodable(start, `a buffer of ${size} bytes is not decoded`)
+    this.#spend(size >> 6, start)
     const data = new Uint8Array(Math.max(size, given.length))
     data.set(given)
     return data
@@ -373,7 +396,13 @@ export class AmlInterpreter {
       case 'buffer-field':
         return new AmlReader(found.data, found.offset, found.data.length).number(found.size)
       case 'alias':
-        return this.evaluate(found.target, args) ?? null
+        if (this.#calls >= CALL_LIMIT) throw new NotDecodable(offset, `${path} is an alias of aliases`)
+        this.#calls++
+        try {
+          return this.#evaluate(found.target, args) ?? null
+        } finally {
+          this.#calls--
+        }
       case 'method':
         return this.#call(path, found.start, found.end, args)
       case 'hardware':
@@ -408,7 +437,7 @@ export class AmlInterpreter {
   #dereference(value: AmlValue): AmlValue {
     if (!isReference(value)) return value
     const path = this.namespace.find(value.name, value.scope)
-    return (path === undefined ? undefined : this.evaluate(path)) ?? null
+    return (path === undefined ? undefined : this.#evaluate(path, [])) ?? null
   }
 
   /** Reads a target and stores into it: a local, an argument, a name, a buffer field, or nowhere. */

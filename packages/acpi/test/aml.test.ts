@@ -1,0 +1,253 @@
+import { describe, expect, test } from 'vitest'
+import {
+  aml,
+  busNumbers,
+  definitionBlock,
+  findHostBridges,
+  findPciRouting,
+  fromHex,
+  hostBridge,
+  interruptLink,
+  interrupts,
+  memoryWindow,
+  ports,
+  portWindow,
+  readResources,
+  resourceTemplate,
+  sdtHeader,
+  toHex,
+} from '../src/index.ts'
+
+describe('AML encodings', () => {
+  test('§20.2.3 integers take the shortest form', () => {
+    const forms = [0, 1, 2, 0xff, 0x100, 0xffff, 0x10000, 0xffff_ffff, 0x1_0000_0000].map((value) =>
+      toHex(aml.integer(value)),
+    )
+    expect(forms).toEqual([
+      '00',
+      '01',
+      '0a02',
+      '0aff',
+      '0b0001',
+      '0bffff',
+      '0c00000100',
+      '0cffffffff',
+      '0e0000000001000000',
+    ])
+    expect(() => aml.integer(-1)).toThrow(RangeError)
+  })
+
+  test('§20.2.2 names are padded, and two or more segments have a prefix', () => {
+    expect(toHex(aml.nameString('PCI0'))).toBe('50434930')
+    expect(toHex(aml.nameString('\\_SB'))).toBe('5c5f53425f')
+    expect(toHex(aml.nameString('^LNK'))).toBe('5e4c4e4b5f')
+    expect(toHex(aml.nameString('_SB.PCI0'))).toBe('2e5f53425f50434930')
+    expect(toHex(aml.nameString('\\_SB.PCI0.LPC'))).toBe('5c2f035f53425f504349304c50435f')
+    expect(toHex(aml.nameString('\\'))).toBe('5c00')
+    expect(() => aml.nameString('pci0')).toThrow(TypeError)
+    expect(() => aml.nameString('PCI00')).toThrow('"PCI00" is no AML name')
+  })
+
+  test('§20.2.4 a package length counts itself, in one to four bytes', () => {
+    const buffer = (size: number): string => toHex(aml.buffer(new Uint8Array(size)).subarray(0, 6))
+    expect(buffer(1)).toBe('11030100')
+    expect(buffer(60)).toBe('113f0a3c0000') // 0x3f: the last length of one byte
+    expect(buffer(61)).toBe('1141040a3d00') // 0x041: low nibble 1, then 4
+    expect(buffer(0x1000)).toBe('118600010b00') // 0x1006: low nibble 6, then 0x100
+  })
+
+  test('an EISA ID is three letters of five bits and four digits, high byte first', () => {
+    expect(toHex(aml.eisaId('PNP0A08'))).toBe('0c41d00a08')
+    expect(toHex(aml.eisaId('PNP0C0F'))).toBe('0c41d00c0f')
+    expect(() => aml.eisaId('PCI')).toThrow(TypeError)
+  })
+
+  test('strings and methods', () => {
+    expect(toHex(aml.text('AB'))).toBe('0d414200')
+    expect(() => aml.text('é')).toThrow(TypeError)
+    expect(toHex(aml.method('_STA', 0, aml.returns(aml.integer(15))))).toBe('14095f53544100a40a0f')
+  })
+})
+
+describe('resource descriptors', () => {
+  test('§6.4.3.5 address spaces', () => {
+    expect(toHex(busNumbers({ first: 0, last: 255 }))).toBe('880d00020c00' + '00000000ff0000000001')
+    expect(toHex(portWindow({ first: 0xd00, last: 0xffff }))).toBe('880d00010c03' + '0000000dffff000000f3')
+    expect(toHex(memoryWindow({ first: 0xc0000000, last: 0xfebfffff }))).toBe(
+      '871700000c01' + '00000000' + '000000c0' + 'ffffbffe' + '00000000' + '0000c03e',
+    )
+    expect(toHex(memoryWindow({ first: 2 ** 32, last: 2 ** 33 - 1, prefetchable: true })).slice(0, 12)).toBe(
+      '8a2b00000c07',
+    )
+    expect(() => busNumbers({ first: 2, last: 1 })).toThrow(RangeError)
+  })
+
+  test('§6.4.3.6 interrupts and §6.4.2.5 ports', () => {
+    expect(toHex(interrupts([16]))).toBe('890600' + '09' + '01' + '10000000')
+    expect(toHex(interrupts([5, 10], 'low'))).toBe('890a00' + '0d' + '02' + '05000000' + '0a000000')
+    expect(toHex(ports(0xcf8, 8))).toBe('4701f80cf80c0108')
+  })
+
+  test('are read back', () => {
+    const template = aml.join(
+      busNumbers({ first: 0x80, last: 0x82 }),
+      portWindow({ first: 0, last: 0xcf7 }),
+      memoryWindow({ first: 0xa0000, last: 0xbffff }),
+      memoryWindow({ first: 2 ** 32, last: 2 ** 33 - 1, prefetchable: true }),
+      ports(0xcf8, 8),
+      interrupts([20, 21]),
+      Uint8Array.of(0x79, 0),
+    )
+    expect(readResources(template)).toEqual({
+      buses: [{ first: 0x80, last: 0x82 }],
+      ports: [
+        { first: 0, last: 0xcf7 },
+        { first: 0xcf8, last: 0xcff },
+      ],
+      memory: [
+        { first: 0xa0000, last: 0xbffff },
+        { first: 2 ** 32, last: 2 ** 33 - 1, prefetchable: true },
+      ],
+      interrupts: [20, 21],
+    })
+  })
+
+  test('an IRQ descriptor is a mask; a descriptor that is cut off ends the list', () => {
+    expect(readResources(fromHex('220004 22', '')).interrupts).toEqual([10])
+  })
+})
+
+const PCI0 = { name: 'PCI0', uid: 0, segment: 0, bus: 0, lastBus: 0x7f, express: true, ports: [], memory: [] }
+
+describe('host bridges and interrupt routing', () => {
+  test('of what is built here: GSIs, and links with their one interrupt', () => {
+    const block = definitionBlock('DSDT', [
+      aml.scope(
+        '\\_SB',
+        interruptLink('GSIE', 4, 20),
+        hostBridge({
+          ...PCI0,
+          routing: [
+            { device: 2, pin: 0, link: 'GSIE' },
+            { device: 31, pin: 3, gsi: 19 },
+          ],
+        }),
+        hostBridge({
+          ...PCI0,
+          name: 'PC80',
+          uid: 0x80,
+          bus: 0x80,
+          lastBus: 0xff,
+          express: false,
+          segment: 1,
+          routing: [],
+        }),
+      ),
+    ])
+    expect(findPciRouting(block)).toEqual([
+      { segment: 0, bus: 0, device: 2, pin: 0, gsi: 20, link: '\\_SB_.GSIE' },
+      { segment: 0, bus: 0, device: 31, pin: 3, gsi: 19 },
+    ])
+    const bridges = findHostBridges(block)
+    expect(bridges.map(({ path, segment, bus, uid, express }) => ({ path, segment, bus, uid, express }))).toEqual([
+      { path: '\\_SB_.PCI0', segment: 0, bus: 0, uid: 0, express: true },
+      { path: '\\_SB_.PC80', segment: 1, bus: 0x80, uid: 0x80, express: false },
+    ])
+    expect(bridges[0]?.resources?.buses).toEqual([{ first: 0, last: 0x7f }])
+  })
+
+  /** Firmware as QEMU and most vendors write it: two packages, and a variable that says which interrupt model is used. */
+  const twoModels = (...rest: aml.Aml[]): aml.Aml[] => [
+    aml.name('PICF', aml.integer(0)),
+    aml.method('_PIC', 1, aml.store(aml.arg(0), aml.nameString('PICF'))),
+    aml.scope(
+      '\\_SB',
+      aml.device(
+        'PCI0',
+        aml.name('_HID', aml.eisaId('PNP0A08')),
+        aml.name('PRTP', aml.pkg(aml.pkg(aml.integer(0x2ffff), aml.integer(0), aml.integer(0), aml.integer(11)))),
+        aml.name(
+          'PRTA',
+          aml.pkg(aml.pkg(aml.integer(0x2ffff), aml.integer(0), aml.nameString('GSIG'), aml.integer(0))),
+        ),
+        aml.method(
+          '_PRT',
+          0,
+          aml.when(
+            aml.equal(aml.nameString('PICF'), aml.integer(0)),
+            [aml.returns(aml.nameString('PRTP'))],
+            [aml.returns(aml.nameString('PRTA'))],
+          ),
+        ),
+        ...rest,
+      ),
+      interruptLink('GSIG', 6, 22),
+    ),
+  ]
+
+  test('a _PRT that is a method is evaluated as after _PIC(1); links are found in the scopes around', () => {
+    expect(findPciRouting(definitionBlock('DSDT', twoModels()))).toEqual([
+      { segment: 0, bus: 0, device: 2, pin: 0, gsi: 22, link: '\\_SB_.GSIG' },
+    ])
+  })
+
+  test('a link whose interrupt only hardware knows: what it can be set to', () => {
+    const hardware = fromHex('5b80 52454730 02 0a60 0a04  5b81 0b 52454730 01 50525141 08', 'region and field')
+    const block = definitionBlock('DSDT', [
+      aml.scope(
+        '\\_SB',
+        hardware,
+        aml.device(
+          'LNKA',
+          aml.name('_HID', aml.eisaId('PNP0C0F')),
+          aml.name('_PRS', resourceTemplate(interrupts([5, 10, 11]))),
+          aml.method('_CRS', 0, aml.returns(aml.nameString('PRQA'))),
+        ),
+        hostBridge({ ...PCI0, routing: [{ device: 0, pin: 1, link: '\\_SB.LNKA' }] }),
+      ),
+    ])
+    expect(findPciRouting(block)).toEqual([
+      { segment: 0, bus: 0, device: 0, pin: 1, gsi: null, link: '\\_SB_.LNKA', possible: [5, 10, 11] },
+    ])
+  })
+
+  test('a method that needs more than is evaluated says so, and the rest of the bridge is there', () => {
+    const block = definitionBlock('DSDT', [
+      aml.scope(
+        '\\_SB',
+        aml.device(
+          'PCI0',
+          aml.name('_HID', aml.eisaId('PNP0A03')),
+          aml.name('_BBN', aml.integer(3)),
+          aml.method('_PRT', 0, fromHex('5b31', 'DebugOp')),
+        ),
+      ),
+    ])
+    const [bridge] = findHostBridges(block)
+    expect(bridge).toMatchObject({ bus: 3, routing: null, express: false })
+    expect(bridge?.notes).toEqual(['_PRT: operator 0x5b 0x31 is not decoded'])
+  })
+
+  test('an endless loop, a method that calls itself and aliases in a circle come to an end', () => {
+    const bridge = (prt: aml.Aml): string[] => {
+      const hid = aml.name('_HID', aml.eisaId('PNP0A03'))
+      const block = definitionBlock('DSDT', [aml.scope('\\_SB', aml.device('PCI0', hid, prt))])
+      return findHostBridges(block)[0]?.notes ?? []
+    }
+    expect(bridge(aml.method('_PRT', 0, fromHex('a2 02 01', 'While (One) {}')))).toEqual([
+      '_PRT: the AML runs on and on',
+    ])
+    expect(bridge(aml.method('_PRT', 0, aml.returns(aml.nameString('_PRT'))))[0]).toContain('calls too deep')
+    const alias = (from: string, to: string): aml.Aml =>
+      aml.join(Uint8Array.of(6), aml.nameString(from), aml.nameString(to))
+    const circle = aml.join(aml.name('XPRT', aml.integer(0)), alias('XPRT', '_PRT'), alias('_PRT', 'XPRT'))
+    expect(bridge(circle)[0]).toContain('alias of aliases')
+    expect(bridge(aml.method('_PRT', 0, new Uint8Array(5000).fill(0x92)))).toEqual(['_PRT: terms are nested too deep'])
+  })
+
+  test('damage in one device leaves the others', () => {
+    const [first, ...others] = twoModels(aml.device('BAD0', fromHex('ccccccff', 'noise')))
+    const block = definitionBlock('SSDT', [first ?? new Uint8Array(0), ...others], sdtHeader(1))
+    expect(findPciRouting(block)).toHaveLength(1)
+  })
+})

@@ -1,0 +1,157 @@
+import type { Struct } from '@dmascope/layout'
+import { expect, test } from 'vitest'
+import * as dmar from '../src/spec/dmar.ts'
+import { FACS, FADT } from '../src/spec/fadt.ts'
+import { DESCRIPTION_HEADER, GENERIC_ADDRESS_STRUCTURE, RSDP, RSDP_1_0 } from '../src/spec/header.ts'
+import * as loader from '../src/spec/loader.ts'
+import * as madt from '../src/spec/madt.ts'
+import { HPET, MCFG, MCFG_ALLOCATION, WAET } from '../src/spec/small-tables.ts'
+
+const offsets = (of: Struct<object>): Record<string, number> =>
+  Object.fromEntries(
+    Object.entries(of.fields as Record<string, { offset: number }>).map(([name, { offset }]) => [name, offset]),
+  )
+
+test('the header of system description tables has 36 bytes', () => {
+  expect(DESCRIPTION_HEADER.size).toBe(36)
+  expect(offsets(DESCRIPTION_HEADER)).toEqual({
+    signature: 0,
+    length: 4,
+    revision: 8,
+    checksum: 9,
+    oemId: 10,
+    oemTableId: 16,
+    oemRevision: 24,
+    creatorId: 28,
+    creatorRevision: 32,
+  })
+})
+
+test('the RSDP has 20 bytes in ACPI 1.0 and 36 since 2.0', () => {
+  expect([RSDP_1_0.size, RSDP.size]).toEqual([20, 36])
+  expect(offsets(RSDP)).toMatchObject({
+    revision: 15,
+    rsdtAddress: 16,
+    length: 20,
+    xsdtAddress: 24,
+    extendedChecksum: 32,
+  })
+})
+
+test('the FADT, offsets from the start of the table', () => {
+  const at = Object.fromEntries(Object.entries(offsets(FADT)).map(([name, offset]) => [name, offset + 36]))
+  expect(at).toMatchObject({
+    FIRMWARE_CTRL: 36,
+    DSDT: 40,
+    Preferred_PM_Profile: 45,
+    SCI_INT: 46,
+    SMI_CMD: 48,
+    PM1a_EVT_BLK: 56,
+    PM_TMR_BLK: 76,
+    GPE0_BLK: 80,
+    PM1_EVT_LEN: 88,
+    P_LVL2_LAT: 96,
+    CENTURY: 108,
+    IAPC_BOOT_ARCH: 109,
+    Flags: 112,
+    RESET_REG: 116,
+    RESET_VALUE: 128,
+    ARM_BOOT_ARCH: 129,
+    X_FIRMWARE_CTRL: 132,
+    X_DSDT: 140,
+    X_PM1a_EVT_BLK: 148,
+    X_GPE1_BLK: 232,
+    SLEEP_CONTROL_REG: 244,
+    SLEEP_STATUS_REG: 256,
+    Hypervisor_Vendor_Identity: 268,
+  })
+  expect(FADT.size + 36).toBe(276)
+  expect(FACS.size).toBe(64)
+  expect(GENERIC_ADDRESS_STRUCTURE.size).toBe(12)
+})
+
+test('interrupt controller structures have the lengths that ACPI 6.5 gives', () => {
+  expect({
+    localApic: madt.MADT_LOCAL_APIC.size,
+    ioApic: madt.MADT_IO_APIC.size,
+    override: madt.MADT_INTERRUPT_SOURCE_OVERRIDE.size,
+    nmiSource: madt.MADT_NMI_SOURCE.size,
+    localApicNmi: madt.MADT_LOCAL_APIC_NMI.size,
+    addressOverride: madt.MADT_LOCAL_APIC_ADDRESS_OVERRIDE.size,
+    x2apic: madt.MADT_LOCAL_X2APIC.size,
+    x2apicNmi: madt.MADT_LOCAL_X2APIC_NMI.size,
+    gicc: madt.MADT_GICC.size,
+    gicd: madt.MADT_GICD.size,
+    msiFrame: madt.MADT_GIC_MSI_FRAME.size,
+    gicr: madt.MADT_GICR.size,
+    its: madt.MADT_GIC_ITS.size,
+  }).toEqual({
+    localApic: 8,
+    ioApic: 12,
+    override: 10,
+    nmiSource: 8,
+    localApicNmi: 6,
+    addressOverride: 12,
+    x2apic: 16,
+    x2apicNmi: 12,
+    gicc: 76,
+    gicd: 24,
+    msiFrame: 24,
+    gicr: 16,
+    its: 20,
+  })
+})
+
+test('MCFG, HPET, WAET', () => {
+  expect([MCFG.size, MCFG_ALLOCATION.size, HPET.size + 36, WAET.size + 36]).toEqual([8, 16, 56, 40])
+  expect(offsets(MCFG_ALLOCATION)).toEqual({
+    baseAddress: 0,
+    pciSegmentGroupNumber: 8,
+    startBusNumber: 10,
+    endBusNumber: 11,
+    reserved: 12,
+  })
+})
+
+test('remapping structures have the fixed parts that VT-d 4.1 gives', () => {
+  expect(dmar.DMAR.size + 36).toBe(48)
+  expect([dmar.DRHD, dmar.RMRR, dmar.ATSR, dmar.RHSA, dmar.ANDD, dmar.SATC, dmar.SIDP].map(({ size }) => size)).toEqual(
+    [16, 24, 8, 20, 8, 8, 8],
+  )
+  expect(offsets(dmar.DRHD)).toEqual({
+    type: 0,
+    length: 2,
+    flags: 4,
+    size: 5,
+    segmentNumber: 6,
+    registerBaseAddress: 8,
+  })
+  expect(offsets(dmar.RMRR)).toMatchObject({
+    segmentNumber: 6,
+    reservedMemoryRegionBaseAddress: 8,
+    reservedMemoryRegionLimitAddress: 16,
+  })
+  expect(offsets(dmar.RHSA)).toMatchObject({ registerBaseAddress: 8, proximityDomain: 16 })
+  expect(offsets(dmar.ANDD)).toMatchObject({ acpiDeviceNumber: 7 })
+  expect(offsets(dmar.DEVICE_SCOPE)).toEqual({
+    type: 0,
+    length: 1,
+    flags: 2,
+    reserved: 3,
+    enumerationId: 4,
+    startBusNumber: 5,
+  })
+})
+
+test('table loader commands, offsets in their 128 bytes', () => {
+  expect(offsets(loader.LOADER_ALLOCATE)).toEqual({ command: 0, file: 4, align: 60, zone: 64 })
+  expect(offsets(loader.LOADER_ADD_POINTER)).toEqual({ command: 0, dest_file: 4, src_file: 60, offset: 116, size: 120 })
+  expect(offsets(loader.LOADER_ADD_CHECKSUM)).toEqual({ command: 0, file: 4, offset: 60, start: 64, length: 68 })
+  expect(offsets(loader.LOADER_WRITE_POINTER)).toMatchObject({
+    dest_file: 4,
+    src_file: 60,
+    dst_offset: 116,
+    src_offset: 120,
+    size: 124,
+  })
+})
