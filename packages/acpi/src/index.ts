@@ -7,6 +7,7 @@ export {
   type PciRouteDescription,
   routingTable,
 } from './aml/host-bridge.ts'
+export type { ReadConfig } from './aml/interpreter.ts'
 export { findHostBridges, findPciRouting, type HostBridge, type PciRoute } from './aml/pci-routing.ts'
 export {
   busNumbers,

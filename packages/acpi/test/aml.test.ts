@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import {
   aml,
@@ -209,6 +210,48 @@ describe('host bridges and interrupt routing', () => {
     expect(findPciRouting(block)).toEqual([
       { segment: 0, bus: 0, device: 0, pin: 1, gsi: null, link: '\\_SB_.LNKA', possible: [5, 10, 11] },
     ])
+  })
+
+  const QEMU = new Uint8Array(
+    Buffer.from(
+      readFileSync(new URL('./golden/qemu-11.1-q35-pxb.dsdt.hex', import.meta.url), 'latin1').replace(/\s/g, ''),
+      'hex',
+    ),
+  )
+
+  test("QEMU's own DSDT: slots 0 to 24 rotate over GSI 20 to 23, 25 to 29 over 16 to 19, 30 and 31 do not", () => {
+    const [root] = findHostBridges(QEMU)
+    expect(root?.notes).toEqual([])
+    expect(root?.routing).toHaveLength(128)
+    for (const { device, pin, gsi } of root?.routing ?? []) {
+      if (device < 25) expect(gsi, `${device} ${pin}`).toBe(20 + ((device + pin) & 3))
+    }
+    const pins = (device: number): (number | null)[] =>
+      (root?.routing ?? []).filter((route) => route.device === device).map(({ gsi }) => gsi)
+    expect(pins(30)).toEqual([20, 21, 22, 23])
+    expect(pins(31)).toEqual([16, 17, 18, 19])
+    expect(root?.resources?.buses).toEqual([{ first: 0, last: 0x7f }])
+  })
+
+  test("QEMU's own DSDT: a pxb bus has the PIC's links, which registers of 00:1f.0 set", () => {
+    const [, expander] = findHostBridges(QEMU)
+    expect(expander).toMatchObject({ path: '\\_SB_.PC80', bus: 0x80 })
+    expect(expander?.routing?.[0]).toEqual({
+      device: 0,
+      pin: 0,
+      gsi: null,
+      link: '\\_SB_.LNKD',
+      possible: [5, 10, 11],
+    })
+    const seen: string[] = []
+    const read = (device: number, functionNumber: number, offset: number): number => {
+      seen.push(`${device.toString(16)}.${functionNumber} ${offset.toString(16)}`)
+      return offset === 0x63 ? 0x0b : 0x80
+    }
+    const again = findHostBridges(QEMU, read)[1]?.routing ?? []
+    expect(again[0]).toEqual({ device: 0, pin: 0, gsi: 11, link: '\\_SB_.LNKD' })
+    expect(again[1]).toMatchObject({ gsi: null, link: '\\_SB_.LNKA' }) // bit 7: not routed
+    expect(new Set(seen)).toEqual(new Set(['1f.0 60', '1f.0 61', '1f.0 62', '1f.0 63']))
   })
 
   test('a method that needs more than is evaluated says so, and the rest of the bridge is there', () => {

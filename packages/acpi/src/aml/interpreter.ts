@@ -1,6 +1,6 @@
 import { hex } from '../problem.ts'
 import { AmlNamespace } from './namespace.ts'
-import { type AmlObject, type AmlValue, childOf, isPackage, isReference, NotDecodable } from './objects.ts'
+import { type AmlObject, type AmlValue, childOf, isPackage, isReference, NotDecodable, parentOf } from './objects.ts'
 import { EXT_OP, OP } from './opcodes.ts'
 import { AmlReader } from './reader.ts'
 
@@ -11,6 +11,15 @@ interface Frame {
   result: AmlValue
   returned: boolean
 }
+
+/**
+ * Reads a byte of the configuration space of the device around an operation region, on the bus of its host bridge.
+ * Undefined where it cannot be read.
+ */
+export type ReadConfig = (device: number, functionNumber: number, offset: number) => number | undefined
+
+/** RegionSpace of PCI configuration space, ACPI 6.5 §20.2.5.2. */
+const PCI_CONFIG = 2
 
 /** Runaway loops and recursion end here; a routing table takes a few thousand steps. */
 const STEP_LIMIT = 50_000
@@ -51,13 +60,18 @@ export class AmlInterpreter {
   /** Terms of the tables that were passed over, by offset into their table. */
   readonly undecoded: { offset: number; message: string }[] = []
   readonly #mask: bigint
+  readonly #readConfig: ReadConfig | undefined
   #data: Uint8Array = new Uint8Array(0)
   #steps = 0
   #calls = 0
   #depth = 0
 
-  /** @param wide - integers have 64 bits, as in tables of revision 2 and later; else 32 */
-  constructor(wide: boolean) {
+  /**
+   * @param wide - integers have 64 bits, as in tables of revision 2 and later; else 32
+   * @param readConfig - gives fields in PCI configuration space their values; other hardware is never touched
+   */
+  constructor(wide: boolean, readConfig?: ReadConfig) {
+    this.#readConfig = readConfig
     this.#mask = wide ? 0xffff_ffff_ffff_ffffn : 0xffff_ffffn
   }
 
@@ -250,23 +264,26 @@ export class AmlInterpreter {
       case EXT_OP.ReleaseOp:
         reader.name()
         return null
-      case EXT_OP.OpRegionOp:
-        hardware('an operation region')
-        reader.byte()
+      case EXT_OP.OpRegionOp: {
+        const path = this.namespace.place(reader.name(), scope)
+        const space = reader.byte()
+        const offset = Number(this.#integer(reader, scope, frame))
         this.#term(reader, scope, frame)
-        this.#term(reader, scope, frame)
+        this.namespace.set(path, { kind: 'region', space, offset })
         return null
+      }
       case EXT_OP.FieldOp:
       case EXT_OP.IndexFieldOp:
       case EXT_OP.BankFieldOp: {
         const end = reader.packageEnd()
         const inner = new AmlReader(reader.data, reader.position, end)
         reader.position = end
-        inner.name()
+        const name = inner.name()
+        const region = op === EXT_OP.FieldOp ? this.namespace.find(name, scope) : undefined
         if (op !== EXT_OP.FieldOp) inner.name()
         if (op === EXT_OP.BankFieldOp) this.#term(inner, scope, frame)
         inner.byte()
-        this.#fields(inner, scope)
+        this.#fields(inner, scope, region)
         return null
       }
       default:
@@ -274,20 +291,44 @@ export class AmlInterpreter {
     }
   }
 
-  /** FieldList: named spans of hardware, ACPI 6.5 §20.2.5.2. */
-  #fields(reader: AmlReader, scope: string): void {
+  /** FieldList: named spans of bits, ACPI 6.5 §20.2.5.2. */
+  #fields(reader: AmlReader, scope: string, region: string | undefined): void {
+    let bit = 0
     while (reader.position < reader.end) {
       const lead = reader.peek()
       if (lead <= 3) reader.position++
-      if (lead === 0) reader.packageLength()
+      if (lead === 0) bit += reader.packageLength()
       else if (lead === 1) reader.number(2)
       else if (lead === 3) reader.number(3)
       else if (lead === 2) throw new NotDecodable(reader.position, 'a connection in a field list is not decoded')
       else {
-        this.namespace.set(childOf(scope, reader.segment()), { kind: 'hardware', what: 'a hardware field' })
-        reader.packageLength()
+        const path = childOf(scope, reader.segment())
+        const width = reader.packageLength()
+        this.namespace.set(
+          path,
+          region === undefined ? { kind: 'hardware', what: 'a hardware field' } : { kind: 'field', region, bit, width },
+        )
+        bit += width
       }
     }
+  }
+
+  /** The value of a field in PCI configuration space; any other needs hardware that is not at hand. */
+  #readField(path: string, region: string, bit: number, width: number, offset: number): bigint {
+    const found = this.namespace.get(region)
+    const address = this.#evaluate(childOf(parentOf(region), '_ADR'), [])
+    if (found?.kind === 'region' && found.space === PCI_CONFIG && typeof address === 'bigint' && width <= 32) {
+      const first = found.offset + (bit >> 3)
+      const last = found.offset + ((bit + width - 1) >> 3)
+      let value = 0n
+      for (let at = last; at >= first; at--) {
+        const byte = this.#readConfig?.(Number((address >> 16n) & 0x1fn), Number(address & 7n), at)
+        if (byte === undefined) throw new NotDecodable(offset, `${path} is in configuration space`)
+        value = (value << 8n) | BigInt(byte & 0xff)
+      }
+      return BigInt.asUintN(width, value >> BigInt(bit & 7))
+    }
+    throw new NotDecodable(offset, `${path} is a hardware field`)
   }
 
   #scope(reader: AmlReader, scope: string, kind: 'scope' | 'device', skipped: number): null {
@@ -407,6 +448,10 @@ export class AmlInterpreter {
         return this.#call(path, found.start, found.end, args)
       case 'hardware':
         throw new NotDecodable(offset, `${path} is ${found.what}`)
+      case 'region':
+        throw new NotDecodable(offset, `${path} is an operation region`)
+      case 'field':
+        return this.#readField(path, found.region, found.bit, found.width, offset)
       default:
         return { kind: 'reference', name: path, scope: '\\' }
     }

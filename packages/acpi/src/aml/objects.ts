@@ -31,8 +31,11 @@ export type AmlObject =
   /** Bytes of a buffer under a name. */
   | { readonly kind: 'buffer-field'; readonly data: Uint8Array; readonly offset: number; readonly size: number }
   | { readonly kind: 'alias'; readonly target: string }
-  /** Hardware: regions, the fields in them, mutexes. It has a name here and cannot be read. */
+  /** Mutexes, events and regions. They have a name here and cannot be read. */
   | { readonly kind: 'hardware'; readonly what: string }
+  | { readonly kind: 'region'; readonly space: number; readonly offset: number }
+  /** Bits of a region. */
+  | { readonly kind: 'field'; readonly region: string; readonly bit: number; readonly width: number }
 
 /** Something that this reader does not decode: an operator, hardware, damage. */
 export class NotDecodable extends Error {

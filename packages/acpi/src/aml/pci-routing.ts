@@ -1,6 +1,6 @@
 import { buildDefinitionBlock, type DefinitionBlock, parseDefinitionBlock } from '../definition-block.ts'
 import { fromHex } from '../hex.ts'
-import { AmlInterpreter } from './interpreter.ts'
+import { AmlInterpreter, type ReadConfig } from './interpreter.ts'
 import { type AmlValue, childOf, isPackage, isReference, NotDecodable } from './objects.ts'
 import { type Resources, readResources } from './resources.ts'
 
@@ -43,12 +43,14 @@ const PNP0A08 = 0x080ad041n
  * no hardware, such as what QEMU and this package make; a bridge whose methods need more says so in `notes`.
  *
  * @param block - a DSDT or SSDT, as bytes or parsed
+ * @param readConfig - where interrupt links are set by a bridge's registers, as QEMU's for PIC mode are, they are read
+ *   through this; without it such routes have no `gsi`
  * @throws DmascopeError `ACPI_TRUNCATED`, `ACPI_SIGNATURE`
  */
-export function findHostBridges(block: Uint8Array | DefinitionBlock): HostBridge[] {
+export function findHostBridges(block: Uint8Array | DefinitionBlock, readConfig?: ReadConfig): HostBridge[] {
   const table =
     block instanceof Uint8Array ? parseDefinitionBlock(block) : parseDefinitionBlock(buildDefinitionBlock(block))
-  const interpreter = new AmlInterpreter(table.header.revision >= 2)
+  const interpreter = new AmlInterpreter(table.header.revision >= 2, readConfig)
   interpreter.load(fromHex(table.aml, 'aml'))
   attempt(() => interpreter.evaluate('\\_PIC', [1n]))
   const bridges: HostBridge[] = []
@@ -61,8 +63,11 @@ export function findHostBridges(block: Uint8Array | DefinitionBlock): HostBridge
 }
 
 /** The routing of every host bridge in one list, each entry with its bridge's segment and bus. */
-export function findPciRouting(block: Uint8Array | DefinitionBlock): (PciRoute & { segment: number; bus: number })[] {
-  return findHostBridges(block).flatMap(({ segment, bus, routing }) =>
+export function findPciRouting(
+  block: Uint8Array | DefinitionBlock,
+  readConfig?: ReadConfig,
+): (PciRoute & { segment: number; bus: number })[] {
+  return findHostBridges(block, readConfig).flatMap(({ segment, bus, routing }) =>
     (routing ?? []).map((route) => ({ segment, bus, ...route })),
   )
 }
@@ -158,7 +163,8 @@ function routeOf(
 
 function linkOf(interpreter: AmlInterpreter, link: string): Omit<PciRoute, 'device' | 'pin'> {
   const current = resourcesOf(interpreter, link, '_CRS', [])?.interrupts ?? []
-  if (current.length === 1) return { gsi: current[0]!, link }
+  // Interrupt 0 is the timer's: it stands for a link that is not set.
+  if (current.length === 1 && current[0] !== 0) return { gsi: current[0]!, link }
   const possible = resourcesOf(interpreter, link, '_PRS', [])?.interrupts ?? []
   return { gsi: null, link, possible }
 }
