@@ -7,6 +7,7 @@ import {
   BUS_MASTER_SIGNATURE,
   BUS_MASTER_STATUS,
 } from '@dmascope/virtio-devices/spec'
+import { busAddress } from '../bus-address.ts'
 import { crc32 } from '../checksum.ts'
 import type { DeviceRecord } from '../device-record.ts'
 import { connectInterrupt } from '../interrupts/device-interrupt.ts'
@@ -69,6 +70,11 @@ export function probeBusMaster(kernel: Kernel, record: DeviceRecord, maskBits: n
       if (from !== null) dma.unmap(from)
       if (to !== null) dma.unmap(to)
       return failed('no bus address for a buffer')
+    }
+    if (seed === 1) {
+      for (const given of [from, to]) {
+        record.why(`buffer at 0x${given.cpu.toString(16)}, given to the device as ${busAddress(given)}`, dma.kind)
+      }
     }
     finished = false
     registers.write(REG.SOURCE_LO.offset, 4, from.lo)

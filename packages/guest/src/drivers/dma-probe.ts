@@ -12,6 +12,7 @@ import {
   DMA_PROBE_RESULT_IDLE,
   DMA_PROBE_RESULT_OK,
 } from '@dmascope/virtio-devices/spec'
+import { busAddress } from '../bus-address.ts'
 import type { DeviceRecord } from '../device-record.ts'
 import { connectInterrupt } from '../interrupts/device-interrupt.ts'
 import type { Kernel } from '../kernel.ts'
@@ -58,6 +59,7 @@ export function probeDmaProbe(kernel: Kernel, record: DeviceRecord, maskBits: nu
   const run = (operation: number, direction: 'to-device' | 'bidirectional'): IoOutcome | null => {
     const mapping = dma.map(page, CHUNK, direction, 'DMA probe buffer')
     if (mapping === null) return failed('no bus address for a buffer')
+    record.why(`buffer at 0x${page.toString(16)}, given to the device as ${busAddress(mapping)}`, dma.kind)
     finished = false
     registers.write(REG.ADDRESS_LO.offset, 4, mapping.lo)
     registers.write(REG.ADDRESS_HI.offset, 4, mapping.hi)

@@ -1,3 +1,5 @@
+import type { DmaMapping } from '@dmascope/dma'
+import { busAddress } from '../bus-address.ts'
 import { splitRingBytes, splitRingLayout } from '@dmascope/virtqueue'
 import { VIRTIO_F_EVENT_IDX, VIRTIO_F_INDIRECT_DESC, VIRTQ_MAX_SIZE } from '@dmascope/virtqueue/spec'
 import { enableMsix, type MessageInterrupts } from '../interrupts/message-interrupts.ts'
@@ -134,7 +136,7 @@ function setUpQueue(device: VirtioDevice, index: number, name: string): Virtqueu
   if (size > VIRTQ_MAX_SIZE || (size & (size - 1)) !== 0)
     return `queue ${index} (${name}) has the impossible size ${size}`
   const purpose = `virtqueue ${index} (${name})`
-  let memory = null
+  let memory: DmaMapping | null = null
   // The legacy interface has no way to choose a size; with the modern one Linux takes what memory it can get.
   for (;;) {
     memory = dma.allocCoherent(splitRingBytes(size, transport.queueAlign), purpose)
@@ -158,7 +160,11 @@ function setUpQueue(device: VirtioDevice, index: number, name: string): Virtqueu
     dma.freeCoherent(memory)
     return refusal
   }
+  const note = (what: string, given: DmaMapping): void =>
+    device.record.why(`${what} at 0x${given.cpu.toString(16)}, given to the device as ${busAddress(given)}`, dma.kind)
+  note(purpose, memory)
   return new Virtqueue({
+    note: (segment, mapping) => note(segment.purpose, mapping),
     index,
     name,
     size,

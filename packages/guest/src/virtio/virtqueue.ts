@@ -50,8 +50,13 @@ export class Virtqueue {
   readonly #indirect: boolean
   readonly #buffers = new BufferList(SLOT_DESCRIPTORS)
   readonly #slots: IndirectSlot[] = []
+  readonly #note: (segment: Segment, mapping: DmaMapping) => void
+  readonly #noted = new Set<string>()
 
-  /** @param memory - the ring's own memory, zeroed: `splitRingLayout(size, transport.queueAlign).bytes` */
+  /**
+   * @param memory - the ring's own memory, zeroed: `splitRingLayout(size, transport.queueAlign).bytes`
+   * @param note - is told the first mapping for each purpose
+   */
   constructor(options: {
     readonly index: number
     readonly name: string
@@ -62,8 +67,10 @@ export class Virtqueue {
     readonly pages: PageAllocator
     readonly transport: VirtioTransport
     readonly features: RingFeatures
+    readonly note: (segment: Segment, mapping: DmaMapping) => void
   }) {
     const { index, name, size, memory, bus, dma, pages, transport, features } = options
+    this.#note = options.note
     this.index = index
     this.name = name
     this.memory = memory
@@ -93,13 +100,18 @@ export class Virtqueue {
   add(segments: readonly Segment[]): Request | string {
     const mappings: DmaMapping[] = []
     const buffers = this.#buffers.clear()
-    for (const { cpu, length, direction, purpose } of segments) {
+    for (const segment of segments) {
+      const { cpu, length, direction, purpose } = segment
       const mapping = this.#dma.map(cpu, length, direction, purpose)
       if (mapping === null) {
         this.#release(mappings, null)
         return `${purpose}: no bus address for it`
       }
       mappings.push(mapping)
+      if (!this.#noted.has(purpose)) {
+        this.#noted.add(purpose)
+        this.#note(segment, mapping)
+      }
       if (direction === 'to-device') buffers.readable(mapping.hi, mapping.lo, length)
       else buffers.writable(mapping.hi, mapping.lo, length)
     }
