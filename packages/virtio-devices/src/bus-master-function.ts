@@ -1,6 +1,6 @@
 import type { DmaPort, DmaResult, InterruptPort } from '@dmascope/memory'
 import { DMA_DECODE_ERROR, DMA_DISABLED, DMA_OK, DMA_PENDING } from '@dmascope/memory'
-import { ConfigSpace, type ConfigSpaceOptions, type Msi, type Msix, type PciFunction } from '@dmascope/pci'
+import { ConfigSpace, type ConfigSpaceOptions, type Msi, type Msix, type PciFunction, ROM_BAR } from '@dmascope/pci'
 import { PCI_HEADER_TYPE0 } from '@dmascope/pci/spec'
 import { addCapabilities, type CapabilityDescription } from './capability-description.ts'
 import { crc32 } from './crc32.ts'
@@ -32,7 +32,7 @@ export interface BusMasterOptions {
   readonly dma?: boolean
   /** Address bits that the function can drive, 1 to 64. Default 64. */
   readonly dmaMaskBits?: number
-  /** The BAR at whose start the test block stands. Default: the first memory BAR. */
+  /** The BAR at whose start the test block stands. Default: the first memory BAR with 64 free bytes there. */
   readonly testBlockBar?: number
 }
 
@@ -48,7 +48,7 @@ const INTERRUPT_ON_DONE = BUS_MASTER_INTERRUPT_ENABLE.fields.DONE
  * checksum, write the buffer elsewhere, interrupt. One interrupt vector, the first, is used.
  *
  * DEVIATION: the registers of the real device are not emulated; the test block stands in their place, at the start of
- * the first memory BAR. A function with `dma: false`, or without a memory BAR, has none.
+ * the first memory BAR with room for it. A function with `dma: false`, or without such a BAR, has none.
  */
 export class BusMasterFunction implements PciFunction {
   readonly config: ConfigSpace
@@ -217,20 +217,25 @@ const errorOf = (result: DmaResult): number =>
       ? BUS_MASTER_ERROR_DISABLED
       : BUS_MASTER_ERROR_FAULT
 
-/** The BAR for the test block: the one asked for, else the first memory BAR; null where there is none. */
+/** The BAR for the test block: the one asked for, else the first memory BAR that has room; null where none has. */
 function placeTestBlock(config: ConfigSpace, asked: number | undefined, msix: Msix | null): number | null {
-  const memory = config.bars.filter(({ space, bar }) => space === 'memory' && bar < 6)
-  const found = asked === undefined ? memory[0] : memory.find(({ bar }) => bar === asked)
-  if (found === undefined) {
-    if (asked !== undefined) throw new RangeError(`testBlockBar is ${asked}, which is no memory BAR of this function`)
-    return null
+  const overlaps = (bar: number, tableBar: number, start: number): boolean =>
+    bar === tableBar && start < BUS_MASTER_BLOCK_BYTES
+  const found = config.bars.find(
+    ({ bar, space, size }) =>
+      space === 'memory' &&
+      bar !== ROM_BAR &&
+      bar === (asked ?? bar) &&
+      size >= BUS_MASTER_BLOCK_BYTES &&
+      !(
+        msix !== null &&
+        (overlaps(bar, msix.tableBar, msix.tableOffset) || overlaps(bar, msix.pbaBar, msix.pbaOffset))
+      ),
+  )
+  if (found === undefined && asked !== undefined) {
+    throw new RangeError(
+      `testBlockBar is ${asked}: no memory BAR with ${BUS_MASTER_BLOCK_BYTES} free bytes at its start`,
+    )
   }
-  const inTable = (bar: number, offset: number): boolean => bar === found.bar && offset < BUS_MASTER_BLOCK_BYTES
-  if (
-    found.size < BUS_MASTER_BLOCK_BYTES ||
-    (msix !== null && (inTable(msix.tableBar, msix.tableOffset) || inTable(msix.pbaBar, msix.pbaOffset)))
-  ) {
-    throw new RangeError(`BAR ${found.bar} has no ${BUS_MASTER_BLOCK_BYTES} free bytes at its start for the test block`)
-  }
-  return found.bar
+  return found?.bar ?? null
 }
