@@ -10,14 +10,15 @@ const STRIDE = 8
 const TAG = 0
 export const TYPE = 1
 export const DOMAIN = 2
-export const TABLE_LO = 3
-export const TABLE_HI = 4
+/** Page number of the top table; a page that no memory has stands for all that lie beyond 31 bits. */
+export const TABLE = 3
 /** 0, or the fault that the entry makes of every request. */
-export const REASON = 5
+export const REASON = 4
 /** Levels of the tables in bits 3:0; FPD above. */
-export const LEVELS = 6
+export const LEVELS = 5
 export const FAULTS_DISABLED = 0x10
 const VALID = 0x1_0000
+const NO_PAGE = 0x7fff_ffff
 
 const P = 1
 const { TT, FPD } = CONTEXT_ENTRY_LOW.fields
@@ -113,8 +114,7 @@ export class ContextCache {
     if (!allowed) return FAULT_REASONS.contextInvalid.value
     words[into + TYPE] = type
     words[into + DOMAIN] = DID.get(upperLo)
-    words[into + TABLE_LO] = lo & -4096
-    words[into + TABLE_HI] = hi
+    words[into + TABLE] = hi >= 0x800 ? NO_PAGE : (lo >>> 12) | (hi << 20)
     words[into + LEVELS] = levels | disabled
     return 0
   }

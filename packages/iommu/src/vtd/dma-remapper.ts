@@ -1,6 +1,6 @@
 import type { Access, GuestRam } from '@dmascope/memory'
 import { type Fault, type RequesterId, type Translation, UNSUPPORTED_REQUEST } from '../translator.ts'
-import { ContextCache, DOMAIN, FAULTS_DISABLED, LEVELS, REASON, TABLE_HI, TABLE_LO, TYPE } from './context-cache.ts'
+import { ContextCache, DOMAIN, FAULTS_DISABLED, LEVELS, REASON, TABLE, TYPE } from './context-cache.ts'
 import type { FaultRecorder } from './fault-recorder.ts'
 import {
   Iotlb,
@@ -24,19 +24,27 @@ import { TRANSLATION_TYPE } from './spec/tables.ts'
 const INTERRUPT_RANGE = INTERRUPT_RANGE_FIRST | 0
 const INTERRUPT_RANGE_MASK = 0xfff0_0000 | 0
 const LEVEL_MASK = 0xf
+const PASS_THROUGH = TRANSLATION_TYPE.passThrough
+const DEVICE_TLB = TRANSLATION_TYPE.deviceTlb
 const BEYOND_WIDTH = FAULT_REASONS.beyondWidth.value
 const OUTPUT_IN_RANGE = FAULT_REASONS.outputInInterruptRange.value
 const BLOCKED = FAULT_REASONS.requestBlocked.value
 const NOT_WRITABLE = FAULT_REASONS.notWritable.value
 const NOT_READABLE = FAULT_REASONS.notReadable.value
 
-/** DMA remapping while GSTS.TES is set: contexts, the IOTLB, the walk and their faults. */
+/**
+ * DMA remapping while GSTS.TES is set: contexts, the IOTLB, the walk and their faults.
+ *
+ * Addresses come in as two 32-bit halves of either sign, since an unsigned one above 2^31 costs an allocation in a call
+ * that is not inlined; what goes out is unsigned.
+ */
 export class DmaRemapper {
   readonly iotlb: Iotlb
   readonly contexts: ContextCache
   readonly #walk: SecondStageWalk
   readonly #faults: FaultRecorder
   readonly #cachingMode: boolean
+  readonly #caches: boolean
   readonly #addressWidth: number
   /** The epoch of what no IOTLB entry stands for: pass-through, and the unit with translation off. */
   readonly #wholeTag: number
@@ -47,6 +55,7 @@ export class DmaRemapper {
     this.#walk = new SecondStageWalk(ram, features)
     this.#faults = faults
     this.#cachingMode = features.cachingMode
+    this.#caches = features.iotlbEntries !== 0
     this.#addressWidth = features.addressWidth
     this.#wholeTag = features.iotlbEntries
   }
@@ -70,11 +79,10 @@ export class DmaRemapper {
     const context = this.contexts.words
     const levels = context[line + LEVELS]!
     if (context[line + REASON] !== 0) return this.#deny(requester, hi, lo, access, context[line + REASON]!, levels)
-    if (context[line + TYPE] === TRANSLATION_TYPE.passThrough) {
+    if (context[line + TYPE] === PASS_THROUGH) {
       return this.#passThrough(requester, hi, lo, access, levels, out)
     }
-    const domain = context[line + DOMAIN]!
-    const at = this.iotlb.find(domain, hi, lo)
+    const at = this.#caches ? this.iotlb.find(context[line + DOMAIN]!, hi, lo) : -1
     if (at >= 0) {
       const words = this.iotlb.words
       const meta = words[at + META]!
@@ -89,13 +97,12 @@ export class DmaRemapper {
       out.route = 'translated'
       return (meta & META_CHECK_OUTPUT) === 0 ? 0 : this.#checkOutput(requester, hi, lo, access, levels, out)
     }
-    return this.#translateByWalk(requester, line, domain, hi, lo, access, out)
+    return this.#translateByWalk(requester, line, hi, lo, access, out)
   }
 
   #translateByWalk(
     requester: RequesterId,
     line: number,
-    domain: number,
     hi: number,
     lo: number,
     access: number,
@@ -106,22 +113,25 @@ export class DmaRemapper {
     const depth = levels & LEVEL_MASK
     if (hi >>> (depth * 9 - 20) !== 0) return this.#deny(requester, hi, lo, access, BEYOND_WIDTH, levels)
     const walk = this.#walk
-    const table = context[line + TABLE_HI]! * 0x1_0000_0000 + (context[line + TABLE_LO]! >>> 0)
-    const reason = walk.walk(table, depth, hi, lo, access)
+    const reason = walk.walk(context[line + TABLE]!, depth, hi, lo, access)
     if (reason !== 0) {
       // What is not present or faulty is cached in caching mode only (§6.1).
-      if (this.#cachingMode) this.iotlb.insert(domain, hi, lo, 0, 0, 12, reason << META_REASON_SHIFT)
+      if (this.#cachingMode) this.iotlb.insert(context[line + DOMAIN]!, hi, lo, 0, 0, 12, reason << META_REASON_SHIFT)
       return this.#deny(requester, hi, lo, access, reason, levels)
     }
     const { outHi, outLo, log2Size, rights } = walk
     const inner = (1 << log2Size) - 1
     const overlaps = outHi === 0 && ((outLo ^ INTERRUPT_RANGE) & INTERRUPT_RANGE_MASK & ~inner) === 0
-    const at = this.iotlb.insert(domain, hi, lo, outHi, outLo, log2Size, rights | (overlaps ? META_CHECK_OUTPUT : 0))
+    let tag = -1
+    if (this.#caches) {
+      const meta = rights | (overlaps ? META_CHECK_OUTPUT : 0)
+      tag = this.iotlb.insert(context[line + DOMAIN]!, hi, lo, outHi, outLo, log2Size, meta) >> 3
+    }
     out.hi = outHi
     out.lo = (outLo | (lo & inner)) >>> 0
     out.log2Size = log2Size
     out.rights = rights
-    out.tag = at >> 3
+    out.tag = tag
     out.route = 'translated'
     return overlaps ? this.#checkOutput(requester, hi, lo, access, levels, out) : 0
   }
@@ -148,9 +158,9 @@ export class DmaRemapper {
     levels: number,
     out: Translation,
   ): Fault {
-    if (hi >= 2 ** (this.#addressWidth - 32)) return this.#deny(requester, hi, lo, access, BEYOND_WIDTH, levels)
-    out.hi = hi
-    out.lo = lo
+    if (hi >>> (this.#addressWidth - 32) !== 0) return this.#deny(requester, hi, lo, access, BEYOND_WIDTH, levels)
+    out.hi = hi >>> 0
+    out.lo = lo >>> 0
     out.log2Size = this.#addressWidth
     out.rights = 3
     out.tag = this.#wholeTag
@@ -165,7 +175,7 @@ export class DmaRemapper {
       return this.#faults.reportUnrecorded(requester, 'read', 0, lo, UNSUPPORTED_REQUEST, text)
     }
     out.hi = 0
-    out.lo = lo
+    out.lo = lo >>> 0
     out.log2Size = 12
     out.rights = 2
     out.tag = -1
@@ -179,7 +189,7 @@ export class DmaRemapper {
     const context = this.contexts.words
     const levels = context[line + LEVELS]!
     if (context[line + REASON] !== 0) return this.#deny(requester, hi, lo, access, context[line + REASON]!, levels)
-    if (context[line + TYPE] !== TRANSLATION_TYPE.deviceTlb) {
+    if (context[line + TYPE] !== DEVICE_TLB) {
       return this.#deny(requester, hi, lo, access, BLOCKED, levels)
     }
     return this.#passThrough(requester, hi, lo, access, levels, out)
@@ -195,18 +205,17 @@ export class DmaRemapper {
     const context = this.contexts.words
     const levels = context[line + LEVELS]!
     if (context[line + REASON] !== 0) return this.#deny(requester, hi, lo, access, context[line + REASON]!, levels)
-    if (context[line + TYPE] !== TRANSLATION_TYPE.deviceTlb) {
+    if (context[line + TYPE] !== DEVICE_TLB) {
       return this.#deny(requester, hi, lo, access, BLOCKED, levels)
     }
     const depth = levels & LEVEL_MASK
     if (hi >>> (depth * 9 - 20) !== 0) return this.#deny(requester, hi, lo, access, BEYOND_WIDTH, levels)
-    const table = context[line + TABLE_HI]! * 0x1_0000_0000 + (context[line + TABLE_LO]! >>> 0)
     const walk = this.#walk
-    const reason = walk.walk(table, depth, hi, lo, 0)
+    const reason = walk.walk(context[line + TABLE]!, depth, hi, lo, 0)
     if (reason !== 0 && reason !== NOT_READABLE) return this.#deny(requester, hi, lo, access, reason, levels)
     const inner = (1 << walk.log2Size) - 1
-    out.hi = reason === 0 ? walk.outHi : hi
-    out.lo = reason === 0 ? (walk.outLo | (lo & inner)) >>> 0 : lo
+    out.hi = reason === 0 ? walk.outHi : hi >>> 0
+    out.lo = reason === 0 ? (walk.outLo | (lo & inner)) >>> 0 : lo >>> 0
     out.log2Size = reason === 0 ? walk.log2Size : 12
     out.rights = reason === 0 ? walk.rights : 0
     out.tag = -1

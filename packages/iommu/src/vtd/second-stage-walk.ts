@@ -1,12 +1,15 @@
 import type { GuestRam } from '@dmascope/memory'
 import type { VtdFeatures } from './options.ts'
 import { FAULT_REASONS } from './spec/faults.ts'
+import { TableMemory } from './table-memory.ts'
 
 const PS = 0x80
 const SNP = 0x800
 /** Bit 62, the retired TM field. Bit 63 and bits 61:52 are ignored. */
 const TM_HI = 0x4000_0000
-const NO_PERMISSION = { read: FAULT_REASONS.notReadable.value, write: FAULT_REASONS.notWritable.value } as const
+const LARGEST_SHIFT = { '4k': 12, '2m': 21, '1g': 30 } as const
+const NOT_READABLE = FAULT_REASONS.notReadable.value
+const NOT_WRITABLE = FAULT_REASONS.notWritable.value
 const ENTRY_ACCESS = FAULT_REASONS.pagingEntryAccess.value
 const ENTRY_RESERVED = FAULT_REASONS.pagingEntryReserved.value
 
@@ -18,77 +21,59 @@ export class SecondStageWalk {
   log2Size = 12
   /** What every level together grants. */
   rights = 0
-  readonly #ram: GuestRam
-  /** Reserved bits, by 2 * level + leaf. */
-  readonly #reservedLo = new Int32Array(12)
-  readonly #reservedHi = new Int32Array(12)
-  /** Levels whose entries may be leaves by PS, as a bit mask. */
-  readonly #largeLevels: number
+  readonly #tables: TableMemory
+  readonly #largestShift: number
+  /** Reserved bits of entries that lead to a table, and of those that lead to a page. */
+  readonly #tableReservedHi: number
+  readonly #pageReservedHi: number
+  readonly #pageReservedLo: number
 
   constructor(ram: GuestRam, features: VtdFeatures) {
-    this.#ram = ram
-    const { largestPage, addressWidth } = features
-    this.#largeLevels = (largestPage === '4k' ? 0 : 1 << 2) | (largestPage === '1g' ? 1 << 3 : 0)
-    const beyondWidth = (0xf_ffff & ~(2 ** (Math.min(addressWidth, 52) - 32) - 1)) | TM_HI
-    const leafHi = features.transientMapping ? beyondWidth & ~TM_HI : beyondWidth
-    const leafLo = features.snoopControl ? 0 : SNP
-    for (let level = 1; level <= 5; level++) {
-      const large = (this.#largeLevels & (1 << level)) !== 0
-      this.#reservedHi[level * 2] = beyondWidth
-      this.#reservedLo[level * 2] = SNP | (level > 1 && !large ? PS : 0)
-      this.#reservedHi[level * 2 + 1] = leafHi
-      // A large page's address has no bits below its size.
-      this.#reservedLo[level * 2 + 1] = leafLo | (level > 1 ? 2 ** (12 + 9 * (level - 1)) - 4096 : 0)
-    }
+    this.#tables = new TableMemory(ram)
+    this.#largestShift = LARGEST_SHIFT[features.largestPage]
+    const beyondWidth = 0xf_ffff & ~(2 ** (Math.min(features.addressWidth, 52) - 32) - 1)
+    this.#tableReservedHi = beyondWidth | TM_HI
+    this.#pageReservedHi = features.transientMapping ? beyondWidth : beyondWidth | TM_HI
+    this.#pageReservedLo = features.snoopControl ? 0 : SNP
   }
 
   /**
    * Translates the input address (hi, lo), which lies within the tables' width.
    *
-   * @param table - physical address of the top table
+   * @param table - page number of the top table: at most 31 bits
    * @param access - what is asked for; 0 asks what the page grants, and only an entry that grants nothing stops it
    */
   walk(table: number, levels: number, hi: number, lo: number, access: number): number {
-    const ram = this.#ram
-    const view = ram.view
-    let base = table
+    const tables = this.#tables
+    const view = tables.view
+    let page = table
     let rights = 3
-    let level = levels
-    let index = indexAt(level, hi, lo)
+    let shift = levels * 9 + 3
     while (true) {
-      const offset = ram.offsetToRead(base + index * 8)
+      const index = shift >= 32 ? hi >>> (shift - 32) : shift === 30 ? (lo >>> 30) | (hi << 2) : lo >>> shift
+      const offset = tables.offsetOf(page, index & 511)
       if (offset < 0) return ENTRY_ACCESS
       const entryLo = view.getInt32(offset, true)
-      const entryHi = view.getInt32(offset + 4, true)
+      const entryHi = view.getInt32(offset | 4, true)
       rights &= entryLo
-      if ((rights & access) !== access || rights === 0) {
-        return (access & ~rights & 2) !== 0 ? NO_PERMISSION.write : NO_PERMISSION.read
-      }
-      const leaf = level === 1 || ((entryLo & PS) !== 0 && (this.#largeLevels & (1 << level)) !== 0)
-      const rule = level * 2 + (leaf ? 1 : 0)
-      if (((entryLo & this.#reservedLo[rule]!) | (entryHi & this.#reservedHi[rule]!)) !== 0) return ENTRY_RESERVED
-      if (leaf) {
+      if ((rights & access) !== access || rights === 0)
+        return (access & ~rights & 2) !== 0 ? NOT_WRITABLE : NOT_READABLE
+      if (shift === 12 || ((entryLo & PS) !== 0 && shift <= this.#largestShift)) {
+        // A large page's address has no bits below its size.
+        const reservedLo = this.#pageReservedLo | ((1 << shift) - 4096)
+        if (((entryLo & reservedLo) | (entryHi & this.#pageReservedHi)) !== 0) return ENTRY_RESERVED
         this.outHi = entryHi & 0xf_ffff
-        this.outLo = entryLo & (-4096 << ((level - 1) * 9))
-        this.log2Size = 3 + level * 9
+        this.outLo = entryLo & (-1 << shift)
+        this.log2Size = shift
         this.rights = rights
         return 0
       }
-      base = (entryHi & 0xf_ffff) * 0x1_0000_0000 + ((entryLo & -4096) >>> 0)
-      level--
-      index = indexAt(level, hi, lo)
+      // PS where no page of that size exists is reserved, too.
+      if (((entryLo & (SNP | PS)) | (entryHi & this.#tableReservedHi)) !== 0) return ENTRY_RESERVED
+      // No memory reaches 2^43.
+      if ((entryHi & 0xf_f800) !== 0) return ENTRY_ACCESS
+      page = (entryLo >>> 12) | (entryHi << 20)
+      shift -= 9
     }
   }
 }
-
-/** The nine address bits that a level translates. */
-const indexAt = (level: number, hi: number, lo: number): number =>
-  (level === 1
-    ? lo >>> 12
-    : level === 2
-      ? lo >>> 21
-      : level === 3
-        ? (lo >>> 30) | (hi << 2)
-        : level === 4
-          ? hi >>> 7
-          : hi >>> 16) & 511

@@ -106,7 +106,9 @@ export class VtdUnit implements Translator, MmioHandler {
     out: Translation,
   ): Fault {
     if (kind === 'untranslated' && pasid === NO_PASID) {
-      return this.#translating ? this.#dma.translate(requester, hi, lo, access, out) : this.#dma.bypass(hi, lo, out)
+      return this.#translating
+        ? this.#dma.translate(requester, hi | 0, lo | 0, access, out)
+        : this.#dma.bypass(hi, lo, out)
     }
     return this.#translateOther(requester, pasid, kind, hi, lo, access, out)
   }
