@@ -11,12 +11,17 @@ import {
   VIRTQ_USED_F,
 } from '../spec/split-ring.ts'
 import { availableRingBytes, checkQueueSize, descriptorTableBytes, usedRingBytes } from '../split-ring-layout.ts'
-import { type IndirectWindow, IndirectWindows } from './indirect-windows.ts'
+import { IndirectWindows } from './indirect-windows.ts'
 import type { QueueAddresses, RingFeatures } from './queue.ts'
 import { RingPart } from './ring-part.ts'
 
-const { len: LEN, flags: FLAGS, next: NEXT_INDEX } = VIRTQ_DESC.fields
-const { lo: ADDR_LO, hi: ADDR_HI } = VIRTQ_DESC.fields.addr
+// Descriptors are read as four words: addr in two, len, and flags below next.
+const WORD_LO = VIRTQ_DESC.fields.addr.lo.offset >>> 2
+const WORD_HI = VIRTQ_DESC.fields.addr.hi.offset >>> 2
+const WORD_LEN = VIRTQ_DESC.fields.len.offset >>> 2
+const WORD_FLAGS_NEXT = VIRTQ_DESC.fields.flags.offset >>> 2
+const NEXT_SHIFT = 16
+const DESC_WORDS = VIRTQ_DESC.size >>> 2
 const NEXT = VIRTQ_DESC_F.fields.VIRTQ_DESC_F_NEXT.loMask
 const WRITE = VIRTQ_DESC_F.fields.VIRTQ_DESC_F_WRITE.loMask
 const INDIRECT = VIRTQ_DESC_F.fields.VIRTQ_DESC_F_INDIRECT.loMask
@@ -28,11 +33,32 @@ const AVAIL_RING = VIRTQ_AVAIL.size
 const USED_FLAGS = VIRTQ_USED.fields.flags.offset
 const USED_IDX = VIRTQ_USED.fields.idx.offset
 const USED_RING = VIRTQ_USED.size
+const AVAIL_RING_HALVES = AVAIL_RING >>> 1
+const USED_IDX_HALF = USED_IDX >>> 1
+const USED_RING_WORDS = USED_RING >>> 2
+const ELEM_WORDS = VIRTQ_USED_ELEM.size >>> 2
 const DESC_BYTES = VIRTQ_DESC.size
 const ELEM_BYTES = VIRTQ_USED_ELEM.size
+const ELEM_ID = VIRTQ_USED_ELEM.fields.id.offset >>> 2
+const ELEM_LEN = VIRTQ_USED_ELEM.fields.len.offset >>> 2
 
 const PAGE_MASK = 0xfff
 const FIRST_CAPACITY = 16
+// How the walk along a table ended.
+const DONE = 0
+const REFERS = 1
+const EMPTY = 2
+const OVERFLOW = 3
+const FULL = 4
+const ORDER = 5
+const LINK = 6
+
+function larger(old: Uint32Array<ArrayBuffer>): Uint32Array<ArrayBuffer> {
+  const made = new Uint32Array(old.length * 2)
+  made.set(old)
+  return made
+}
+
 /** The longest chain through an indirect table, whatever the queue's size: QEMU's limit too. */
 const LONGEST_CHAIN = 1024
 
@@ -50,6 +76,7 @@ export class DeviceQueue {
   readonly size: number
   readonly #port: DmaPort
   readonly #mask: number
+  readonly #longest: number
   readonly #indirectAllowed: boolean
   readonly #eventIndex: boolean
   readonly #desc: RingPart
@@ -62,6 +89,9 @@ export class DeviceQueue {
   #hi = new Uint32Array(FIRST_CAPACITY)
   #lo = new Uint32Array(FIRST_CAPACITY)
   #length = new Uint32Array(FIRST_CAPACITY)
+  /** Descriptors that were fetched through the port, and where one lies that refers to an indirect table, in words. */
+  #fetched = new Uint32Array(FIRST_CAPACITY * DESC_WORDS)
+  #refersAt = 0
   #head = -1
   #count = 0
   #readableCount = 0
@@ -69,25 +99,27 @@ export class DeviceQueue {
   #writableBytes = 0
 
   #broken: string | null = null
-  /** Free-running indices: the next entry to take, the next to put on the used ring. */
+  /** Free-running indices: the next entry to take, the end of what is known to be available. */
   #nextAvail = 0
+  #availEnd = 0
+  /** The next entry to put on the used ring. */
   #nextUsed = 0
-  /** Entries known to be available from `#nextAvail` on. */
-  #ready = 0
-  #inFlight = 0
-  #notifications = true
-  /** Value of `#nextUsed` at the last `shouldInterrupt`, and chains completed since; what came so far back that 16 bits
-   *  cannot tell is not compared. */
-  #signalled = 0
-  #signalledValid = false
-  #unsignalled = 0
+  /** Completions that could not be written because bus mastering was off: no longer in flight, and never told. */
+  #lost = 0
+  /** Whether `avail_event` follows what is taken: the event index was negotiated, and notifications are on. */
+  #tellsEvent: boolean
   #batch = 0
+  /** `#nextUsed` at the last `shouldInterrupt`, and chains completed since, as far as `flush` has counted them. */
+  #signalled = 0
+  #unsignalled = 0
+  #everSignalled = false
 
   // What went through the views since the ledger was last told.
+  #accountedAvail = 0
+  #accountedUsed = 0
   #descriptorsRead = 0
   #availReads = 0
   #usedReads = 0
-  #elementsWritten = 0
   #usedWrites = 0
 
   /** @throws RangeError where the size is no power of two in [1, 32768] */
@@ -96,13 +128,15 @@ export class DeviceQueue {
     checkQueueSize(size)
     this.size = size
     this.#mask = size - 1
+    this.#longest = Math.max(size, LONGEST_CHAIN)
     this.#port = port
     this.#indirectAllowed = features.indirect
     this.#eventIndex = features.eventIndex
-    this.#desc = new RingPart(port, descHi, descLo, descriptorTableBytes(size), ACCESS_READ)
-    this.#avail = new RingPart(port, driverHi, driverLo, availableRingBytes(size, features.eventIndex), ACCESS_READ)
-    this.#used = new RingPart(port, deviceHi, deviceLo, usedRingBytes(size, features.eventIndex), ACCESS_READ_WRITE)
-    this.#table = new RingPart(port, 0, 0, 0, ACCESS_READ)
+    this.#tellsEvent = features.eventIndex
+    this.#desc = new RingPart(port, descHi, descLo, descriptorTableBytes(size), ACCESS_READ, 4)
+    this.#avail = new RingPart(port, driverHi, driverLo, availableRingBytes(size, features.eventIndex), ACCESS_READ, 2)
+    this.#used = new RingPart(port, deviceHi, deviceLo, usedRingBytes(size, features.eventIndex), ACCESS_READ_WRITE, 4)
+    this.#table = new RingPart(port, 0, 0, 0, ACCESS_READ, 4)
     this.#windows = new IndirectWindows(port)
   }
 
@@ -136,7 +170,7 @@ export class DeviceQueue {
   }
   /** Chains taken and not yet completed. */
   get inFlight(): number {
-    return this.#inFlight
+    return (this.#nextAvail - this.#nextUsed - this.#lost) & 0xffff
   }
   /** Why the queue cannot go on, for DEVICE_NEEDS_RESET (virtio 1.3 §2.1.1); null while it can. */
   get broken(): string | null {
@@ -152,26 +186,40 @@ export class DeviceQueue {
    * (bus mastering off, remote memory).
    */
   next(): boolean {
-    if (this.#ready === 0 && !this.#refresh()) return false
     const index = this.#nextAvail
-    const avail = this.#avail
-    const head = avail.read16(AVAIL_RING + (index & this.#mask) * 2)
-    if (avail.deferred) return this.#drop()
-    if (head >= this.size) return this.#break(`the driver made head ${head} available in a queue of ${this.size}`)
-    if (this.#ready > this.size) {
-      return this.#break(
-        `avail.idx went from ${index} to ${(index + this.#ready) & 0xffff}: more than ${this.size} entries`,
-      )
-    }
-    if (this.#inFlight >= this.size) return this.#break(`more than ${this.size} chains are in flight`)
-    if (!this.#walk(head)) return false
-
+    if (index === this.#availEnd && !this.#refresh()) return false
+    const { halves } = this.#avail
+    const { words } = this.#desc
+    if (halves === null || words === null) return this.#fetchNext()
+    const head = halves[AVAIL_RING_HALVES + (index & this.#mask)]!
+    if (head >= this.size) return this.#refuseHead(head)
+    const outcome = this.#collect(words, 0, this.size, head, 0)
+    if (outcome !== DONE && !this.#goOn(outcome, head, words, head)) return false
+    this.#descriptorsRead += this.#count
     this.#head = head
     this.#nextAvail = (index + 1) & 0xffff
-    this.#ready--
-    this.#inFlight++
-    this.#availReads++
-    if (this.#eventIndex && this.#notifications) this.#writeAvailEvent(this.#nextAvail)
+    if (this.#tellsEvent) this.#writeAvailEvent()
+    return true
+  }
+
+  /** `next` where a part of the ring has no view. */
+  #fetchNext(): boolean {
+    const head = this.#avail.read16(AVAIL_RING + (this.#nextAvail & this.#mask) * 2)
+    if (this.#avail.deferred) return this.#drop()
+    if (head >= this.size) return this.#refuseHead(head)
+    let { words } = this.#desc
+    let first = head
+    if (words === null) {
+      if (!this.#fetchChain(this.#desc, this.size, head)) return this.#drop()
+      words = this.#fetched
+      first = 0
+    }
+    const outcome = this.#collect(words, 0, this.size, first, 0)
+    if (outcome !== DONE && !this.#goOn(outcome, head, words, first)) return false
+    this.#descriptorsRead += this.#count
+    this.#head = head
+    this.#nextAvail = (this.#nextAvail + 1) & 0xffff
+    if (this.#tellsEvent) this.#writeAvailEvent()
     return true
   }
 
@@ -183,133 +231,194 @@ export class DeviceQueue {
     this.#avail.refresh()
     this.#used.refresh()
     this.#batch = (this.#batch + 1) | 0
-    const ready = (this.#avail.read16(AVAIL_IDX) - this.#nextAvail) & 0xffff
+    const end = this.#avail.read16(AVAIL_IDX)
     if (this.#avail.deferred) return false
     this.#availReads++
-    this.#ready = ready
-    if (ready === 0) this.flush()
-    return ready !== 0
+    const ready = (end - this.#nextAvail) & 0xffff
+    if (ready === 0) {
+      this.flush()
+      return false
+    }
+    if (ready > this.size) return this.#refuseIndex(end)
+    // No more than may be in flight: the batch ends there, and only where nothing was completed is it too many.
+    const room = this.size - this.inFlight
+    if (room <= 0) return this.#break(`more than ${this.size} chains are in flight`)
+    this.#availEnd = (this.#nextAvail + Math.min(ready, room)) & 0xffff
+    return true
   }
 
-  /** Collects the chain's descriptors, and checks what can be checked. */
-  #walk(head: number): boolean {
-    let part = this.#desc
-    let data = part.data
-    let window: IndirectWindow | null = null
-    let nested = false
-    let base = 0
-    /** Entries in the table, and how many descriptors were there before it. */
-    let entries = this.size
-    let before = 0
-    let hi = this.#hi
-    let lo = this.#lo
-    let length = this.#length
-    let bound = Math.min(entries, hi.length)
-    let index = head
-    let count = 0
+  #refuseHead(head: number): false {
+    return this.#break(`the driver made head ${head} available in a queue of ${this.size}`)
+  }
+
+  /** Names the head first where that is nonsense too, as QEMU does: such a ring is mostly no ring at all. */
+  #refuseIndex(end: number): false {
+    const head = this.#avail.read16(AVAIL_RING + (this.#nextAvail & this.#mask) * 2)
+    if (this.#avail.deferred) return this.#drop()
+    if (head >= this.size) return this.#refuseHead(head)
+    return this.#break(`avail.idx went from ${this.#nextAvail} to ${end}: that is more than ${this.size} entries`)
+  }
+
+  /** What is not a plain chain, or a longer one than any before. `words` has it from descriptor `first` on. */
+  #goOn(stopped: number, head: number, words: Uint32Array, first: number): boolean {
+    let outcome = stopped
+    while (outcome === FULL && this.#grow(this.size)) outcome = this.#collect(words, 0, this.size, first, 0)
+    if (outcome === REFERS) return this.#walkIndirect(head, words)
+    return outcome === DONE || this.#refuseChain(head, outcome)
+  }
+
+  /** Goes on in the indirect table that the descriptor at `#refersAt` of `words` refers to. */
+  #walkIndirect(head: number, words: Uint32Array): boolean {
+    const before = this.#count
+    const lo = words[this.#refersAt + WORD_LO]!
+    const hi = words[this.#refersAt + WORD_HI]!
+    const bytes = words[this.#refersAt + WORD_LEN]!
+    const hasNext = (words[this.#refersAt + WORD_FLAGS_NEXT]! & NEXT) !== 0
+    if (!this.#indirectAllowed || hasNext || bytes === 0 || bytes % DESC_BYTES !== 0) {
+      return this.#refuseTable(head, bytes, hasNext)
+    }
+    const entries = bytes / DESC_BYTES
+    const inPage = lo & PAGE_MASK
+    const window = inPage + bytes <= PAGE_MASK + 1 && (lo & 3) === 0 ? this.#windows.find(hi, lo, this.#batch) : null
+    let table = window === null ? null : window.words
+    const base = table === null ? 0 : inPage >>> 2
+    if (table === null) {
+      this.#table.moveTo(hi, lo)
+      if (!this.#fetchChain(this.#table, entries, 0)) return this.#drop()
+      table = this.#fetched
+    }
+    let outcome = this.#collect(table, base, entries, 0, before)
+    while (outcome === FULL && this.#grow(before + entries)) outcome = this.#collect(table, base, entries, 0, before)
+    const inTable = this.#count - before
+    if (window !== null) window.descriptors += inTable
+    // `next` counts all of the chain as read from the descriptor table.
+    this.#descriptorsRead -= inTable - 1
+    return outcome === DONE || this.#refuseChain(head, outcome)
+  }
+
+  /**
+   * Collects the buffers of a chain from a table of `entries` that starts at word `base`, after the `before` that came
+   * from another; answers DONE or why it stopped.
+   */
+  #collect(words: Uint32Array, base: number, entries: number, first: number, before: number): number {
+    const hi = this.#hi
+    const lo = this.#lo
+    const length = this.#length
+    const bound = Math.min(before + entries, hi.length)
+    let index = first
+    let count = before
     let readableCount = 0
     let readableBytes = 0
     let writableBytes = 0
+    if (before !== 0) {
+      readableCount = this.#readableCount
+      readableBytes = this.#readableBytes
+      writableBytes = this.#writableBytes
+    }
 
     for (;;) {
-      let view = data
-      let at = base + index * DESC_BYTES
-      if (view === null) {
-        view = part.read128(at)
-        if (part.deferred) return this.#drop()
-        at = 0
-      }
-      const flags = FLAGS.get(view, at)
-      const bytes = LEN.get(view, at)
-      const addressHi = ADDR_HI.get(view, at)
-      const addressLo = ADDR_LO.get(view, at)
+      const at = base + index * DESC_WORDS
+      const addressLo = words[at + WORD_LO]!
+      const addressHi = words[at + WORD_HI]!
+      const bytes = words[at + WORD_LEN]!
+      const flagsNext = words[at + WORD_FLAGS_NEXT]!
 
-      if ((flags & INDIRECT) !== 0) {
-        const fault = this.#indirectFault(flags, bytes, nested)
-        if (fault !== null) return this.#break(fault)
-        nested = true
-        before = count
-        entries = bytes / DESC_BYTES
-        bound = Math.min(before + entries, hi.length)
-        index = 0
-        base = addressLo & PAGE_MASK
-        window = base + bytes <= PAGE_MASK + 1 ? this.#windows.find(addressHi, addressLo, this.#batch) : null
-        data = window === null ? null : window.data
-        if (data === null) {
-          part = this.#table
-          part.moveTo(addressHi, addressLo)
-          base = 0
-        }
-        continue
+      if ((flagsNext & INDIRECT) !== 0) {
+        this.#refersAt = at
+        this.#count = count
+        this.#readableCount = readableCount
+        this.#readableBytes = readableBytes
+        this.#writableBytes = writableBytes
+        return REFERS
       }
-
-      if (bytes === 0) return this.#break(`descriptor ${index} of the chain at head ${head} has no bytes`)
-      if (addressHi === 0xffff_ffff && addressLo + bytes > 0x1_0000_0000) {
-        return this.#break(`descriptor ${index} of the chain at head ${head} ends above 2^64`)
-      }
-      if (count === bound) {
-        if (count - before >= entries || count >= Math.max(this.size, LONGEST_CHAIN)) {
-          return this.#break(`the chain at head ${head} is a loop, or longer than ${count} descriptors`)
-        }
-        this.#grow()
-        hi = this.#hi
-        lo = this.#lo
-        length = this.#length
-        bound = Math.min(before + entries, hi.length)
-      }
-      if ((flags & WRITE) !== 0) writableBytes += bytes
+      if (bytes === 0) return EMPTY
+      if (addressHi === 0xffff_ffff && addressLo + bytes > 0x1_0000_0000) return OVERFLOW
+      if (count === bound) return FULL
+      if ((flagsNext & WRITE) !== 0) writableBytes += bytes
       else if (readableCount === count) {
         readableCount = count + 1
         readableBytes += bytes
-      } else return this.#break(`the chain at head ${head} has a device-readable buffer after a device-writable one`)
+      } else return ORDER
       hi[count] = addressHi
       lo[count] = addressLo
       length[count] = bytes
       count++
-      if ((flags & NEXT) === 0) break
-      index = NEXT_INDEX.get(view, at)
-      if (index >= entries) return this.#break(`the chain at head ${head} links to ${index} in a table of ${entries}`)
+      if ((flagsNext & NEXT) === 0) break
+      index = flagsNext >>> NEXT_SHIFT
+      if (index >= entries) return LINK
     }
-    if (nested) {
-      this.#descriptorsRead += before + 1
-      if (window !== null) window.descriptors += count - before
-    } else this.#descriptorsRead += count
     this.#count = count
     this.#readableCount = readableCount
     this.#readableBytes = readableBytes
     this.#writableBytes = writableBytes
-    return true
+    return DONE
   }
 
-  #indirectFault(flags: number, bytes: number, nested: boolean): string | null {
-    if (nested) return 'an indirect table refers to another'
-    if (!this.#indirectAllowed) return 'a descriptor refers to an indirect table, which was not negotiated'
-    if ((flags & NEXT) !== 0) return 'a descriptor that refers to an indirect table also has a next one'
-    if (bytes === 0 || bytes % DESC_BYTES !== 0)
-      return `an indirect table has ${bytes} bytes, which is no multiple of 16 above 0`
-    return null
-  }
-
-  #grow(): void {
-    const capacity = this.#hi.length * 2
-    const larger = (old: Uint32Array): Uint32Array<ArrayBuffer> => {
-      const made = new Uint32Array(capacity)
-      made.set(old)
-      return made
+  /**
+   * Without a view: fetches a table's chain into `#fetched`, a descriptor at a time. They are packed there one after the
+   * other, so links are written anew, but for one that leads out of the table. False: not now.
+   */
+  #fetchChain(part: RingPart, entries: number, first: number): boolean {
+    const most = Math.min(entries, this.#longest)
+    let index = first
+    for (let count = 0; ; count++) {
+      const words = part.fetch128(index * DESC_BYTES)
+      if (part.deferred) return false
+      const at = count * DESC_WORDS
+      if (at + DESC_WORDS > this.#fetched.length) this.#fetched = larger(this.#fetched)
+      this.#fetched.set(words, at)
+      const flagsNext = words[WORD_FLAGS_NEXT]!
+      index = flagsNext >>> NEXT_SHIFT
+      // One more than there can be is fetched: the walk then finds that it is a loop.
+      if ((flagsNext & (NEXT | INDIRECT)) !== NEXT || index >= entries || count === most) return true
+      this.#fetched[at + WORD_FLAGS_NEXT] = (flagsNext & 0xffff) | (Math.min(count + 1, entries - 1) << NEXT_SHIFT)
     }
+  }
+
+  /** Makes room for longer chains; false where no chain may be longer, so that this one is a loop. */
+  #grow(most: number): boolean {
+    if (this.#hi.length >= Math.min(most, this.#longest)) return false
     this.#hi = larger(this.#hi)
     this.#lo = larger(this.#lo)
     this.#length = larger(this.#length)
+    return true
+  }
+
+  #refuseChain(head: number, outcome: number): false {
+    const chain = `the chain at head ${head}`
+    switch (outcome) {
+      case EMPTY:
+        return this.#break(`${chain} has a buffer of no bytes`)
+      case OVERFLOW:
+        return this.#break(`${chain} has a buffer that ends above 2^64`)
+      case FULL:
+        return this.#break(`${chain} is a loop, or longer than its table`)
+      case ORDER:
+        return this.#break(`${chain} has a device-readable buffer after a device-writable one`)
+      case LINK:
+        return this.#break(`${chain} has a link that leads out of its table`)
+      default:
+        return this.#break(`${chain} has an indirect table that refers to another`)
+    }
+  }
+
+  #refuseTable(head: number, bytes: number, hasNext: boolean): false {
+    const chain = `the chain at head ${head}`
+    if (!this.#indirectAllowed) return this.#break(`${chain} has an indirect table, which was not negotiated`)
+    if (hasNext) return this.#break(`${chain} goes on after its indirect table`)
+    return this.#break(`${chain} has an indirect table of ${bytes} bytes, which is no multiple of 16 above 0`)
   }
 
   #break(reason: string): false {
     this.#broken = reason
+    this.flush()
+    this.#used.stop()
     return this.#drop()
   }
 
   /** Ends the batch early. */
   #drop(): false {
-    this.#ready = 0
+    this.#availEnd = this.#nextAvail
     this.flush()
     return false
   }
@@ -381,21 +490,44 @@ export class DeviceQueue {
    * @throws RangeError where no chain is in flight, or `head` is outside the queue
    */
   complete(written: number, head: number = this.#head): void {
-    if (this.#inFlight === 0) throw new RangeError('no chain of this queue is in flight')
-    if (head < 0 || head >= this.size) throw new RangeError(`head ${head} is outside [0, ${this.size})`)
-    this.#inFlight--
-    if (this.#broken !== null) return
+    if (((this.#nextUsed + this.#lost) & 0xffff) === this.#nextAvail || head >>> 0 >= this.size)
+      this.#refuseHeadBack(head)
     const used = this.#used
-    if (!used.isCurrent()) {
-      this.flush()
-      used.refresh()
+    // A write to guest memory may have ended the view since the batch began.
+    if (!used.hasView) {
+      this.#completeSlowly(written, head)
+      return
     }
-    used.write32x2(USED_RING + (this.#nextUsed & this.#mask) * ELEM_BYTES, head, written)
-    if (used.result === DMA_DISABLED) return
+    const words = used.words!
+    const at = USED_RING_WORDS + (this.#nextUsed & this.#mask) * ELEM_WORDS
+    words[at + ELEM_ID] = head
+    words[at + ELEM_LEN] = written
+    this.#nextUsed = (this.#nextUsed + 1) & 0xffff
+    used.halves![USED_IDX_HALF] = this.#nextUsed
+  }
+
+  #refuseHeadBack(head: number): never {
+    throw new RangeError(
+      this.inFlight === 0 ? 'no chain of this queue is in flight' : `head ${head} is outside [0, ${this.size})`,
+    )
+  }
+
+  /** `complete` with no view, with another than before, or of a broken queue. */
+  #completeSlowly(written: number, head: number): void {
+    if (this.#broken !== null) {
+      this.#lost++
+      return
+    }
+    const used = this.#used
+    this.flush()
+    used.refresh()
+    used.write64(USED_RING + (this.#nextUsed & this.#mask) * ELEM_BYTES, head, written)
+    if (used.result === DMA_DISABLED) {
+      this.#lost++
+      return
+    }
     this.#nextUsed = (this.#nextUsed + 1) & 0xffff
     used.write16(USED_IDX, this.#nextUsed)
-    this.#elementsWritten++
-    if (++this.#unsignalled > 0x7fff) this.#signalledValid = false
   }
 
   /**
@@ -403,18 +535,20 @@ export class DeviceQueue {
    * `used_event` (virtio 1.3 §2.7.7). Ends the batch.
    */
   shouldInterrupt(): boolean {
+    this.flush()
     if (this.#unsignalled === 0 || this.#broken !== null) return this.#drop()
     const old = this.#signalled
     const now = this.#nextUsed
-    const valid = this.#signalledValid
+    // So far back that 16 bits cannot tell, or never: then there is nothing to compare with.
+    const comparable = this.#everSignalled && this.#unsignalled <= 0x7fff
     this.#signalled = now
-    this.#signalledValid = true
+    this.#everSignalled = true
     this.#unsignalled = 0
-    this.#sync(this.#avail)
-    this.#availReads++
     const avail = this.#avail
+    this.#sync(avail)
+    this.#availReads++
     const wanted = this.#eventIndex
-      ? needEvent(avail.read16(AVAIL_RING + 2 * this.size), now, old) || !valid
+      ? needEvent(avail.read16(AVAIL_RING + 2 * this.size), now, old) || !comparable
       : (avail.read16(AVAIL_FLAGS) & NO_INTERRUPT) === 0
     const deferred = avail.deferred
     this.#drop()
@@ -423,7 +557,7 @@ export class DeviceQueue {
 
   /** Tells the driver that the device looks by itself: called when a notification is taken up. A hint. */
   disableNotifications(): void {
-    this.#notifications = false
+    this.#tellsEvent = false
     // With the event index there is nothing to write: an `avail_event` that is not moved on is passed but once.
     if (this.#eventIndex || this.#broken !== null) return
     this.#setNoNotify(NO_NOTIFY)
@@ -435,13 +569,14 @@ export class DeviceQueue {
    * @returns true where chains were made available in the meantime, for which no notification will come: go on
    */
   enableNotifications(): boolean {
-    this.#notifications = true
+    this.#tellsEvent = this.#eventIndex
     if (this.#broken !== null) return false
     this.#sync(this.#avail)
     if (this.#eventIndex) {
       this.#sync(this.#used)
       this.#availReads++
-      this.#writeAvailEvent(this.#avail.read16(AVAIL_IDX))
+      this.#used.write16(USED_RING + ELEM_BYTES * this.size, this.#avail.read16(AVAIL_IDX))
+      this.#usedWrites++
     } else this.#setNoNotify(0)
     this.#availReads++
     const more = this.#avail.read16(AVAIL_IDX) !== this.#nextAvail
@@ -461,13 +596,13 @@ export class DeviceQueue {
     this.#usedWrites++
   }
 
-  #writeAvailEvent(index: number): void {
-    this.#used.write16(USED_RING + ELEM_BYTES * this.size, index)
+  #writeAvailEvent(): void {
+    this.#used.write16(USED_RING + ELEM_BYTES * this.size, this.#nextAvail)
     this.#usedWrites++
   }
 
   #sync(part: RingPart): void {
-    if (part.data !== null && part.isCurrent()) return
+    if (part.hasView) return
     this.flush()
     part.refresh()
   }
@@ -477,17 +612,21 @@ export class DeviceQueue {
    * `shouldInterrupt`; a device that ends its work otherwise calls it.
    */
   flush(): void {
-    if (this.#availReads + this.#usedReads + this.#usedWrites + this.#elementsWritten === 0) return
-    this.#desc.account(this.#descriptorsRead, 0, this.#descriptorsRead * DESC_BYTES)
-    this.#avail.account(this.#availReads, 0, this.#availReads * 2)
-    const elements = this.#elementsWritten
+    const taken = (this.#nextAvail - this.#accountedAvail) & 0xffff
+    const completed = (this.#nextUsed - this.#accountedUsed) & 0xffff
+    this.#unsignalled += completed
+    this.#accountedAvail = this.#nextAvail
+    this.#accountedUsed = this.#nextUsed
+
+    const reads = taken + this.#availReads
     const words = this.#usedReads + this.#usedWrites
-    this.#used.account(this.#usedReads, this.#usedWrites + 2 * elements, 2 * words + (ELEM_BYTES + 2) * elements)
+    this.#desc.account(this.#descriptorsRead, 0, this.#descriptorsRead * DESC_BYTES)
+    this.#avail.account(reads, 0, reads * 2)
+    this.#used.account(this.#usedReads, this.#usedWrites + 2 * completed, 2 * words + (ELEM_BYTES + 2) * completed)
     this.#windows.account()
     this.#descriptorsRead = 0
     this.#availReads = 0
     this.#usedReads = 0
     this.#usedWrites = 0
-    this.#elementsWritten = 0
   }
 }

@@ -1,13 +1,14 @@
 import type { DmaPort, RingView } from '@dmascope/memory'
 import { ACCESS_READ } from '@dmascope/memory'
+import { wordsOf } from './ring-part.ts'
 
 const WINDOWS = 16
 const PAGE_BYTES = 4096
 
 /** A page that indirect tables lie in, as one batch of work sees it. */
 export interface IndirectWindow {
-  /** The page's bytes; null where the port gives no view of it. */
-  readonly data: DataView | null
+  /** The page's 1024 words; null where the port gives no view of it. */
+  readonly words: Uint32Array | null
   /** Descriptors read through it since the ledger was told. */
   descriptors: number
 }
@@ -17,7 +18,7 @@ class Window implements IndirectWindow {
   page = -1
   batch = -1
   view: RingView | null = null
-  data: DataView | null = null
+  words: Uint32Array | null = null
   descriptors = 0
 }
 
@@ -47,7 +48,8 @@ export class IndirectWindows {
     if (!(same && window.view !== null && this.#port.isCurrent(window.view))) {
       this.#account(window)
       window.view = this.#port.view(hi, page * PAGE_BYTES, PAGE_BYTES, ACCESS_READ)
-      window.data = window.view === null ? null : window.view.data
+      window.words = window.view === null ? null : wordsOf(window.view)
+      if (window.words === null) window.view = null
       window.hi = hi
       window.page = page
     }

@@ -4,14 +4,32 @@ import { DMA_DISABLED, DMA_OK } from '@dmascope/memory'
 /** Batches to wait before a part that had no view is asked for again. */
 const RETRY_BATCHES = 16
 
+/** Typed arrays have the byte order of the host, and rings are little-endian: elsewhere there are no views. */
+const LITTLE_ENDIAN = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1
+
+/** A view's bytes as 32-bit words; null where they do not lie on a word's boundary in the host's memory. */
+export const wordsOf = ({ bytes }: RingView): Uint32Array | null =>
+  LITTLE_ENDIAN && bytes.byteOffset % 4 === 0
+    ? new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length >>> 2)
+    : null
+
+const halvesOf = ({ bytes }: RingView): Uint16Array | null =>
+  LITTLE_ENDIAN && bytes.byteOffset % 2 === 0
+    ? new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.length >>> 1)
+    : null
+
 /**
  * One part of a ring in the device's bus address space: through a view where the port gives one, else an access at a
  * time. A read that fails delivers zeros and a write that fails is dropped, as with QEMU's rings; `result` tells how
  * the last access through the port ended.
+ *
+ * A view is used as typed arrays, which cost half of what a DataView costs, and so only where it is aligned as virtio
+ * demands of rings; a ring elsewhere is served through the port.
  */
 export class RingPart {
-  /** The window to use in this batch; null where every access goes through the port. */
-  data: DataView | null = null
+  /** The part's 16-bit and 32-bit words in this batch; null where every access goes through the port. */
+  halves: Uint16Array | null = null
+  words: Uint32Array | null = null
   result: DmaResult = DMA_OK
 
   readonly #port: DmaPort
@@ -19,22 +37,26 @@ export class RingPart {
   #lo: number
   readonly #length: number
   readonly #access: Access
-  readonly #buffer = new Uint8Array(16)
-  readonly #words = new DataView(this.#buffer.buffer)
-  readonly #two = this.#buffer.subarray(0, 2)
-  readonly #eight = this.#buffer.subarray(0, 8)
+  readonly #alignment: 2 | 4
+  readonly #scratch = new Uint8Array(16)
+  readonly #two = this.#scratch.subarray(0, 2)
+  readonly #eight = this.#scratch.subarray(0, 8)
+  readonly #scratchView = new DataView(this.#scratch.buffer)
+  readonly #fetched = new Uint32Array(4)
   #view: RingView | null = null
   #wait = 0
 
-  constructor(port: DmaPort, hi: number, lo: number, length: number, access: Access) {
+  /** @param alignment - 4 where words are needed, 2 where 16-bit ones will do */
+  constructor(port: DmaPort, hi: number, lo: number, length: number, access: Access, alignment: 2 | 4) {
     this.#port = port
     this.#hi = hi >>> 0
     this.#lo = lo >>> 0
     this.#length = length
     this.#access = access
+    this.#alignment = alignment
   }
 
-  /** Makes `data` good for a batch of work. */
+  /** Makes `halves` and `words` good for a batch of work. */
   refresh(): void {
     if (this.#view !== null) {
       if (this.#port.isCurrent(this.#view)) return
@@ -45,13 +67,27 @@ export class RingPart {
       return
     }
     this.#view = this.#port.view(this.#hi, this.#lo, this.#length, this.#access)
-    this.data = this.#view === null ? null : this.#view.data
-    if (this.#view === null) this.#wait = RETRY_BATCHES
+    this.halves = this.#view === null ? null : halvesOf(this.#view)
+    this.words = this.#view === null || this.#alignment < 4 ? null : wordsOf(this.#view)
+    this.result = DMA_OK
+    if (this.halves === null || (this.words === null && this.#alignment === 4)) {
+      this.#view = null
+      this.halves = null
+      this.words = null
+      this.#wait = RETRY_BATCHES
+    }
   }
 
-  /** Whether `data` may still be used; true where there is none. */
-  isCurrent(): boolean {
-    return this.#view === null || this.#port.isCurrent(this.#view)
+  /** Whether there is a view that may still be used. */
+  get hasView(): boolean {
+    return this.#view !== null && this.#port.isCurrent(this.#view)
+  }
+
+  /** Gives the view up for good. */
+  stop(): void {
+    this.#view = null
+    this.halves = null
+    this.words = null
   }
 
   /** Whether the last access was not issued, or waits for remote memory: nothing was learnt, so try again later. */
@@ -70,36 +106,38 @@ export class RingPart {
     this.#lo = lo
   }
 
+  /** @param offset - in bytes, even */
   read16(offset: number): number {
-    if (this.data !== null) return this.data.getUint16(offset, true)
+    if (this.halves !== null) return this.halves[offset >>> 1]!
     this.#fetch(offset, this.#two)
-    return this.#words.getUint16(0, true)
+    return this.#scratchView.getUint16(0, true)
   }
 
-  /** Fetches 16 bytes; they stay good until the next access. */
-  read128(offset: number): DataView {
-    this.#fetch(offset, this.#buffer)
-    return this.#words
+  /** Fetches 16 bytes through the port, as four words; they stay good until the next call. */
+  fetch128(offset: number): Uint32Array {
+    this.#fetch(offset, this.#scratch)
+    for (let index = 0; index < 4; index++) this.#fetched[index] = this.#scratchView.getUint32(index * 4, true)
+    return this.#fetched
   }
 
   write16(offset: number, value: number): void {
-    if (this.data !== null) {
-      this.data.setUint16(offset, value, true)
+    if (this.halves !== null) {
+      this.halves[offset >>> 1] = value
       return
     }
-    this.#words.setUint16(0, value, true)
+    this.#scratchView.setUint16(0, value, true)
     this.#store(offset, this.#two)
   }
 
-  /** Writes two words, the first at `offset`. */
-  write32x2(offset: number, first: number, second: number): void {
-    if (this.data !== null) {
-      this.data.setUint32(offset, first, true)
-      this.data.setUint32(offset + 4, second, true)
+  /** Writes two words, at an offset that is a multiple of 4. */
+  write64(offset: number, first: number, second: number): void {
+    if (this.words !== null) {
+      this.words[offset >>> 2] = first
+      this.words[(offset >>> 2) + 1] = second
       return
     }
-    this.#words.setUint32(0, first, true)
-    this.#words.setUint32(4, second, true)
+    this.#scratchView.setUint32(0, first, true)
+    this.#scratchView.setUint32(4, second, true)
     this.#store(offset, this.#eight)
   }
 
