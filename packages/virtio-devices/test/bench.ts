@@ -23,6 +23,8 @@ export interface BenchOptions {
   /** Device features that the driver does not take. */
   readonly without?: FeatureBits
   readonly memory?: number
+  /** Whether VIRTIO_F_EVENT_IDX was negotiated. Default false. */
+  readonly eventIndex?: boolean
 }
 
 /**
@@ -52,7 +54,7 @@ export class Bench {
     for (const [index, size] of device.queueSizes.entries()) {
       const layout = splitRingLayout(size)
       const base = at
-      const ring = { indirect: false, eventIndex: false }
+      const ring = { indirect: false, eventIndex: options.eventIndex ?? false }
       this.queues.push(
         new DriverQueue(
           bus,
@@ -119,14 +121,14 @@ export class Bench {
     this.#pendingAfter = count
   }
 
-  /** Adds a request; `notify` and `run` follow. */
+  /** Adds a request and notifies the device; `run` follows. */
   add(queue: number, readable: readonly Piece[], writable: readonly Piece[], token = 0): void {
     const list = new BufferList(readable.length + writable.length)
     for (const piece of readable) list.readable(0, piece.address, piece.bytes.length)
     for (const piece of writable) list.writable(0, piece.address, piece.bytes.length)
     if (this.queues[queue]!.add(list, token) < 0) throw new RangeError(`queue ${queue} is full`)
-    this.queues[queue]!.publish()
-    this.device.notify(queue)
+    // Only where the device asked for it: one that forgot to ask would never see the request.
+    if (this.queues[queue]!.publish()) this.device.notify(queue)
   }
 
   /** Lets the device work until it has nothing to do; a device that never comes to rest throws. */
