@@ -72,6 +72,7 @@ function joinDevice(accounts: Accounts): ReportDevice {
     seen.dma[phase].reads + seen.dma[phase].writes + seen.dma[phase].faulted
   return {
     id: device.id,
+    name: seen.deviceId,
     kind: kindOf(seen),
     vendor: hex4(device.vendor),
     device: hex4(device.device),

@@ -50,6 +50,8 @@ export type FirmwareTruth = 'honest' | 'claims-covered' | 'claims-bypass' | 'sil
 export interface ReportDevice {
   /** Segment, bus, device, function: `0000:00:03.0`. */
   readonly id: string
+  /** The user's own name for it (`id=` on QEMU's command line); null without. */
+  readonly name: string | null
   readonly kind: string
   /** Four hexadecimal digits. */
   readonly vendor: string

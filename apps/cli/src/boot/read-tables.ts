@@ -1,0 +1,33 @@
+import { parseFadt, parseRsdp, parseRsdt, RSDP } from '@dmascope/acpi'
+import type { CpuBus } from '@dmascope/memory'
+
+const HEADER_BYTES = 36
+const LARGEST_TABLE = 0x100_0000
+
+/** The ACPI tables as they stand in memory, by signature; a second table of the same signature gets a number. */
+export function readTables(bus: CpuBus, rsdpAddress: number): Map<string, Uint8Array> {
+  const copy = (address: number, length: number): Uint8Array => {
+    const bytes = new Uint8Array(length)
+    bus.readBytes(address, bytes)
+    return bytes
+  }
+  const table = (address: number): Uint8Array =>
+    copy(address, Math.min(Math.max(bus.read32(address + 4), HEADER_BYTES), LARGEST_TABLE))
+  const found = new Map<string, Uint8Array>()
+  const keep = (bytes: Uint8Array): void => {
+    const signature = String.fromCharCode(...bytes.subarray(0, 4))
+    let name = signature
+    for (let count = 2; found.has(name); count++) name = `${signature}${count}`
+    found.set(name, bytes)
+  }
+  const { rsdtAddress } = parseRsdp(copy(rsdpAddress, RSDP.size))
+  for (const address of parseRsdt(table(rsdtAddress)).entries) {
+    const bytes = table(address)
+    keep(bytes)
+    if (String.fromCharCode(...bytes.subarray(0, 4)) !== 'FACP') continue
+    const { DSDT, FIRMWARE_CTRL } = parseFadt(bytes)
+    if (DSDT !== 0) keep(table(DSDT))
+    if (FIRMWARE_CTRL !== 0) keep(table(FIRMWARE_CTRL))
+  }
+  return found
+}

@@ -1,0 +1,104 @@
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { DmascopeError } from '@dmascope/layout'
+import {
+  formatMarkdown,
+  formatText,
+  formatTraceEvents,
+  formatWhy,
+  type Report,
+  type ReportDevice,
+} from '@dmascope/report'
+import { runBoot } from '../boot/run-boot.ts'
+import { DONE, FAILED_ON } from '../exit.ts'
+import { styleFor } from '../output/colours.ts'
+import { fileError } from '../output/failure.ts'
+import { loadSource, qemuVersionOf } from '../sources/load-source.ts'
+
+export interface BootFlags {
+  readonly guest: string
+  readonly append?: string
+  readonly qemuVersion?: string
+  readonly format: 'text' | 'json' | 'markdown'
+  readonly why?: string
+  readonly trace?: string
+  readonly dumpFirmware?: string
+  readonly failOn?: 'error' | 'warning'
+  readonly verbose?: boolean
+}
+
+/** `dmascope boot`. Answers the exit status. */
+export async function boot(
+  source: string | undefined,
+  qemuArguments: readonly string[] | null,
+  flags: BootFlags,
+): Promise<number> {
+  const version = flags.qemuVersion === undefined ? undefined : qemuVersionOf(flags.qemuVersion)
+  const loaded = await loadSource(source, qemuArguments, version)
+  const description = { ...loaded, ...(flags.append !== undefined && { append: flags.append }) }
+  const { report, trace, tables } = runBoot({
+    description,
+    guest: flags.guest,
+    trace: flags.trace !== undefined,
+    tables: flags.dumpFirmware !== undefined,
+  })
+  const asked = flags.why === undefined ? null : deviceOf(report, flags.why, loaded.devices)
+  process.stdout.write(view(report, asked, flags, repeated(source, qemuArguments, flags)))
+  if (flags.dumpFirmware !== undefined) await dump(flags.dumpFirmware, tables)
+  if (flags.trace !== undefined) await write(flags.trace, formatTraceEvents(trace.accesses, trace.dropped))
+  return flags.failOn !== undefined && fails(report, flags.failOn) ? FAILED_ON : DONE
+}
+
+function view(report: Report, asked: ReportDevice | null, flags: BootFlags, whyCommand: string): string {
+  if (flags.format === 'json') return `${JSON.stringify(asked ?? report, null, 2)}\n`
+  if (flags.format === 'markdown') return formatMarkdown(report)
+  const style = styleFor(process.stdout, process.env)
+  if (asked !== null) return formatWhy(report, asked, { style })
+  return formatText(report, { style, whyCommand, verbose: flags.verbose === true })
+}
+
+/** The command to repeat for the reasons; a long QEMU command line is left to the reader. */
+function repeated(source: string | undefined, qemuArguments: readonly string[] | null, flags: BootFlags): string {
+  const guest = flags.guest === 'linux-6.12' ? '' : ` --guest ${flags.guest}`
+  const append = flags.append === undefined ? '' : ` --append ${JSON.stringify(flags.append)}`
+  const of = qemuArguments !== null ? ' ...' : source === undefined ? '' : ` ${source}`
+  return `dmascope boot${of}${guest}${append} --why`
+}
+
+/** A device by address, with or without segment, or by the id that its description gives it. */
+function deviceOf(report: Report, asked: string, described: readonly { readonly id?: string }[]): ReportDevice {
+  const address = /^([0-9a-f]{4}:)?[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$/i.test(asked)
+  const id = asked.length === 7 ? `0000:${asked.toLowerCase()}` : asked.toLowerCase()
+  const found = report.devices.find((device) => (address ? device.id === id : device.name === asked))
+  if (found !== undefined) return found
+  const known = report.devices.map((device) => device.id.replace(/^0000:/, ''))
+  const ids = described.flatMap((device) => device.id ?? [])
+  throw new DmascopeError(
+    'CLI_NO_DEVICE',
+    `--why ${asked}: the guest found no such device; it found ${known.join(', ')}${ids.length > 0 ? `, and the ids are ${ids.join(', ')}` : ''}`,
+    { asked, known, ids },
+  )
+}
+
+function fails(report: Report, level: 'error' | 'warning'): boolean {
+  return report.findings.some(
+    (finding) => finding.level === 'error' || (level === 'warning' && finding.level === 'warning'),
+  )
+}
+
+async function dump(folder: string, tables: ReadonlyMap<string, Uint8Array>): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true })
+  } catch (error) {
+    throw fileError(error, folder, 'make the folder')
+  }
+  for (const [name, bytes] of tables) await write(join(folder, `${name}.dat`), bytes)
+}
+
+async function write(path: string, data: string | Uint8Array): Promise<void> {
+  try {
+    await writeFile(path, data)
+  } catch (error) {
+    throw fileError(error, path, 'write')
+  }
+}

@@ -1,0 +1,121 @@
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import type { BootFlags } from './commands/boot.ts'
+import { BAD_INPUT, DONE } from './exit.ts'
+import { describeFailure } from './output/failure.ts'
+import { VERSION } from './version.ts'
+
+const BOOT_EXAMPLES = `
+SOURCE is a preset (see: dmascope presets), a machine file (.yaml or .json; see: dmascope schema machine), - for a
+machine file on standard input, or, after --, a QEMU command line as you type it in a shell. Without SOURCE the default
+machine boots.
+
+Examples:
+  dmascope boot
+  dmascope boot --why 00:03.0
+  dmascope boot --append "intel_iommu=on iommu=pt" root-port
+  dmascope boot --guest always-dma-api
+  dmascope boot machine.yaml --format json > report.json
+  dmascope boot -- qemu-system-x86_64 -M q35,kernel-irqchip=split -device intel-iommu,intremap=on \\
+      -device virtio-net-pci,netdev=n0 -netdev user,id=n0 -append intel_iommu=on
+
+Exit status: 0 done; 1 --fail-on was met; 2 bad usage or bad input.`
+
+const ROOT_EXAMPLES = `
+Examples:
+  dmascope boot                          boot the default machine and show where each device's DMA goes
+  dmascope boot -- qemu-system-x86_64 -M q35 -device intel-iommu -device virtio-blk-pci,drive=d0 ...
+  dmascope presets                       machines to start from
+  dmascope guests                        kernels to boot`
+
+function format(value: string): BootFlags['format'] {
+  if (value === 'text' || value === 'json' || value === 'markdown') return value
+  throw new InvalidArgumentError('It is text, json or markdown.')
+}
+
+function program(qemuArguments: readonly string[] | null): Command {
+  const root = new Command('dmascope')
+    .description("See where every device's DMA really goes: boots a simulated guest on an emulated machine.")
+    .version(VERSION, '--version', 'show the version')
+    .helpOption('-h, --help', 'show help')
+    .helpCommand(false)
+    .showHelpAfterError('(see --help)')
+    .addHelpText('after', ROOT_EXAMPLES)
+    .exitOverride()
+  const command = (name: string, description: string): Command =>
+    root
+      .command(name)
+      .description(description)
+      .helpOption('-h, --help', 'show help')
+      .showHelpAfterError(`(see dmascope ${name.split(' ')[0]} --help)`)
+
+  command('boot [source]', 'boot a guest on a machine and report every device')
+    .option('--guest <profile>', 'the kernel to boot, with options: NAME[,OPTION...]', 'linux-6.12')
+    .option('--append <line>', "the kernel's command line, instead of the source's")
+    .option('--qemu-version <version>', 'whose machines: 7.2 or 11.1 (default: 11.1, or what the source says)')
+    .option('--format <format>', 'text, json or markdown', format, 'text')
+    .option('--why <device>', 'the chain of reasons for one device, by address (00:03.0) or id')
+    .option('--trace <file>', 'write every DMA as a trace that Perfetto opens')
+    .option('--dump-firmware <dir>', 'write the ACPI tables as the guest found them, one file each')
+    .addOption(
+      new Option('--fail-on <level>', 'exit with 1 on findings of this level or above').choices(['error', 'warning']),
+    )
+    .option('--verbose', 'show the guest’s log too, and where an error came from')
+    .addHelpText('after', BOOT_EXAMPLES)
+    .action(async (source: string | undefined, flags: BootFlags) => {
+      const { boot } = await import('./commands/boot.ts')
+      process.exitCode = await boot(source, qemuArguments, flags)
+    })
+  command('presets', 'list the machines to start from')
+    .option('--format <format>', 'text or json', 'text')
+    .action(async (flags: { format: string }) => {
+      const { presets } = await import('./commands/presets.ts')
+      presets(flags.format === 'json')
+    })
+  command('guests', 'list the kernels to boot')
+    .option('--format <format>', 'text or json', 'text')
+    .action(async (flags: { format: string }) => {
+      const { guests } = await import('./commands/guests.ts')
+      guests(flags.format === 'json')
+    })
+  command('schema [what]', 'print a JSON schema: report (default) or machine').action(
+    async (what: string | undefined) => {
+      const { schema } = await import('./commands/schema.ts')
+      await schema(what ?? 'report')
+    },
+  )
+  command('diff <a> <b>', 'show what differs between two JSON reports')
+    .addHelpText(
+      'after',
+      '\nExit status: 0 the same; 1 they differ; 2 bad input.\n\nExample:\n  dmascope diff before.json after.json',
+    )
+    .action(async (a: string, b: string) => {
+      const { diff } = await import('./commands/diff.ts')
+      process.exitCode = await diff(a, b)
+    })
+  return root
+}
+
+/** Runs the command line. Sets the process's exit status; writes nothing to standard output but results. */
+export async function main(argv: readonly string[]): Promise<void> {
+  const cut = argv.indexOf('--')
+  const own = cut < 0 ? argv : argv.slice(0, cut)
+  const qemuArguments = cut < 0 ? null : argv.slice(cut + 1)
+  const verbose = own.includes('--verbose')
+  // A reader that closes early, such as head, ends the command without a word.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    process.exit(error.code === 'EPIPE' ? DONE : BAD_INPUT)
+  })
+  try {
+    const root = program(qemuArguments)
+    for (const one of root.commands) one.exitOverride()
+    if (own.length === 0) root.help()
+    await root.parseAsync(own, { from: 'user' })
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      process.exitCode = error.exitCode === 0 ? DONE : BAD_INPUT
+      return
+    }
+    console.error(describeFailure(error, verbose))
+    process.exitCode = BAD_INPUT
+  }
+}

@@ -1,0 +1,76 @@
+import { readFileSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { DmascopeError } from '@dmascope/layout'
+import { findPreset, type MachineDescription, QEMU_VERSIONS, type QemuVersion } from '@dmascope/machine'
+import { fileError } from '../output/failure.ts'
+
+const LATEST: QemuVersion = '11.1'
+
+/** @throws DmascopeError CLI_QEMU_VERSION */
+export function qemuVersionOf(text: string): QemuVersion {
+  const found = QEMU_VERSIONS.find((version) => version === text)
+  if (found !== undefined) return found
+  throw new DmascopeError(
+    'CLI_QEMU_VERSION',
+    `--qemu-version ${text}: the machines of QEMU ${QEMU_VERSIONS.join(' and ')} are modelled; write one of these`,
+    { given: text, known: QEMU_VERSIONS },
+  )
+}
+
+/**
+ * The machine that a person means: a QEMU command line, a file, standard input, a preset, or the default.
+ *
+ * @param qemuArguments - what stood after `--`; null where there was none
+ * @throws DmascopeError
+ */
+export async function loadSource(
+  source: string | undefined,
+  qemuArguments: readonly string[] | null,
+  version: QemuVersion | undefined,
+): Promise<MachineDescription> {
+  if (qemuArguments !== null) {
+    if (source !== undefined) {
+      throw new DmascopeError(
+        'CLI_TWO_SOURCES',
+        `both '${source}' and a command line after -- are given; leave one out`,
+        { source },
+      )
+    }
+    const { parseQemuCommandLine } = await import('@dmascope/qemu')
+    return parseQemuCommandLine(qemuArguments, {
+      qemuVersion: version ?? LATEST,
+      readFile: (path) => {
+        try {
+          return readFileSync(path, 'utf8')
+        } catch (error) {
+          throw fileError(error, path, 'read')
+        }
+      },
+    })
+  }
+  const isFile = source === '-' || /\.(ya?ml|json)$/i.test(source ?? '') || (source ?? '').includes('/')
+  if (source !== undefined && isFile) return await loadFile(source, version)
+  const preset = findPreset(source ?? 'default')
+  return version === undefined ? preset : { ...preset, qemuVersion: version }
+}
+
+async function loadFile(path: string, version: QemuVersion | undefined): Promise<MachineDescription> {
+  const text = path === '-' ? await standardInput() : await readText(path)
+  const { parseMachineFile } = await import('./machine-file.ts')
+  const described = parseMachineFile(text, { name: path === '-' ? 'standard input' : path })
+  return version === undefined ? described : { ...described, qemuVersion: version }
+}
+
+export async function readText(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    throw fileError(error, path, 'read')
+  }
+}
+
+async function standardInput(): Promise<string> {
+  const parts: Buffer[] = []
+  for await (const part of process.stdin) parts.push(part as Buffer)
+  return Buffer.concat(parts).toString('utf8')
+}

@@ -1,0 +1,123 @@
+import { z } from 'zod'
+import type { Report } from './report.ts'
+
+const count = z.int().min(0)
+const hex = z.string().regex(/^0x[0-9a-f]+$/)
+const bits = z.array(z.int().min(0).max(63)).describe('Numbers of feature bits, ascending.')
+const domain = z.enum(['dma', 'dma-fq', 'identity', 'blocked', 'unknown', 'none'])
+
+const iommu = z.strictObject({
+  id: z.string(),
+  kind: z.enum(['vtd']),
+  base: hex,
+  addressWidth: z.int(),
+  exposed: z.boolean(),
+  enabled: z.boolean(),
+  interruptRemapping: z.boolean(),
+  default: z.enum(['dma', 'dma-fq', 'identity', 'none']),
+})
+
+const fault = z.strictObject({
+  address: hex,
+  reason: z.int(),
+  text: z.string(),
+  phase: z.enum(['firmware', 'probe', 'self-test']),
+})
+
+const stray = z.strictObject({
+  kind: z.enum(['read', 'write']),
+  busAddress: hex,
+  physical: hex,
+  length: z.int(),
+  landed: z.enum(['ram', 'rom', 'mmio', 'hole']),
+  count,
+  before: z.string().optional(),
+  after: z.string().optional(),
+})
+
+const device = z.strictObject({
+  id: z.string().regex(/^[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$/),
+  name: z.string().nullable(),
+  kind: z.string(),
+  vendor: z.string().regex(/^[0-9a-f]{4}$/),
+  device: z.string().regex(/^[0-9a-f]{4}$/),
+  driver: z.string().nullable(),
+  firmware: z.strictObject({ covered: z.boolean(), by: z.string().nullable() }),
+  guest: z.strictObject({
+    iommuGroup: z.int().nullable(),
+    domain,
+    dmaPath: z.enum(['physical', 'direct', 'iommu', 'swiotlb', 'xen']).nullable(),
+  }),
+  virtio: z.strictObject({ offered: bits, negotiated: bits, accessPlatform: z.boolean(), status: hex }).optional(),
+  wiring: z.strictObject({ behindIommu: z.boolean() }),
+  interrupt: z.strictObject({
+    mode: z.enum(['msix', 'msi', 'intx', 'none']),
+    remapped: z.boolean(),
+    delivered: count,
+    lost: count,
+  }),
+  dma: z.strictObject({
+    translated: count,
+    untranslated: count,
+    faulted: count,
+    stray: count,
+    other: z.strictObject({ firmware: count, probe: count, msi: count }),
+  }),
+  io: z.strictObject({
+    kind: z.enum(['blk', 'net', 'rng', 'console', 'balloon', 'synthetic', 'none']),
+    attempted: z.boolean(),
+    ok: z.boolean(),
+    detail: z.string(),
+  }),
+  status: z.enum(['translated', 'passthrough', 'blocked', 'none']),
+  passthrough: z
+    .enum(['no-iommu', 'iommu-disabled', 'iommu-inert', 'not-covered', 'device-bypass', 'identity'])
+    .nullable(),
+  verdict: z.enum(['works', 'refused', 'faults', 'hangs', 'corrupts', 'untested']),
+  firmwareTruth: z.enum(['honest', 'claims-covered', 'claims-bypass', 'silent']),
+  faults: z.array(fault),
+  strays: z.array(stray),
+  why: z.array(z.strictObject({ fact: z.string(), source: z.string(), bytes: z.string().optional() })),
+  findings: z.array(z.string()),
+})
+
+/** The report's schema, for checking one that comes from elsewhere. */
+export const reportSchema = z.strictObject({
+  schemaVersion: z.literal(1),
+  tool: z.strictObject({ name: z.literal('dmascope'), version: z.string() }),
+  machine: z.strictObject({
+    name: z.string(),
+    arch: z.enum(['x86_64']),
+    qemuVersion: z.string(),
+    source: z.enum(['preset', 'file', 'qemu', 'host']),
+    commandLine: z.string(),
+    ignored: z.array(z.string()),
+  }),
+  guest: z.strictObject({ profile: z.string(), booted: z.boolean(), halted: z.string().optional() }),
+  iommus: z.array(iommu),
+  devices: z.array(device),
+  unseen: z.array(z.strictObject({ id: z.string(), model: z.string() })),
+  findings: z.array(
+    z.strictObject({
+      id: z.string().regex(/^DMA-\d{4}$/),
+      level: z.enum(['error', 'warning', 'note']),
+      device: z.string().nullable(),
+      message: z.string(),
+      fix: z.string().nullable(),
+    }),
+  ),
+  timeline: z.array(z.strictObject({ step: z.int().min(1), event: z.string() })),
+})
+
+type Parsed = z.infer<typeof reportSchema>
+/** Keeps the schema and the `Report` type from drifting apart: neither compiles without the other. */
+type Same<A, B> = A extends B ? true : never
+const schemaGivesReport: Same<keyof Report, keyof Parsed> = true
+const reportGivesSchema: Same<keyof Parsed, keyof Report> = true
+
+/** JSON Schema (draft 2020-12) of the report. */
+export function reportJsonSchema(): object {
+  void schemaGivesReport
+  void reportGivesSchema
+  return z.toJSONSchema(reportSchema, { io: 'output' })
+}
