@@ -5,6 +5,7 @@ export { createMachine } from './build/create-machine.ts'
 export { capabilitiesOn, DEVICE_MODELS, findModel, nearestModel, requireModel, romSize } from './catalogue/catalogue.ts'
 export type { Properties, Where } from './catalogue/check-properties.ts'
 export { checkProperties, propertyNames, withDefaults } from './catalogue/check-properties.ts'
+export { checkMachineProperties, MACHINE_PROPERTIES, machinePropertyName } from './catalogue/machine-properties.ts'
 export type {
   BackendModel,
   BarModel,
@@ -27,6 +28,7 @@ export {
   parseSize,
   QEMU_VERSIONS,
 } from './catalogue/property.ts'
+export { DEFAULT_DISK_SIZE, missingProperty, ownBackend, plainBackend } from './catalogue/requirements.ts'
 export type {
   DeviceBackend,
   DeviceDescription,
@@ -36,5 +38,12 @@ export type {
   SourceLocation,
 } from './description.ts'
 export type { TracedAccess } from './fabric/ledger.ts'
+export { DEFAULT_FILE_MEMORY } from './file/describe-machine.ts'
+export type { MachineFile, MachineFileOptions } from './file/read-machine-file.ts'
+export { readMachineFile } from './file/read-machine-file.ts'
+export type { DeviceContent, MachineFileContent } from './file/schema.ts'
+export { machineFileSchema } from './file/schema.ts'
 export { Machine } from './machine.ts'
 export type { DeviceObservation, DmaCounts, StrayAccess } from './observation.ts'
+export type { Preset } from './presets/presets.ts'
+export { DEFAULT_PRESET, describePreset, findPreset, listPresets } from './presets/presets.ts'

@@ -1,0 +1,186 @@
+import { DmascopeError } from '@dmascope/layout'
+import { requireModel } from '../catalogue/catalogue.ts'
+import { checkProperties } from '../catalogue/check-properties.ts'
+import { checkMachineProperties } from '../catalogue/machine-properties.ts'
+import type { DeviceModel } from '../catalogue/model.ts'
+import { parsePciAddress, parseSize } from '../catalogue/property.ts'
+import { missingProperty, ownBackend, plainBackend } from '../catalogue/requirements.ts'
+import type {
+  DeviceBackend,
+  DeviceDescription,
+  MachineDescription,
+  PropertyValue,
+  QemuVersion,
+} from '../description.ts'
+import type { DeviceContent, MachineFileContent } from './schema.ts'
+
+const MiB = 1024 * 1024
+
+/** RAM where a machine file does not say. */
+export const DEFAULT_FILE_MEMORY = 512 * MiB
+
+/** Where the parts of a machine's description were written. */
+export interface Places {
+  /** The value at this path: `machine.yaml:12:5`. */
+  where(path: readonly PropertyKey[]): string
+  /** The key at this path. */
+  whereKey(path: readonly PropertyKey[]): string
+}
+
+export interface DescribeOptions {
+  /** The QEMU release, where the content names none. */
+  readonly qemuVersion: QemuVersion
+  readonly source: 'preset' | 'file'
+  /** The name, where the content has none. */
+  readonly name?: string
+}
+
+const DEVICE_KEYS = new Set(['model', 'id', 'bus', 'addr', 'backend'])
+
+/**
+ * Turns the content of a machine file, its shape checked, into a machine description.
+ *
+ * @throws DmascopeError naming the place, for an unknown model, property or value, or a size that is none
+ */
+export function describeMachine(
+  content: MachineFileContent,
+  places: Places,
+  options: DescribeOptions,
+): MachineDescription {
+  const qemuVersion =
+    content.qemuVersion === undefined ? options.qemuVersion : (`${content.qemuVersion}` as QemuVersion)
+  const ids = new Map<string, string>()
+  const devices = (content.devices ?? []).map((device, index) => {
+    const path = ['devices', index] as const
+    if (device.id !== undefined) {
+      const first = ids.get(device.id)
+      if (first !== undefined) {
+        throw new DmascopeError(
+          'MACHINE_FILE_DUPLICATE_ID',
+          `${places.where([...path, 'id'])}: Duplicate ID '${device.id}' for device; it stands first at ${first}`,
+          { id: device.id },
+        )
+      }
+      ids.set(device.id, places.where([...path, 'id']))
+    }
+    return describeDevice(device, path, places, qemuVersion)
+  })
+  return {
+    machine: content.machine,
+    qemuVersion,
+    name: content.name ?? options.name ?? content.machine,
+    source: options.source,
+    memory:
+      content.memory === undefined ? DEFAULT_FILE_MEMORY : readSize(content.memory, MiB, places.where(['memory'])),
+    cpus: content.cpus ?? 1,
+    defaultDevices: content.defaultDevices ?? false,
+    machineProperties: checkMachineProperties(content.machineProperties ?? {}, (key) =>
+      places.whereKey(['machineProperties', key]),
+    ),
+    devices,
+    append: content.append ?? '',
+    ignored: [],
+  }
+}
+
+function readSize(value: string | number, unit: number, where: string): number {
+  const bytes = parseSize(String(value), unit)
+  if (bytes !== null && bytes > 0) return bytes
+  throw new DmascopeError('MACHINE_FILE_VALUE', `${where}: expected a size such as 512M or 2G, got '${value}'`, {
+    value,
+  })
+}
+
+function describeDevice(
+  device: DeviceContent,
+  path: readonly PropertyKey[],
+  places: Places,
+  version: QemuVersion,
+): DeviceDescription {
+  const where = places.where(path)
+  const model = requireModel(device.model, version, places.where([...path, 'model']))
+  refuseBackendNames(model, device, path, places)
+  const given: Record<string, PropertyValue> = {}
+  for (const [key, value] of Object.entries(device)) {
+    if (!DEVICE_KEYS.has(key)) given[key] = value as PropertyValue
+  }
+  const properties = checkProperties(model, given, version, (key) => places.whereKey([...path, key]))
+  const missing = missingProperty(model, properties)
+  if (missing !== null) {
+    throw new DmascopeError(
+      'MACHINE_FILE_VALUE',
+      `${where}: ${missing.words}; write ${missing.names.join(': or ')}: ...`,
+      { device: model.name, property: missing.names[0] },
+    )
+  }
+  const addr = device.addr === undefined ? undefined : parsePciAddress(String(device.addr))
+  if (addr === null) {
+    throw new DmascopeError(
+      'MACHINE_FILE_VALUE',
+      `${places.where([...path, 'addr'])}: expected a PCI address such as 2 or '1f.2' in hexadecimal, got '${device.addr}'`,
+      { addr: device.addr },
+    )
+  }
+  const backend = describeBackend(model, device, path, places)
+  return {
+    model: model.name,
+    ...(device.id === undefined ? {} : { id: device.id }),
+    ...(device.bus === undefined ? {} : { bus: device.bus }),
+    ...(addr === undefined ? {} : { addr }),
+    properties,
+    ...(backend === null ? {} : { backend }),
+    location: { text: where },
+  }
+}
+
+/** On a command line these name a back end by its id; a file has none to name. */
+function refuseBackendNames(
+  model: DeviceModel,
+  device: DeviceContent,
+  path: readonly PropertyKey[],
+  places: Places,
+): void {
+  for (const { property, kind } of model.backends) {
+    if (device[property] === undefined) continue
+    throw new DmascopeError(
+      'MACHINE_FILE_VALUE',
+      `${places.whereKey([...path, property])}: a machine file has no back ends by name; ` +
+        `leave out '${property}'${kind === null ? '' : ', and write backend: {...} to say more of it'}`,
+      { device: model.name, property },
+    )
+  }
+}
+
+function describeBackend(
+  model: DeviceModel,
+  device: DeviceContent,
+  path: readonly PropertyKey[],
+  places: Places,
+): DeviceBackend | null {
+  const plain = plainBackend(model)
+  const { backend } = device
+  if (backend === undefined) return plain
+  const where = places.whereKey([...path, 'backend'])
+  if (plain === null) {
+    throw new DmascopeError('MACHINE_FILE_VALUE', `${where}: '${model.name}' has no back end; leave it out`, {
+      device: model.name,
+    })
+  }
+  if (plain.kind !== 'disk' && (backend.size !== undefined || backend.readOnly !== undefined)) {
+    throw new DmascopeError('MACHINE_FILE_VALUE', `${where}: only a disk has size and readOnly`, { device: model.name })
+  }
+  const fixed = model.where ?? ownBackend(model)?.where
+  if (backend.where !== undefined && fixed !== undefined && backend.where !== fixed) {
+    throw new DmascopeError('MACHINE_FILE_VALUE', `${where}: where: '${model.name}' works by ${fixed} only`, {
+      device: model.name,
+    })
+  }
+  return {
+    ...plain,
+    where: backend.where ?? plain.where,
+    ...(backend.size === undefined
+      ? {}
+      : { size: Math.ceil(readSize(backend.size, MiB, places.where([...path, 'backend', 'size'])) / 512) * 512 }),
+    ...(backend.readOnly === undefined ? {} : { readOnly: backend.readOnly }),
+  }
+}

@@ -1,0 +1,77 @@
+import { z } from 'zod'
+
+/** A scalar as YAML or JSON has it; `on` and `off` are text in YAML 1.2, and taken as QEMU takes them. */
+const scalar = z.union([z.string(), z.number(), z.boolean()])
+
+const sizeText = z
+  .union([z.string(), z.number().nonnegative()])
+  .describe('Bytes with a suffix (512M, 2G); a number without one counts MiB')
+
+const identifier = z
+  .string()
+  .regex(/^[A-Za-z][A-Za-z0-9._-]*$/)
+  .describe('Letters, digits, - . _, starting with a letter')
+
+const backend = z
+  .strictObject({
+    where: z
+      .enum(['qemu', 'vhost', 'vhost-user'])
+      .optional()
+      .describe("Who does the device's work: the VMM, the host's kernel, or another process"),
+    size: sizeText.optional().describe('Of a disk, in bytes with a suffix; 8 MiB where left out'),
+    readOnly: z.boolean().optional().describe('Of a disk'),
+  })
+  .describe('What stands behind the device; a plain one where left out')
+
+const device = z
+  .object({
+    model: z.string().describe("QEMU's name of the device model, as -device takes it: virtio-blk-pci"),
+    id: identifier.optional(),
+    bus: z
+      .string()
+      .optional()
+      .describe('The bus that it is plugged into: the id of a bridge; the root bus where left out'),
+    addr: z
+      .union([z.string(), z.number()])
+      .optional()
+      .describe('slot[.function], both hexadecimal: 2, 1f.2; the lowest free slot where left out'),
+    backend: backend.optional(),
+  })
+  .catchall(scalar)
+  .describe("A device; every other key is one of the model's properties, under QEMU's name")
+
+/** The schema of a machine file. Properties of devices are held against the catalogue of models afterwards. */
+export const MACHINE_FILE = z
+  .strictObject({
+    $schema: z.string().optional().describe('For editors; ignored'),
+    name: z.string().min(1).optional().describe("The machine's name in the report"),
+    machine: z.enum(['q35', 'pc']).describe("QEMU's machine type"),
+    qemuVersion: z
+      .union([z.enum(['7.2', '11.1']), z.literal(7.2), z.literal(11.1)])
+      .optional()
+      .describe('The QEMU release whose devices and defaults hold'),
+    memory: sizeText.optional(),
+    cpus: z.number().int().min(1).max(4096).optional(),
+    defaultDevices: z
+      .boolean()
+      .optional()
+      .describe("Whether QEMU's default display and network card are there; false where left out"),
+    machineProperties: z
+      .record(z.string(), scalar)
+      .optional()
+      .describe("Properties of -machine that bear on DMA or interrupts, under QEMU's names: kernel-irqchip: split"),
+    append: z.string().optional().describe("The guest's kernel command line"),
+    guest: z.string().optional().describe('The guest profile to boot, e.g. linux-6.12'),
+    devices: z.array(device).optional().describe('In the order in which they are created'),
+  })
+  .describe('A machine of dmascope')
+
+/** What a machine file says, its shape checked. */
+export type MachineFileContent = z.infer<typeof MACHINE_FILE>
+export type DeviceContent = NonNullable<MachineFileContent['devices']>[number]
+
+/** The JSON Schema (draft 2020-12) of a machine file, for publishing and for editors. A fresh object each time. */
+export const machineFileSchema = (): Record<string, unknown> => ({
+  ...z.toJSONSchema(MACHINE_FILE, { target: 'draft-2020-12' }),
+  title: 'dmascope machine file',
+})

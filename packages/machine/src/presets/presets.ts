@@ -1,0 +1,149 @@
+import { DmascopeError } from '@dmascope/layout'
+import { nearestName } from '../catalogue/nearest-name.ts'
+import type { MachineDescription, QemuVersion } from '../description.ts'
+import { describeMachine } from '../file/describe-machine.ts'
+import type { DeviceContent, MachineFileContent } from '../file/schema.ts'
+
+/** A machine that needs no file. `content` is what a machine file would say. */
+export interface Preset {
+  readonly name: string
+  /** One line, for lists. */
+  readonly summary: string
+  readonly content: MachineFileContent
+}
+
+/** A virtio device that asks the guest for the platform's DMA addresses: QEMU wants it to be a modern one. */
+const translated = { iommu_platform: true, 'disable-legacy': 'on' } as const
+
+const iommu: DeviceContent = { model: 'intel-iommu', intremap: 'on' }
+
+/** The devices of the default machine: two kinds of each question, side by side. */
+const guests: readonly DeviceContent[] = [
+  { model: 'virtio-blk-pci', id: 'blk0', addr: '02.0', ...translated },
+  { model: 'virtio-blk-pci', id: 'blk1', addr: '03.0' },
+  { model: 'virtio-net-pci', id: 'net0', addr: '04.0', mac: '52:54:00:12:34:00', ...translated },
+  { model: 'virtio-rng-pci', id: 'rng0', addr: '05.0' },
+  { model: 'e1000e', id: 'net1', addr: '06.0', mac: '52:54:00:12:34:01' },
+]
+
+const q35 = (
+  append: string,
+  devices: readonly DeviceContent[],
+  more: Partial<MachineFileContent> = {},
+): MachineFileContent => ({
+  machine: 'q35',
+  qemuVersion: '11.1',
+  memory: '512M',
+  machineProperties: { 'kernel-irqchip': 'split' },
+  append,
+  devices: [...devices],
+  ...more,
+})
+
+const PRESETS: readonly Preset[] = [
+  {
+    name: 'default',
+    summary: 'q35 with VT-d: virtio devices with and without iommu_platform, and an e1000e',
+    content: q35('intel_iommu=on', [iommu, ...guests]),
+  },
+  {
+    name: 'no-iommu',
+    summary: 'the same devices on a q35 without an IOMMU',
+    content: q35('', guests),
+  },
+  {
+    name: 'iommu-off',
+    summary: 'the default machine, whose guest leaves the IOMMU off (intel_iommu=off)',
+    content: q35('intel_iommu=off', [iommu, ...guests]),
+  },
+  {
+    name: 'passthrough',
+    summary: 'the default machine, whose guest gives every device the identity domain (iommu=pt)',
+    content: q35('intel_iommu=on iommu=pt', [iommu, ...guests]),
+  },
+  {
+    name: 'strict',
+    summary: 'the default machine, whose guest flushes the IOTLB at every unmap (iommu.strict=1)',
+    content: q35('intel_iommu=on iommu.strict=1', [iommu, ...guests]),
+  },
+  {
+    name: 'bus-bypass',
+    summary: 'the default machine with its root bus wired past the IOMMU, which the firmware says',
+    content: q35('intel_iommu=on', [iommu, ...guests], {
+      machineProperties: { 'kernel-irqchip': 'split', default_bus_bypass_iommu: true },
+    }),
+  },
+  {
+    name: 'lying-firmware',
+    summary: 'a DMA probe wired past the IOMMU, which the firmware says covers it, beside an honest one',
+    content: q35('intel_iommu=on', [
+      iommu,
+      { model: 'dmascope-probe', id: 'liar', addr: '02.0', bypass: true },
+      { model: 'dmascope-probe', id: 'honest', addr: '03.0' },
+    ]),
+  },
+  {
+    name: 'root-port',
+    summary: 'devices behind PCI Express root ports, with ATS, under VT-d with device IOTLBs',
+    content: q35('intel_iommu=on', [
+      { model: 'intel-iommu', intremap: 'on', 'device-iotlb': true },
+      { model: 'pcie-root-port', id: 'rp0', chassis: 1, addr: '02.0' },
+      { model: 'pcie-root-port', id: 'rp1', chassis: 2, addr: '03.0' },
+      { model: 'virtio-blk-pci', id: 'blk0', bus: 'rp0', iommu_platform: true, ats: true },
+      { model: 'virtio-net-pci', id: 'net0', bus: 'rp1', mac: '52:54:00:12:34:00' },
+    ]),
+  },
+  {
+    name: 'pc',
+    summary: 'the older pc machine (i440FX), which has no IOMMU: everything is physical',
+    content: {
+      machine: 'pc',
+      qemuVersion: '11.1',
+      memory: '512M',
+      append: '',
+      devices: [
+        { model: 'virtio-blk-pci', id: 'blk0', addr: '03.0' },
+        { model: 'virtio-net-pci', id: 'net0', addr: '04.0', mac: '52:54:00:12:34:00' },
+        { model: 'virtio-rng-pci', id: 'rng0', addr: '05.0' },
+        { model: 'e1000', id: 'net1', addr: '06.0', mac: '52:54:00:12:34:01' },
+      ],
+    },
+  },
+]
+
+/** The preset of `dmascope boot` without a source. */
+export const DEFAULT_PRESET = 'default'
+
+/** Other names, after what a preset shows. */
+const ALIASES: Readonly<Record<string, string>> = { probe: 'lying-firmware' }
+
+/** Every preset, the default one first. */
+export const listPresets = (): readonly Preset[] => PRESETS
+
+/** A preset by name or alias. @throws DmascopeError MACHINE_UNKNOWN_PRESET naming the nearest, and all */
+export function findPreset(name: string): Preset {
+  const wanted = Object.hasOwn(ALIASES, name) ? ALIASES[name] : name
+  const preset = PRESETS.find((one) => one.name === wanted)
+  if (preset !== undefined) return preset
+  const names = [...PRESETS.map((one) => one.name), ...Object.keys(ALIASES)]
+  const nearest = nearestName(name, names)
+  throw new DmascopeError(
+    'MACHINE_UNKNOWN_PRESET',
+    `there is no preset '${name}'${nearest === null ? '' : `; did you mean '${nearest}'?`} Presets are ${names.join(', ')}`,
+    { name, nearest },
+  )
+}
+
+/** The machine of a preset, on its own QEMU release or on another one. */
+export function describePreset(
+  preset: Preset,
+  options: { readonly qemuVersion?: QemuVersion } = {},
+): MachineDescription {
+  const qemuVersion = options.qemuVersion ?? '11.1'
+  const content = options.qemuVersion === undefined ? preset.content : { ...preset.content, qemuVersion }
+  const where = (path: readonly PropertyKey[]): string =>
+    [`preset ${preset.name}`, ...path.map((step) => (typeof step === 'number' ? `device ${step + 1}` : String(step)))]
+      .filter((part) => part !== 'devices')
+      .join(', ')
+  return describeMachine(content, { where, whereKey: where }, { qemuVersion, source: 'preset', name: preset.name })
+}
