@@ -42,6 +42,8 @@ export interface DmarUnits {
 const PAGE = 4096
 const ALL_ONES = 0xffff_ffff
 const LEVELS_MAX = 5
+/** Bits of address below which no table can be of use: one entry of the top table of the smallest kind. */
+const NARROWEST = 30
 
 /**
  * Judges a DMAR as Linux does (`drivers/iommu/intel/dmar.c`) and opens its units.
@@ -135,7 +137,7 @@ function addUnit(
   log(`DMAR: ${unit.name}: registers at 0x${base.toString(16)}, CAP ${hex(cap)}, ECAP ${hex(ecap)}`)
   let levels = LEVELS_MAX
   while (levels >= 3 && (offered & (1 << levels)) === 0) levels--
-  if (levels < 3) levels = 0
+  if (levels < 3 || maxWidth < NARROWEST) levels = 0
   if (levels === 0) log(`DMAR: ${unit.name}: no supported address width; it will not translate`)
   const includeAll = (record.flags & 1) !== 0
   const entry: DrhdUnit = {

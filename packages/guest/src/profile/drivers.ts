@@ -60,6 +60,15 @@ export const DISTRIBUTION_DRIVERS: readonly DriverEntry[] = [
     kind: 'synthetic',
     dmaMaskBits: 64,
   },
+  // No kernel has it: it serves the DMA probe, which no machine but ours has.
+  {
+    name: 'dmascope_probe',
+    module: null,
+    pci: [{ vendor: 0x1b36, device: 0x0005 }],
+    virtio: [],
+    kind: 'synthetic',
+    dmaMaskBits: 64,
+  },
 ]
 
 /**

@@ -1,0 +1,156 @@
+import { DmascopeError } from '@dmascope/layout'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { driverForVirtio, driversForPci } from '../src/profile/guest-profile.ts'
+import { parseKernelCommandLine } from '../src/profile/kernel-command-line.ts'
+import { listGuests, parseGuest } from '../src/profile/parse-guest.ts'
+
+const numRuns = Number(process.env.DMASCOPE_FUZZ_RUNS ?? 300)
+const errorOf = (text: string): DmascopeError => {
+  try {
+    parseGuest(text)
+  } catch (error) {
+    if (error instanceof DmascopeError) return error
+  }
+  throw new Error(`${text} was taken`)
+}
+
+describe('parseGuest', () => {
+  it('takes a profile and its options', () => {
+    const profile = parseGuest('linux-6.12,without=virtio_iommu,iova=bottom-up')
+    expect(profile).toMatchObject({
+      name: 'linux-6.12',
+      kernel: '6.12',
+      iovaOrder: 'bottom-up',
+      without: ['virtio_iommu'],
+    })
+    expect(profile.text).toBe('linux-6.12,without=virtio_iommu,iova=bottom-up')
+    expect(driverForVirtio(profile, 23)).toBeNull()
+    expect(driverForVirtio(parseGuest('linux-6.12'), 23)!.name).toBe('virtio_iommu')
+  })
+
+  it('holds - and _ in a module name for the same', () => {
+    expect(parseGuest('linux-6.1,without=virtio_rng').without).toEqual(['virtio-rng'])
+    expect(driverForVirtio(parseGuest('linux-6.1,without=virtio_rng'), 4)).toBeNull()
+  })
+
+  it.each([
+    ['linux-6.2', 'GUEST_PROFILE', 'linux-6.12'],
+    ['always-dma', 'GUEST_PROFILE', 'always-dma-api'],
+    ['linux-6.12,witout=nvme', 'GUEST_OPTION', 'without'],
+    ['linux-6.12,without=virtio_blok', 'GUEST_OPTION_VALUE', 'virtio_blk'],
+    ['linux-6.12,iova=topdown', 'GUEST_OPTION_VALUE', 'top-down'],
+  ])('%s: %s, nearest %s', (text, code, near) => {
+    const error = errorOf(text)
+    expect(error.code).toBe(code)
+    expect(error.context.nearest).toBe(near)
+    expect(error.message).toContain(`did you mean ${near}?`)
+  })
+
+  it('names no nearest where none is near', () => {
+    expect(errorOf('windows').message).not.toContain('did you mean')
+    expect(errorOf('').code).toBe('GUEST_PROFILE')
+  })
+
+  it('lists what it takes', () => {
+    const { profiles, options } = listGuests()
+    for (const { name } of profiles) expect(parseGuest(name).name).toBe(name)
+    for (const { name, values } of options) for (const value of values) parseGuest(`linux-6.1,${name}=${value}`)
+  })
+})
+
+describe('drivers', () => {
+  const { drivers } = parseGuest('linux-6.12')
+
+  it('probe in this order', () => {
+    expect(drivers.map(({ name }) => name)).toEqual([
+      'agpgart-intel',
+      'pcieport',
+      'virtio_iommu',
+      'virtio-pci',
+      'virtio_blk',
+      'virtio_net',
+      'virtio_rng',
+      'virtio_console',
+      'virtio_balloon',
+      'nvme',
+      'e1000e',
+      'dmascope_probe',
+    ])
+  })
+
+  it.each([
+    [0x8086, 0x29c0, 0x06_0000, ['agpgart-intel']],
+    [0x1b36, 0x000c, 0x06_0400, ['pcieport']],
+    [0x1af4, 0x1042, 0x01_0000, ['virtio-pci']],
+    [0x1b36, 0x0010, 0x01_0802, ['nvme']],
+    [0x8086, 0x10d3, 0x02_0000, ['e1000e']],
+    [0x8086, 0x100e, 0x02_0000, []],
+    [0x8086, 0x2922, 0x01_0601, []],
+    [0x8086, 0x2930, 0x0c_0500, []],
+    [0x8086, 0x2918, 0x06_0100, []],
+  ])('match %i:%i class %i: %o', (vendorId, deviceId, classCode, expected) => {
+    const found = driversForPci(parseGuest('linux-6.12'), { vendorId, deviceId, classCode })
+    expect(found.map(({ name }) => name)).toEqual(expected)
+  })
+})
+
+describe('the virtio rule', () => {
+  it.each([
+    ['linux-6.1', false, false, 'physical'],
+    ['linux-6.12', false, false, 'physical'],
+    ['linux-6.12', true, false, 'dma-api'],
+    ['linux-6.12', false, true, 'dma-api'],
+    ['always-dma-api', false, false, 'dma-api'],
+  ] as const)('%s, bit 33 %s, Xen %s: %s', (guest, accessPlatform, xen, path) => {
+    expect(parseGuest(guest).virtioDma.decide({ accessPlatform, xen }).path).toBe(path)
+  })
+})
+
+describe('parseKernelCommandLine', () => {
+  it('reads words as the kernel does', () => {
+    const line = parseKernelCommandLine(
+      'root="LABEL=a b" intel-iommu=on,strict,sp_off,nonsense iommu=pt,soft intremap=nosid pci=nomsi,noaer -- iommu=off',
+    )
+    expect(line).toMatchObject({
+      intelIommu: true,
+      strict: true,
+      superpages: false,
+      iommuOff: false,
+      passthrough: true,
+      noMsi: true,
+      interruptRemapping: { off: false, noSourceId: true },
+      unknown: ['intel_iommu=nonsense'],
+    })
+    expect(line.parameters[0]).toEqual({ name: 'root', value: 'LABEL=a b' })
+    expect(line.parameters).toHaveLength(5)
+  })
+
+  it.each([
+    ['iommu.passthrough=y', true],
+    ['iommu.passthrough=on', true],
+    ['iommu.passthrough=0', false],
+    ['iommu.passthrough=No', false],
+    ['iommu.passthrough=off', false],
+    ['iommu.passthrough=maybe', undefined],
+    ['iommu.passthrough', undefined],
+  ])('%s: %s', (text, expected) => {
+    expect(parseKernelCommandLine(text).passthrough).toBe(expected)
+  })
+
+  it('never throws', () => {
+    const word = fc.constantFrom('iommu', 'intel_iommu', '=', 'on', ',', ' ', '"', '--', 'pt', 'iommu.strict', '1')
+    fc.assert(
+      fc.property(
+        fc.oneof(
+          fc.string(),
+          fc.array(word, { maxLength: 20 }).map((words) => words.join('')),
+        ),
+        (text) => {
+          expect(parseKernelCommandLine(text).text).toBe(text)
+        },
+      ),
+      { numRuns },
+    )
+  })
+})
