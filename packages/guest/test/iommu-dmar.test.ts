@@ -60,6 +60,17 @@ describe('a DMAR that Linux takes', () => {
     })
   })
 
+  it('with translation off, a device that is covered has that for its reason', () => {
+    const machine = new TestMachine()
+    machine.addUnit(vtdOptionsFor('11.1'))
+    const iommu = machine.boot(qemuWith({}), { append: 'intel_iommu=off' })
+    iommu.attachDevices([disk])
+    expect(iommu.why(disk).map(({ fact }) => fact)).toEqual([
+      'the table puts it behind dmar0: DMAR DRHD 0xfed90000, scope 00:03.0',
+      'intel_iommu=off',
+    ])
+  })
+
   it('a record without length ends it silently', () => {
     // An RMRR header of length 0 behind the unit.
     const bytes = new Uint8Array([...QEMU_DMAR, 1, 0, 0, 0])
@@ -175,10 +186,25 @@ describe('which unit a device is behind', () => {
     expect(iommu.coverage(disk).covered).toBe(false)
   })
 
+  it.each([
+    ['linux-6.12', '', 'it stays off: only graphics devices are behind it'],
+    ['linux-6.12', 'intel_iommu=on', 'it stays off: only graphics devices are behind it'],
+  ])('a unit for graphics alone stays off, as this kernel was built: %s "%s"', (guest, append, reason) => {
+    const machine = new TestMachine()
+    const unit = machine.addUnit(vtdOptionsFor('11.1'))
+    const graphics = pci('00:02.0', { classCode: 0x03_0000 })
+    const iommu = machine.boot(dmarOf([drhd(['endpoint 00:02.0'])]), { guest, append })
+    iommu.attachDevices([graphics])
+    expect(unit.translationEnabled).toBe(false)
+    expect(iommu.iommus[0]!.why.at(-1)!.fact).toBe(reason)
+    expect(iommu.group(graphics)).toBeNull()
+    expect(iommu.coverage(graphics).covered).toBe(true)
+  })
+
   it('a unit without a device stays off, and its reason says so', () => {
     const { first, iommu } = twoUnits([drhd(['ioapic ff:00.0'])], [disk])
     expect(first.translationEnabled).toBe(false)
-    expect(iommu.iommus[0]!.why.at(-1)!.fact).toBe('no device is behind it, so it stays off')
+    expect(iommu.iommus[0]!.why.at(-1)!.fact).toBe('it stays off: no device is behind it')
   })
 })
 

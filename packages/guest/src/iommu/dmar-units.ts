@@ -23,8 +23,8 @@ export interface DrhdUnit {
   readonly levels: number
   /** Address bits that its domains have. */
   readonly width: number
-  /** No device is behind it, or it cannot translate: it stays off. */
-  ignored: boolean
+  /** Why it stays off; null where it need not. */
+  offBecause: string | null
 }
 
 /** What the kernel made of the table. */
@@ -149,7 +149,7 @@ function addUnit(
     levels,
     // Numbers count bytes up to 2^53 exactly; no domain needs that many.
     width: Math.min(12 + 9 * levels, maxWidth, 52),
-    ignored: levels === 0,
+    offBecause: levels === 0 ? 'it offers no address width' : null,
   }
   if (includeAll) units.push(entry)
   else units.unshift(entry)

@@ -105,8 +105,10 @@ class VtdSubsystem implements IommuSubsystem {
         : { fact: `interrupt remapping is off: ${this.#interruptsOff}`, source: 'interrupt remapping' },
     ]
     if (this.#policy.enabled && !enabled) {
-      const fact = drhd.ignored ? 'no device is behind it, so it stays off' : 'the kernel could not turn it on'
-      why.push({ fact, source: 'initialization' })
+      why.push({ fact: `it stays off: ${drhd.offBecause ?? 'initialization failed'}`, source: 'initialization' })
+    }
+    if (enabled && this.#translation!.defaultDomain !== this.#policy.defaultDomain) {
+      why.push({ fact: 'caching mode: every unmap is invalidated at once', source: `${unit.name} CAP_REG.CM` })
     }
     return {
       id: unit.name,
@@ -203,6 +205,7 @@ class VtdSubsystem implements IommuSubsystem {
   why(device: PciDevice): readonly Fact[] {
     return [
       this.#coverageFact(device),
+      ...(this.#match(device) ? this.#policy.why : []),
       ...(this.#translation?.factsOf(device) ?? []),
       ...(this.#facts.get(device) ?? []),
     ]

@@ -27,6 +27,8 @@ export interface GroupDomain {
 const IDENTITY_DOMAIN_ID = 1
 const FIRST_DOMAIN_ID = 2
 const FOUR_GIB = 0x1_0000_0000
+const BASE_CLASS_DISPLAY = 0x03
+const isGraphics = ({ classCode }: PciDevice): boolean => classCode >>> 16 === BASE_CLASS_DISPLAY
 
 /** DMA remapping: units, groups, domains, in the order and by the rules of Linux's VT-d driver. */
 export class VtdTranslation {
@@ -74,8 +76,9 @@ export class VtdTranslation {
 
   /** Units that will translate; none where the kernel is told or forced to leave translation off. */
   #activeUnits(policy: IommuPolicy, devices: readonly PciDevice[]): readonly DrhdUnit[] {
-    const { log } = this.#context
+    const { log, profile, options } = this.#context
     const { units } = this.#dmar
+    const graphicsOff = profile.configuration.graphicsUnitsOff || options.graphicsUnitsOff
     const mismatch = findScopeMismatch(units, devices)
     if (mismatch !== null) {
       log(`DMAR: the type of the scope that names ${mismatch.id} does not fit its header; translation stays off`)
@@ -86,10 +89,14 @@ export class VtdTranslation {
       return []
     }
     for (const drhd of units) {
-      if (!drhd.includeAll && !devices.some((device) => namedBy(units, device)?.drhd === drhd)) drhd.ignored = true
-      if (drhd.ignored) turnOff(drhd.unit, log)
+      if (drhd.offBecause === null && !drhd.includeAll) {
+        const named = devices.filter((device) => namedBy(units, device)?.drhd === drhd)
+        if (named.length === 0) drhd.offBecause = 'no device is behind it'
+        else if (graphicsOff && named.every(isGraphics)) drhd.offBecause = 'only graphics devices are behind it'
+      }
+      if (drhd.offBecause !== null) turnOff(drhd.unit, log)
     }
-    return units.filter(({ ignored }) => !ignored)
+    return units.filter(({ offBecause }) => offBecause === null)
   }
 
   #start(active: readonly DrhdUnit[], devices: readonly PciDevice[]): boolean {

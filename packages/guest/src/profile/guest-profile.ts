@@ -7,6 +7,8 @@ export type ProfileName = 'linux-6.1' | 'linux-6.12' | 'always-dma-api'
 export interface KernelConfiguration {
   /** CONFIG_INTEL_IOMMU_DEFAULT_ON, also in the form that leaves out graphics. */
   readonly intelIommuDefaultOn: boolean
+  /** CONFIG_INTEL_IOMMU_DEFAULT_ON_INTGPU_OFF: units that name nothing but graphics devices stay off. */
+  readonly graphicsUnitsOff: boolean
   /** CONFIG_IOMMU_DEFAULT_PASSTHROUGH. */
   readonly iommuDefaultPassthrough: boolean
   /** CONFIG_IOMMU_DEFAULT_DMA_STRICT. */

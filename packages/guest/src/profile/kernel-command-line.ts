@@ -5,6 +5,8 @@ export interface KernelCommandLine {
   readonly intelIommu: boolean | undefined
   /** `intel_iommu=sp_off`: no superpages. */
   readonly superpages: boolean
+  /** `intel_iommu=igfx_off`. */
+  readonly graphicsUnitsOff: boolean
   /** `iommu=off`: no IOMMU driver at all. */
   readonly iommuOff: boolean
   /** `iommu=pt`, `iommu=nopt`, `iommu.passthrough=`. */
@@ -62,8 +64,11 @@ function intelIommu(state: State, part: string): boolean {
     case 'sp_off':
       state.superpages = false
       return true
+    case 'igfx_off':
+      state.graphicsUnitsOff = true
+      return true
     default:
-      return ['igfx_off', 'sm_on', 'sm_off', 'tboot_noforce'].some((word) => part.startsWith(word))
+      return ['sm_on', 'sm_off', 'tboot_noforce'].some((word) => part.startsWith(word))
   }
 }
 
@@ -123,6 +128,7 @@ export function parseKernelCommandLine(text: string): KernelCommandLine {
     text,
     intelIommu: undefined,
     superpages: true,
+    graphicsUnitsOff: false,
     iommuOff: false,
     passthrough: undefined,
     strict: undefined,

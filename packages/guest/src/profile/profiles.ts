@@ -5,6 +5,7 @@ import { ALWAYS_DMA_API, VRING_USE_DMA_API } from './virtio-dma-rule.ts'
 /** Debian's choices, which the captured kernels were built with. */
 const DEBIAN: Omit<KernelConfiguration, 'identityWithoutPassThrough'> = {
   intelIommuDefaultOn: true,
+  graphicsUnitsOff: true,
   iommuDefaultPassthrough: false,
   iommuDefaultStrict: false,
   isaIdentityMap: true,
