@@ -11,13 +11,14 @@ export interface InterruptRouting {
 
 /**
  * ICH9: eight PIRQ lines A to H on GSI 16 to 23. Devices 25 to 29 and 31 take their interrupt routing registers' reset
- * value (INTA to PIRQA and so on); all others rotate through PIRQE to PIRQH (ICH9 datasheet §10.1.46; QEMU's `_PRT`).
+ * value (INTA to PIRQA and so on), device 30 takes PIRQE to PIRQH in order; all others rotate through those four (ICH9
+ * datasheet §10.1.46; QEMU's `_PRT`).
  */
 export const ICH9_ROUTING: InterruptRouting = {
   devices: 32,
   gsi(device, pin) {
-    const onChip = device >= 25 && device !== 30
-    return onChip ? 16 + (pin & 3) : 20 + ((device + pin) & 3)
+    if (device === 30) return 20 + (pin & 3)
+    return device >= 25 ? 16 + (pin & 3) : 20 + ((device + pin) & 3)
   },
 }
 

@@ -337,8 +337,8 @@ export const VIRTIO_MODELS: readonly DeviceModel[] = [
   ...family({
     base: 'vhost-vsock',
     kind: 'virtio-vsock',
+    // Modern only since QEMU 5.1.
     type: 19,
-    transitionalDeviceId: 0x1012,
     classCode: 0x078000,
     configSize: 8,
     vectors: 3,
