@@ -169,7 +169,13 @@ export function createBalloon(options: BalloonOptions = {}): BalloonDevice {
     get stats() {
       return stats
     },
-    activate: (queues, _negotiated, host) => pump.activate(queues, host),
+    activate(queues, _negotiated, host) {
+      if (pump.queue(VIRTIO_BALLOON_STATSQ) !== queues[VIRTIO_BALLOON_STATSQ]) {
+        holdsStats = false
+        wantsStats = false
+      }
+      pump.activate(queues, host)
+    },
     notify: (queue) => pump.wake(queue),
     work: (budget) => pump.work(budget),
     reset() {

@@ -205,9 +205,11 @@ export function createNet(options: NetOptions): NetDevice {
       const mergeable = hasFeature(features, F.VIRTIO_NET_F_MRG_RXBUF)
       // §5.1.6.1: `num_buffers` is absent only without both.
       headerBytes = mergeable || isModern(features) ? virtio_net_hdr.size : VIRTIO_NET_HDR_LEGACY_BYTES
-      receive.start(headerBytes, mergeable)
+      if (pump.host === null || pump.queue(VIRTIO_NET_RECEIVEQ) !== queues[VIRTIO_NET_RECEIVEQ]) {
+        receive.start(headerBytes, mergeable)
+      }
       pump.activate(queues, host)
-      pump.sleep(VIRTIO_NET_RECEIVEQ)
+      if (receive.waiting === 0) pump.sleep(VIRTIO_NET_RECEIVEQ)
     },
     notify(queue) {
       if (queue !== VIRTIO_NET_RECEIVEQ || receive.waiting > 0) pump.wake(queue)

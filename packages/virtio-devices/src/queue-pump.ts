@@ -44,9 +44,14 @@ export class QueuePump {
     this.#serve = serve
   }
 
+  /** May be called again while active, with some queues replaced: the others go on where they are. */
   activate(queues: readonly (DeviceQueue | null)[], host: VirtioHost): void {
     // A driver may have filled queues and notified them before DRIVER_OK; so each is looked at once.
-    this.#lanes = queues.map((queue) => ({ queue, awake: queue !== null, held: false }))
+    this.#lanes = queues.map((queue, index) => {
+      const before = this.#lanes[index]
+      const held = before !== undefined && before.queue === queue && before.held
+      return { queue, awake: queue !== null, held }
+    })
     this.#host = host
     this.#failed = false
   }

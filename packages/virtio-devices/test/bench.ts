@@ -1,6 +1,6 @@
 import type { DmaPort, DmaResult } from '@dmascope/memory'
 import { DMA_FAULT, DMA_PENDING } from '@dmascope/memory'
-import type { FeatureBits, VirtioDevice } from '@dmascope/virtio-pci'
+import type { FeatureBits, VirtioDevice, VirtioHost } from '@dmascope/virtio-pci'
 import { splitRingLayout } from '@dmascope/virtqueue'
 import { createFlatPort, DeviceQueue } from '@dmascope/virtqueue/device'
 import { BufferList, createFlatBus, DriverQueue } from '@dmascope/virtqueue/driver'
@@ -43,6 +43,7 @@ export class Bench {
   #pendingAfter = -1
   readonly #deviceQueues: DeviceQueue[] = []
   readonly #negotiated: FeatureBits
+  readonly #host: VirtioHost
 
   constructor(device: VirtioDevice, options: BenchOptions = {}) {
     const { features = { lo: 0, hi: 1 }, without = { lo: 0, hi: 0 } } = options
@@ -85,7 +86,7 @@ export class Bench {
       lo: ((device.features.lo & ~without.lo) | features.lo) >>> 0,
       hi: ((device.features.hi & ~without.hi) | features.hi) >>> 0,
     }
-    device.activate(this.#deviceQueues, this.#negotiated, {
+    this.#host = {
       dma: port,
       interrupt: (queue) => {
         this.interrupts[queue]!++
@@ -96,7 +97,13 @@ export class Bench {
       needsReset: (reason) => {
         this.resetReason = reason
       },
-    })
+    }
+    device.activate(this.#deviceQueues, this.#negotiated, this.#host)
+  }
+
+  /** Activates the device again while it is active, as a transport does that replaced a queue: here, none. */
+  activateAgain(): void {
+    this.device.activate(this.#deviceQueues, this.#negotiated, this.#host)
   }
 
   /** Memory at a page of its own, filled with zeroes or a copy of `from`. */
@@ -121,14 +128,21 @@ export class Bench {
     this.#pendingAfter = count
   }
 
-  /** Adds a request and notifies the device; `run` follows. */
-  add(queue: number, readable: readonly Piece[], writable: readonly Piece[], token = 0): void {
+  /** Adds a request; `run` follows. Answers whether the device wanted to be notified, and was. */
+  add(queue: number, readable: readonly Piece[], writable: readonly Piece[], token = 0): boolean {
     const list = new BufferList(readable.length + writable.length)
     for (const piece of readable) list.readable(0, piece.address, piece.bytes.length)
     for (const piece of writable) list.writable(0, piece.address, piece.bytes.length)
     if (this.queues[queue]!.add(list, token) < 0) throw new RangeError(`queue ${queue} is full`)
     // Only where the device asked for it: one that forgot to ask would never see the request.
-    if (this.queues[queue]!.publish()) this.device.notify(queue)
+    const wanted = this.queues[queue]!.publish()
+    if (wanted) this.device.notify(queue)
+    return wanted
+  }
+
+  /** Chains that the device took and did not give back. */
+  held(queue: number): number {
+    return this.#deviceQueues[queue]!.inFlight
   }
 
   /** Lets the device work until it has nothing to do; a device that never comes to rest throws. */

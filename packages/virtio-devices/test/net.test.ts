@@ -220,6 +220,16 @@ describe('§5.1.6.4 merged receive buffers', () => {
     expect(device.counters).toEqual({ transmitted: 0, received: 1, dropped: 1 })
   })
 
+  it('takes no buffer before there is a frame for it', () => {
+    const { bench, device } = setup()
+    for (let token = 0; token < 3; token++) bench.add(RX, [], [bench.piece(100)], token)
+    bench.run()
+    expect(bench.held(RX)).toBe(0)
+    device.deliver(pattern(60))
+    bench.run()
+    expect([bench.reap(RX).length, bench.held(RX)]).toEqual([1, 0])
+  })
+
   it('keeps frames until there are buffers, but no more than its backlog', () => {
     const device = createNet({ mac: MAC, backlog: 2 })
     const bench = new Bench(device)

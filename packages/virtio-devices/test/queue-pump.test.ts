@@ -1,7 +1,7 @@
 import type { DeviceQueue } from '@dmascope/virtqueue/device'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { createNet, createRng } from '../src/index.ts'
+import { createBalloon, createNet, createRng } from '../src/index.ts'
 import { QueuePump, SERVE_HOLD } from '../src/queue-pump.ts'
 import { Bench, FUZZ_RUNS, pattern } from './bench.ts'
 
@@ -55,7 +55,7 @@ describe.each([false, true])('event index: %s', (eventIndex) => {
       bench.add(0, [bench.piece(1)], [])
       bench.add(0, [bench.piece(1)], [])
       expect(bench.device.work(1)).toBe('more')
-      bench.add(0, [bench.piece(1)], [])
+      expect(bench.add(0, [bench.piece(1)], [])).toBe(false)
       bench.run(1)
       expect(bench.reap(0)).toHaveLength(3)
     }
@@ -153,4 +153,34 @@ it('does nothing before it is activated, for queues that it does not have, and a
   idle.notify(7)
   idle.reset()
   expect([idle.work(8), served]).toEqual(['idle', 0])
+})
+
+describe('activated again, while it is active', () => {
+  it('goes on with the chain that it holds', () => {
+    const balloon = createBalloon()
+    const bench = new Bench(balloon)
+    bench.add(2, [bench.piece(10)], [], 1)
+    bench.run()
+    bench.activateAgain()
+    expect(bench.run()).toBe('idle')
+    expect(bench.reap(2)).toEqual([])
+    expect(balloon.requestStats()).toBe(true)
+    bench.run()
+    expect(bench.reap(2)).toEqual([{ token: 1, length: 0 }])
+  })
+
+  it('goes on with the frame that is half received', () => {
+    const card = createNet({ mac: Uint8Array.of(2, 0, 0, 0, 0, 1) })
+    const bench = new Bench(card)
+    const pieces = [bench.piece(100), bench.piece(100)]
+    bench.add(0, [], [pieces[0]!], 1)
+    card.deliver(pattern(150))
+    bench.run()
+    bench.activateAgain()
+    bench.run()
+    bench.add(0, [], [pieces[1]!], 2)
+    bench.run()
+    expect(bench.reap(0).map(({ length }) => length)).toEqual([100, 62])
+    expect(pieces[0]!.bytes[10]).toBe(2)
+  })
 })
