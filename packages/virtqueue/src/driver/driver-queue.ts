@@ -10,7 +10,7 @@ import {
   VIRTQ_USED_F,
 } from '../spec/split-ring.ts'
 import { checkQueueSize } from '../split-ring-layout.ts'
-import type { BufferList } from './buffer-list.ts'
+import { BUFFER_WORDS, type BufferList } from './buffer-list.ts'
 import type { IndirectTable, RingAddresses, RingMemory } from './ring-memory.ts'
 
 const NEXT = VIRTQ_DESC_F.fields.VIRTQ_DESC_F_NEXT.loMask
@@ -45,7 +45,6 @@ export class DriverQueue<Token = number> {
   /** Why the queue cannot go on: what the device wrote; null while all is well. */
   broken: string | null = null
   /** Of the request that `reap` answered true for. */
-  reapedToken: Token | undefined
   reapedHead = -1
   /** Bytes that the device says it wrote: not checked against the buffers' length. */
   reapedLength = 0
@@ -65,6 +64,8 @@ export class DriverQueue<Token = number> {
   readonly #next: Uint16Array
   /** Per head: descriptors in its chain; 0 where it is not in flight. */
   readonly #chainLength: Uint16Array
+  /** Per head in flight: the last descriptor of its chain. */
+  readonly #chainLast: Uint16Array
   readonly #tokens: (Token | undefined)[]
   #freeHead = 0
   /** Free-running index of what was added, and of what was last published. */
@@ -98,8 +99,14 @@ export class DriverQueue<Token = number> {
     this.#indirect = features.indirect
     this.#next = new Uint16Array(size)
     this.#chainLength = new Uint16Array(size)
+    this.#chainLast = new Uint16Array(size)
     this.#tokens = new Array<Token | undefined>(size).fill(undefined)
     for (let index = 0; index < size; index++) this.#next[index] = (index + 1) & this.#mask
+  }
+
+  /** The token of the request that `reap` answered true for; good until the next `add`. */
+  get reapedToken(): Token | undefined {
+    return this.#tokens[this.reapedHead]
   }
 
   /** Requests that the device has not given back. */
@@ -130,10 +137,13 @@ export class DriverQueue<Token = number> {
     if (indirect) {
       this.#writeIndirect(head, buffers, table)
       this.#freeHead = this.#next[head]!
+      this.#chainLast[head] = head
       this.#chainLength[head] = 1
       this.free--
     } else {
-      this.#freeHead = this.#writeDirect(head, buffers)
+      const last = this.#writeDirect(head, buffers)
+      this.#freeHead = this.#next[last]!
+      this.#chainLast[head] = last
       this.#chainLength[head] = count
       this.free -= count
     }
@@ -143,32 +153,36 @@ export class DriverQueue<Token = number> {
     return head
   }
 
+  /** Answers the chain's last descriptor. */
   #writeDirect(head: number, buffers: BufferList): number {
     const memory = this.#memory
-    const { count, readableCount, hi, lo, length } = buffers
+    const table = this.#desc
+    const links = this.#next
+    const { readableCount, words } = buffers
+    const last = buffers.count - 1
     let index = head
-    for (let at = 0; at < count; at++) {
-      const next = this.#next[index]!
-      const flags = (at < readableCount ? 0 : WRITE) | (at + 1 < count ? NEXT : 0)
-      const base = this.#desc + index * DESC_BYTES
-      memory.write32(base + DESC_LO, lo[at]!)
-      memory.write32(base + DESC_HI, hi[at]!)
-      memory.write32(base + DESC_LEN, length[at]!)
-      memory.write32(base + DESC_FLAGS_NEXT, (flags | (next << 16)) >>> 0)
+    for (let at = 0; ; at++) {
+      const base = table + index * DESC_BYTES
+      const next = links[index]!
+      const flags = (at < readableCount ? 0 : WRITE) | (at < last ? NEXT : 0)
+      memory.write32(base + DESC_LO, words[at * BUFFER_WORDS]!)
+      memory.write32(base + DESC_HI, words[at * BUFFER_WORDS + 1]!)
+      memory.write32(base + DESC_LEN, words[at * BUFFER_WORDS + 2]!)
+      memory.write32(base + DESC_FLAGS_NEXT, flags | (next << 16))
+      if (at === last) return index
       index = next
     }
-    return index
   }
 
   #writeIndirect(head: number, buffers: BufferList, table: IndirectTable): void {
     const memory = this.#memory
-    const { count, readableCount, hi, lo, length } = buffers
+    const { count, readableCount, words } = buffers
     for (let at = 0; at < count; at++) {
       const flags = (at < readableCount ? 0 : WRITE) | (at + 1 < count ? NEXT : 0)
       const base = table.cpu + at * DESC_BYTES
-      memory.write32(base + DESC_LO, lo[at]!)
-      memory.write32(base + DESC_HI, hi[at]!)
-      memory.write32(base + DESC_LEN, length[at]!)
+      memory.write32(base + DESC_LO, words[at * BUFFER_WORDS]!)
+      memory.write32(base + DESC_HI, words[at * BUFFER_WORDS + 1]!)
+      memory.write32(base + DESC_LEN, words[at * BUFFER_WORDS + 2]!)
       memory.write32(base + DESC_FLAGS_NEXT, (flags | ((at + 1) << 16)) >>> 0)
     }
     const base = this.#desc + head * DESC_BYTES
@@ -212,12 +226,8 @@ export class DriverQueue<Token = number> {
 
     this.reapedHead = id
     this.reapedLength = memory.read32(elem + VIRTQ_USED_ELEM.fields.len.offset)
-    this.reapedToken = this.#tokens[id]
-    this.#tokens[id] = undefined
     this.#chainLength[id] = NOT_IN_FLIGHT
-    let last = id
-    for (let left = length; left > 1; left--) last = this.#next[last]!
-    this.#next[last] = this.#freeHead
+    this.#next[this.#chainLast[id]!] = this.#freeHead
     this.#freeHead = id
     this.free += length
 

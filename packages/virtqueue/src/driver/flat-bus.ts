@@ -10,11 +10,16 @@ class FlatBus implements MemoryBus {
   readonly #view: DataView
   readonly #bytes: Uint8Array
   readonly #size: number
+  /** The last addresses that a word, and half of one, fit at. */
+  readonly #last32: number
+  readonly #last16: number
 
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     this.#size = bytes.length
+    this.#last32 = bytes.length - 4
+    this.#last16 = bytes.length - 2
   }
 
   read8(address: number): number {
@@ -22,11 +27,11 @@ class FlatBus implements MemoryBus {
   }
 
   read16(address: number): number {
-    return address <= this.#size - 2 ? this.#view.getUint16(address, true) : 0xffff
+    return address <= this.#last16 ? this.#view.getUint16(address, true) : 0xffff
   }
 
   read32(address: number): number {
-    return address <= this.#size - 4 ? this.#view.getUint32(address, true) : 0xffff_ffff
+    return address <= this.#last32 ? this.#view.getUint32(address, true) : 0xffff_ffff
   }
 
   write8(address: number, value: number): void {
@@ -34,11 +39,11 @@ class FlatBus implements MemoryBus {
   }
 
   write16(address: number, value: number): void {
-    if (address <= this.#size - 2) this.#view.setUint16(address, value, true)
+    if (address <= this.#last16) this.#view.setUint16(address, value, true)
   }
 
   write32(address: number, value: number): void {
-    if (address <= this.#size - 4) this.#view.setUint32(address, value, true)
+    if (address <= this.#last32) this.#view.setUint32(address, value, true)
   }
 
   readBytes(address: number, into: Uint8Array): void {
