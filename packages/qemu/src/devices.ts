@@ -4,6 +4,8 @@ import {
   type DeviceBackend,
   type DeviceDescription,
   type DeviceModel,
+  missingProperty,
+  ownBackend,
   type PropertyValue,
   parsePciAddress,
   type QemuVersion,
@@ -92,7 +94,13 @@ export class DeviceReader {
       throw refusal('QEMU_BUS', place, `Device '${model.name}' can't go on a PCI bus; leave out bus=${bus}`, { bus })
     }
     const backend = this.#backend(model, properties, entry) ?? given
-    checkRequired(model, properties, place)
+    const missing = missingProperty(model, properties)
+    if (missing !== null) {
+      throw refusal('QEMU_MISSING_PROPERTY', place, `${missing.words}; write ${missing.names.join('= or ')}=...`, {
+        device: model.name,
+        property: missing.names[0],
+      })
+    }
     if (model.kind === 'root-port' || model.kind === 'downstream-port') this.#takeSlot(properties, place)
     if (!onPci && model.plug !== 'platform') this.#buses.check(model, bus, place)
     this.#buses.add(model, id)
@@ -128,7 +136,7 @@ export class DeviceReader {
       if (backend !== null) found = backend
     }
     if (found !== null) return model.where === null ? found : { ...found, where: model.where }
-    return withoutBackend(model)
+    return ownBackend(model)
   }
 
   #find(
@@ -232,30 +240,6 @@ export class DeviceReader {
   /** Whether some device took this drive. */
   isTaken(drive: string): boolean {
     return this.#taken.has(`drive ${drive}`)
-  }
-}
-
-/** What stands behind a device that names no backend. */
-function withoutBackend(model: DeviceModel): DeviceBackend | null {
-  if (model.kind === 'vfio') return { kind: 'vfio', where: model.where ?? 'vhost' }
-  // QEMU gives an entropy device its built-in generator.
-  if (model.kind === 'virtio-rng') return { kind: 'random', where: model.where ?? 'qemu' }
-  if (model.where === null) return null
-  return { kind: model.kind === 'virtio-scsi' ? 'disk' : 'character', where: model.where }
-}
-
-function checkRequired(model: DeviceModel, properties: Readonly<Record<string, PropertyValue>>, place: Place): void {
-  for (const [names, words] of Object.entries(model.required)) {
-    const given = names.split('|').some((name) => {
-      const value = properties[name]
-      return value !== undefined && value !== '' && value !== 0
-    })
-    if (given) continue
-    const write = names.split('|').join('= or ')
-    throw refusal('QEMU_MISSING_PROPERTY', place, `${words}; write ${write}=...`, {
-      device: model.name,
-      property: names,
-    })
   }
 }
 

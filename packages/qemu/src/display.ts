@@ -1,32 +1,41 @@
-import type { DeviceDescription } from '@dmascope/machine'
-import type { Collected } from './collected.ts'
-import { unknownName } from './refusal.ts'
+import type { PropertyValue } from '@dmascope/machine'
+import type { Collected, Entry } from './collected.ts'
+import { refusal, unknownName } from './refusal.ts'
 
-const VGA_TYPES = ['none', 'std', 'cirrus', 'vmware', 'qxl', 'xenfb', 'virtio']
+/** The device of each type of `-vga`. */
+const VGA_MODELS: Readonly<Record<string, string | null>> = {
+  none: null,
+  std: 'VGA',
+  cirrus: 'cirrus-vga',
+  vmware: 'vmware-svga',
+  qxl: 'qxl-vga',
+  virtio: 'virtio-vga',
+}
 
 /** Displays that take the default one's place when given with `-device`. */
-const REPLACES_DEFAULT = [
-  'VGA',
-  'cirrus-vga',
-  'qxl-vga',
-  'vmware-svga',
-  'ati-vga',
-  'virtio-vga',
-  'virtio-vga-gl',
-  'isa-vga',
-]
+const REPLACES_DEFAULT = /^(?:VGA|(?:cirrus|qxl|virtio|ati|isa|isa-cirrus)-vga|virtio-vga-gl|vmware-svga)$/
 
-/**
- * `-vga`, or `none` where a display among the devices takes the default one's place. Null: nothing was said.
- *
- * @throws DmascopeError QEMU_VALUE
- */
-export function displayType(collected: Collected, devices: readonly DeviceDescription[]): string | null {
-  if (collected.vga !== null) {
-    const { type, place } = collected.vga
-    const name = type.split(',')[0]!
-    if (VGA_TYPES.includes(name)) return name
-    throw unknownName('QEMU_VALUE', place, `unknown vga type: ${name}`, name, VGA_TYPES)
+/** What becomes of the display. */
+export interface Display {
+  /** The default display is not to be added. */
+  readonly replaced: boolean
+  /** The device that `-vga` asks for, as `-device` would; it comes before all others. */
+  readonly entry: Entry | null
+}
+
+/** @throws DmascopeError QEMU_VALUE for a type of `-vga` that there is not */
+export function readDisplay(collected: Collected): Display {
+  if (collected.vga === null) {
+    const drivers = collected.entries.device.map(({ pairs }) => String(pairs.get('driver')))
+    return { replaced: drivers.some((driver) => REPLACES_DEFAULT.test(driver)), entry: null }
   }
-  return devices.some(({ model }) => REPLACES_DEFAULT.includes(model)) ? 'none' : null
+  const { type, place } = collected.vga
+  const name = type.split(',')[0]!
+  if (name === 'xenfb') throw refusal('QEMU_VALUE', place, 'xenfb is not modelled; Xen guests are not', { type: name })
+  const driver = Object.hasOwn(VGA_MODELS, name) ? VGA_MODELS[name] : undefined
+  if (driver === undefined) {
+    throw unknownName('QEMU_VALUE', place, `unknown vga type: ${name}`, name, Object.keys(VGA_MODELS))
+  }
+  const pairs = new Map<string, PropertyValue>(driver === null ? [] : [['driver', driver]])
+  return { replaced: true, entry: driver === null ? null : { id: null, pairs, place, json: false } }
 }

@@ -1,10 +1,7 @@
-import { type DeviceBackend, parseSize } from '@dmascope/machine'
+import { DEFAULT_DISK_SIZE, type DeviceBackend, parseSize } from '@dmascope/machine'
 import type { Collected, Entry } from './collected.ts'
 import { firstOf, type Pairs, switchOf, textOf } from './key-value.ts'
 import { type Place, refusal, unknownName } from './refusal.ts'
-
-/** A disk of unknown size is this large: 16384 sectors. */
-export const DEFAULT_DISK_SIZE = 8 * 1024 * 1024
 
 /** What null-co and null-aio are without `size=`. */
 const NULL_SIZE = 1024 ** 3

@@ -1,4 +1,3 @@
-export { DEFAULT_DISK_SIZE } from './drives.ts'
 export { DEFAULT_MEMORY } from './machine-size.ts'
 export { IGNORED_OPTIONS } from './option-table.ts'
 export type { CommandLineOptions } from './parse-command-line.ts'

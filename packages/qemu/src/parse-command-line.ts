@@ -1,16 +1,10 @@
-import {
-  type DeviceDescription,
-  type MachineDescription,
-  type PropertyValue,
-  parseSize,
-  type QemuVersion,
-} from '@dmascope/machine'
+import type { DeviceDescription, MachineDescription, PropertyValue, QemuVersion } from '@dmascope/machine'
 import { acceleratorProperties } from './accelerator.ts'
 import { resolveChardevs, resolveFsdevs } from './chardevs.ts'
 import { collect, type ReadFile } from './collect.ts'
 import type { Collected, Entry } from './collected.ts'
 import { DeviceReader } from './devices.ts'
-import { displayType } from './display.ts'
+import { readDisplay } from './display.ts'
 import { type Drive, resolveDrives } from './drives.ts'
 import { checkGlobals } from './globals.ts'
 import { textOf } from './key-value.ts'
@@ -30,12 +24,12 @@ export interface CommandLineOptions {
 /**
  * Reads a QEMU command line, as a shell splits it, into a machine description. The program's name may come first.
  *
- * `machineProperties` holds the properties of `-machine` that bear on DMA or interrupts, and beside them: `vga` (the
- * type of `-vga`, or `none` where a display among the devices takes the default one's place), `defaultNic: false`
+ * `machineProperties` holds the properties of `-machine` that bear on DMA or interrupts, and beside them: `vga: 'none'`
+ * (no default display: `-vga` was given, or a display among the devices takes its place), `defaultNic: false`
  * (`-nic none`, `-net none`, or any network option, which does away with the default card), `usb: true` (`-usb`),
  * `accel`, and `type`, the machine type as written where it is a versioned one.
  *
- * Devices come in the order in which QEMU creates them: cards of `-nic` and `-net nic`, then `-device` in the order
+ * Devices come in the order in which QEMU creates them: the display of `-vga`, cards of `-nic` and `-net nic`, then `-device` in the order
  * written, then disks of `-drive if=virtio`, then `-device` in JSON.
  *
  * @throws DmascopeError for what QEMU refuses, in its words or like them, and for what is not modelled; the message
@@ -51,7 +45,7 @@ export function parseQemuCommandLine(args: readonly string[], options: CommandLi
   const properties = new Map(collected.machine)
   properties.delete('type')
   const machine: Record<string, PropertyValue> = {
-    ...machineProperties(properties, collected.machinePlace, parseSize),
+    ...machineProperties(properties, collected.machinePlace),
     ...acceleratorProperties(collected),
     ...(written !== null && written !== type.machine ? { type: written } : {}),
     ...(collected.usb ? { usb: true } : {}),
@@ -81,6 +75,8 @@ export function parseQemuCommandLine(args: readonly string[], options: CommandLi
     if (device === null) ignored.push(entry.place.written)
     else devices.push(device)
   }
+  const display = readDisplay(collected)
+  if (display.entry !== null) create(display.entry)
   const defaultNic = type.machine === 'q35' ? 'e1000e' : 'e1000'
   for (const nic of collected.nics) {
     const { entry, backend } = resolveNic(nic, networks, chardevs, defaultNic)
@@ -92,8 +88,7 @@ export function parseQemuCommandLine(args: readonly string[], options: CommandLi
   for (const entry of device) if (entry.json) create(entry)
   ignored.push(...unusedDrives(collected, drives, reader))
 
-  const vga = displayType(collected, devices)
-  if (vga !== null) machine.vga = vga
+  if (display.replaced) machine.vga = 'none'
   if (collected.noDefaultNic) machine.defaultNic = false
   return {
     machine: type.machine,
