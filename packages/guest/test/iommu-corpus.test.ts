@@ -38,42 +38,41 @@ function devicesOf(dmar: ReturnType<typeof parseDmar>): { device: PciDevice; bas
   return found
 }
 
-describe.skipIf(!present)(
-  'DMARs of real machines (skipped where DMASCOPE_CORPUS names no corpus with acpi/DMAR)',
-  () => {
-    const files = present ? readdirSync(folder).filter((name) => statsAsTable(join(folder, name))) : []
+describe.skipIf(!present)('DMARs of real machines (skipped unless DMASCOPE_CORPUS is a folder with acpi/DMAR)', () => {
+  const files = present ? readdirSync(folder).filter((name) => statsAsTable(join(folder, name))) : []
 
-    it('there are some', () => {
-      expect(files.length).toBeGreaterThan(100)
-    })
+  it('there are some', () => {
+    expect(files.length).toBeGreaterThan(100)
+  })
 
-    it.each(files)(
-      '%s: the kernel takes every unit up, and finds every device behind the unit that names it',
-      (name) => {
-        const tables = dmarFrom(new Uint8Array(readFileSync(join(folder, name))))
-        const machine = new TestMachine()
-        const bases = new Set<number>()
-        for (const record of tables.dmar.records)
-          if (record.kind === 'DRHD') bases.add(Number(record.registerBaseAddress))
-        for (const base of bases) machine.addUnit({}, base)
-        const named = devicesOf(tables.dmar)
-        const devices = [...new Map(named.map(({ device }) => [`${device.segment} ${device.id}`, device])).values()]
-        const iommu = machine.boot(tables)
-        iommu.enableInterruptRemapping()
-        iommu.attachDevices(devices)
-        expect(iommu.panic).toBeNull()
-        expect(iommu.iommus.map(({ base }) => base)).toEqual([...bases])
-        for (const device of devices) {
-          // Two scopes may name one device; the kernel's order decides between them.
-          const allowed = named.filter((one) => one.device.id === device.id && one.device.segment === device.segment)
-          const by = iommu.coverage(device).by ?? ''
-          expect(allowed.some(({ base }) => by.startsWith(`DMAR DRHD 0x${base.toString(16)}, scope`))).toBe(true)
-        }
-        machine.ram.dispose()
-      },
-    )
-  },
-)
+  it.each(files)('%s: the kernel takes every unit up, and finds every device behind the unit that names it', (name) => {
+    const tables = dmarFrom(new Uint8Array(readFileSync(join(folder, name))))
+    const machine = new TestMachine()
+    const bases = new Set<number>()
+    for (const record of tables.dmar.records) if (record.kind === 'DRHD') bases.add(Number(record.registerBaseAddress))
+    for (const base of bases) machine.addUnit({}, base)
+    const named = devicesOf(tables.dmar)
+    const devices = [...new Map(named.map(({ device }) => [`${device.segment} ${device.id}`, device])).values()]
+    const iommu = machine.boot(tables)
+    iommu.enableInterruptRemapping()
+    iommu.attachDevices(devices)
+    expect(iommu.panic).toBeNull()
+    if (bases.has(0)) {
+      // One firmware of the corpus says so; Linux calls it broken and leaves the whole table alone.
+      expect(iommu.iommus).toEqual([])
+      expect(machine.log.some((line) => line.includes('has its registers at address 0'))).toBe(true)
+      return
+    }
+    expect(iommu.iommus.map(({ base }) => base)).toEqual([...bases])
+    for (const device of devices) {
+      // Two scopes may name one device; the kernel's order decides between them.
+      const allowed = named.filter((one) => one.device.id === device.id && one.device.segment === device.segment)
+      const by = iommu.coverage(device).by ?? ''
+      expect(allowed.some(({ base }) => by.startsWith(`DMAR DRHD 0x${base.toString(16)}, scope`))).toBe(true)
+    }
+    machine.ram.dispose()
+  })
+})
 
 function statsAsTable(path: string): boolean {
   const bytes = readFileSync(path)
