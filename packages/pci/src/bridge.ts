@@ -1,6 +1,7 @@
 import type { DmaPort, InterruptPort } from '@dmascope/memory'
 import { type AddressRange, type PciBridge, PciBus, type RequesterNaming } from './bus.ts'
-import { ConfigSpace, type ConfigSpaceOptions } from './config-space.ts'
+import { ConfigSpace } from './config-space.ts'
+import type { ConfigSpaceOptions } from './header-image.ts'
 import { BRIDGE_CONTROL, PCI_HEADER_TYPE1 } from './spec/bridge-header.ts'
 
 export interface BridgeOptions extends Omit<ConfigSpaceOptions, 'headerType' | 'subsystemVendorId' | 'subsystemId'> {

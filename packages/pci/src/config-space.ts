@@ -1,40 +1,16 @@
-import { highWord } from '@dmascope/layout'
-import { type Bar, type BarOptions, checkBar, ROM_BAR } from './bar.ts'
-import { type RegisterImage, registerImage } from './register-image.ts'
+import { type Bar, type BarRegister, barRegister, heldAddress, romRegister } from './bar.ts'
+import { type ConfigSpaceOptions, headerImage } from './header-image.ts'
+import type { RegisterImage } from './register-image.ts'
 import { PCI_HEADER_TYPE1 } from './spec/bridge-header.ts'
 import { PCI_EXT_CAP_START } from './spec/capability.ts'
 import {
   COMMAND,
-  HEADER_TYPE,
   PCI_CONFIG_HEADER_SIZE,
   PCI_CONFIG_SPACE_SIZE,
   PCI_HEADER_TYPE0,
   PCIE_CONFIG_SPACE_SIZE,
   STATUS,
 } from './spec/config-header.ts'
-
-export interface ConfigSpaceOptions {
-  readonly vendorId: number
-  readonly deviceId: number
-  /** 24 bits: base class, sub-class, programming interface. */
-  readonly classCode: number
-  readonly revisionId?: number
-  /** 0 for a device (the default), 1 for a bridge. */
-  readonly headerType?: 0 | 1
-  readonly multifunction?: boolean
-  /** Of a type 0 header; a bridge has the SSVID capability for them. */
-  readonly subsystemVendorId?: number
-  readonly subsystemId?: number
-  /** 1 to 4 for INTA# to INTD#; 0 (the default) for none. */
-  readonly interruptPin?: 0 | 1 | 2 | 3 | 4
-  readonly bars?: readonly BarOptions[]
-  /** Bytes of expansion ROM, a power of two from 2048; 0 (the default) for none. */
-  readonly romSize?: number
-  /** 256 (the default) for a conventional function, 4096 for a PCI Express one. */
-  readonly size?: 256 | 4096
-  /** Whether a BAR that holds address 0 decodes it. Not on a PC: there 0 is what an unassigned BAR holds. */
-  readonly decodeAddressZero?: boolean
-}
 
 type Width = 1 | 2 | 4
 type Hook = { readonly first: number; readonly end: number; readonly call: () => void }
@@ -83,29 +59,10 @@ export class ConfigSpace {
     this.#clearMask = new Uint8Array(this.size)
     this.#resetBytes = new Uint8Array(this.size)
     this.#claimed = new Uint8Array(this.size)
-    const identity = {
-      VENDOR_ID: options.vendorId,
-      DEVICE_ID: options.deviceId,
-      REVISION_ID: options.revisionId ?? 0,
-      PROGRAMMING_INTERFACE: options.classCode & 0xff,
-      SUB_CLASS: (options.classCode >>> 8) & 0xff,
-      BASE_CLASS: (options.classCode >>> 16) & 0xff,
-      HEADER_TYPE: HEADER_TYPE.fields.MULTI_FUNCTION.setLo(this.headerType, options.multifunction === true ? 1 : 0),
-      INTERRUPT_PIN: options.interruptPin ?? 0,
-    }
-    const subsystem = {
-      SUBSYSTEM_VENDOR_ID: options.subsystemVendorId ?? 0,
-      SUBSYSTEM_ID: options.subsystemId ?? 0,
-    }
-    this.#place(
-      0,
-      this.headerType === 0
-        ? registerImage(PCI_HEADER_TYPE0, { ...identity, ...subsystem })
-        : registerImage(PCI_HEADER_TYPE1, identity),
-    )
+    this.#place(0, headerImage(options))
     this.#claimed.fill(1, 0, PCI_CONFIG_HEADER_SIZE)
-    for (const bar of options.bars ?? []) this.#addBar(bar)
-    if (options.romSize) this.#addRom(options.romSize)
+    for (const bar of options.bars ?? []) this.#addBar(barRegister(bar, this.headerType))
+    if (options.romSize) this.#addBar(romRegister(options.romSize, this.headerType))
   }
 
   /** The function's BARs, and its ROM under `ROM_BAR`, in the order of declaration. Live: addresses change. */
@@ -286,37 +243,13 @@ export class ConfigSpace {
     }
   }
 
-  #addBar(options: BarOptions): void {
-    checkBar(options, this.headerType === 0 ? 6 : 2)
-    const offset = header0.BAR0.offset + 4 * options.bar
-    const is64 = options.kind === 'memory64'
-    const space = options.kind === 'io' ? 'io' : 'memory'
-    if (
-      this.#bars.some((other) => offset < other.offset + (other.is64 ? 8 : 4) && other.offset < offset + (is64 ? 8 : 4))
-    )
-      throw new RangeError(`BAR ${options.bar} is declared twice, or is the upper half of another`)
-    const flags = space === 'io' ? 1 : (is64 ? 4 : 0) | (options.prefetchable === true ? 8 : 0)
-    this.#placeBar(offset, options.size, flags, is64, 0)
-    const { bar, size } = options
-    this.#bars.push({ bar, space, is64, prefetchable: options.prefetchable === true, size, offset, address: null })
-  }
-
-  #addRom(size: number): void {
-    checkBar({ bar: 0, kind: 'memory32', size }, 6)
-    if (size < 2048) throw new RangeError(`an expansion ROM has at least 2048 bytes, not ${size}`)
-    const offset = (this.headerType === 0 ? header0 : header1).EXPANSION_ROM_BASE_ADDRESS.offset
-    this.#placeBar(offset, size, 0, false, 1)
-    this.#bars.push({ bar: ROM_BAR, space: 'memory', is64: false, prefetchable: true, size, offset, address: null })
-  }
-
-  /** Address bits at and above the size are writable, the rest read as zero (§7.5.1.2.1). */
-  #placeBar(offset: number, size: number, flags: number, is64: boolean, writableFlags: number): void {
-    const masks = new DataView(this.#writeMask.buffer)
-    this.#view.setUint32(offset, flags, true)
-    masks.setUint32(offset, size > 2 ** 31 ? 0 : ((~(size - 1) >>> 0) | writableFlags) >>> 0, true)
-    // The upper half has its low bits fixed where the BAR asks for 8 GiB or more.
-    if (is64) masks.setUint32(offset + 4, ~highWord(size - 1) >>> 0, true)
-    this.#resetBytes.set(this.#bytes.subarray(offset, offset + (is64 ? 8 : 4)), offset)
+  #addBar({ bar, image }: BarRegister): void {
+    const end = bar.offset + image.bytes.length
+    if (this.#bars.some((other) => bar.offset < other.offset + (other.is64 ? 8 : 4) && other.offset < end)) {
+      throw new RangeError(`BAR ${bar.bar} is declared twice, or is the upper half of another`)
+    }
+    this.#place(bar.offset, image)
+    this.#bars.push({ ...bar })
   }
 
   #decodeMayChange(offset: number, width: number): void {
@@ -330,18 +263,10 @@ export class ConfigSpace {
     for (const call of this.#decodeHooks) call()
   }
 
-  /** The BAR's address where it decodes one. All ones, as after a sizing write, is none: it ends at the space's end. */
   #decoded(bar: Bar): number | null {
     if (!(bar.space === 'io' ? this.ioEnabled : this.memoryEnabled)) return null
-    const register = this.#view.getUint32(bar.offset, true)
-    if (bar.bar === ROM_BAR && (register & 1) === 0) return null
-    const low = (register & (bar.space === 'io' ? ~0x3 : bar.bar === ROM_BAR ? ~0x7ff : ~0xf)) >>> 0
-    const high = bar.is64 ? this.#view.getUint32(bar.offset + 4, true) : 0
-    if (high >= 0x20_0000) return null
-    const address = high * 2 ** 32 + low
+    const address = heldAddress(bar, this.#view)
     // DEVIATION: to PCI 0 is an address like any other, but on a PC it is what an unassigned BAR holds.
-    if (address === 0 && !this.#decodeAddressZero) return null
-    if (!bar.is64 && address + bar.size === 2 ** 32) return null
-    return address
+    return address === 0 && !this.#decodeAddressZero ? null : address
   }
 }

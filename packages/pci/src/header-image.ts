@@ -1,0 +1,48 @@
+import type { BarOptions } from './bar.ts'
+import { type RegisterImage, registerImage } from './register-image.ts'
+import { PCI_HEADER_TYPE1 } from './spec/bridge-header.ts'
+import { HEADER_TYPE, PCI_HEADER_TYPE0 } from './spec/config-header.ts'
+
+export interface ConfigSpaceOptions {
+  readonly vendorId: number
+  readonly deviceId: number
+  /** 24 bits: base class, sub-class, programming interface. */
+  readonly classCode: number
+  readonly revisionId?: number
+  /** 0 for a device (the default), 1 for a bridge. */
+  readonly headerType?: 0 | 1
+  readonly multifunction?: boolean
+  /** Of a type 0 header; a bridge has the SSVID capability for them. */
+  readonly subsystemVendorId?: number
+  readonly subsystemId?: number
+  /** 1 to 4 for INTA# to INTD#; 0 (the default) for none. */
+  readonly interruptPin?: 0 | 1 | 2 | 3 | 4
+  readonly bars?: readonly BarOptions[]
+  /** Bytes of expansion ROM, a power of two from 2048; 0 (the default) for none. */
+  readonly romSize?: number
+  /** 256 (the default) for a conventional function, 4096 for a PCI Express one. */
+  readonly size?: 256 | 4096
+  /** Whether a BAR that holds address 0 decodes it. Not on a PC: there 0 is what an unassigned BAR holds. */
+  readonly decodeAddressZero?: boolean
+}
+
+/** The header that these options make, its BARs empty. */
+export function headerImage(options: ConfigSpaceOptions): RegisterImage {
+  const headerType = options.headerType ?? 0
+  const identity = {
+    VENDOR_ID: options.vendorId,
+    DEVICE_ID: options.deviceId,
+    REVISION_ID: options.revisionId ?? 0,
+    PROGRAMMING_INTERFACE: options.classCode & 0xff,
+    SUB_CLASS: (options.classCode >>> 8) & 0xff,
+    BASE_CLASS: (options.classCode >>> 16) & 0xff,
+    HEADER_TYPE: HEADER_TYPE.fields.MULTI_FUNCTION.setLo(headerType, options.multifunction === true ? 1 : 0),
+    INTERRUPT_PIN: options.interruptPin ?? 0,
+  }
+  if (headerType === 1) return registerImage(PCI_HEADER_TYPE1, identity)
+  return registerImage(PCI_HEADER_TYPE0, {
+    ...identity,
+    SUBSYSTEM_VENDOR_ID: options.subsystemVendorId ?? 0,
+    SUBSYSTEM_ID: options.subsystemId ?? 0,
+  })
+}
