@@ -91,7 +91,7 @@ describe('§5.5.6.3 statistics', () => {
 
   it('keeps the old numbers where the new cannot be read', () => {
     const { bench, device } = setup()
-    bench.add(STATS, [bench.piece(stat(0, 1))], [])
+    bench.add(STATS, [bench.piece(Uint8Array.of(...stat(0, 1), ...stat(1, 5)))], [])
     bench.run()
     device.requestStats()
     bench.run()
@@ -99,15 +99,18 @@ describe('§5.5.6.3 statistics', () => {
     bench.refuse(bad)
     bench.add(STATS, [bad], [])
     bench.run()
-    expect(device.stats).toEqual({ VIRTIO_BALLOON_S_SWAP_IN: [0, 1] })
+    expect(device.stats).toEqual({ VIRTIO_BALLOON_S_SWAP_IN: [0, 1], VIRTIO_BALLOON_S_SWAP_OUT: [0, 5] })
     expect(device.requestStats()).toBe(true)
   })
 
   it('leaves a second buffer alone until the first is given back', () => {
     const { bench, device } = setup()
     bench.add(STATS, [bench.piece(stat(0, 1))], [], 1)
-    bench.add(STATS, [bench.piece(stat(0, 2))], [], 2)
     bench.run()
+    bench.add(STATS, [bench.piece(stat(0, 2))], [], 2)
+    device.notify(STATS)
+    bench.run()
+    expect(bench.reap(STATS)).toEqual([])
     expect(device.stats.VIRTIO_BALLOON_S_SWAP_IN).toEqual([0, 1])
     device.requestStats()
     bench.run()

@@ -64,7 +64,13 @@ const NVME: BusMasterOptions = {
 function setup(options: BusMasterOptions = AHCI) {
   const memory = new Uint8Array(262_144)
   const flat = createFlatPort(memory)
-  const state = { read: DMA_OK as DmaResult, write: DMA_OK as DmaResult, messages: [] as number[], pin: false }
+  const state = {
+    read: DMA_OK as DmaResult,
+    write: DMA_OK as DmaResult,
+    messages: [] as number[],
+    pin: false,
+    edges: 0,
+  }
   const port: DmaPort = {
     view: () => null,
     isCurrent: () => false,
@@ -79,6 +85,7 @@ function setup(options: BusMasterOptions = AHCI) {
     },
     intx(level) {
       state.pin = level
+      state.edges++
     },
   }
   const fn = new BusMasterFunction(options)
@@ -189,7 +196,8 @@ describe('transfers', () => {
     write(CONTROL, COPY)
     expect([read(STATUS), read(COMPLETED)]).toEqual([BUSY, 0])
     write(LENGTH, 0)
-    expect(read(LENGTH)).toBe(4)
+    write(INTERRUPT_ENABLE, 1)
+    expect([read(LENGTH), read(INTERRUPT_ENABLE)]).toEqual([4, 1])
     expect([fn.work(0), fn.work(1), fn.work(1)]).toEqual(['more', 'idle', 'idle'])
     expect([read(STATUS), read(COMPLETED)]).toEqual([DONE, 1])
   })
@@ -253,6 +261,7 @@ describe('interrupts', () => {
     expect(state.pin).toBe(true)
     write(STATUS, DONE)
     expect([state.pin, read(STATUS), fn.config.read(6, 2) & 8]).toEqual([false, 0, 0])
+    expect(state.edges).toBe(2)
   })
 
   it('by the pin: not while Interrupt Disable is set, though the status bit tells', () => {
@@ -276,6 +285,8 @@ describe('interrupts', () => {
     expect(state.messages).toEqual([])
     write(INTERRUPT_ENABLE, 1)
     run(READ, 0, 0, 4)
+    expect([state.messages, state.pin]).toEqual([[0x55], false])
+    write(INTERRUPT_ENABLE, 1)
     expect([state.messages, state.pin]).toEqual([[0x55], false])
   })
 

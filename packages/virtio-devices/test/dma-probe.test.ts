@@ -29,13 +29,14 @@ const BUSY = 0xffff_fffe
 function setup() {
   const memory = new Uint8Array(131_072)
   const flat = createFlatPort(memory)
-  const state = { result: DMA_OK as DmaResult, messages: [] as number[], corrupt: -1 }
+  const state = { result: DMA_OK as DmaResult, messages: [] as number[], corrupt: -1, silent: false }
   const port: DmaPort = {
     view: () => null,
     isCurrent: () => false,
     account() {},
     read(hi, lo, into) {
       if (state.result !== DMA_OK) return state.result
+      if (state.silent) return DMA_OK
       const result = flat.read(hi, lo, into)
       if (state.corrupt >= 0) into[state.corrupt]! ^= 0x80
       return result
@@ -122,6 +123,10 @@ describe('transfers', () => {
     expect(run(WRITE_READ, 0x300, 10)).toBe(0xdead_0004)
     expect(read(MISMATCH_OFFSET)).toBe(7)
     state.corrupt = -1
+    // A port that says OK and delivers nothing must not be taken for one that delivers the pattern.
+    state.silent = true
+    expect(run(WRITE_READ, 0x300, 10)).toBe(0xdead_0004)
+    state.silent = false
     run(READ, 0, 4)
     expect(read(MISMATCH_OFFSET)).toBe(0xffff_ffff)
   })
