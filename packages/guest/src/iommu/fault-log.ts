@@ -16,7 +16,7 @@ const { FRCD_LOW: LOW, FRCD_HIGH: HIGH } = FAULT_RECORDING.registers
 
 /**
  * Reads and clears what a unit recorded, as the fault handler does: from the record that FSTS.FRI names on, as long as
- * records are taken, then the status (VT-d 4.1 §7.3).
+ * records are taken, then the status.
  */
 export function readUnitFaults(unit: RemappingUnit, segment: number): RecordedFault[] {
   const { registers, capabilities } = unit
