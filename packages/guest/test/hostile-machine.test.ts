@@ -1,0 +1,202 @@
+import { buildRsdp, buildRsdt, sdtHeader } from '@dmascope/acpi'
+import type { CpuBus } from '@dmascope/memory'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { bootGuest, type GuestResult } from '../src/index.ts'
+import { SparseBus } from './support/sparse-bus.ts'
+import { ACCESS_PLATFORM, device, disk, machineWith, VTD } from './support/test-machine.ts'
+
+const numRuns = Number(process.env.DMASCOPE_FUZZ_RUNS ?? 300)
+const NOBODY = { grant: () => 0, revoke: () => {}, phase: () => {} }
+
+/** A result has its form, whatever the machine did. */
+function checkForm(result: GuestResult): void {
+  expect(result.booted).toBe(result.halted === undefined)
+  for (const { id, io, driver, interrupt } of result.devices) {
+    expect(id).toMatch(/^0000:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$/)
+    if (io.ok) expect(io.attempted && !io.hung && !io.wrongData && driver !== null).toBe(true)
+    if (io.hung) expect(interrupt.lost).toBeGreaterThan(0)
+  }
+}
+
+/** xorshift32. */
+function generator(seed: number): () => number {
+  let state = seed >>> 0 || 1
+  return () => {
+    state ^= state << 13
+    state ^= state >>> 17
+    state ^= state << 5
+    return state >>> 0
+  }
+}
+
+const signature = (text: string): Uint8Array => Uint8Array.from(text, (letter) => letter.charCodeAt(0))
+
+/** Some IDs that drivers match, so that nonsense gets as far as their probes. */
+const IDS = [0x1042_1af4, 0x1001_1af4, 0x1041_1af4, 0x1045_1af4, 0x10d3_8086, 0x000c_1b36, 0x0005_1b36, 0x0010_1b36]
+
+/**
+ * A machine that has boot parameters and tables by their signatures, and is nonsense otherwise: every register and
+ * configuration word is random, interrupts come at random, and it is idle or not as it likes.
+ */
+function garbageMachine(seed: number, table: Uint8Array): CpuBus {
+  const random = generator(seed)
+  const bus = new SparseBus()
+  const page = new DataView(new ArrayBuffer(4096))
+  page.setUint16(0x1fe, 0xaa55, true)
+  page.setUint32(0x202, 0x5372_6448, true)
+  page.setUint8(0x1e8, 2)
+  for (const [index, base] of [0x10_0000, 0xb000_0000].entries()) {
+    page.setUint32(0x2d0 + index * 20, base, true)
+    page.setUint32(0x2d8 + index * 20, 0x1000_0000, true)
+    page.setUint32(0x2e0 + index * 20, index + 1, true)
+  }
+  bus.put(0x9_0000, new Uint8Array(page.buffer)).addMemory(0x1000_0000, 0x10_0000)
+  const names = ['APIC', 'MCFG', 'DMAR', 'FACP']
+  const entries = names.map((_, index) => 0x20_0000 + index * 0x1000)
+  bus.put(0xe_0000, buildRsdp({ signature: 'RSD PTR ', oemId: 'X', revision: 0, rsdtAddress: 0x21_0000 }))
+  bus.put(0x21_0000, buildRsdt({ signature: 'RSDT', header: sdtHeader(1), entries }))
+  names.forEach((name, index) => {
+    bus.put(entries[index]!, table).put(entries[index]!, signature(name))
+    bus.write32(entries[index]! + 4, 36 + table.length)
+  })
+  // The DSDT that the FADT names, where its 32 bits happen to be left alone.
+  bus.write32(0x20_3028, 0x22_0000)
+  bus.put(0x22_0000, table).put(0x22_0000, signature('DSDT'))
+  bus.write32(0x22_0004, 36 + table.length)
+  bus.onRead = (address, width) => {
+    if (address < 0x1010_0000) return undefined
+    const value = random()
+    return width === 4 ? value : value & (2 ** (width * 8) - 1)
+  }
+  let selected = 0
+  const config = (offset: number, width: number): number => {
+    const place = (selected >>> 8) & 0xffff
+    // Most slots are empty, or the search alone would take all the time.
+    if ((Math.imul(place + 1, 0x9e37_79b1) ^ seed) & 0x1f) return width === 4 ? 0xffff_ffff : 0xffff >>> (16 - width * 8)
+    const register = (selected & 0xfc) + offset
+    if (register === 0 && width === 4) return IDS[(seed + place) % IDS.length]!
+    if (register === 0x0e) return [0, 0, 1, 0x80][random() & 3]!
+    const value = random()
+    return width === 4 ? value : value & (2 ** (width * 8) - 1)
+  }
+  const input = (port: number, width: number): number => {
+    if (port === 0xcf8 && width === 4) return selected
+    if (port >= 0xcfc && port <= 0xcff) return config(port - 0xcfc, width)
+    const value = random()
+    return width === 4 ? value : value & (2 ** (width * 8) - 1)
+  }
+  bus.ports = {
+    in8: (port) => input(port, 1),
+    in16: (port) => input(port, 2),
+    in32: (port) => input(port, 4),
+    out8() {},
+    out16() {},
+    out32(port, value) {
+      if (port === 0xcf8) selected = value
+    },
+  }
+  return Object.assign(bus, {
+    nextInterrupt: () => ((random() & 3) === 0 ? random() & 0x1ff : -1),
+    idle: () => (random() & 7) === 0,
+  })
+}
+
+describe('a machine of nonsense', () => {
+  it('that answers nothing at all has no boot parameters', () => {
+    const result = bootGuest(new SparseBus(), { profile: 'linux-6.12', witness: NOBODY })
+    expect(result).toMatchObject({ booted: false, halted: expect.stringContaining('no boot parameters'), devices: [] })
+  })
+
+  it('without memory halts', () => {
+    const page = new Uint8Array(4096)
+    page.set([0x55, 0xaa], 0x1fe)
+    page.set(signature('HdrS'), 0x202)
+    const result = bootGuest(new SparseBus().put(0x9_0000, page), { profile: 'linux-6.12', witness: NOBODY })
+    expect(result).toMatchObject({ booted: false, halted: expect.stringContaining('no usable memory') })
+  })
+
+  it('without tables or ports boots and finds nothing', () => {
+    const page = new DataView(new ArrayBuffer(4096))
+    page.setUint16(0x1fe, 0xaa55, true)
+    page.setUint32(0x202, 0x5372_6448, true)
+    page.setUint8(0x1e8, 1)
+    page.setUint32(0x2d0, 0x10_0000, true)
+    page.setUint32(0x2d8, 0x100_0000, true)
+    page.setUint32(0x2e0, 1, true)
+    const bus = new SparseBus().put(0x9_0000, new Uint8Array(page.buffer))
+    const result = bootGuest(bus, { profile: 'linux-6.12', witness: NOBODY })
+    expect(result).toMatchObject({ booted: true, devices: [], iommus: [] })
+  })
+
+  it('never makes it throw or go on for ever', () => {
+    fc.assert(
+      fc.property(fc.nat(), fc.uint8Array({ minLength: 0, maxLength: 160 }), (seed, bytes) => {
+        const table = new Uint8Array(200)
+        table.set(bytes, 40)
+        checkForm(bootGuest(garbageMachine(seed, table), { profile: 'linux-6.12', witness: NOBODY, patience: 20 }))
+      }),
+      { numRuns },
+    )
+  })
+})
+
+/** The machine's own bus, but some of what it reads comes out otherwise. */
+function unreliable(bus: CpuBus, seed: number, oneIn: number): CpuBus {
+  const random = generator(seed)
+  const spoil = (value: number, width: 1 | 2 | 4): number => {
+    if (random() % oneIn !== 0) return value
+    const wrong = [0, 0xffff_ffff, random(), value ^ (1 << (random() & 31))][random() & 3]!
+    return (width === 4 ? wrong : wrong & (2 ** (width * 8) - 1)) >>> 0
+  }
+  const ports = bus.ports!
+  return {
+    read8: (address) => spoil(bus.read8(address), 1),
+    read16: (address) => spoil(bus.read16(address), 2),
+    read32: (address) => spoil(bus.read32(address), 4),
+    write8: (address, value) => bus.write8(address, value),
+    write16: (address, value) => bus.write16(address, value),
+    write32: (address, value) => bus.write32(address, value),
+    readBytes(address, into) {
+      bus.readBytes(address, into)
+      if (into.length > 0 && random() % oneIn === 0) into[random() % into.length]! ^= 1 << (random() & 7)
+    },
+    writeBytes: (address, from) => bus.writeBytes(address, from),
+    nextInterrupt: () => (random() % oneIn === 0 ? -1 : bus.nextInterrupt()),
+    idle: () => bus.idle(),
+    ports: {
+      ...ports,
+      in8: (port) => spoil(ports.in8(port), 1),
+      in16: (port) => spoil(ports.in16(port), 2),
+      in32: (port) => spoil(ports.in32(port), 4),
+      out8: (port, value) => ports.out8(port, value),
+      out16: (port, value) => ports.out16(port, value),
+      out32: (port, value) => ports.out32(port, value),
+    },
+  }
+}
+
+describe('a machine that is wrong now and then', () => {
+  it('never makes it throw or go on for ever', () => {
+    const devices = [
+      VTD,
+      disk(2, ACCESS_PLATFORM),
+      disk(3, { 'disable-modern': true }),
+      device('virtio-net-pci', 4, {}, { backend: { kind: 'network', where: 'qemu' } }),
+      device('virtio-rng-pci', 5),
+      device('e1000e', 6, {}, { backend: { kind: 'network', where: 'qemu' } }),
+      device('virtio-serial-pci', 7),
+      device('virtio-balloon-pci', 8),
+    ]
+    fc.assert(
+      fc.property(fc.nat(), fc.constantFrom(20, 200, 2000), (seed, oneIn) => {
+        const machine = machineWith(devices)
+        const bus = unreliable(machine.bus, seed, oneIn)
+        checkForm(bootGuest(bus, { profile: 'linux-6.12', witness: machine.witness, patience: 200, selfTestBytes: 8192 }))
+        machine.dispose()
+      }),
+      // Each run builds and boots a whole machine, some tens of milliseconds.
+      { numRuns: Math.ceil(numRuns / 20) },
+    )
+  })
+})
