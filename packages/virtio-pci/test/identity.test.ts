@@ -142,4 +142,43 @@ describe('any accesses by a driver', () => {
       { numRuns },
     )
   })
+
+  it('while it runs, with anything in its rings, never throw, and a stopped device does not hear its doorbell', () => {
+    fc.assert(
+      fc.property(
+        fc.array(access, { maxLength: 6 }),
+        fc.array(fc.tuple(fc.nat(0x20ff), fc.nat(0xffff)), { maxLength: 24 }),
+        (accesses, ring) => {
+          const bench = new Bench()
+          bench.write(4, 0x08, 4, 1)
+          bench.write(4, 0x0c, 4, 1)
+          bench.write(4, 0x14, 1, 0x0b)
+          // Queue 0, 16 entries: descriptors at 0x1000, rings at 0x2000 and 0x3000.
+          bench.write(4, 0x18, 2, 16)
+          for (const [at, value] of [
+            [0x20, 0x1000],
+            [0x28, 0x2000],
+            [0x30, 0x3000],
+          ] as const) {
+            bench.write(4, at, 4, value)
+          }
+          bench.write(4, 0x1c, 2, 1)
+          bench.write(4, 0x14, 1, 0x0f)
+          for (const [at, value] of ring) bench.bus.write16(0x1000 + (at & 0x10fe), value)
+          bench.bus.write16(0x2002, 1 + (ring.length % 16))
+          for (const { bar, offset, width, value } of accesses) {
+            bench.write(4, 0x3000, 2, 0)
+            bench.function.work(4)
+            bench.write(bar, offset, width, value)
+          }
+          // With DRIVER_OK taken away or a reset needed, it does nothing more.
+          const stopped = (bench.function.status & 4) === 0 || bench.function.brokenReason !== null
+          const before = bench.device.notified.length
+          bench.write(4, 0x3000, 2, 0)
+          expect(bench.device.notified.length - before).toBe(stopped || !bench.device.queues[0] ? 0 : 1)
+        },
+      ),
+      { numRuns },
+    )
+  })
 })

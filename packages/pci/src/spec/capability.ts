@@ -44,8 +44,12 @@ export const EXTENDED_CAPABILITY_HEADER = bits(
 export const PCI_EXT_CAP_START = 0x100
 
 /** Subsystem ID and Subsystem Vendor ID: what a bridge has in place of the type 0 header's fields. */
-export const SSVID_CAPABILITY = registers('Subsystem ID capability', 'PCI Express Base 6.0 §7.9.23', {
-  CAP_ID: reg8(0, 'ro'),
-  NEXT_PTR: reg8(1, 'ro'),
-  SSVID_SSID: reg32(4, 'ro'),
-})
+export const SSVID_CAPABILITY = registers(
+  'Subsystem ID capability',
+  'PCI Express Base, Subsystem ID and Subsystem Vendor ID Capability',
+  {
+    CAP_ID: reg8(0, 'ro'),
+    NEXT_PTR: reg8(1, 'ro'),
+    SSVID_SSID: reg32(4, 'ro'),
+  },
+)

@@ -1,6 +1,6 @@
 /**
- * Routing IDs: how a function is addressed, and how a transaction names its requester
- * (PCI Express Base 6.0 §2.2.4.2): bus in bits 15:8, device in 7:3, function in 2:0.
+ * Routing IDs: how a function is addressed, and how a transaction names its requester: bus in bits 15:8, device in 7:3,
+ * function in 2:0.
  */
 
 /** @throws RangeError where a number does not fit: bus 0 to 255, device 0 to 31, function 0 to 7. */

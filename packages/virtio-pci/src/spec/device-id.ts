@@ -14,7 +14,7 @@ export const VIRTIO_ID_VSOCK = 19
 export const VIRTIO_ID_IOMMU = 23
 
 /**
- * PCI device IDs of transitional devices, by type (virtio 1.3 §4.1.2.1). Types beyond these have none. The socket
+ * PCI device IDs of transitional devices, by type (virtio 1.3 §4.1.2). Types beyond these have none. The socket
  * device's is QEMU's; the specification does not list it.
  */
 export const VIRTIO_PCI_TRANSITIONAL_DEVICE_ID: Readonly<Record<number, number>> = {
