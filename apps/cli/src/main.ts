@@ -49,7 +49,10 @@ function program(qemuArguments: readonly string[] | null): Command {
       .showHelpAfterError(`(see dmascope ${name.split(' ')[0]} --help)`)
 
   command('boot [source]', 'boot a guest on a machine and report every device')
-    .option('--guest <profile>', 'the kernel to boot, with options: NAME[,OPTION...]', 'linux-6.12')
+    .option(
+      '--guest <profile>',
+      'the kernel to boot, with options: NAME[,OPTION...] (default: linux-6.12; see: dmascope guests)',
+    )
     .option('--append <line>', "the kernel's command line, instead of the source's")
     .option('--qemu-version <version>', 'whose machines: 7.2 or 11.1 (default: 11.1, or what the source says)')
     .option('--format <format>', 'text, json or markdown', format, 'text')

@@ -16,7 +16,7 @@ import { fileError } from '../output/failure.ts'
 import { loadSource, qemuVersionOf } from '../sources/load-source.ts'
 
 export interface BootFlags {
-  readonly guest: string
+  readonly guest?: string
   readonly append?: string
   readonly qemuVersion?: string
   readonly format: 'text' | 'json' | 'markdown'
@@ -27,6 +27,8 @@ export interface BootFlags {
   readonly verbose?: boolean
 }
 
+const DEFAULT_GUEST = 'linux-6.12'
+
 /** `dmascope boot`. Answers the exit status. */
 export async function boot(
   source: string | undefined,
@@ -35,14 +37,14 @@ export async function boot(
 ): Promise<number> {
   const version = flags.qemuVersion === undefined ? undefined : qemuVersionOf(flags.qemuVersion)
   const loaded = await loadSource(source, qemuArguments, version)
-  const description = { ...loaded, ...(flags.append !== undefined && { append: flags.append }) }
+  const description = { ...loaded.description, ...(flags.append !== undefined && { append: flags.append }) }
   const { report, trace, tables } = runBoot({
     description,
-    guest: flags.guest,
+    guest: flags.guest ?? loaded.guest ?? DEFAULT_GUEST,
     trace: flags.trace !== undefined,
     tables: flags.dumpFirmware !== undefined,
   })
-  const asked = flags.why === undefined ? null : deviceOf(report, flags.why, loaded.devices)
+  const asked = flags.why === undefined ? null : deviceOf(report, flags.why, description.devices)
   process.stdout.write(view(report, asked, flags, repeated(source, qemuArguments, flags)))
   if (flags.dumpFirmware !== undefined) await dump(flags.dumpFirmware, tables)
   if (flags.trace !== undefined) await write(flags.trace, formatTraceEvents(trace.accesses, trace.dropped))
@@ -59,7 +61,7 @@ function view(report: Report, asked: ReportDevice | null, flags: BootFlags, whyC
 
 /** The command to repeat for the reasons; a long QEMU command line is left to the reader. */
 function repeated(source: string | undefined, qemuArguments: readonly string[] | null, flags: BootFlags): string {
-  const guest = flags.guest === 'linux-6.12' ? '' : ` --guest ${flags.guest}`
+  const guest = flags.guest === undefined ? '' : ` --guest ${flags.guest}`
   const append = flags.append === undefined ? '' : ` --append ${JSON.stringify(flags.append)}`
   const of = qemuArguments !== null ? ' ...' : source === undefined ? '' : ` ${source}`
   return `dmascope boot${of}${guest}${append} --why`

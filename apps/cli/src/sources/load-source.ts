@@ -1,7 +1,14 @@
 import { readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { DmascopeError } from '@dmascope/layout'
-import { findPreset, type MachineDescription, QEMU_VERSIONS, type QemuVersion } from '@dmascope/machine'
+import {
+  DEFAULT_PRESET,
+  describePreset,
+  findPreset,
+  type MachineDescription,
+  QEMU_VERSIONS,
+  type QemuVersion,
+} from '@dmascope/machine'
 import { fileError } from '../output/failure.ts'
 
 const LATEST: QemuVersion = '11.1'
@@ -17,6 +24,12 @@ export function qemuVersionOf(text: string): QemuVersion {
   )
 }
 
+/** A machine, and the guest that its source asks for, where it does. */
+export interface LoadedSource {
+  readonly description: MachineDescription
+  readonly guest: string | null
+}
+
 /**
  * The machine that a person means: a QEMU command line, a file, standard input, a preset, or the default.
  *
@@ -27,7 +40,7 @@ export async function loadSource(
   source: string | undefined,
   qemuArguments: readonly string[] | null,
   version: QemuVersion | undefined,
-): Promise<MachineDescription> {
+): Promise<LoadedSource> {
   if (qemuArguments !== null) {
     if (source !== undefined) {
       throw new DmascopeError(
@@ -37,7 +50,7 @@ export async function loadSource(
       )
     }
     const { parseQemuCommandLine } = await import('@dmascope/qemu')
-    return parseQemuCommandLine(qemuArguments, {
+    const description = parseQemuCommandLine(qemuArguments, {
       qemuVersion: version ?? LATEST,
       readFile: (path) => {
         try {
@@ -47,18 +60,22 @@ export async function loadSource(
         }
       },
     })
+    return { description, guest: null }
   }
   const isFile = source === '-' || /\.(ya?ml|json)$/i.test(source ?? '') || (source ?? '').includes('/')
   if (source !== undefined && isFile) return await loadFile(source, version)
-  const preset = findPreset(source ?? 'default')
-  return version === undefined ? preset : { ...preset, qemuVersion: version }
+  const preset = findPreset(source ?? DEFAULT_PRESET)
+  return { description: describePreset(preset, version === undefined ? {} : { qemuVersion: version }), guest: null }
 }
 
-async function loadFile(path: string, version: QemuVersion | undefined): Promise<MachineDescription> {
+async function loadFile(path: string, version: QemuVersion | undefined): Promise<LoadedSource> {
   const text = path === '-' ? await standardInput() : await readText(path)
-  const { parseMachineFile } = await import('./machine-file.ts')
-  const described = parseMachineFile(text, { name: path === '-' ? 'standard input' : path })
-  return version === undefined ? described : { ...described, qemuVersion: version }
+  const { readMachineFile } = await import('./machine-file.ts')
+  const { description, guest } = readMachineFile(text, {
+    file: path === '-' ? 'standard input' : path,
+    ...(version !== undefined && { qemuVersion: version }),
+  })
+  return { description: version === undefined ? description : { ...description, qemuVersion: version }, guest }
 }
 
 export async function readText(path: string): Promise<string> {
