@@ -8,7 +8,6 @@ export default defineConfig({
   ssr: { resolve: { conditions, externalConditions: conditions } },
   test: {
     include: ['packages/*/test/**/*.test.ts', 'apps/*/test/**/*.test.ts', 'tooling/*/test/**/*.test.ts'],
-    globalSetup: ['apps/cli/test/bundle-once.ts'],
     reporters: results === undefined ? ['default'] : ['default', ['json', { outputFile: results }]],
     // Property tests run tens of thousands of times in CI, on two cores.
     testTimeout: 300_000,
