@@ -241,7 +241,7 @@ describe('whatever firmware and hardware do', () => {
       // Enough memory for all that one device takes, with and without the interrupt remapping table's megabyte.
       fc.property(
         fc.array(fc.tuple(offset, fc.nat(255)), { maxLength: 6 }),
-        fc.constantFrom(20, 300),
+        fc.constantFrom(20, 20, 20, 300),
         (changes, budget) => {
           let tables: ReturnType<typeof qemuWith>
           try {
