@@ -63,7 +63,10 @@ describe('boot', () => {
   it('tells what it decided by', () => {
     const { why } = find(result, '0000:00:02.0')
     expect(why).toContainEqual(
-      expect.objectContaining({ fact: expect.stringContaining('offers feature bits'), bytes: '54 6e 00 30 03 01 00 00' }),
+      expect.objectContaining({
+        fact: expect.stringContaining('offers feature bits'),
+        bytes: '54 6e 00 30 03 01 00 00',
+      }),
     )
     expect(why.some(({ fact }) => /^virtqueue 0 .* given to the device as 0xffff/.test(fact))).toBe(true)
     expect(why.some(({ source }) => source.startsWith('DMAR @0x'))).toBe(true)
@@ -99,9 +102,18 @@ describe('interrupts', () => {
     ['without an IOMMU', [], 'pci=nomsi', false],
   ] as const)('come by the pin where there are no messages, %s', (_, iommu, append, remapped) => {
     const result = boot(
-      machineWith([...iommu, disk(2, ACCESS_PLATFORM), disk(3), disk(6, { 'disable-modern': true }), device('e1000e', 7, {}, NET)], {
-        append,
-      }),
+      machineWith(
+        [
+          ...iommu,
+          disk(2, ACCESS_PLATFORM),
+          disk(3),
+          disk(6, { 'disable-modern': true }),
+          device('e1000e', 7, {}, NET),
+        ],
+        {
+          append,
+        },
+      ),
     )
     for (const id of ['0000:00:02.0', '0000:00:03.0', '0000:00:06.0', '0000:00:07.0']) {
       expect(find(result, id)).toMatchObject({ interrupt: { mode: 'intx', remapped, lost: 0 }, io: { ok: true } })
@@ -138,7 +150,7 @@ describe('interrupts', () => {
 /** The register that CF8 selects, in function 00:02.0; -1 elsewhere. */
 const selected = (machine: Machine): number => {
   const address = machine.bus.ports!.in32(0xcf8)
-  return (address >>> 8 & 0xffff) === 0x10 ? address & 0xfc : -1
+  return ((address >>> 8) & 0xffff) === 0x10 ? address & 0xfc : -1
 }
 
 function bindBus(machine: Machine): Omit<Machine['bus'], 'ports'> {

@@ -30,8 +30,17 @@ describe('the zero page', () => {
   it('stands at 0x90000 and holds the memory map and the command line', () => {
     expect(BOOT_PARAMS.fields.e820_table.offset).toBe(0x2d0)
     const bus = new SparseBus()
-      .put(0x9_0000, zeroPage([[0n, 0x9_fc00n, 1], [0x10_0000n, 0x1ff0_0000n, 1]]))
-      .put(0x9_2000, Uint8Array.from('  intel_iommu=on iommu=pt\0garbage', (letter) => letter.charCodeAt(0)))
+      .put(
+        0x9_0000,
+        zeroPage([
+          [0n, 0x9_fc00n, 1],
+          [0x10_0000n, 0x1ff0_0000n, 1],
+        ]),
+      )
+      .put(
+        0x9_2000,
+        Uint8Array.from('  intel_iommu=on iommu=pt\0garbage', (letter) => letter.charCodeAt(0)),
+      )
     expect(readBootParams(bus)).toEqual({
       memoryMap: [
         { base: 0, length: 0x9_fc00, type: 1 },
@@ -50,7 +59,10 @@ describe('the zero page', () => {
   })
 
   it('leaves out entries beyond 2^53, and believes no more than 128', () => {
-    const huge = [[0xffff_ffff_ffff_f000n, 0x1000n, 1], [0x10_0000n, 0xffff_ffff_ffff_ffffn, 1]] as const
+    const huge = [
+      [0xffff_ffff_ffff_f000n, 0x1000n, 1],
+      [0x10_0000n, 0xffff_ffff_ffff_ffffn, 1],
+    ] as const
     expect(readBootParams(new SparseBus().put(0x9_0000, zeroPage(huge)))?.memoryMap).toEqual([])
     expect(readBootParams(new SparseBus().put(0x9_0000, zeroPage([[1n, 1n, 1]], 255)))?.memoryMap).toHaveLength(1)
   })
@@ -246,7 +258,10 @@ describe('ACPI discovery', () => {
   it('follows the FADT to a DSDT, and goes on where that is nonsense', () => {
     const fadt = buildFadt({ signature: 'FACP', header: sdtHeader(1), FIRMWARE_CTRL: 0, DSDT: 0x10_4000 } as never)
     const bus = firmware({ entries: [0x10_2000, 0x10_3000] }).put(0x10_3000, fadt)
-    bus.put(0x10_4000, Uint8Array.from('DSDT\xff\xff\xff\xff', (letter) => letter.charCodeAt(0)))
+    bus.put(
+      0x10_4000,
+      Uint8Array.from('DSDT\xff\xff\xff\xff', (letter) => letter.charCodeAt(0)),
+    )
     const found = findAcpiTables(bus, 0, silent)
     expect(found.tables.map(({ signature }) => signature)).toEqual(['APIC', 'FACP'])
     expect(readPlatform(found, [], silent).pinRoutes).toEqual([])
@@ -257,7 +272,10 @@ describe('ACPI discovery', () => {
       fc.property(fc.uint8Array({ minLength: 64, maxLength: 256 }), fc.nat(255), (bytes, where) => {
         const bus = new SparseBus().put(0x10_1000, bytes).put(0x10_2000, bytes)
         bus.put(0xf_5230, Uint8Array.of(0x52, 0x53, 0x44, 0x20, 0x50, 0x54, 0x52, 0x20, 0, 0, 0, 0, 0, 0, 0, 0))
-        bus.put(0x10_1000, Uint8Array.from('RSDT', (letter) => letter.charCodeAt(0)))
+        bus.put(
+          0x10_1000,
+          Uint8Array.from('RSDT', (letter) => letter.charCodeAt(0)),
+        )
         bus.write32(0x10_1004, where)
         bus.write32(0xf_5240, 0x10_1000)
         const found = findAcpiTables(bus, 0xf_5230, silent)

@@ -114,9 +114,23 @@ const subsystem = {
 } as unknown as IommuSubsystem
 
 const fn = (over: Partial<PciFunction>): PciFunction =>
-  ({ id: '0000:00:03.0', bus: 0, device: 3, function: 0, parent: null, interruptPin: 1, interruptLine: 0xff, ...over }) as PciFunction
+  ({
+    id: '0000:00:03.0',
+    bus: 0,
+    device: 3,
+    function: 0,
+    parent: null,
+    interruptPin: 1,
+    interruptLine: 0xff,
+    ...over,
+  }) as PciFunction
 
-function legacy(routes: readonly PinRoute[]): { lines: LegacyInterrupts; vectors: Vectors; entries: Map<number, number>; bus: SparseBus } {
+function legacy(routes: readonly PinRoute[]): {
+  lines: LegacyInterrupts
+  vectors: Vectors
+  entries: Map<number, number>
+  bus: SparseBus
+} {
   const bus = new SparseBus()
   const { apic, entries } = ioApicOn(bus)
   const vectors = vectorsOn(bus)
@@ -168,7 +182,9 @@ describe('interrupt pins', () => {
     const { lines } = legacy([{ bus: 0, device: 2, pin: 3, gsi: 18 }])
     const port = fn({ id: '0000:00:02.0', device: 2 })
     // INTB of device 1 arrives at the port as INTC.
-    expect(lines.connect(fn({ bus: 1, device: 1, interruptPin: 2, parent: port }), () => true)).toMatchObject({ gsi: 18 })
+    expect(lines.connect(fn({ bus: 1, device: 1, interruptPin: 2, parent: port }), () => true)).toMatchObject({
+      gsi: 18,
+    })
   })
 
   it('go by Interrupt Line where _PRT does not know them', () => {

@@ -80,7 +80,11 @@ describe('capabilities', () => {
   }
 
   it('keep the order of their chain', () => {
-    const config = withList([[0x98, 0x11, 0x84], [0x84, 0x09, 0x70], [0x70, 0x09, 0]])
+    const config = withList([
+      [0x98, 0x11, 0x84],
+      [0x84, 0x09, 0x70],
+      [0x70, 0x09, 0],
+    ])
     expect(readCapabilities(config, AT)).toEqual([
       { id: 0x11, offset: 0x98 },
       { id: 0x09, offset: 0x84 },
@@ -90,7 +94,14 @@ describe('capabilities', () => {
 
   it.each([
     ['that point at themselves', [[0x40, 9, 0x40]], 1],
-    ['that go in a circle', [[0x40, 9, 0x50], [0x50, 9, 0x40]], 2],
+    [
+      'that go in a circle',
+      [
+        [0x40, 9, 0x50],
+        [0x50, 9, 0x40],
+      ],
+      2,
+    ],
     ['that point into the header', [[0x40, 9, 0x10]], 1],
     ['that start in the header', [[0x10, 9, 0x40]], 0],
     ['with an ID of all ones', [[0x40, 0xff, 0x50]], 0],

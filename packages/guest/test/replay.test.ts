@@ -9,7 +9,9 @@ function record(prepare: (machine: ReturnType<typeof machineWith>) => void = () 
   result: GuestResult
   trace: CpuTrace
 } {
-  const machine = machineWith([VTD, disk(2, ACCESS_PLATFORM), device('virtio-rng-pci', 3)], { append: 'intel_iommu=on' })
+  const machine = machineWith([VTD, disk(2, ACCESS_PLATFORM), device('virtio-rng-pci', 3)], {
+    append: 'intel_iommu=on',
+  })
   prepare(machine)
   const { bus, trace } = recordCpuBus(machine.bus)
   const result = bootGuest(bus, { profile: 'linux-6.12', witness: machine.witness })
@@ -20,13 +22,16 @@ describe('a recorded bus', () => {
   it.each([
     ['a machine that works', () => {}],
     ['a machine on which I/O hangs', (machine) => machine.rewire('0000:00:02.0', false)],
-  ] as [string, Parameters<typeof record>[0]][])('of %s leads to the same decisions, with no machine behind it', (_, prepare) => {
-    const { result, trace } = record(prepare)
-    const bus = replayCpuBus(JSON.parse(JSON.stringify(trace)) as CpuTrace)
-    expect(bootGuest(bus, { profile: 'linux-6.12', witness: NOBODY })).toEqual(result)
-    expect(bus.divergence).toBeNull()
-    expect(bus.remaining).toBe(0)
-  })
+  ] as [string, Parameters<typeof record>[0]][])(
+    'of %s leads to the same decisions, with no machine behind it',
+    (_, prepare) => {
+      const { result, trace } = record(prepare)
+      const bus = replayCpuBus(JSON.parse(JSON.stringify(trace)) as CpuTrace)
+      expect(bootGuest(bus, { profile: 'linux-6.12', witness: NOBODY })).toEqual(result)
+      expect(bus.divergence).toBeNull()
+      expect(bus.remaining).toBe(0)
+    },
+  )
 
   it('tells where another kernel does something else, and goes on as a machine on which nothing answers', () => {
     const { trace } = record()
@@ -41,7 +46,14 @@ describe('a recorded bus', () => {
   })
 
   it('compares what is written, by value and by checksum', () => {
-    const written: CpuTrace = { version: 1, ports: false, operations: [['w', 4, 0x10, 7], ['W', 0x20, 3, 0x352441c2]] }
+    const written: CpuTrace = {
+      version: 1,
+      ports: false,
+      operations: [
+        ['w', 4, 0x10, 7],
+        ['W', 0x20, 3, 0x352441c2],
+      ],
+    }
     const same = replayCpuBus(written)
     same.write32(0x10, 7)
     same.writeBytes(0x20, Uint8Array.of(0x61, 0x62, 0x63))

@@ -74,7 +74,14 @@ describe('the modern interface, in the order of Linux', () => {
 
   it('7. selects queue 0, looks at its size, tells size and addresses', () => {
     const at = seen.indexOf('w 0x18=0x100')
-    expect(seen.slice(20, at)).toEqual(['r 0x12=0x1', 'w 0x16=0x0', 'r 0x18=0x100', 'r 0x1c=0x0', 'w 0x16=0x0', 'r 0x1e=0x0'])
+    expect(seen.slice(20, at)).toEqual([
+      'r 0x12=0x1',
+      'w 0x16=0x0',
+      'r 0x18=0x100',
+      'r 0x1c=0x0',
+      'w 0x16=0x0',
+      'r 0x1e=0x0',
+    ])
     expect(seen.slice(at + 1, at + 7).map((one) => one.split('=')[0])).toEqual([
       'w 0x20',
       'w 0x24',
@@ -117,7 +124,12 @@ describe('the legacy interface, in the order of Linux', () => {
   })
 
   it('2. never sets FEATURES_OK: the interface has none', () => {
-    expect(seen.filter((one) => one.startsWith('w 0x12='))).toEqual(['w 0x12=0x0', 'w 0x12=0x1', 'w 0x12=0x3', 'w 0x12=0x7'])
+    expect(seen.filter((one) => one.startsWith('w 0x12='))).toEqual([
+      'w 0x12=0x0',
+      'w 0x12=0x1',
+      'w 0x12=0x3',
+      'w 0x12=0x7',
+    ])
   })
 
   it('3. tells the page number of the ring after reading size and address', () => {

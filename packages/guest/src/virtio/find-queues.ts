@@ -1,7 +1,7 @@
 import type { DmaMapping } from '@dmascope/dma'
-import { busAddress } from '../bus-address.ts'
 import { splitRingBytes, splitRingLayout } from '@dmascope/virtqueue'
 import { VIRTIO_F_EVENT_IDX, VIRTIO_F_INDIRECT_DESC, VIRTQ_MAX_SIZE } from '@dmascope/virtqueue/spec'
+import { busAddress } from '../bus-address.ts'
 import { enableMsix, type MessageInterrupts } from '../interrupts/message-interrupts.ts'
 import { NO_VECTOR, type PlacedQueue } from './transport.ts'
 import type { VirtioDevice } from './virtio-device.ts'

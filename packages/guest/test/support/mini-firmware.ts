@@ -75,8 +75,10 @@ export function runMiniFirmware(bus: CpuBus, machine: { readonly memory: number;
         placeBars(b, d, f, bridge ? 2 : 6)
         if (bridge) {
           const secondary = ++lastBus
-          const start = (nextMemory = align(nextMemory, 0x10_0000))
-          const ioStart = (nextPort = align(nextPort, 0x1000))
+          const start = align(nextMemory, 0x10_0000)
+          const ioStart = align(nextPort, 0x1000)
+          nextMemory = start
+          nextPort = ioStart
           write(b, d, f, 0x18, b | (secondary << 8) | (0xff << 16))
           scan(secondary)
           write(b, d, f, 0x18, b | (secondary << 8) | (lastBus << 16))

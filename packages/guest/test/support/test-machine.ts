@@ -1,4 +1,9 @@
-import { createMachine, type DeviceDescription, type Machine, type MachineDescription } from '../../../machine/src/index.ts'
+import {
+  createMachine,
+  type DeviceDescription,
+  type Machine,
+  type MachineDescription,
+} from '../../../machine/src/index.ts'
 import { runMiniFirmware } from './mini-firmware.ts'
 
 type Properties = Readonly<Record<string, string | number | boolean>>
@@ -21,7 +26,10 @@ export const disk = (
   more: Partial<DeviceDescription> & { readonly readOnly?: boolean; readonly size?: number } = {},
 ): DeviceDescription => {
   const { readOnly = false, size = 8 * 1024 * 1024, ...rest } = more
-  return device('virtio-blk-pci', slot, properties, { backend: { kind: 'disk', where: 'qemu', size, readOnly }, ...rest })
+  return device('virtio-blk-pci', slot, properties, {
+    backend: { kind: 'disk', where: 'qemu', size, readOnly },
+    ...rest,
+  })
 }
 
 /** QEMU's `iommu_platform=on`, which a device takes only without its legacy interface. */
@@ -29,10 +37,7 @@ export const ACCESS_PLATFORM: Properties = { iommu_platform: true, 'disable-lega
 export const VTD: DeviceDescription = { model: 'intel-iommu', properties: { intremap: 'on' }, location }
 
 /** A machine with these devices, its firmware run, ready for a kernel. */
-export function machineWith(
-  devices: readonly DeviceDescription[],
-  more: Partial<MachineDescription> = {},
-): Machine {
+export function machineWith(devices: readonly DeviceDescription[], more: Partial<MachineDescription> = {}): Machine {
   const { machine } = createMachine({
     machine: 'q35',
     qemuVersion: '11.1',
