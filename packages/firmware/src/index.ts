@@ -1,0 +1,6 @@
+export type { FirmwareDisk } from './boot/virtio-disk.ts'
+export type { E820Range } from './memory/e820.ts'
+export type { FoundFunction } from './pci/functions.ts'
+export type { PlacedRegion } from './pci/place-regions.ts'
+export { type FirmwareOptions, type FirmwareResult, runFirmware } from './run-firmware.ts'
+export type { LoadedFile } from './table-loader.ts'
