@@ -1,7 +1,7 @@
 import type { PropertyValue } from '@dmascope/machine'
 import type { Collected } from './collected.ts'
 import { textOf } from './key-value.ts'
-import { type Place, refusal, unknownName } from './refusal.ts'
+import { refusal, unknownName } from './refusal.ts'
 
 const ACCELERATORS = ['tcg', 'kvm', 'qtest', 'xen', 'hvf', 'whpx', 'nvmm', 'mshv', 'nitro', 'hax']
 
@@ -34,27 +34,27 @@ const IRQCHIP = ['on', 'off', 'split']
  * @throws DmascopeError QEMU_VALUE
  */
 export function acceleratorProperties(collected: Collected): Record<string, PropertyValue> {
-  const { accel, machine, machinePlace } = collected
-  const place: Place = { text: '-accel', written: '-accel' }
-  for (const key of accel.keys()) {
-    if (!KEYS.includes(key)) throw unknownName('QEMU_VALUE', place, `Property '${key}' not found`, key, KEYS)
+  const { accel, machine } = collected
+  for (const key of accel.values.keys()) {
+    if (!KEYS.includes(key))
+      throw unknownName('QEMU_VALUE', accel.placeOf(key), `Property '${key}' not found`, key, KEYS)
   }
   const properties: Record<string, PropertyValue> = {}
-  const name = textOf(accel, 'accel') ?? textOf(machine, 'accel')
+  const name = textOf(accel.values, 'accel') ?? textOf(machine.values, 'accel')
   if (name !== null) {
     const first = name.split(':')[0]!
     if (!ACCELERATORS.includes(first)) {
-      const at = accel.has('accel') ? place : machinePlace
+      const at = (accel.values.has('accel') ? accel : machine).placeOf('accel')
       throw unknownName('QEMU_VALUE', at, `invalid accelerator ${first}`, first, ACCELERATORS)
     }
     properties.accel = first
   }
-  const irqchip = textOf(accel, 'kernel-irqchip')
+  const irqchip = textOf(accel.values, 'kernel-irqchip')
   if (irqchip !== null) {
     if (!IRQCHIP.includes(irqchip)) {
       throw refusal(
         'QEMU_VALUE',
-        place,
+        accel.placeOf('kernel-irqchip'),
         `Parameter 'kernel-irqchip' does not accept '${irqchip}'; it takes on, off, split`,
       )
     }

@@ -2,7 +2,7 @@ import type { PropertyValue } from '@dmascope/machine'
 import { type Argument, readArguments } from './arguments.ts'
 import { addEntry, type Collected, checkId, emptyCollected, type Global, GROUPS, isGroup } from './collected.ts'
 import { readConfigFile } from './config-file.ts'
-import { type KeyValueSyntax, parseKeyValue, splitAtCommas, textOf } from './key-value.ts'
+import { type KeyValueSyntax, type Pairs, parseKeyValue, splitAtCommas, textOf } from './key-value.ts'
 import { type Place, refusal, unknownName } from './refusal.ts'
 
 /** Reads files that a command line names: configuration files. Throws where there is none. */
@@ -21,14 +21,15 @@ type Handler = (collected: Collected, value: string, place: Place, readFile: Rea
 const merging =
   (into: 'machine' | 'accel' | 'memory' | 'smp', syntax: KeyValueSyntax): Handler =>
   (collected, value, place) => {
-    for (const [key, one] of parseKeyValue(value, syntax, place)) collected[into].set(key, one)
-    if (into !== 'accel') collected[`${into}Place`] = place
+    collected[into].merge(parseKeyValue(value, syntax, place), place)
   }
 
 const disks =
   (index: number, media: 'disk' | 'cdrom'): Handler =>
   (collected, value, place) =>
     disk(collected, value, index, media, place)
+
+const NETWORK: KeyValueSyntax = { implied: 'type', style: 'opts' }
 
 const machine = merging('machine', { implied: 'type', style: 'keyval' })
 
@@ -43,13 +44,13 @@ const HANDLERS: Readonly<Record<string, Handler>> = {
   hdc: disks(2, 'disk'),
   hdd: disks(3, 'disk'),
   cdrom: disks(2, 'cdrom'),
-  nic: (collected, value, place) => network(collected, 'nic', value, place),
-  net: (collected, value, place) => network(collected, 'net', value, place),
+  nic: (collected, value, place) => network(collected, 'nic', parseKeyValue(value, NETWORK, place), place),
+  net: (collected, value, place) => network(collected, 'net', parseKeyValue(value, NETWORK, place), place),
   virtfs,
   set,
   readconfig: config,
-  'enable-kvm': (collected) => {
-    collected.accel.set('accel', 'kvm')
+  'enable-kvm': (collected, _value, place) => {
+    collected.accel.merge(new Map([['accel', 'kvm']]), place)
   },
   append: (collected, value) => {
     collected.append = value
@@ -64,11 +65,11 @@ const HANDLERS: Readonly<Record<string, Handler>> = {
     collected.usb = true
     collected.ignored.push(place.written)
   },
-  'no-acpi': (collected) => {
-    collected.machine.set('acpi', 'off')
+  'no-acpi': (collected, _value, place) => {
+    collected.machine.merge(new Map([['acpi', 'off']]), place)
   },
-  'no-hpet': (collected) => {
-    collected.machine.set('hpet', 'off')
+  'no-hpet': (collected, _value, place) => {
+    collected.machine.merge(new Map([['hpet', 'off']]), place)
   },
   vga: (collected, type, place) => {
     collected.vga = { type, place }
@@ -104,9 +105,8 @@ function disk(collected: Collected, file: string, index: number, media: string, 
   )
 }
 
-function network(collected: Collected, option: 'nic' | 'net', value: string, place: Place): void {
+function network(collected: Collected, option: 'nic' | 'net', pairs: Pairs, place: Place): void {
   collected.noDefaultNic = true
-  const pairs = new Map(parseKeyValue(value, { implied: 'type', style: 'opts', json: false }, place))
   const type = textOf(pairs, 'type')
   if (type === null) throw refusal('QEMU_MISSING_PROPERTY', place, "Parameter 'type' is missing", { property: 'type' })
   if (type === 'none') {
@@ -117,7 +117,7 @@ function network(collected: Collected, option: 'nic' | 'net', value: string, pla
   } else {
     const id = textOf(pairs, 'id')
     if (id !== null) checkId(id, place)
-    collected.nics.push({ option, entry: { id, pairs, place, json: false } })
+    collected.nics.push({ option, entry: { id, pairs: new Map(pairs), place, json: false } })
   }
 }
 
@@ -151,12 +151,15 @@ function globalOf(value: string, place: Place): Global {
   if (short !== null && !value.startsWith('driver=')) {
     return { driver: short[1]!, property: short[2]!, value: short[3]!, place }
   }
-  const pairs = parseKeyValue(value, { style: 'opts' }, place)
+  return globalFrom(parseKeyValue(value, { style: 'opts' }, place), place)
+}
+
+function globalFrom(pairs: Pairs, place: Place): Global {
   const driver = textOf(pairs, 'driver')
   const property = textOf(pairs, 'property')
   const given = textOf(pairs, 'value')
   if (driver === null || property === null || given === null) {
-    throw refusal('QEMU_SYNTAX', place, 'write driver.property=value, or driver=...,property=...,value=...', { value })
+    throw refusal('QEMU_SYNTAX', place, 'write driver.property=value, or driver=...,property=...,value=...')
   }
   return { driver, property, value: given, place }
 }
@@ -189,29 +192,19 @@ function config(collected: Collected, argument: string, place: Place, readFile: 
     }
     switch (group) {
       case 'machine':
-        collected.machinePlace = at
-        for (const [key, one] of pairs) collected.machine.set(key, one)
-        break
       case 'accel':
-        for (const [key, one] of pairs) collected.accel.set(key, one)
-        break
       case 'memory':
-        collected.memoryPlace = at
-        for (const [key, one] of pairs) collected.memory.set(key, one)
+        collected[group].merge(pairs, at)
         break
       case 'smp-opts':
-        collected.smpPlace = at
-        for (const [key, one] of pairs) collected.smp.set(key, one)
+        collected.smp.merge(pairs, at)
         break
       case 'net':
       case 'nic':
-        collected.noDefaultNic = true
-        collected.nics.push({ option: group, entry: { id: section.id, pairs, place: at, json: false } })
+        network(collected, group, pairs, at)
         break
       case 'global':
-        collected.globals.push(
-          globalOf([...pairs].map(([key, one]) => `${key}=${String(one).replaceAll(',', ',,')}`).join(','), at),
-        )
+        collected.globals.push(globalFrom(pairs, at))
         break
       default:
         collected.ignored.push(at.written)

@@ -1,6 +1,7 @@
 import type { PropertyValue } from '@dmascope/machine'
 import { type KeyValueSyntax, textOf } from './key-value.ts'
 import { type Place, refusal } from './refusal.ts'
+import { Settings } from './settings.ts'
 
 /** An option with an id of its own group: a device, a drive, a network backend. */
 export interface Entry {
@@ -46,14 +47,10 @@ export interface Collected {
   readonly globals: Global[]
   /** Options without bearing on DMA, as written. */
   readonly ignored: string[]
-  /** `-machine`, merged over its occurrences, each property with the place of its last. */
-  readonly machine: Map<string, PropertyValue>
-  machinePlace: Place
-  readonly accel: Map<string, PropertyValue>
-  readonly memory: Map<string, PropertyValue>
-  memoryPlace: Place
-  readonly smp: Map<string, PropertyValue>
-  smpPlace: Place
+  readonly machine: Settings
+  readonly accel: Settings
+  readonly memory: Settings
+  readonly smp: Settings
   append: string
   vga: { readonly type: string; readonly place: Place } | null
   nodefaults: boolean
@@ -62,7 +59,6 @@ export interface Collected {
   noDefaultNic: boolean
 }
 
-const NOWHERE: Place = { text: 'command line', written: '' }
 const WELL_FORMED_ID = /^[A-Za-z][A-Za-z0-9._-]*$/
 
 /** What an empty command line says. */
@@ -71,13 +67,10 @@ export const emptyCollected = (): Collected => ({
   nics: [],
   globals: [],
   ignored: [],
-  machine: new Map(),
-  machinePlace: NOWHERE,
-  accel: new Map(),
-  memory: new Map(),
-  memoryPlace: NOWHERE,
-  smp: new Map(),
-  smpPlace: NOWHERE,
+  machine: new Settings(),
+  accel: new Settings(),
+  memory: new Settings(),
+  smp: new Settings(),
   append: '',
   vga: null,
   nodefaults: false,

@@ -1,6 +1,6 @@
 import { checkMachineProperties, MACHINE_PROPERTIES, machinePropertyName, type PropertyValue } from '@dmascope/machine'
-import type { Pairs } from './key-value.ts'
-import { type Place, refusal, unknownName } from './refusal.ts'
+import { refusal, unknownName } from './refusal.ts'
+import type { Settings } from './settings.ts'
 
 /** `-machine` properties without bearing on DMA; those with it are the machine package's `MACHINE_PROPERTIES`. */
 const IGNORED = new Set(
@@ -19,9 +19,12 @@ const OURS = ['vga', 'defaultNic']
  *
  * @throws DmascopeError QEMU_MACHINE_PROPERTY or MACHINE_PROPERTY_VALUE
  */
-export function machineProperties(pairs: Pairs, place: Place): Record<string, PropertyValue> {
+export function machineProperties(settings: Settings): Record<string, PropertyValue> {
   const given: Record<string, PropertyValue> = {}
-  for (const [key, value] of pairs) {
+  const places: Record<string, string> = {}
+  for (const [key, value] of settings.values) {
+    if (key === 'type') continue
+    const place = settings.placeOf(key)
     const name = machinePropertyName(key)
     if (IGNORED.has(key.replaceAll('_', '-').split('.')[0]!)) continue
     if (key === 'iommu') {
@@ -34,6 +37,7 @@ export function machineProperties(pairs: Pairs, place: Place): Record<string, Pr
       throw unknownName('QEMU_MACHINE_PROPERTY', place, `Property '${key}' not found`, key, known)
     }
     given[name] = value
+    places[name] = place.text
   }
-  return { ...checkMachineProperties(given, place.text) }
+  return { ...checkMachineProperties(given, (name) => places[name] ?? '') }
 }

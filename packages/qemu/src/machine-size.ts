@@ -16,7 +16,7 @@ const MEMORY_KEYS = ['size', 'slots', 'maxmem']
 
 /** Bytes of RAM: `-m`, where a number without suffix counts MiB, or `memory-backend=`. @throws DmascopeError */
 export function memorySize(collected: Collected, objects: ReadonlyMap<string, ResolvedObject>): number {
-  const { memory, memoryPlace: place } = collected
+  const { values: memory, place } = collected.memory
   for (const key of memory.keys()) {
     if (!MEMORY_KEYS.includes(key)) {
       throw unknownName('QEMU_MEMORY', place, `Invalid parameter '${key}'`, key, MEMORY_KEYS)
@@ -42,13 +42,17 @@ export function memorySize(collected: Collected, objects: ReadonlyMap<string, Re
       },
     )
   }
-  const backend = textOf(collected.machine, 'memory-backend')
+  const backend = textOf(collected.machine.values, 'memory-backend')
   if (backend === null) return rounded ?? DEFAULT_MEMORY
   const object = objects.get(backend)
   if (object?.size == null) {
-    throw unknownName('QEMU_BACKEND', collected.machinePlace, `Memory backend '${backend}' not found`, backend, [
-      ...objects.keys(),
-    ])
+    throw unknownName(
+      'QEMU_BACKEND',
+      collected.machine.placeOf('memory-backend'),
+      `Memory backend '${backend}' not found`,
+      backend,
+      [...objects.keys()],
+    )
   }
   if (rounded !== null && rounded !== object.size) {
     throw refusal('QEMU_MEMORY', place, 'Machine memory size does not match the size of the memory backend', {
@@ -69,7 +73,7 @@ const MAX_CPUS: Readonly<Record<QemuVersion, Readonly<Record<'q35' | 'pc', numbe
 
 /** Number of processors at boot: `cpus`, or the product of the levels. @throws DmascopeError QEMU_SMP */
 export function processorCount(collected: Collected, machine: 'q35' | 'pc', version: QemuVersion): number {
-  const { smp, smpPlace: place } = collected
+  const { values: smp, place } = collected.smp
   const read = (key: string): number | null => {
     const value = textOf(smp, key)
     if (value === null) return null

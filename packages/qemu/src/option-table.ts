@@ -19,31 +19,29 @@ const listed = (treatment: Treatment, argument: boolean, names: string, reason?:
 
 const NO_MACHINE = 'prints something and exits; there is no machine to look at'
 
-/** Every option of qemu-system-x86_64 7.2 and 11.1. Closed: what is not here is refused by name. */
+/** The options of qemu-system-x86_64 from 7.2 to 11.1. Closed: what is not here is refused by name. */
 export const OPTIONS: ReadonlyMap<string, OptionSpec> = new Map([
   ...listed(
     'parsed',
     true,
-    `machine M device drive blockdev netdev nic net object chardev append kernel initrd m cpu smp accel global set
-     readconfig hda hdb hdc hdd cdrom vga fsdev virtfs`,
+    `machine M device drive blockdev netdev nic net object chardev append m smp accel global set readconfig hda hdb hdc hdd cdrom vga fsdev virtfs`,
   ),
-  ...listed('parsed', false, 'enable-kvm nodefaults nographic usb no-acpi no-hpet'),
+  ...listed('parsed', false, 'enable-kvm nodefaults usb no-acpi no-hpet'),
   // Without bearing on DMA: what the host shows, stores, records; time; users; the monitor.
   ...listed(
     'ignored',
     true,
-    `display serial parallel monitor mon qmp qmp-pretty name uuid rtc boot audiodev audio soundhw usbdevice k spice vnc
-     tpmdev fda fdb mtdblock sd pflash bios L option-rom smbios fw_cfg numa mem-path pidfile runas user chroot
-     run-with sandbox msg overcommit icount action watchdog watchdog-action echr virtioconsole debugcon gdb d D dfilter
-     trace plugin seed qtest qtest-log loadvm incoming g vcpu add-fd compat dump-vmstate tb-size prom-env nb-sectors
-     drive-cache object-cache semihosting-config balloon iscsi ctrl-grab shim dtb`,
+    `kernel initrd cpu display serial parallel monitor mon qmp qmp-pretty name uuid rtc boot audiodev audio usbdevice k
+     spice vnc tpmdev fda fdb mtdblock sd pflash bios L option-rom smbios fw_cfg numa mem-path pidfile runas user chroot
+     run-with sandbox msg overcommit icount action watchdog watchdog-action echr debugcon gdb d D dfilter trace plugin
+     seed qtest qtest-log loadvm incoming add-fd compat dump-vmstate iscsi shim dtb`,
   ),
   ...listed(
     'ignored',
     false,
-    `S s snapshot no-reboot no-shutdown daemonize full-screen win2k-hack no-fd-bootchk nouserconfig no-user-config
-     only-migratable preconfig mem-prealloc singlestep one-insn-per-tb perfmap jitdump no-kvm sdl gtk curses portrait
-     rotate async-teardown enable-sync-profile no-quit no-frame alt-grab semihosting`,
+    `nographic S s snapshot no-reboot no-shutdown daemonize full-screen win2k-hack no-fd-bootchk nouserconfig
+     no-user-config only-migratable preconfig mem-prealloc singlestep one-insn-per-tb perfmap jitdump sdl curses portrait
+     rotate async-teardown enable-sync-profile`,
   ),
   ...listed('refused', false, 'h help version', NO_MACHINE),
   ...listed('refused', true, 'writeconfig', NO_MACHINE),

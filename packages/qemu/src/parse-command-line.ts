@@ -40,12 +40,10 @@ export function parseQemuCommandLine(args: readonly string[], options: CommandLi
   if (version !== '7.2' && version !== '11.1') throw new RangeError(`qemuVersion is 7.2 or 11.1, got ${version}`)
   const collected = collect(args, options.readFile)
 
-  const written = textOf(collected.machine, 'type')
-  const type = machineType(written ?? 'pc', version, collected.machinePlace)
-  const properties = new Map(collected.machine)
-  properties.delete('type')
+  const written = textOf(collected.machine.values, 'type')
+  const type = machineType(written ?? 'pc', version, collected.machine.placeOf('type'))
   const machine: Record<string, PropertyValue> = {
-    ...machineProperties(properties, collected.machinePlace),
+    ...machineProperties(collected.machine),
     ...acceleratorProperties(collected),
     ...(written !== null && written !== type.machine ? { type: written } : {}),
     ...(collected.usb ? { usb: true } : {}),

@@ -27,7 +27,7 @@ export function unknownName(
   known: readonly string[],
 ): DmascopeError {
   const nearest = nearestName(name, known)
-  const hint =
-    nearest !== null ? `; did you mean '${nearest}'?` : known.length <= 12 ? `; known are ${known.join(', ')}` : ''
+  const all = known.length === 0 ? '; none is defined' : known.length <= 12 ? `; known are ${known.join(', ')}` : ''
+  const hint = nearest === null ? all : `; did you mean '${nearest}'?`
   return refusal(code, place, `${message}${hint}`, { name, nearest })
 }

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { DmascopeError, type QemuVersion } from '@dmascope/machine'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
@@ -187,8 +188,11 @@ describe('a command line', () => {
   })
 
   it('every option that is documented as ignored is', () => {
+    const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8')
+    const documented = readme.split('<!-- ignored options -->')[1]!.split('## ')[0]!
+    expect([...documented.matchAll(/`-([\w-]+)`/g)].map((match) => match[1]).sort()).toEqual([...IGNORED_OPTIONS])
     for (const option of IGNORED_OPTIONS) {
-      const { ignored, devices } = parseQemuCommandLine([`-${option}`, 'x', '-M', 'q35'].slice(0, 2), {
+      const { ignored, devices } = parseQemuCommandLine([`-${option}`, 'x'], {
         qemuVersion: '11.1',
       })
       expect([`-${option} x`, `-${option}`], option).toContain(ignored[0])
@@ -259,6 +263,27 @@ describe('-global, -set and -readconfig', () => {
       ['virtio-blk-pci', 'blk0', { device: 3, function: 0 }, 'm.cfg:13 ([device "blk0"])'],
     ])
     expect(ignored).toEqual(['m.cfg: [rtc]'])
+  })
+
+  it('its groups are those of the options', () => {
+    const content = `[net]
+  type = "nic"
+  model = "virtio"
+[net]
+  type = "user"
+[global]
+  driver = "virtio-net-pci"
+  property = "ats"
+  value = "on"
+[memory]
+  size = "1G"
+[smp-opts]
+  cpus = "2"
+[blockdev "n"]
+  driver = "null-co"`
+    const { devices, memory, cpus, machineProperties } = read(content)
+    expect(devices).toMatchObject([{ model: 'virtio-net-pci', properties: { ats: true } }])
+    expect([memory, cpus, machineProperties]).toEqual([1024 ** 3, 2, { defaultNic: false }])
   })
 
   it.each([
@@ -415,11 +440,48 @@ describe('properties', () => {
           for (const { location } of devices) expect(location.text).not.toBe('')
         } catch (error) {
           expect(error).toBeInstanceOf(DmascopeError)
-          expect((error as DmascopeError).message).toMatch(/^(argument \d+ \(|-accel: |command line: |.*:\d+ \(\[)/s)
+          expect((error as DmascopeError).message).toMatch(/^(argument \d+ \(|.*:\d+ \(\[)/s)
         }
       }),
       RUNS,
     )
+  })
+
+  it('nor does a sound one with a few letters changed', () => {
+    const sound = words(`-machine q35,kernel-irqchip=split -accel kvm -m 2G,slots=2 -smp 4,cores=2 -usb -device usb-kbd
+      -device intel-iommu,intremap=on,caching-mode=on -drive file=x,if=none,id=d0,format=raw,size=4M
+      -device pcie-root-port,id=rp0,chassis=1,addr=0x2 -device virtio-blk-pci,bus=rp0,drive=d0,iommu_platform=on
+      -blockdev null-co,node-name=d1,size=64M -device nvme,drive=d1,serial=s,addr=3.1,multifunction=on
+      -netdev tap,id=n0,vhost=on -device virtio-net-pci,netdev=n0,mac=52:54:00:12:34:00 -nic user,model=e1000e
+      -object rng-random,id=r0,filename=/dev/random -device virtio-rng-pci,rng=r0 -global virtio-device.packed=on
+      -chardev socket,id=c0,path=/s -device vhost-user-blk-pci,chardev=c0 -display none -set device.rp0.slot=4`)
+    expect(parseQemuCommandLine(sound, { qemuVersion: '11.1' }).devices).toHaveLength(8)
+    const change = fc.record({
+      at: fc.nat(sound.length - 1),
+      from: fc.nat(60),
+      cut: fc.nat(4),
+      put: fc.oneof(fc.string({ maxLength: 2 }), fc.constantFrom(',', ',,', '=', ',id=d0', '{', '.', '0x', 'on')),
+    })
+    let read = 0
+    fc.assert(
+      fc.property(fc.array(change, { minLength: 1, maxLength: 2 }), fc.nat(sound.length), (changes, keep) => {
+        const args = [...sound]
+        for (const { at, from, cut, put } of changes) {
+          args[at] = args[at]!.slice(0, from) + put + args[at]!.slice(from + cut)
+        }
+        // Half of them whole, half without one argument.
+        if (keep % 2 === 0) args.splice(keep, 1)
+        try {
+          parseQemuCommandLine(args, { qemuVersion: '11.1' })
+          read++
+        } catch (error) {
+          expect(error).toBeInstanceOf(DmascopeError)
+          expect((error as DmascopeError).message).toMatch(/^argument \d+ \(/)
+        }
+      }),
+      RUNS,
+    )
+    expect(read).toBeGreaterThan(0)
   })
 
   it('a comma in a value survives, doubled', () => {
