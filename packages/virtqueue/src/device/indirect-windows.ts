@@ -29,21 +29,27 @@ class Window implements IndirectWindow {
 export class IndirectWindows {
   readonly #port: DmaPort
   #used = false
+  #batch = 0
   readonly #windows = Array.from({ length: WINDOWS }, () => new Window())
 
   constructor(port: DmaPort) {
     this.#port = port
   }
 
-  /** The window that holds bus address (hi, lo), which is at `lo % 4096` in it. */
-  find(hi: number, lo: number, batch: number): IndirectWindow {
-    this.#used = true
-    const window = this.#windows[(lo >>> 12) % WINDOWS]!
-    if (window.page === lo >>> 12 && window.hi === hi && window.batch === batch) return window
-    return this.#load(window, hi, lo >>> 12, batch)
+  /** From now on each view is asked about again before it is used. */
+  nextBatch(): void {
+    this.#batch = (this.#batch + 1) | 0
   }
 
-  #load(window: Window, hi: number, page: number, batch: number): Window {
+  /** The window that holds bus address (hi, lo), which is at `lo % 4096` in it. */
+  find(hi: number, lo: number): IndirectWindow {
+    this.#used = true
+    const window = this.#windows[(lo >>> 12) % WINDOWS]!
+    if (window.page === lo >>> 12 && window.hi === hi && window.batch === this.#batch) return window
+    return this.#load(window, hi, lo >>> 12)
+  }
+
+  #load(window: Window, hi: number, page: number): Window {
     const same = window.page === page && window.hi === hi
     if (!(same && window.view !== null && this.#port.isCurrent(window.view))) {
       this.#account(window)
@@ -53,7 +59,7 @@ export class IndirectWindows {
       window.hi = hi
       window.page = page
     }
-    window.batch = batch
+    window.batch = this.#batch
     return window
   }
 

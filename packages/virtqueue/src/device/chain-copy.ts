@@ -1,0 +1,43 @@
+import type { DmaPort, DmaResult } from '@dmascope/memory'
+import { DMA_OK } from '@dmascope/memory'
+import type { DescriptorChain } from './descriptor-chain.ts'
+
+/** Copies from the chain's readable buffers, byte `offset` of them first. Ends with the first DMA that fails. */
+export function gather(port: DmaPort, chain: DescriptorChain, offset: number, into: Uint8Array): DmaResult {
+  const { hi, lo, length } = chain
+  let index = 0
+  let skip = offset
+  while (skip >= length[index]! && index < chain.readableCount) skip -= length[index++]!
+  let done = 0
+  while (done < into.length) {
+    const run = Math.min(length[index]! - skip, into.length - done)
+    const at = lo[index]! + skip
+    const part = run === into.length ? into : new Uint8Array(into.buffer, into.byteOffset + done, run)
+    const result = port.read((hi[index]! + (at > 0xffff_ffff ? 1 : 0)) >>> 0, at >>> 0, part)
+    if (result !== DMA_OK) return result
+    done += run
+    skip = 0
+    index++
+  }
+  return DMA_OK
+}
+
+/** Copies to the chain's writable buffers, byte `offset` of them first. Ends with the first DMA that fails. */
+export function scatter(port: DmaPort, chain: DescriptorChain, offset: number, from: Uint8Array): DmaResult {
+  const { hi, lo, length } = chain
+  let index = chain.readableCount
+  let skip = offset
+  while (skip >= length[index]! && index < chain.count) skip -= length[index++]!
+  let done = 0
+  while (done < from.length) {
+    const run = Math.min(length[index]! - skip, from.length - done)
+    const at = lo[index]! + skip
+    const part = run === from.length ? from : new Uint8Array(from.buffer, from.byteOffset + done, run)
+    const result = port.write((hi[index]! + (at > 0xffff_ffff ? 1 : 0)) >>> 0, at >>> 0, part)
+    if (result !== DMA_OK) return result
+    done += run
+    skip = 0
+    index++
+  }
+  return DMA_OK
+}
