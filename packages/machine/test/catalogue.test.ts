@@ -1,4 +1,5 @@
 import { DmascopeError } from '@dmascope/layout'
+import { DmaProbe } from '@dmascope/virtio-devices'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
@@ -125,6 +126,31 @@ describe('the catalogue', () => {
         }
       }
     }
+  })
+
+  it('describes our own probe as it is', () => {
+    const { pci } = model('dmascope-probe')
+    const { config } = new DmaProbe()
+    const capability = config.read(0x34, 1)
+    expect({
+      vendorId: config.read(0x00, 2),
+      deviceId: config.read(0x02, 2),
+      classCode: config.read(0x08, 4) >>> 8,
+      subsystemVendorId: config.read(0x2c, 2),
+      subsystemId: config.read(0x2e, 2),
+      interruptPin: config.read(0x3d, 1),
+      capabilities: [{ id: config.read(capability, 1), offset: capability, extended: false }],
+      bars: config.bars.filter((bar) => bar !== null).map((bar) => ({ index: bar.bar, size: bar.size })),
+    }).toEqual({
+      vendorId: pci!.vendorId,
+      deviceId: pci!.deviceId,
+      classCode: pci!.classCode,
+      subsystemVendorId: pci!.subsystemVendorId,
+      subsystemId: pci!.subsystemId,
+      interruptPin: pci!.interruptPin,
+      capabilities: pci!.capabilities,
+      bars: pci!.bars.map(({ index, size }) => ({ index, size })),
+    })
   })
 
   it("leaves out PCI Express capabilities on a conventional bus only where QEMU's model does", () => {

@@ -40,7 +40,6 @@ export const IOMMU_MODELS: readonly DeviceModel[] = [
       'x-flts': only('11.1', bearing(off)),
       fs1gp: only('11.1', bearing(on)),
       'stale-tm': only('11.1', bearing(off)),
-      'x-cap-fs1gp': only('11.1', bearing(on)),
       svm: only('11.1', bearing(off)),
       'dma-drain': bearing(on),
       'dma-translation': bearing(on),

@@ -1,3 +1,9 @@
+import {
+  DMA_PROBE_BAR_BYTES,
+  DMA_PROBE_CLASS_CODE,
+  DMA_PROBE_DEVICE_ID,
+  DMA_PROBE_VENDOR_ID,
+} from '@dmascope/virtio-devices/spec'
 import { backend, deviceModel, io, mem, mem64, pciModel, SINCE_8 } from '../build-model.ts'
 import type { DeviceModel } from '../model.ts'
 import {
@@ -13,7 +19,6 @@ import {
   size,
   text,
   uint8,
-  uint16,
   uint32,
   uint64,
 } from '../property-specs.ts'
@@ -196,15 +201,16 @@ export const TEST_AND_OTHER_MODELS: readonly DeviceModel[] = [
     kind: 'probe',
     dma: true,
     pci: pciModel({
-      ids: [0x1b36, 0x00d5],
-      classCode: OTHERS,
-      nature: 'either',
-      configSize: 4096,
-      bars: [mem(0, 4 * KiB)],
-      caps: '05@50,10@60',
+      ids: [DMA_PROBE_VENDOR_ID, DMA_PROBE_DEVICE_ID],
+      classCode: DMA_PROBE_CLASS_CODE,
+      subsystemVendorId: 0,
+      subsystemId: 0,
+      interruptPin: 0,
+      bars: [mem(0, DMA_PROBE_BAR_BYTES)],
+      caps: '05@40',
       msiVectors: 1,
       dmaBits: 64,
     }),
-    properties: { bypass: bearing(off), 'dma-bits': bearing(uint16(64)) },
+    properties: { bypass: bearing(off) },
   }),
 ]
