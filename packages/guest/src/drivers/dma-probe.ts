@@ -83,16 +83,6 @@ export function probeDmaProbe(kernel: Kernel, record: DeviceRecord, maskBits: nu
   return {
     ioKind: 'synthetic',
     selfTest() {
-      const pattern = fillPattern(new Uint8Array(CHUNK), 1)
-      kernel.bus.writeBytes(page, pattern)
-      const read = run(DMA_PROBE_COMMAND_READ, 'to-device')
-      if (read !== null) return read
-      const seen = new Uint8Array(DMA_PROBE_READBACK_BYTES)
-      for (let at = 0; at < seen.length; at += 4) {
-        new DataView(seen.buffer).setUint32(at, registers.read(DMA_PROBE_READBACK + at, 4), true)
-      }
-      const misread = firstDifference(seen, pattern.subarray(0, seen.length))
-      if (misread !== null) return wrong(`the probe read other data than were in memory, ${misread}`)
       kernel.bus.writeBytes(page, fillPattern(new Uint8Array(CHUNK), POISON_SEED))
       const written = run(DMA_PROBE_COMMAND_WRITE_READ, 'bidirectional')
       if (written !== null) return written
@@ -103,6 +93,16 @@ export function probeDmaProbe(kernel: Kernel, record: DeviceRecord, maskBits: nu
         if (value !== PATTERN)
           return wrong(`what the probe wrote is not in memory: 0x${value.toString(16)} at byte ${at}`)
       }
+      const pattern = fillPattern(new Uint8Array(CHUNK), 1)
+      kernel.bus.writeBytes(page, pattern)
+      const read = run(DMA_PROBE_COMMAND_READ, 'to-device')
+      if (read !== null) return read
+      const seen = new Uint8Array(DMA_PROBE_READBACK_BYTES)
+      for (let at = 0; at < seen.length; at += 4) {
+        new DataView(seen.buffer).setUint32(at, registers.read(DMA_PROBE_READBACK + at, 4), true)
+      }
+      const misread = firstDifference(seen, pattern.subarray(0, seen.length))
+      if (misread !== null) return wrong(`the probe read other data than were in memory, ${misread}`)
       return passed('the probe read and wrote 4 KiB')
     },
   }

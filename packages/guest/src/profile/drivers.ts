@@ -67,7 +67,8 @@ export const DISTRIBUTION_DRIVERS: readonly DriverEntry[] = [
     pci: [{ vendor: 0x1b36, device: 0x0005 }],
     virtio: [],
     kind: 'synthetic',
-    dmaMaskBits: 64,
+    // As QEMU's edu device has it: bus addresses come from below 256 MiB, where every machine has RAM.
+    dmaMaskBits: 28,
   },
 ]
 
