@@ -120,6 +120,18 @@ describe('interrupts', () => {
     }
   })
 
+  it('come by the pin where remapping is on and the table does not name the device', () => {
+    const result = boot(machineWith([VTD, disk(2)], { machineProperties: { default_bus_bypass_iommu: true } }))
+    const bypassed = find(result, '0000:00:02.0')
+    expect(bypassed).toMatchObject({
+      firmware: { covered: false },
+      iommuGroup: null,
+      interrupt: { mode: 'intx', lost: 0 },
+    })
+    expect(bypassed.io.ok).toBe(true)
+    expect(bypassed.why.some(({ fact }) => fact.includes('no MSI domain'))).toBe(true)
+  })
+
   it('share two vectors where the device has no more', () => {
     const result = boot(machineWith([device('virtio-net-pci', 2, { vectors: 2 }, NET)]))
     const card = find(result, '0000:00:02.0')

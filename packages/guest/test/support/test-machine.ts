@@ -37,7 +37,12 @@ export const ACCESS_PLATFORM: Properties = { iommu_platform: true, 'disable-lega
 export const VTD: DeviceDescription = { model: 'intel-iommu', properties: { intremap: 'on' }, location }
 
 /** A machine with these devices, its firmware run, ready for a kernel. */
-export function machineWith(devices: readonly DeviceDescription[], more: Partial<MachineDescription> = {}): Machine {
+export function machineWith(
+  devices: readonly DeviceDescription[],
+  more: Partial<MachineDescription> = {},
+  /** Changes the machine before its firmware runs. */
+  prepare: (machine: Machine) => void = () => {},
+): Machine {
   const { machine } = createMachine({
     machine: 'q35',
     qemuVersion: '11.1',
@@ -52,6 +57,7 @@ export function machineWith(devices: readonly DeviceDescription[], more: Partial
     ignored: [],
     ...more,
   })
+  prepare(machine)
   runMiniFirmware(machine.bus, { memory: more.memory ?? MEMORY, express: more.machine !== 'pc' })
   machine.endFirmwarePhase()
   return machine
