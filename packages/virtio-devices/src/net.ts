@@ -58,6 +58,7 @@ const MAX_PACKET = virtio_net_hdr.size + MAX_FRAME
 
 /** What QEMU's virtio-net offers on a back end without offloads. */
 const OFFERED = offer([
+  F.VIRTIO_NET_F_GSO,
   F.VIRTIO_NET_F_CTRL_GUEST_OFFLOADS,
   F.VIRTIO_NET_F_MAC,
   F.VIRTIO_NET_F_MRG_RXBUF,
@@ -70,14 +71,14 @@ const OFFERED = offer([
   F.VIRTIO_NET_F_CTRL_MAC_ADDR,
 ])
 
+/** Gone since virtio 1.0. Without VIRTIO_NET_F_CSUM no driver can make use of it. */
+const LEGACY_ONLY = offer([F.VIRTIO_NET_F_GSO])
+
 /**
  * A network card with one pair of queues and a control queue (virtio 1.3 §5.1), without offloads.
  *
  * A frame that the device may not read is lost, and so is one that it may not write; the buffer goes back with a used
  * length of 0. Chains too short for a packet's or command's header put the device into the state that needs a reset.
- *
- * DEVIATION: VIRTIO_NET_F_GSO, which QEMU offers legacy drivers, is not offered; without VIRTIO_NET_F_CSUM no driver
- * can use it.
  *
  * @throws RangeError where `mac` is not six bytes of a unicast address, or a size is no power of two
  */
@@ -175,6 +176,7 @@ export function createNet(options: NetOptions): NetDevice {
     kind: 'virtio-net',
     queueSizes: [receiveQueueSize, transmitQueueSize, 64],
     features: OFFERED,
+    legacyFeatures: LEGACY_ONLY,
     config: {
       size: virtio_net_config.size,
       read: (offset, width) => readConfig(config, offset, width),
