@@ -187,6 +187,47 @@ describe('a command line', () => {
     ])
   })
 
+  it('takes what libvirt writes: JSON throughout, hexadecimal addresses, a memory back end', () => {
+    const args = [
+      ...words('/usr/bin/qemu-system-x86_64 -name guest=vm1,debug-threads=on -S'),
+      ...words('-machine pc-q35-7.2,usb=off,dump-guest-core=off,memory-backend=pc.ram,hpet=off,acpi=on -accel kvm'),
+      ...['-object', '{"qom-type":"memory-backend-ram","id":"pc.ram","size":4294967296}', '-m', 'size=4194304k'],
+      ...words('-smp 4,sockets=4,cores=1,threads=1 -no-user-config -nodefaults -rtc base=utc,driftfix=slew'),
+      ...words('-chardev socket,id=charmonitor,fd=30,server=on,wait=off -mon chardev=charmonitor,id=m,mode=control'),
+      ...words('-global kvm-pit.lost_tick_policy=delay -global ICH9-LPC.disable_s3=1 -boot strict=on'),
+      ...['-device', '{"driver":"pcie-root-port","port":16,"chassis":1,"id":"pci.1","bus":"pcie.0","addr":"0x2"}'],
+      ...['-device', '{"driver":"virtio-scsi-pci","id":"scsi0","bus":"pci.1","addr":"0x0"}'],
+      ...['-blockdev', '{"driver":"file","filename":"/v.qcow2","node-name":"s1","auto-read-only":true}'],
+      ...['-blockdev', '{"node-name":"f1","read-only":false,"driver":"qcow2","file":"s1","backing":null}'],
+      ...['-device', '{"driver":"scsi-hd","bus":"scsi0.0","scsi-id":0,"lun":0,"drive":"f1","id":"d","bootindex":1}'],
+      ...['-netdev', '{"type":"tap","fd":"31","vhost":true,"vhostfd":"33","id":"hostnet0"}'],
+      ...['-device', '{"driver":"virtio-net-pci","netdev":"hostnet0","id":"net0","bus":"pcie.0","addr":"0x3.0x1"}'],
+      ...['-device', '{"driver":"intel-iommu","id":"iommu0","intremap":"on","caching-mode":true}'],
+    ]
+    const { devices, memory, cpus, machineProperties, ignored } = parseQemuCommandLine(args, { qemuVersion: '11.1' })
+    expect([memory, cpus]).toEqual([4294967296, 4])
+    expect(machineProperties).toEqual({
+      type: 'pc-q35-7.2',
+      accel: 'kvm',
+      acpi: 'on',
+      hpet: false,
+      usb: false,
+      defaultNic: false,
+    })
+    expect(devices.map(({ model, bus, addr }) => [model, bus, addr])).toEqual([
+      ['pcie-root-port', 'pcie.0', { device: 2, function: 0 }],
+      ['virtio-scsi-pci', 'pci.1', { device: 0, function: 0 }],
+      ['virtio-net-pci', 'pcie.0', { device: 3, function: 1 }],
+      ['intel-iommu', undefined, undefined],
+    ])
+    expect(devices[2]!.backend).toEqual({ kind: 'network', where: 'vhost' })
+    // What pc-q35-7.2 keeps of QEMU 7.2.
+    expect(devices[3]!.properties).toEqual({ intremap: 'on', 'caching-mode': true, 'aw-bits': 39 })
+    expect(ignored).toContain(
+      '-device {"driver":"scsi-hd","bus":"scsi0.0","scsi-id":0,"lun":0,"drive":"f1","id":"d","bootindex":1}',
+    )
+  })
+
   it('every option that is documented as ignored is', () => {
     const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8')
     const documented = readme.split('<!-- ignored options -->')[1]!.split('## ')[0]!

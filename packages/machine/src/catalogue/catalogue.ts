@@ -10,11 +10,13 @@ import { STORAGE_MODELS } from './models/storage.ts'
 import { TEST_AND_OTHER_MODELS } from './models/test-and-other.ts'
 import { USB_MODELS } from './models/usb.ts'
 import { VIRTIO_MODELS } from './models/virtio.ts'
+import { MORE_VIRTIO_MODELS } from './models/virtio-more.ts'
 import { nearestName } from './nearest-name.ts'
 
 /** Every device model that is known, in no particular order. Closed: what is not here is refused by name. */
 export const DEVICE_MODELS: readonly DeviceModel[] = [
   ...VIRTIO_MODELS,
+  ...MORE_VIRTIO_MODELS,
   ...IOMMU_MODELS,
   ...BRIDGE_MODELS,
   ...NETWORK_MODELS,
