@@ -55,8 +55,10 @@ export function probeBusMaster(kernel: Kernel, record: DeviceRecord, maskBits: n
     return true
   })
   if (refusal !== null) return refusal
-  const source = kernel.pages.allocate(1)
-  const target = kernel.pages.allocate(1)
+  // Within the mask, for where nothing translates.
+  const limit = 2 ** Math.min(maskBits, 32)
+  const source = kernel.pages.allocate(1, limit)
+  const target = kernel.pages.allocate(1, limit)
   if (source === null || target === null) return 'no memory for buffers'
 
   const copy = (seed: number): IoOutcome | null => {

@@ -53,7 +53,8 @@ export function probeDmaProbe(kernel: Kernel, record: DeviceRecord, maskBits: nu
     return true
   })
   if (refusal !== null) return refusal
-  const page = kernel.pages.allocate(1)
+  // Within the mask, for where nothing translates.
+  const page = kernel.pages.allocate(1, 2 ** Math.min(maskBits, 32))
   if (page === null) return 'no memory for a buffer'
 
   const run = (operation: number, direction: 'to-device' | 'bidirectional'): IoOutcome | null => {
