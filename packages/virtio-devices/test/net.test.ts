@@ -18,11 +18,12 @@ import {
 describe('what the device offers', () => {
   it('has the features that Linux took from QEMU, and its queues', () => {
     const device = createNet({ mac: MAC })
-    // Linux on QEMU negotiated 2, 5, 15, 16, 17, 18, 19, 21, 23; 20 has no driver there.
+    // Linux on QEMU negotiated 2, 5, 15, 16, 17, 18, 19, 21, 23, and 6 over the legacy interface; 20 has no driver there.
     expect(device.features).toEqual({
-      lo: [2, 5, 15, 16, 17, 18, 19, 20, 21, 23].reduce((sum, bit) => sum + 2 ** bit, 0),
+      lo: [2, 5, 6, 15, 16, 17, 18, 19, 20, 21, 23].reduce((sum, bit) => sum + 2 ** bit, 0),
       hi: 0,
     })
+    expect(device.legacyFeatures).toEqual({ lo: 1 << 6, hi: 0 })
     expect([device.type, device.queueSizes]).toEqual([1, [256, 256, 64]])
   })
 
