@@ -8,6 +8,8 @@ export interface Region {
   readonly size: number
   readonly kind: 'rom' | 'mmio'
   readonly handler: MmioHandler
+  /** Of a ROM: its contents, as many as `size`, so that they are copied at once. */
+  readonly bytes?: Uint8Array
 }
 
 /** Something that answers for a whole window and decides by address, such as a PCI host bridge. */
@@ -43,6 +45,7 @@ export const romRegion = (name: string, base: number, bytes: Uint8Array): Region
   size: bytes.length,
   kind: 'rom',
   handler: readOnly(bytes),
+  bytes,
 })
 
 /**
@@ -89,7 +92,8 @@ export class AddressSpace {
   isRam(address: number, length: number): boolean {
     if (!this.ram.covers(address, length)) return false
     if (address + length <= this.#overlayBase || address >= this.#overlayEnd) return true
-    return !this.#regions.some((region) => address < region.base + region.size && address + length > region.base)
+    for (const { base, size } of this.#regions) if (address < base + size && address + length > base) return false
+    return true
   }
 
   /** The region that answers at `address`; null for RAM and for holes: ask `isRam`. */
@@ -183,7 +187,17 @@ export class AddressSpace {
       this.ram.readBytes(address, into)
       return
     }
-    for (let index = 0; index < into.length; index++) into[index] = this.read(address + index, 1)
+    let done = 0
+    while (done < into.length) {
+      const at = address + done
+      const region = this.find(at)
+      const contents = region === null ? null : region.bytes
+      const run = Math.min(into.length - done, contents === undefined ? 1 : this.#runFrom(at, region))
+      if (contents) into.set(contents.subarray(at - region!.base, at - region!.base + run), done)
+      else if (contents === null && run > 0) this.ram.readBytes(at, into.subarray(done, done + run))
+      else into[done] = this.read(at, 1)
+      done += Math.max(run, 1)
+    }
   }
 
   /** Writes `from` at `address`, whatever lies there; registers are written in aligned words where it can. */
@@ -195,14 +209,27 @@ export class AddressSpace {
     const view = new DataView(from.buffer, from.byteOffset, from.byteLength)
     let done = 0
     while (done < from.length) {
-      if (((address + done) & 3) === 0 && from.length - done >= 4) {
-        this.write(address + done, 4, view.getUint32(done, true))
+      const at = address + done
+      const region = this.find(at)
+      if (region === null || region.bytes !== undefined) {
+        const run = Math.min(from.length - done, this.#runFrom(at, region))
+        if (region === null && run > 0) this.ram.writeBytes(at, from.subarray(done, done + run))
+        done += Math.max(run, 1)
+      } else if ((at & 3) === 0 && from.length - done >= 4) {
+        this.write(at, 4, view.getUint32(done, true))
         done += 4
       } else {
-        this.write(address + done, 1, view.getUint8(done))
+        this.write(at, 1, view.getUint8(done))
         done += 1
       }
     }
+  }
+
+  /** Bytes from `at` on that are all of `region`, or all of RAM where it is null; 0 where that is a hole. */
+  #runFrom(at: number, region: Region | null): number {
+    let end = region === null ? at + this.ram.runLength(at) : region.base + region.size
+    for (const { base } of this.#regions) if (base > at && base < end) end = base
+    return end - at
   }
 }
 

@@ -132,7 +132,8 @@ export class GuestRam {
 
   /** Whether all of [address, address + length) is RAM. */
   covers(address: number, length: number): boolean {
-    return this.ranges.some((range) => address >= range.base && address + length <= range.base + range.size)
+    for (const { base, size } of this.ranges) if (address >= base && address + length <= base + size) return true
+    return false
   }
 
   /** An aligned word of RAM; all ones where there is none. */
