@@ -141,7 +141,8 @@ export class LegacyInterface {
       this.#around.resetDevice()
       return
     }
-    if (queue === undefined) return
+    // A size that is no power of two can only come from the modern interface, which a driver does not mix with this.
+    if (queue === undefined || (queue.size & (queue.size - 1)) !== 0) return
     const layout = splitRingLayout(queue.size, VIRTIO_PCI_LEGACY_PAGE_SIZE)
     const base = page * VIRTIO_PCI_LEGACY_PAGE_SIZE
     const [descHi, descLo] = pair(base)

@@ -143,6 +143,13 @@ describe('any accesses by a driver', () => {
     )
   })
 
+  it('may mix both interfaces: a queue of 5 entries has no legacy layout', () => {
+    const bench = new Bench(transitional)
+    bench.write(4, 0x18, 2, 5)
+    bench.write(0, 0x08, 4, 16)
+    expect(bench.read(0, 0x08, 4)).toBe(0)
+  })
+
   it('while it runs, with anything in its rings, never throw, and a stopped device does not hear its doorbell', () => {
     fc.assert(
       fc.property(
