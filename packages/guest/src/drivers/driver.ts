@@ -1,4 +1,3 @@
-import type { Kernel } from '../kernel.ts'
 import type { GuestDevice } from '../result.ts'
 
 /** What an I/O self-test came to. */
@@ -39,6 +38,3 @@ export const wrong = (detail: string): IoOutcome => ({ ...failed(detail), wrongD
 export const hung = (lost: number, detail: string): IoOutcome => ({ ...failed(detail), hung: true, lost })
 
 export const notAttempted = (detail: string): IoOutcome => ({ ...failed(detail), attempted: false })
-
-/** A driver of PCI functions. Answers why it declines, where it does. */
-export type PciProbe = (kernel: Kernel) => BoundDriver | string

@@ -15,8 +15,8 @@ import {
 import { fillPattern, firstDifference } from './test-pattern.ts'
 
 /** The addresses of QEMU's user network: the guest's own, and the gateway that answers. */
-export const OUR_ADDRESS = 0x0a00_020f
-export const GATEWAY_ADDRESS = 0x0a00_0202
+const OUR_ADDRESS = 0x0a00_020f
+const GATEWAY_ADDRESS = 0x0a00_0202
 
 const BROADCAST = new Uint8Array(6).fill(0xff)
 const ETHERNET_MIN = 60

@@ -13,7 +13,7 @@ import type { CpuBus } from '@dmascope/memory'
 import type { AddressRange } from './memory-map.ts'
 
 /** A system description table as it lies in memory. */
-export interface FoundTable {
+interface FoundTable {
   readonly signature: string
   /** Guest-physical. */
   readonly address: number

@@ -4,7 +4,7 @@ import { LOCAL_APIC, LVT_ENTRY, SPURIOUS_INTERRUPT_VECTOR } from '../spec/apic.t
 const { EOI, SVR, TPR, LVT_LINT0, LVT_LINT1, LVT_ERROR, ID } = LOCAL_APIC.registers
 
 /** Linux's SPURIOUS_APIC_VECTOR. */
-export const SPURIOUS_VECTOR = 0xff
+const SPURIOUS_VECTOR = 0xff
 
 /** The interrupt controller of the one CPU that this kernel runs on. */
 export class LocalApic {

@@ -1,5 +1,5 @@
 import type { DmaMapping } from '@dmascope/dma'
-import { splitRingBytes, splitRingLayout } from '@dmascope/virtqueue'
+import { splitRingBytes, splitRingLayout } from '@dmascope/virtqueue/driver'
 import { VIRTIO_F_EVENT_IDX, VIRTIO_F_INDIRECT_DESC, VIRTQ_MAX_SIZE } from '@dmascope/virtqueue/spec'
 import { busAddress } from '../bus-address.ts'
 import { enableMsix, type MessageInterrupts } from '../interrupts/message-interrupts.ts'

@@ -1,6 +1,11 @@
 import type { DmaMapping, PageAllocator } from '@dmascope/dma'
-import { splitRingLayout } from '@dmascope/virtqueue'
-import { BufferList, DriverQueue, type RingFeatures, type RingMemory } from '@dmascope/virtqueue/driver'
+import {
+  BufferList,
+  DriverQueue,
+  type RingFeatures,
+  type RingMemory,
+  splitRingLayout,
+} from '@dmascope/virtqueue/driver'
 import { VIRTQ_DESC } from '@dmascope/virtqueue/spec'
 import type { DmaPath } from './dma-path.ts'
 import type { VirtioTransport } from './transport.ts'

@@ -1,4 +1,5 @@
 export type { RingFeatures } from '../device/queue.ts'
+export { splitRingBytes, splitRingLayout } from '../split-ring-layout.ts'
 export { BufferList } from './buffer-list.ts'
 export { DriverQueue } from './driver-queue.ts'
 export type { MemoryBus } from './flat-bus.ts'
