@@ -110,6 +110,7 @@ export class DescriptorChain {
         this.writableBytes = writableBytes
         return REFERS
       }
+      // DEVIATION: virtio does not forbid a buffer of no bytes; QEMU refuses it.
       if (bytes === 0) return EMPTY
       if (addressHi === 0xffff_ffff && addressLo + bytes > 0x1_0000_0000) return OVERFLOW
       if (count === bound) return FULL

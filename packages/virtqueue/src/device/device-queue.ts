@@ -312,7 +312,8 @@ export class DeviceQueue {
     const event = avail.read16(this.#eventIndex ? AVAIL_RING + 2 * this.size : AVAIL_FLAGS)
     if (avail.deferred) return this.#endBatch()
     this.#availReads++
-    // So far back that 16 bits cannot tell, or never: then there is nothing to compare with.
+    // DEVIATION: so far back that 16 bits cannot tell, or never, there is nothing to compare `used_event` with, and the
+    // interrupt is raised.
     const comparable = this.#everSignalled && this.#unsignalled <= 0x7fff
     this.#signalled = now
     this.#everSignalled = true
