@@ -19,6 +19,7 @@ const commandMask = COMMAND.fields
 const header0 = PCI_HEADER_TYPE0.registers
 const header1 = PCI_HEADER_TYPE1.registers
 const DECODE_TYPE0_END = header0.EXPANSION_ROM_BASE_ADDRESS.offset + 4
+const FORWARDING_WORDS = (PCI_CONFIG_HEADER_SIZE - header1.PRIMARY_BUS_NUMBER.offset) / 4
 
 interface BarState extends Bar {
   address: number | null
@@ -44,6 +45,8 @@ export class ConfigSpace {
   readonly #readHooks: Hook[] = []
   readonly #decodeHooks: (() => void)[] = []
   #lastExtended = 0
+  /** Of a bridge: the enables and the registers from the bus numbers on, as they were last looked at. */
+  #forwarding: Uint32Array | null = null
 
   /** @throws RangeError where a BAR does not fit the header, overlaps another, or has an impossible size */
   constructor(options: ConfigSpaceOptions) {
@@ -118,6 +121,7 @@ export class ConfigSpace {
   /** What software writes: each bit by its rule, then the hooks of the bytes written. */
   write(offset: number, width: Width, value: number): void {
     if (!(offset >= 0 && offset + width <= this.size)) return
+    const before = offset < PCI_CONFIG_HEADER_SIZE ? this.peek(offset, width) : 0
     for (let byte = 0; byte < width; byte++) {
       const at = offset + byte
       const written = (value >>> (8 * byte)) & 0xff
@@ -125,7 +129,7 @@ export class ConfigSpace {
       const rw1c = this.#clearMask[at]!
       this.#bytes[at] = ((this.#bytes[at]! & ~rw) | (written & rw)) & ~(written & rw1c)
     }
-    if (offset < DECODE_TYPE0_END || this.headerType === 1) this.#decodeMayChange(offset, width)
+    if (offset < PCI_CONFIG_HEADER_SIZE && this.peek(offset, width) !== before) this.#decodeMayChange(offset, width)
     for (const hook of this.#writeHooks) if (offset < hook.end && offset + width > hook.first) hook.call()
   }
 
@@ -139,7 +143,7 @@ export class ConfigSpace {
     this.#readHooks.push({ first: offset, end: offset + length, call })
   }
 
-  /** Calls when what the function decodes, or a bridge forwards, may have changed. */
+  /** Calls when what the function decodes, or a bridge forwards, has changed; for a bridge, when it may have. */
   onDecodeChange(call: () => void): void {
     this.#decodeHooks.push(call)
   }
@@ -252,15 +256,36 @@ export class ConfigSpace {
     this.#bars.push({ ...bar })
   }
 
+  /** Bytes of the header have other values now. Windows and bus numbers stand in a bridge's header alone. */
   #decodeMayChange(offset: number, width: number): void {
-    const command = header0.COMMAND.offset
-    const touches = (first: number, end: number): boolean => offset < end && offset + width > first
-    if (touches(command, command + 2) || touches(header0.BAR0.offset, PCI_CONFIG_HEADER_SIZE)) this.#updateBars()
+    const end = offset + width
+    const enables = offset < header0.COMMAND.offset + 2 && end > header0.COMMAND.offset
+    const bars = offset < DECODE_TYPE0_END && end > header0.BAR0.offset
+    if (enables || bars || (this.headerType === 1 && end > header1.PRIMARY_BUS_NUMBER.offset)) this.#updateBars()
   }
 
   #updateBars(): void {
-    for (const bar of this.#bars) bar.address = this.#decoded(bar)
-    for (const call of this.#decodeHooks) call()
+    let changed = false
+    for (const bar of this.#bars) {
+      const address = this.#decoded(bar)
+      changed ||= address !== bar.address
+      bar.address = address
+    }
+    if (changed || (this.headerType === 1 && this.#forwardingChanged())) for (const call of this.#decodeHooks) call()
+  }
+
+  /** Of a bridge: whether what bears on forwarding differs from when this was last asked. */
+  #forwardingChanged(): boolean {
+    const enables = this.#command & (commandMask.MEMORY_SPACE_ENABLE.loMask | commandMask.IO_SPACE_ENABLE.loMask)
+    const seen = (this.#forwarding ??= new Uint32Array(1 + FORWARDING_WORDS))
+    let changed = seen[0] !== enables
+    seen[0] = enables
+    for (let word = 0; word < FORWARDING_WORDS; word++) {
+      const now = this.#view.getUint32(header1.PRIMARY_BUS_NUMBER.offset + 4 * word, true)
+      changed ||= seen[1 + word] !== now
+      seen[1 + word] = now
+    }
+    return changed
   }
 
   #decoded(bar: Bar): number | null {

@@ -54,25 +54,29 @@ export class DecodeMap {
   find(address: number): DecodedRange | null {
     const last = this.#last
     if (last !== null && address >= last.start && address < last.end) return last
-    let low = 0
-    let high = this.ranges.length
-    while (low < high) {
-      const middle = (low + high) >>> 1
-      if (this.ranges[middle]!.end <= address) low = middle + 1
-      else high = middle
-    }
-    const found = this.ranges[low]
+    const found = this.ranges[firstEndingAfter(this.ranges, address)]
     if (found === undefined || address < found.start) return null
     this.#last = found
     return found
   }
 }
 
+/** Index of the first of ascending ranges that ends above `address`. */
+function firstEndingAfter(ranges: readonly DecodedRange[], address: number): number {
+  let low = 0
+  let high = ranges.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (ranges[middle]!.end <= address) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
 /** Puts in what of `added` no range claims yet. */
 function insert(ranges: DecodedRange[], added: DecodedRange): void {
   let { start } = added
-  let index = ranges.findIndex((one) => one.end > start)
-  if (index < 0) index = ranges.length
+  let index = firstEndingAfter(ranges, start)
   while (start < added.end) {
     const next = ranges[index]
     const end = next === undefined ? added.end : Math.min(added.end, next.start)

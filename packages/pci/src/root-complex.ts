@@ -78,7 +78,8 @@ export class RootComplex {
     if (this.#slots.has(plugged)) throw new TypeError('the function is attached already')
     const slot = bus.plug(plugged, at.device, at.fn ?? 0)
     this.#slots.set(plugged, slot)
-    plugged.config.onDecodeChange(() => this.#changed())
+    if (isBridge(plugged)) this.#followBridge(plugged)
+    else plugged.config.onDecodeChange(() => this.#rangesChanged())
     this.#changed()
     return slot
   }
@@ -185,9 +186,24 @@ export class RootComplex {
     return this.#io.find(port)
   }
 
+  /** A bridge's windows are written far more often than its bus numbers, on which routing depends. */
+  #followBridge(bridge: PciBridge): void {
+    let numbers = -1
+    bridge.config.onDecodeChange(() => {
+      const now = (bridge.secondaryBusNumber << 8) | bridge.subordinateBusNumber
+      if (now === numbers) this.#rangesChanged()
+      else this.#changed()
+      numbers = now
+    })
+  }
+
   #changed(): void {
-    this.#generation++
     this.#byNumber = null
+    this.#rangesChanged()
+  }
+
+  #rangesChanged(): void {
+    this.#generation++
     this.#memory = null
     this.#io = null
   }

@@ -145,15 +145,44 @@ describe('what a BAR decodes', () => {
     expect(config.bars[0]?.address).toBe(0xfeb0_0000)
   })
 
-  it('tells of changes', () => {
+  it('tells when what it decodes has changed, and at no other write', () => {
     const config = make({ bars: [{ bar: 0, kind: 'io', size: 0x20 }] })
     let changes = 0
     config.onDecodeChange(() => changes++)
     config.write(0x10, 4, 0xc001)
+    expect(changes).toBe(0)
     config.write(0x04, 1, 1)
+    expect(changes).toBe(1)
     config.write(0x3c, 1, 11)
+    config.write(0x04, 2, 5)
+    config.write(0x10, 4, 0xc001)
+    expect(changes).toBe(1)
+    config.write(0x10, 4, 0xd001)
     expect(changes).toBe(2)
-    expect(config.bars[0]?.address).toBe(0xc000)
+    expect(config.bars[0]?.address).toBe(0xd000)
+    config.reset()
+    expect(changes).toBe(3)
+    expect(config.bars[0]?.address).toBeNull()
+  })
+
+  it('tells of a change of what a bridge forwards: enables, bus numbers, windows, control', () => {
+    const config = make({ headerType: 1 })
+    let changes = 0
+    config.onDecodeChange(() => changes++)
+    for (const [offset, width, value] of [
+      [0x04, 2, 0x0003],
+      [0x19, 1, 0x01],
+      [0x20, 4, 0xfea0_fe80],
+      [0x3e, 2, 0x0008],
+    ] as const) {
+      const before = changes
+      config.write(offset, width, value)
+      expect(changes, `0x${offset.toString(16)}`).toBe(before + 1)
+      config.write(offset, width, value)
+      expect(changes, `0x${offset.toString(16)}, again`).toBe(before + 1)
+    }
+    config.write(0x04, 2, 0x0007)
+    expect(changes).toBe(4)
   })
 })
 
