@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest'
 import { bootGuest, recordCpuBus } from '../src/index.ts'
-import { FeatureSet } from '../src/virtio/features.ts'
 import { ACCESS_PLATFORM, device, disk, machineWith, VTD } from './support/test-machine.ts'
 
 /** Boots, and gives the accesses that fell into [base, base + size), as `w 0x14=1` or `r 0x14=1`. */
@@ -27,18 +26,6 @@ function bar(machine: ReturnType<typeof machineWith>, index: number): number {
   ports!.out32(0xcf8, 0x8000_0000 | (2 << 11) | (0x10 + index * 4))
   return (ports!.in32(0xcfc) & 0xffff_fff0) >>> 0
 }
-
-describe('feature sets', () => {
-  it('keep 64 bits in two words', () => {
-    const set = FeatureSet.of([0, 31, 32, 33, 63])
-    expect([set.lo, set.hi]).toEqual([0x8000_0001, 0x8000_0003])
-    expect(set.numbers).toEqual([0, 31, 32, 33, 63])
-    expect(set.without(33).has(33)).toBe(false)
-    expect(set.and(FeatureSet.of([31, 40])).numbers).toEqual([31])
-    expect(String(FeatureSet.of([33, 2]))).toBe('0x0000000200000004')
-    expect(() => FeatureSet.of([64])).toThrow(RangeError)
-  })
-})
 
 describe('the modern interface, in the order of Linux', () => {
   const machine = machineWith([VTD, disk(2, ACCESS_PLATFORM)], { append: 'iommu=pt' })

@@ -4,9 +4,14 @@ import {
   VIRTIO_BALLOON_INFLATEQ,
   VIRTIO_ID_BALLOON,
 } from '@dmascope/virtio-devices/spec'
-import { VIRTIO_F_ACCESS_PLATFORM } from '@dmascope/virtio-pci/spec'
+import {
+  type FeatureBits,
+  featureBits,
+  hasFeature,
+  VIRTIO_F_ACCESS_PLATFORM,
+  withoutFeatures,
+} from '@dmascope/virtio-pci/spec'
 import { awaitRequests } from '../virtio/await-requests.ts'
-import type { FeatureSet } from '../virtio/features.ts'
 import { findQueues, type WantedQueue } from '../virtio/find-queues.ts'
 import { ready } from '../virtio/negotiate.ts'
 import type { VirtioDevice } from '../virtio/virtio-device.ts'
@@ -32,28 +37,28 @@ export const VIRTIO_BALLOON: VirtioDriver = {
     POISON,
     REPORTING,
   ],
-  validate(device: VirtioDevice, features: FeatureSet): FeatureSet {
+  validate(device: VirtioDevice, features: FeatureBits): FeatureBits {
     // It hands page frame numbers to the device, so no translation may stand between them: Linux's driver never
     // accepts bit 33, and a device that insists on it is refused.
-    if (features.has(VIRTIO_F_ACCESS_PLATFORM)) {
+    if (hasFeature(features, VIRTIO_F_ACCESS_PLATFORM)) {
       device.record.why('the driver does not accept VIRTIO_F_ACCESS_PLATFORM', 'virtio_balloon, validate')
     }
     // Pages are not poisoned in this kernel.
-    return features.without(VIRTIO_F_ACCESS_PLATFORM).without(POISON)
+    return withoutFeatures(features, featureBits(VIRTIO_F_ACCESS_PLATFORM, POISON))
   },
   probe,
 }
 
 function probe(device: VirtioDevice): BoundDriver | string {
-  const { negotiated, kernel } = device
+  const { kernel } = device
   const wanted: WantedQueue[] = [
     { name: 'inflate', interrupts: true },
     { name: 'deflate', interrupts: true },
   ]
   // Queues that were not negotiated are not there, and those behind them move up.
-  if (negotiated.has(STATS)) wanted.push({ name: 'stats', interrupts: true })
-  if (negotiated.has(HINT)) wanted.push({ name: 'free_page_vq', interrupts: false })
-  if (negotiated.has(REPORTING)) wanted.push({ name: 'reporting_vq', interrupts: true })
+  if (device.has(STATS)) wanted.push({ name: 'stats', interrupts: true })
+  if (device.has(HINT)) wanted.push({ name: 'free_page_vq', interrupts: false })
+  if (device.has(REPORTING)) wanted.push({ name: 'reporting_vq', interrupts: true })
   const queues = findQueues(device, wanted)
   if (typeof queues === 'string') return queues
   const list = kernel.pages.allocate(1)

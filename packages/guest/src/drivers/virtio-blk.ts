@@ -65,22 +65,22 @@ export const VIRTIO_BLK: VirtioDriver = {
 }
 
 function probe(device: VirtioDevice): BoundDriver | string {
-  const { transport, negotiated, kernel } = device
+  const { transport, kernel } = device
   // One CPU: one queue, whatever VIRTIO_BLK_F_MQ would allow.
   const queues = findQueues(device, [{ name: 'req.0', interrupts: true }])
   if (typeof queues === 'string') return queues
   const config = virtio_blk_config.fields
   const sectors = device.readConfig64(config.capacity.offset)
-  const readOnly = negotiated.has(bit('VIRTIO_BLK_F_RO'))
+  const readOnly = device.has(bit('VIRTIO_BLK_F_RO'))
   let chunk = PAGE
-  if (negotiated.has(bit('VIRTIO_BLK_F_BLK_SIZE'))) {
+  if (device.has(bit('VIRTIO_BLK_F_BLK_SIZE'))) {
     const block = transport.readConfig(config.blk_size.offset, 4)
     if (block < VIRTIO_BLK_SECTOR_BYTES || block > 0x1_0000 || (block & (block - 1)) !== 0) {
       return `a logical block of ${block} bytes`
     }
     chunk = Math.max(chunk, block)
   }
-  if (negotiated.has(bit('VIRTIO_BLK_F_SIZE_MAX'))) {
+  if (device.has(bit('VIRTIO_BLK_F_SIZE_MAX'))) {
     const most = transport.readConfig(config.size_max.offset, 4)
     const whole = most - (most % VIRTIO_BLK_SECTOR_BYTES)
     if (whole > 0) chunk = Math.min(chunk, whole)
@@ -91,7 +91,7 @@ function probe(device: VirtioDevice): BoundDriver | string {
   ready(device)
   device.log(`[vd] ${sectors} 512-byte logical blocks${readOnly ? ', read-only' : ''}`)
   const capacity = Math.min(sectors * VIRTIO_BLK_SECTOR_BYTES, Number.MAX_SAFE_INTEGER)
-  const flush = negotiated.has(bit('VIRTIO_BLK_F_FLUSH'))
+  const flush = device.has(bit('VIRTIO_BLK_F_FLUSH'))
   const disk: Disk = { device, queue: queues[0]!, capacity, readOnly, flush, chunk, requests, data }
   return { ioKind: 'blk', selfTest: () => selfTest(disk) }
 }

@@ -29,8 +29,8 @@ export const VIRTIO_CONSOLE: VirtioDriver = {
 }
 
 function probe(device: VirtioDevice): BoundDriver | string {
-  const { negotiated, transport, kernel } = device
-  const multiport = negotiated.has(MULTIPORT)
+  const { transport, kernel } = device
+  const multiport = device.has(MULTIPORT)
   const asked = multiport ? transport.readConfig(virtio_console_config.fields.max_nr_ports.offset, 4) : 1
   if (asked === 0 || asked > MAX_PORTS) return `max_nr_ports is ${asked}, this kernel takes 1 to ${MAX_PORTS}`
   const wanted: WantedQueue[] = []

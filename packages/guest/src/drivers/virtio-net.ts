@@ -102,26 +102,26 @@ interface Card {
 }
 
 function probe(device: VirtioDevice): BoundDriver | string {
-  const { negotiated, transport, kernel } = device
+  const { transport, kernel } = device
   // All pairs are set up, though one CPU uses the first alone: the control queue comes after them (virtio 1.3 §5.1.2).
-  const multi = negotiated.has(F.VIRTIO_NET_F_MQ.low) && negotiated.has(CTRL_VQ)
+  const multi = device.has(F.VIRTIO_NET_F_MQ.low) && device.has(CTRL_VQ)
   const pairs = multi ? transport.readConfig(MAX_VIRTQUEUE_PAIRS_OFFSET, 2) : 1
   if (pairs < 1 || pairs > MAX_PAIRS) return `max_virtqueue_pairs is ${pairs}, this kernel takes 1 to ${MAX_PAIRS}`
   const wanted: WantedQueue[] = []
   for (let pair = 0; pair < pairs; pair++) {
     wanted.push({ name: `input.${pair}`, interrupts: true }, { name: `output.${pair}`, interrupts: true })
   }
-  if (negotiated.has(CTRL_VQ)) wanted.push({ name: 'control', interrupts: false })
+  if (device.has(CTRL_VQ)) wanted.push({ name: 'control', interrupts: false })
   const queues = findQueues(device, wanted)
   if (typeof queues === 'string') return queues
   const mac = Uint8Array.of(0x02, 0, 0, 0, 0, 1)
-  if (negotiated.has(MAC)) {
+  if (device.has(MAC)) {
     const { offset } = virtio_net_config.fields.mac
     for (let index = 0; index < 6; index++) mac[index] = transport.readConfig(offset + index, 1)
   }
-  const modern = negotiated.has(VIRTIO_F_VERSION_1)
-  const mergeable = negotiated.has(MRG_RXBUF)
-  const big = !mergeable && BIG_PACKETS.some((one) => negotiated.has(one))
+  const modern = device.has(VIRTIO_F_VERSION_1)
+  const mergeable = device.has(MRG_RXBUF)
+  const big = !mergeable && BIG_PACKETS.some((one) => device.has(one))
   const rxBytes = mergeable ? PAGE / 2 : big ? BIG_BYTES : PAGE / 2
   const rxMemory = kernel.pages.allocate(Math.ceil((rxBytes * RX_BUFFERS) / PAGE))
   const pages = kernel.pages.allocate(2)
@@ -134,7 +134,7 @@ function probe(device: VirtioDevice): BoundDriver | string {
     control: queues[pairs * 2] ?? null,
     mac,
     headerBytes: modern || mergeable ? virtio_net_hdr.size : VIRTIO_NET_HDR_LEGACY_BYTES,
-    anyLayout: modern || negotiated.has(VIRTIO_F_ANY_LAYOUT),
+    anyLayout: modern || device.has(VIRTIO_F_ANY_LAYOUT),
     rxBytes,
     rxMemory,
     txPage: pages,
@@ -158,7 +158,7 @@ const rxSegments = (card: Card, cpu: number): readonly Segment[] => {
 function selfTest(card: Card): IoOutcome {
   const { device } = card
   const { bus } = device.kernel
-  if (device.negotiated.has(STATUS)) {
+  if (device.has(STATUS)) {
     const { offset } = virtio_net_config.fields.status
     if ((device.transport.readConfig(offset, 2) & 1) === 0) return notAttempted('the link is down')
   }
@@ -248,7 +248,7 @@ function receive(card: Card, request: Request): void {
 
 /** What opening an interface tells the device: no promiscuity, and a filter with no addresses of its own. */
 function setReceiveMode(card: Card): IoOutcome | null {
-  if (card.control === null || !card.device.negotiated.has(CTRL_RX)) return null
+  if (card.control === null || !card.device.has(CTRL_RX)) return null
   const off = Uint8Array.of(0)
   const emptyTables = new Uint8Array(2 * virtio_net_ctrl_mac.size)
   return (

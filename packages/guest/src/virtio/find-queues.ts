@@ -128,7 +128,7 @@ function pinInterrupt(device: VirtioDevice, queues: readonly Virtqueue[]): boole
 }
 
 function setUpQueue(device: VirtioDevice, index: number, name: string): Virtqueue | string {
-  const { transport, negotiated, dma } = device
+  const { transport, dma } = device
   if (dma === null) return 'no way to give the device addresses'
   const offered = transport.offeredQueue(index)
   if (offered === null) return `queue ${index} (${name}) is not there, or in use`
@@ -174,8 +174,8 @@ function setUpQueue(device: VirtioDevice, index: number, name: string): Virtqueu
     pages: device.kernel.pages,
     transport,
     features: {
-      indirect: negotiated.has(VIRTIO_F_INDIRECT_DESC),
-      eventIndex: negotiated.has(VIRTIO_F_EVENT_IDX),
+      indirect: device.has(VIRTIO_F_INDIRECT_DESC),
+      eventIndex: device.has(VIRTIO_F_EVENT_IDX),
     },
   })
 }

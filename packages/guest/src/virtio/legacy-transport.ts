@@ -1,5 +1,6 @@
 import type { CpuBus } from '@dmascope/memory'
 import {
+  type FeatureBits,
   VIRTIO_MSI_NO_VECTOR,
   VIRTIO_PCI_LEGACY,
   VIRTIO_PCI_LEGACY_CONFIG_OFFSET,
@@ -10,7 +11,6 @@ import {
 import { type PciFunction, placedBar } from '../pci/pci-function.ts'
 import { RegisterWindow } from '../pci/register-window.ts'
 import { VIRTIO_LEGACY_QUEUE_MASK_BITS } from '../profile/drivers.ts'
-import { FeatureSet } from './features.ts'
 import type { OfferedQueue, PlacedQueue, VirtioTransport } from './transport.ts'
 
 const L = VIRTIO_PCI_LEGACY.registers
@@ -54,11 +54,11 @@ class LegacyTransport implements VirtioTransport {
     return this.status === 0
   }
 
-  readFeatures(): FeatureSet {
-    return new FeatureSet(this.#registers.read(L.device_features.offset, 4), 0)
+  readFeatures(): FeatureBits {
+    return { lo: this.#registers.read(L.device_features.offset, 4), hi: 0 }
   }
 
-  writeFeatures(features: FeatureSet): void {
+  writeFeatures(features: FeatureBits): void {
     this.#registers.write(L.driver_features.offset, 4, features.lo)
   }
 

@@ -1,6 +1,7 @@
 import type { CpuBus } from '@dmascope/memory'
 import { PCI_CAP_ID_VENDOR } from '@dmascope/pci/spec'
 import {
+  type FeatureBits,
   VIRTIO_MSI_NO_VECTOR,
   VIRTIO_PCI_CAP,
   VIRTIO_PCI_CAP_COMMON_CFG,
@@ -14,7 +15,6 @@ import {
 import type { ConfigAccess } from '../pci/config-access.ts'
 import { type PciFunction, placedBar } from '../pci/pci-function.ts'
 import { RegisterWindow } from '../pci/register-window.ts'
-import { FeatureSet } from './features.ts'
 import type { OfferedQueue, PlacedQueue, VirtioTransport } from './transport.ts'
 
 const C = VIRTIO_PCI_COMMON_CFG.registers
@@ -137,15 +137,15 @@ class ModernTransport implements VirtioTransport {
     return false
   }
 
-  readFeatures(): FeatureSet {
+  readFeatures(): FeatureBits {
     const { common } = this.#at
     common.write(C.device_feature_select.offset, 4, 0)
     const lo = common.read(C.device_feature.offset, 4)
     common.write(C.device_feature_select.offset, 4, 1)
-    return new FeatureSet(lo, common.read(C.device_feature.offset, 4))
+    return { lo, hi: common.read(C.device_feature.offset, 4) }
   }
 
-  writeFeatures(features: FeatureSet): void {
+  writeFeatures(features: FeatureBits): void {
     const { common } = this.#at
     common.write(C.driver_feature_select.offset, 4, 0)
     common.write(C.driver_feature.offset, 4, features.lo)

@@ -1,4 +1,10 @@
+import { hexPair } from '@dmascope/layout'
 import {
+  featureBits,
+  featureNumbers,
+  hasFeature,
+  intersectFeatures,
+  uniteFeatures,
   VIRTIO_F_ACCESS_PLATFORM,
   VIRTIO_F_EVENT_IDX,
   VIRTIO_F_INDIRECT_DESC,
@@ -15,7 +21,6 @@ import {
 import type { BoundDriver } from '../drivers/driver.ts'
 import { bytesToHex } from '../trace/cpu-trace.ts'
 import { PhysicalPath } from './dma-path.ts'
-import { FeatureSet } from './features.ts'
 import type { VirtioDevice } from './virtio-device.ts'
 import type { VirtioDriver } from './virtio-driver.ts'
 
@@ -25,7 +30,7 @@ import type { VirtioDriver } from './virtio-driver.ts'
  * DEVIATION: Linux also accepts RING_PACKED (34), NOTIFICATION_DATA (38) and ADMIN_VQ (41), which change the ring or
  * the doorbell; this kernel has split rings and plain doorbells alone.
  */
-const TRANSPORT_FEATURES = FeatureSet.of([
+const TRANSPORT_FEATURES = featureBits(
   VIRTIO_F_INDIRECT_DESC,
   VIRTIO_F_EVENT_IDX,
   VIRTIO_F_VERSION_1,
@@ -33,7 +38,7 @@ const TRANSPORT_FEATURES = FeatureSet.of([
   VIRTIO_F_ORDER_PLATFORM,
   VIRTIO_F_SR_IOV,
   VIRTIO_F_RING_RESET,
-])
+)
 
 /** Sets DRIVER_OK, once: from here on the device may use its queues. */
 export function ready(device: VirtioDevice): void {
@@ -52,28 +57,31 @@ export function bindVirtioDriver(device: VirtioDevice, driver: VirtioDriver): Bo
   device.addStatus(VIRTIO_STATUS_DRIVER)
   const offered = transport.readFeatures()
   device.offered = offered
-  const known = offered.has(VIRTIO_F_VERSION_1) ? driver.features : (driver.legacyFeatures ?? driver.features)
-  const wanted = offered.and(FeatureSet.of(known).or(TRANSPORT_FEATURES))
+  const known = hasFeature(offered, VIRTIO_F_VERSION_1) ? driver.features : (driver.legacyFeatures ?? driver.features)
+  const wanted = intersectFeatures(offered, uniteFeatures(featureBits(...known), TRANSPORT_FEATURES))
   const features = driver.validate?.(device, wanted) ?? wanted
   device.negotiated = features
   const raw = new DataView(new ArrayBuffer(8))
   raw.setUint32(0, offered.lo, true)
   raw.setUint32(4, offered.hi, true)
   record.why(
-    `the device offers feature bits ${offered.numbers.join(', ') || 'none'}`,
+    `the device offers feature bits ${featureNumbers(offered).join(', ') || 'none'}`,
     transport.featureSource,
     (bytesToHex(new Uint8Array(raw.buffer)).match(/../g) ?? []).join(' '),
   )
   transport.writeFeatures(features)
   record.virtio = {
-    offered: offered.numbers,
-    negotiated: features.numbers,
-    accessPlatform: features.has(VIRTIO_F_ACCESS_PLATFORM),
+    offered: featureNumbers(offered),
+    negotiated: featureNumbers(features),
+    accessPlatform: device.has(VIRTIO_F_ACCESS_PLATFORM),
     status: transport.status,
   }
   const refusal = settleFeatures(device)
   if (refusal !== null) return fail(device, refusal)
-  record.why(`negotiated feature bits ${features.numbers.join(', ') || 'none'}`, `${driver.name}, virtio_dev_probe`)
+  record.why(
+    `negotiated feature bits ${featureNumbers(features).join(', ') || 'none'}`,
+    `${driver.name}, virtio_dev_probe`,
+  )
   chooseDmaPath(device)
   const bound = driver.probe(device)
   if (typeof bound === 'string') return fail(device, bound)
@@ -95,20 +103,20 @@ function fail(device: VirtioDevice, reason: string): string {
 /** Without VERSION_1 there is no FEATURES_OK, and the device cannot refuse (virtio 1.3 §3.1.1). */
 function settleFeatures(device: VirtioDevice): string | null {
   const { transport, negotiated, offered } = device
-  if (!negotiated.has(VIRTIO_F_VERSION_1)) return null
+  if (!device.has(VIRTIO_F_VERSION_1)) return null
   device.addStatus(VIRTIO_STATUS_FEATURES_OK)
   if (transport.status & VIRTIO_STATUS_FEATURES_OK) return null
-  const declined = offered.has(VIRTIO_F_ACCESS_PLATFORM) && !negotiated.has(VIRTIO_F_ACCESS_PLATFORM)
-  return `the device refuses features ${negotiated} (FEATURES_OK does not stay set)${
+  const declined = hasFeature(offered, VIRTIO_F_ACCESS_PLATFORM) && !device.has(VIRTIO_F_ACCESS_PLATFORM)
+  return `the device refuses features 0x${hexPair(negotiated.hi, negotiated.lo)} (FEATURES_OK does not stay set)${
     declined ? ': it offers VIRTIO_F_ACCESS_PLATFORM, bit 33, which the driver did not accept' : ''
   }`
 }
 
 function chooseDmaPath(device: VirtioDevice): void {
-  const { kernel, fn, transport, negotiated, record } = device
+  const { kernel, fn, transport, record } = device
   const { profile, iommu, pages, witness } = kernel
   const rule = profile.virtioDma
-  const decision = rule.decide({ accessPlatform: negotiated.has(VIRTIO_F_ACCESS_PLATFORM), xen: false })
+  const decision = rule.decide({ accessPlatform: device.has(VIRTIO_F_ACCESS_PLATFORM), xen: false })
   record.why(`${decision.path === 'physical' ? 'physical addresses' : 'DMA API'}: ${decision.because}`, rule.name)
   device.dma =
     decision.path === 'physical'

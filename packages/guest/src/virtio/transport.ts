@@ -1,4 +1,4 @@
-import type { FeatureSet } from './features.ts'
+import type { FeatureBits } from '@dmascope/virtio-pci/spec'
 
 /** Which virtqueue, as a device offers it. */
 export interface OfferedQueue {
@@ -28,8 +28,8 @@ export interface VirtioTransport {
   setStatus(value: number): void
   /** Writes 0 and waits until it reads so. False where the device does not get there. */
   reset(): boolean
-  readFeatures(): FeatureSet
-  writeFeatures(features: FeatureSet): void
+  readFeatures(): FeatureBits
+  writeFeatures(features: FeatureBits): void
   /** Device-specific configuration; all ones beyond its end. */
   readConfig(offset: number, width: 1 | 2 | 4): number
   writeConfig(offset: number, width: 1 | 2 | 4, value: number): void

@@ -1,8 +1,8 @@
+import { type FeatureBits, hasFeature, NO_FEATURES } from '@dmascope/virtio-pci/spec'
 import type { DeviceRecord } from '../device-record.ts'
 import type { Kernel } from '../kernel.ts'
 import type { PciFunction } from '../pci/pci-function.ts'
 import type { DmaPath } from './dma-path.ts'
-import { FeatureSet } from './features.ts'
 import type { VirtioTransport } from './transport.ts'
 import type { Virtqueue } from './virtqueue.ts'
 
@@ -14,8 +14,8 @@ export class VirtioDevice {
   readonly transport: VirtioTransport
   /** As Linux counts them: `virtio0`. */
   readonly name: string
-  offered = new FeatureSet(0, 0)
-  negotiated = new FeatureSet(0, 0)
+  offered: FeatureBits = NO_FEATURES
+  negotiated: FeatureBits = NO_FEATURES
   /** Null until the rule has chosen, after negotiation. */
   dma: DmaPath | null = null
   queues: readonly Virtqueue[] = []
@@ -28,6 +28,11 @@ export class VirtioDevice {
     this.record = record
     this.transport = transport
     this.name = `virtio${index}`
+  }
+
+  /** Whether this feature was negotiated. */
+  has(feature: number): boolean {
+    return hasFeature(this.negotiated, feature)
   }
 
   log(line: string): void {

@@ -1,5 +1,5 @@
+import type { FeatureBits } from '@dmascope/virtio-pci/spec'
 import type { BoundDriver } from '../drivers/driver.ts'
-import type { FeatureSet } from './features.ts'
 import type { VirtioDevice } from './virtio-device.ts'
 
 /** A driver of one virtio device type, as the virtio bus sees it. */
@@ -13,7 +13,7 @@ export interface VirtioDriver {
   /** The same for a device without VIRTIO_F_VERSION_1, where it differs. */
   readonly legacyFeatures?: readonly number[]
   /** Takes back bits that it cannot live with, before they are negotiated. */
-  validate?(device: VirtioDevice, features: FeatureSet): FeatureSet
+  validate?(device: VirtioDevice, features: FeatureBits): FeatureBits
   /** Sets up queues and takes the device; answers why it declines, where it does. */
   probe(device: VirtioDevice): BoundDriver | string
 }
