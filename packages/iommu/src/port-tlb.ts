@@ -1,15 +1,23 @@
 import type { Access } from '@dmascope/memory'
 import { type Fault, NO_PASID, type RequesterId, type Translation, type Translator } from './translator.ts'
 
-/** Lines at first and at most; each stands for 4 KiB of a larger page too. */
-const FIRST_LINES = 16
-const MOST_LINES = 256
+/**
+ * Sets of two lines, at first and at most. A line stands for 4 KiB, or for 2 MiB of a page that is at least as large;
+ * the newer of a set comes first.
+ */
+const FIRST_SETS = 8
+const MOST_SETS = 128
 const STRIDE = 8
+const SET_STRIDE = 2 * STRIDE
+/** KEY_LO has the rights in bits 1:0; the next two tell the sizes, and both from an empty line. */
+const SMALL = 4
+const LARGE = 8
 const KEY_LO = 0
 const KEY_HI = 1
 const OUT_LO = 2
 const OUT_HI = 3
-const RIGHTS = 4
+/** 1: the answer bypasses. */
+const BYPASS = 4
 const TAG = 5
 const EPOCH = 6
 const LOG2_SIZE = 7
@@ -31,13 +39,13 @@ export class PortTlb {
   readonly #askRequester: (() => RequesterId) | null
   #requester: RequesterId
   /** Lines of copies, and one more for an answer of which there is none. Few at first: most ports need but a few. */
-  #lines = new Int32Array((FIRST_LINES + 1) * STRIDE)
-  #mask = FIRST_LINES - 1
-  #missesUntilGrowth = 2 * FIRST_LINES
+  #lines = new Int32Array(FIRST_SETS * SET_STRIDE + STRIDE)
+  #mask = FIRST_SETS - 1
+  #missesUntilGrowth = 4 * FIRST_SETS
   /** The line that holds the last answer, and what to add to its page. */
-  #line = FIRST_LINES * STRIDE
+  #line = FIRST_SETS * SET_STRIDE
   #inner = 0
-  #bypassed = false
+  #anyLarge = false
   #wholeTag = 0
   #wholeEpoch = 0
   /** The whole-space copy answers addresses whose upper half is at most this; -1: there is no such copy. */
@@ -81,7 +89,7 @@ export class PortTlb {
   }
 
   get route(): 'bypass' | 'translated' {
-    return this.#bypassed ? 'bypass' : 'translated'
+    return this.#lines[this.#line + BYPASS] === 1 ? 'bypass' : 'translated'
   }
 
   /**
@@ -110,33 +118,66 @@ export class PortTlb {
     this.#lines.fill(0)
   }
 
-  /** Translates one address for an access within its page. 0, or the translator's fault. */
+  /**
+   * Translates one address for an access within its page. Its halves may be signed or unsigned. 0, or the translator's
+   * fault.
+   */
   lookup(hi: number, lo: number, access: Access): Fault {
     const lines = this.#lines
-    if (hi <= this.#wholeHighest && this.#epochs[this.#wholeTag] === this.#wholeEpoch) {
-      this.#bypassed = true
-      this.#inner = 0
-      this.#line = lines.length - STRIDE
-      lines[this.#line + OUT_LO] = lo
-      lines[this.#line + OUT_HI] = hi
-      lines[this.#line + LOG2_SIZE] = this.#wholeLog2Size
-      lines[this.#line + TAG] = this.#wholeTag
-      return 0
-    }
     const page = lo >>> 12
-    const line = ((page ^ (page >>> 8) ^ hi) & this.#mask) * STRIDE
+    const line = ((page ^ (page >>> 8) ^ hi) & this.#mask) * SET_STRIDE
+    const wanted = SMALL | access
     if (
-      lines[line + KEY_LO] === ((lo & -4096) | 1) &&
+      (lines[line + KEY_LO]! & (-4096 | wanted)) === ((lo & -4096) | wanted) &&
       lines[line + KEY_HI] === (hi | 0) &&
-      (lines[line + RIGHTS]! & access) === access &&
       (this.#epochs[lines[line + TAG]!]! | 0) === lines[line + EPOCH]
     ) {
-      this.#bypassed = false
       this.#inner = lo & 4095
       this.#line = line
       return 0
     }
-    return this.#miss(hi, lo, access)
+    return this.#lookupElsewhere(hi | 0, lo | 0, access, line)
+  }
+
+  /**
+   * What is not the newer line of a page's set: the copy for the whole space, the older line, both lines of a large
+   * page; else the translator is asked. Halves are signed here, which costs no boxing.
+   */
+  #lookupElsewhere(hi: number, lo: number, access: Access, first: number): Fault {
+    if (hi >>> 0 <= this.#wholeHighest && this.#epochs[this.#wholeTag] === this.#wholeEpoch) {
+      const lines = this.#lines
+      const line = lines.length - STRIDE
+      lines[line + OUT_LO] = lo
+      lines[line + OUT_HI] = hi
+      lines[line + BYPASS] = 1
+      lines[line + LOG2_SIZE] = this.#wholeLog2Size
+      this.#inner = 0
+      this.#line = line
+      return 0
+    }
+    if (this.#take(first + STRIDE, hi, lo, SMALL | access, 4095)) return 0
+    if (this.#anyLarge) {
+      const page = lo >>> 21
+      const line = ((page ^ (page >>> 8) ^ hi) & this.#mask) * SET_STRIDE
+      if (this.#take(line, hi, lo, LARGE | access, 0x1f_ffff)) return 0
+      if (this.#take(line + STRIDE, hi, lo, LARGE | access, 0x1f_ffff)) return 0
+    }
+    return this.#miss(hi >>> 0, lo >>> 0, access)
+  }
+
+  /** Makes a line the answer if it holds the page and is good for the access. */
+  #take(line: number, hi: number, lo: number, wanted: number, inner: number): boolean {
+    const lines = this.#lines
+    if (
+      (lines[line + KEY_LO]! & (~inner | wanted)) !== ((lo & ~inner) | wanted) ||
+      lines[line + KEY_HI] !== hi ||
+      (this.#epochs[lines[line + TAG]!]! | 0) !== lines[line + EPOCH]
+    ) {
+      return false
+    }
+    this.#inner = lo & inner
+    this.#line = line
+    return true
   }
 
   #miss(hi: number, lo: number, access: Access): Fault {
@@ -151,30 +192,34 @@ export class PortTlb {
       this.#wholeLog2Size = out.log2Size
     }
     const kept = out.tag >= 0 && out.route === 'translated' && out.log2Size >= 12
-    if (kept && --this.#missesUntilGrowth <= 0 && this.#mask < MOST_LINES - 1) this.#grow()
-    const page = lo >>> 12
-    const line = kept ? ((page ^ (page >>> 8) ^ hi) & this.#mask) * STRIDE : this.#lines.length - STRIDE
+    if (kept && --this.#missesUntilGrowth <= 0 && this.#mask < MOST_SETS - 1) this.#grow()
+    const large = kept && out.log2Size >= 21
+    if (large) this.#anyLarge = true
+    const page = lo >>> (large ? 21 : 12)
+    const inner = large ? 0x1f_ffff : 4095
     const lines = this.#lines
-    // Bit 0 tells a key from an empty line.
-    lines[line + KEY_LO] = (lo & -4096) | 1
+    const line = kept ? ((page ^ (page >>> 8) ^ hi) & this.#mask) * SET_STRIDE : lines.length - STRIDE
+    // What stood there becomes the older one.
+    if (kept) for (let word = 0; word < STRIDE; word++) lines[line + STRIDE + word] = lines[line + word]!
+    lines[line + KEY_LO] = (lo & ~inner) | (large ? LARGE : SMALL) | out.rights
     lines[line + KEY_HI] = hi
-    lines[line + OUT_LO] = out.lo & -4096
+    lines[line + OUT_LO] = out.lo & ~inner
     lines[line + OUT_HI] = out.hi
-    lines[line + RIGHTS] = out.rights
+    lines[line + BYPASS] = out.route === 'bypass' ? 1 : 0
     lines[line + TAG] = out.tag
     lines[line + EPOCH] = kept ? this.#epochs[out.tag]! : 0
     lines[line + LOG2_SIZE] = out.log2Size
     this.#line = line
-    this.#inner = out.lo & 4095
-    this.#bypassed = out.route === 'bypass'
+    this.#inner = out.lo & inner
     return 0
   }
 
-  /** More lines, all empty: what is in use comes back soon. */
+  /**
+   * All the lines at once, and all empty: what is in use comes back soon. Many sets keep the older lines seldom used,
+   * which cost a call.
+   */
   #grow(): void {
-    const count = (this.#mask + 1) * 4
-    this.#mask = count - 1
-    this.#missesUntilGrowth = 2 * count
-    this.#lines = new Int32Array((count + 1) * STRIDE)
+    this.#mask = MOST_SETS - 1
+    this.#lines = new Int32Array(MOST_SETS * SET_STRIDE + STRIDE)
   }
 }

@@ -112,27 +112,22 @@ export class DmaRemapper {
     const levels = context[line + LEVELS]!
     const depth = levels & LEVEL_MASK
     if (hi >>> (depth * 9 - 20) !== 0) return this.#deny(requester, hi, lo, access, BEYOND_WIDTH, levels)
-    const walk = this.#walk
-    const reason = walk.walk(context[line + TABLE]!, depth, hi, lo, access)
+    const reason = this.#walk.walk(context[line + TABLE]!, depth, hi, lo, access, out)
     if (reason !== 0) {
       // What is not present or faulty is cached in caching mode only (§6.1).
       if (this.#cachingMode) this.iotlb.insert(context[line + DOMAIN]!, hi, lo, 0, 0, 12, reason << META_REASON_SHIFT)
       return this.#deny(requester, hi, lo, access, reason, levels)
     }
-    const { outHi, outLo, log2Size, rights } = walk
-    const inner = (1 << log2Size) - 1
-    const overlaps = outHi === 0 && ((outLo ^ INTERRUPT_RANGE) & INTERRUPT_RANGE_MASK & ~inner) === 0
-    let tag = -1
-    if (this.#caches) {
-      const meta = rights | (overlaps ? META_CHECK_OUTPUT : 0)
-      tag = this.iotlb.insert(context[line + DOMAIN]!, hi, lo, outHi, outLo, log2Size, meta) >> 3
-    }
-    out.hi = outHi
-    out.lo = (outLo | (lo & inner)) >>> 0
-    out.log2Size = log2Size
-    out.rights = rights
-    out.tag = tag
+    const { log2Size } = out
+    const outside = -1 << log2Size
+    const page = out.lo & outside
+    const overlaps = out.hi === 0 && ((page ^ INTERRUPT_RANGE) & INTERRUPT_RANGE_MASK & outside) === 0
+    out.tag = -1
     out.route = 'translated'
+    if (this.#caches) {
+      const meta = out.rights | (overlaps ? META_CHECK_OUTPUT : 0)
+      out.tag = this.iotlb.insert(context[line + DOMAIN]!, hi, lo, out.hi, page, log2Size, meta) >> 3
+    }
     return overlaps ? this.#checkOutput(requester, hi, lo, access, levels, out) : 0
   }
 
@@ -210,14 +205,14 @@ export class DmaRemapper {
     }
     const depth = levels & LEVEL_MASK
     if (hi >>> (depth * 9 - 20) !== 0) return this.#deny(requester, hi, lo, access, BEYOND_WIDTH, levels)
-    const walk = this.#walk
-    const reason = walk.walk(context[line + TABLE]!, depth, hi, lo, 0)
+    const reason = this.#walk.walk(context[line + TABLE]!, depth, hi, lo, 0, out)
     if (reason !== 0 && reason !== NOT_READABLE) return this.#deny(requester, hi, lo, access, reason, levels)
-    const inner = (1 << walk.log2Size) - 1
-    out.hi = reason === 0 ? walk.outHi : hi >>> 0
-    out.lo = reason === 0 ? (walk.outLo | (lo & inner)) >>> 0 : lo >>> 0
-    out.log2Size = reason === 0 ? walk.log2Size : 12
-    out.rights = reason === 0 ? walk.rights : 0
+    if (reason !== 0) {
+      out.hi = hi >>> 0
+      out.lo = lo >>> 0
+      out.log2Size = 12
+      out.rights = 0
+    }
     out.tag = -1
     out.route = 'translated'
     if (out.rights === 0 || out.hi !== 0 || (out.lo & INTERRUPT_RANGE_MASK) !== INTERRUPT_RANGE) return 0

@@ -1,7 +1,8 @@
 import type { GuestRam } from '@dmascope/memory'
+import type { Translation } from '../translator.ts'
 import type { VtdFeatures } from './options.ts'
 import { FAULT_REASONS } from './spec/faults.ts'
-import { TableMemory } from './table-memory.ts'
+import { CHUNK_PAGES_LOG2, TableMemory } from './table-memory.ts'
 
 const PS = 0x80
 const SNP = 0x800
@@ -13,14 +14,8 @@ const NOT_WRITABLE = FAULT_REASONS.notWritable.value
 const ENTRY_ACCESS = FAULT_REASONS.pagingEntryAccess.value
 const ENTRY_RESERVED = FAULT_REASONS.pagingEntryReserved.value
 
-/** The walk of the second-stage tables. An answer of 0 fills the fields; any other is the fault's reason. */
+/** The walk of the second-stage tables. */
 export class SecondStageWalk {
-  /** Output page: int32 halves. */
-  outHi = 0
-  outLo = 0
-  log2Size = 12
-  /** What every level together grants. */
-  rights = 0
   readonly #tables: TableMemory
   readonly #largestShift: number
   /** Reserved bits of entries that lead to a table, and of those that lead to a page. */
@@ -38,20 +33,28 @@ export class SecondStageWalk {
   }
 
   /**
-   * Translates the input address (hi, lo), which lies within the tables' width.
+   * Translates the input address (hi, lo), which lies within the tables' width. Answers 0 and fills the address, size
+   * and rights of `out`, or answers the fault's reason.
    *
    * @param table - page number of the top table: at most 31 bits
    * @param access - what is asked for; 0 asks what the page grants, and only an entry that grants nothing stops it
    */
-  walk(table: number, levels: number, hi: number, lo: number, access: number): number {
+  walk(table: number, levels: number, hi: number, lo: number, access: number, out: Translation): number {
     const tables = this.#tables
     const view = tables.view
     let page = table
+    let chunk = -1
+    let place = -1
     let rights = 3
     let shift = levels * 9 + 3
     while (true) {
       const index = shift >= 32 ? hi >>> (shift - 32) : shift === 30 ? (lo >>> 30) | (hi << 2) : lo >>> shift
-      const offset = tables.offsetOf(page, index & 511)
+      if (page >>> CHUNK_PAGES_LOG2 !== chunk) {
+        chunk = page >>> CHUNK_PAGES_LOG2
+        place = tables.placeOf(chunk)
+      }
+      const offset =
+        place >= 0 ? ((place | (page & 511)) << 12) | ((index & 511) << 3) : tables.offsetOf(page, index & 511)
       if (offset < 0) return ENTRY_ACCESS
       const entryLo = view.getInt32(offset, true)
       const entryHi = view.getInt32(offset | 4, true)
@@ -62,10 +65,10 @@ export class SecondStageWalk {
         // A large page's address has no bits below its size.
         const reservedLo = this.#pageReservedLo | ((1 << shift) - 4096)
         if (((entryLo & reservedLo) | (entryHi & this.#pageReservedHi)) !== 0) return ENTRY_RESERVED
-        this.outHi = entryHi & 0xf_ffff
-        this.outLo = entryLo & (-1 << shift)
-        this.log2Size = shift
-        this.rights = rights
+        out.hi = entryHi & 0xf_ffff
+        out.lo = ((entryLo & (-1 << shift)) | (lo & ~(-1 << shift))) >>> 0
+        out.log2Size = shift
+        out.rights = rights
         return 0
       }
       // PS where no page of that size exists is reserved, too.

@@ -1,6 +1,7 @@
 import { CHUNK_BYTES, type GuestRam } from '@dmascope/memory'
 
-const PAGES_LOG2 = 9
+/** Pages of 4 KiB in a chunk of guest RAM. */
+export const CHUNK_PAGES_LOG2 = 9
 const LINES = 64
 const NONE = -1
 
@@ -24,28 +25,28 @@ export class TableMemory {
   }
 
   /**
-   * Offset of an 8-byte entry of a table page, or -1 where there is no RAM.
+   * Page number of a chunk's first page in the store, or -1 for a chunk whose entries must be asked for one by one.
    *
-   * @param page - page number, as an unsigned 31-bit integer; memory ends long before
+   * @param chunk - page number in guest RAM, shifted right by CHUNK_PAGES_LOG2
    */
-  offsetOf(page: number, index: number): number {
-    const chunk = page >>> PAGES_LOG2
+  placeOf(chunk: number): number {
     const line = chunk & (LINES - 1)
-    if (this.#chunks[line] === chunk) {
-      return ((this.#places[line]! | (page & 511)) << 12) | (index << 3)
-    }
-    return this.#ask(page, index, chunk, line)
+    return this.#chunks[line] === chunk ? this.#places[line]! : this.#learn(chunk, line)
   }
 
-  #ask(page: number, index: number, chunk: number, line: number): number {
+  /** Offset of an 8-byte entry of a table page, or -1 where there is no RAM: the slow way. */
+  offsetOf(page: number, index: number): number {
+    return this.#ram.offsetToRead(page * 4096 + index * 8)
+  }
+
+  #learn(chunk: number, line: number): number {
     const ram = this.#ram
     const first = ram.offsetToRead(chunk * CHUNK_BYTES)
     const last = ram.offsetToRead((chunk + 1) * CHUNK_BYTES - 8)
-    // Chunk 0 of the store stands for whatever is not backed. Offsets are kept below 2 GiB, for the shift above.
-    if (first >= CHUNK_BYTES && last === first + CHUNK_BYTES - 8 && last < 0x8000_0000) {
-      this.#chunks[line] = chunk
-      this.#places[line] = first / 4096
-    }
-    return ram.offsetToRead(page * 4096 + index * 8)
+    // Chunk 0 of the store stands for whatever is not backed. Offsets are kept below 2 GiB, for 32-bit arithmetic.
+    if (first < CHUNK_BYTES || last !== first + CHUNK_BYTES - 8 || last >= 0x8000_0000) return NONE
+    this.#chunks[line] = chunk
+    this.#places[line] = first / 4096
+    return this.#places[line]!
   }
 }
