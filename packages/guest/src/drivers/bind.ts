@@ -62,6 +62,13 @@ function probePci(
     record.why(`${entry.name} matches and declines: ${entry.declines ?? 'it drives nothing'}`, `${entry.name} probe`)
     return null
   }
+  if (entry.kind === 'virtio-transport' && (fn.deviceId < FIRST_VIRTIO_ID || fn.deviceId > LAST_VIRTIO_ID)) {
+    record.why(
+      `${entry.name} matches every device of the vendor and leaves this one: its ID is none of virtio's`,
+      `${entry.name} probe`,
+    )
+    return null
+  }
   kernel.witness.phase(fn.id, 'probe')
   record.driver = entry.name
   record.why(`bound by ${entry.name}`, `${entry.name} match table`)
@@ -83,6 +90,10 @@ function probePci(
   if (typeof taken !== 'string') return taken
   return decline(kernel, record, entry.name, taken)
 }
+
+/** PCI device IDs of virtio, transitional and modern (virtio 1.3 §4.1.2). */
+const FIRST_VIRTIO_ID = 0x1000
+const LAST_VIRTIO_ID = 0x107f
 
 const isDmaProbe = ({ fn }: DeviceRecord): boolean =>
   fn.vendorId === DMA_PROBE_VENDOR_ID && fn.deviceId === DMA_PROBE_DEVICE_ID

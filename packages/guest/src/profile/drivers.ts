@@ -64,7 +64,8 @@ export const DISTRIBUTION_DRIVERS: readonly DriverEntry[] = [
   {
     name: 'dmascope_probe',
     module: null,
-    pci: [{ vendor: 0x1b36, device: 0x0005 }],
+    // QEMU's pci-testdev has the same ID and another class.
+    pci: [{ vendor: 0x1b36, device: 0x0005, classCode: { value: 0xff0000, mask: 0xffffff } }],
     virtio: [],
     kind: 'synthetic',
     // As QEMU's edu device has it: bus addresses come from below 256 MiB, where every machine has RAM.
