@@ -13,8 +13,7 @@ import {
   VIRTIO_STATUS_FAILED,
   VIRTIO_STATUS_FEATURES_OK,
 } from '@dmascope/virtio-pci/spec'
-import { splitRingLayout } from '@dmascope/virtqueue'
-import { BufferList, DriverQueue } from '@dmascope/virtqueue/driver'
+import { BufferList, DriverQueue, splitRingLayout } from '@dmascope/virtqueue/driver'
 import type { Zone } from '../memory/zone.ts'
 import type { PciConfig } from '../pci/config-access.ts'
 import type { FoundFunction } from '../pci/functions.ts'
