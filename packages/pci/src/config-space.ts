@@ -277,7 +277,8 @@ export class ConfigSpace {
   /** Of a bridge: whether what bears on forwarding differs from when this was last asked. */
   #forwardingChanged(): boolean {
     const enables = this.#command & (commandMask.MEMORY_SPACE_ENABLE.loMask | commandMask.IO_SPACE_ENABLE.loMask)
-    const seen = (this.#forwarding ??= new Uint32Array(1 + FORWARDING_WORDS))
+    this.#forwarding ??= new Uint32Array(1 + FORWARDING_WORDS)
+    const seen = this.#forwarding
     let changed = seen[0] !== enables
     seen[0] = enables
     for (let word = 0; word < FORWARDING_WORDS; word++) {

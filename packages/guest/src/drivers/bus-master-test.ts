@@ -15,7 +15,7 @@ import type { Kernel } from '../kernel.ts'
 import { enableDevice, setMaster } from '../pci/pci-function.ts'
 import { RegisterWindow } from '../pci/register-window.ts'
 import { type BoundDriver, failed, hung, type IoOutcome, notAttempted, passed, wrong } from './driver.ts'
-import { fillPattern, firstDifference, POISON_SEED, sameBytes } from './test-pattern.ts'
+import { firstDifference, POISON_SEED, patternOf, sameBytes } from './test-pattern.ts'
 
 const REG = BUS_MASTER_REGISTERS.registers
 const CHUNK = 4096
@@ -62,8 +62,8 @@ export function probeBusMaster(kernel: Kernel, record: DeviceRecord, maskBits: n
   if (source === null || target === null) return 'no memory for buffers'
 
   const copy = (seed: number): IoOutcome | null => {
-    const pattern = fillPattern(new Uint8Array(CHUNK), seed)
-    const poison = fillPattern(new Uint8Array(CHUNK), POISON_SEED)
+    const pattern = patternOf(CHUNK, seed)
+    const poison = patternOf(CHUNK, POISON_SEED)
     kernel.bus.writeBytes(source, pattern)
     kernel.bus.writeBytes(target, poison)
     const from = dma.map(source, CHUNK, 'to-device', 'synthetic source buffer')

@@ -18,7 +18,7 @@ import type { VirtioDevice } from '../virtio/virtio-device.ts'
 import type { VirtioDriver } from '../virtio/virtio-driver.ts'
 import type { Request, Segment, Virtqueue } from '../virtio/virtqueue.ts'
 import { type BoundDriver, failed, type IoOutcome, notAttempted, passed, wrong } from './driver.ts'
-import { fillPattern, firstDifference, POISON_SEED, sameBytes } from './test-pattern.ts'
+import { firstDifference, POISON_SEED, patternOf, sameBytes } from './test-pattern.ts'
 
 const F = VIRTIO_BLK_FEATURES.fields
 const bit = (name: keyof typeof F): number => F[name].low
@@ -117,7 +117,7 @@ function selfTest(disk: Disk): IoOutcome {
     if (difference !== null) return wrong(`two reads of ${amount} differ: ${difference}`)
     return passed(`read ${amount} twice, checksums match (${checksumOf(before.chunks)}); read-only`)
   }
-  const pattern = Array.from({ length: count }, (_, index) => fillPattern(new Uint8Array(size), index + 1))
+  const pattern = Array.from({ length: count }, (_, index) => patternOf(size, index + 1))
   const written = transfer(disk, 'write', start, size, count, pattern)
   if ('failure' in written) return written.failure
   const back = transfer(disk, 'read', start, size, count)
@@ -143,7 +143,7 @@ function transfer(
   from: readonly Uint8Array[] = [],
 ): Transfer {
   const { bus } = disk.device.kernel
-  const poison = fillPattern(new Uint8Array(size), POISON_SEED)
+  const poison = patternOf(size, POISON_SEED)
   const chunks: Uint8Array[] = []
   for (let done = 0; done < count; ) {
     const out: Request[] = []
@@ -224,11 +224,6 @@ function compare(got: readonly Uint8Array[], wanted: readonly Uint8Array[]): str
 }
 
 function checksumOf(chunks: readonly Uint8Array[]): string {
-  const all = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.length, 0))
-  let at = 0
-  for (const chunk of chunks) {
-    all.set(chunk, at)
-    at += chunk.length
-  }
-  return `0x${crc32(all).toString(16).padStart(8, '0')}`
+  const value = chunks.reduce((sum, chunk) => crc32(chunk, sum), 0)
+  return `0x${value.toString(16).padStart(8, '0')}`
 }
