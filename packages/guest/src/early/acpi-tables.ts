@@ -42,8 +42,8 @@ const EBDA_RANGE = { start: 0x400, end: 0xa_0000 }
 const RSDP_BYTES = 20
 const RSDP_2_BYTES = 36
 const SIGNATURE = Uint8Array.from(RSDP_SIGNATURE, (letter) => letter.charCodeAt(0))
-/** Tables of more than this are no tables. Real DSDTs stay well below 1 MiB. */
-const MAX_TABLE_BYTES = 0x40_0000
+/** Tables of more than this are no tables: real DSDTs have some hundred KiB. */
+const MAX_TABLE_BYTES = 0x10_0000
 /** Linux's ACPI_MAX_TABLES. */
 const MAX_TABLES = 128
 
