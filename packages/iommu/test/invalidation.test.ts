@@ -238,55 +238,28 @@ describe('queued invalidation', () => {
   })
 })
 
-describe('device-TLB invalidation', () => {
-  const deviceTlb = (sid: number, address: number, sized: number): Descriptor => [3, sid, address | sized, 0]
-
-  it('reaches the device with its range', () => {
-    const seen: unknown[] = []
-    const guest = staleGuest({
-      deviceIotlb: true,
-      onDeviceTlbInvalidate: (...range) => {
-        seen.push(range)
-        return 'done'
-      },
-    })
-    guest.enableQueue()
-    guest.submit(deviceTlb(A, 0x4_0000, 0), deviceTlb(A, 0x4_0000, 1), deviceTlb(B, 0x4_3000, 1), [
-      3,
-      B,
-      0xffff_f001,
-      0x7fff_ffff,
-    ])
-    expect(seen).toEqual([
-      [A, 0, 0x4_0000, 12],
-      [A, 0, 0x4_0000, 13],
-      [B, 0, 0x4_3000, 15],
-      [B, 0x7fff_ffff, 0xffff_f000, 64],
-    ])
-  })
-
-  it('a device that does not answer: ITE, and the wait is aborted', () => {
-    let answer: 'done' | 'timeout' = 'timeout'
-    const guest = staleGuest({ deviceIotlb: true, onDeviceTlbInvalidate: () => answer })
-    guest.enableQueue()
-    guest.submit(deviceTlb(A, 0, 0), wait(5), wait(6))
-    expect(guest.read(REG.FSTS)).toBe(0x40)
-    expect(guest.ram.read32(STATUS)).toBe(0)
-    expect(guest.read(REG.IQH)).toBe(32)
-    expect(guest.read(REG.IQERCD + 4) >>> 16).toBe(A)
-    answer = 'done'
-    guest.write(REG.FSTS, 0x40)
-    expect(guest.ram.read32(STATUS)).toBe(6)
-    expect(guest.read(REG.IQH)).toBe(48)
-  })
-
-  it('a device that answers wrongly: ICE, and the queue goes on', () => {
-    const guest = staleGuest({ deviceIotlb: true, onDeviceTlbInvalidate: () => 'invalid' })
-    guest.enableQueue()
-    guest.submit(deviceTlb(B, 0, 0), wait(5))
-    expect(guest.read(REG.FSTS)).toBe(0x20)
-    expect(guest.read(REG.IQERCD + 4) & 0xffff).toBe(B)
-    expect(guest.ram.read32(STATUS)).toBe(5)
+describe('paging-structure cache', () => {
+  /** The table that maps 0x4_0000 is replaced by one that maps it elsewhere; then its page is invalidated. */
+  it.each([
+    ['with the leaf hint: the old table stays', true, 0x40, 0x82_0000],
+    ['without the hint: the new table', true, 0, 0x92_0000],
+    ['with the leaf hint, but no such cache', false, 0x40, 0x92_0000],
+  ] as const)('%s', (_what, pagingStructureCache, hint, output) => {
+    const guest = new VtdGuest({ pagingStructureCache })
+    const tops = [guest.page(), guest.page()] as const
+    guest.context(A, tops[0] | 1, 2 | (7 << 8))
+    guest.map(tops[0], 0x4_0000, 0x80_0000, 3)
+    guest.map(tops[0], 0x4_2000, 0x82_0000, 3)
+    guest.map(tops[1], 0x4_2000, 0x92_0000, 3)
+    guest.enable()
+    expect(guest.dma(A, 0x4_0000, READ)).toBe(0)
+    // The third-level table's first entry leads to the second-level table: take the other one's.
+    const third = guest.ram.read32(tops[0]) & -4096
+    guest.ram.write32(third, guest.ram.read32(guest.ram.read32(tops[1]) & -4096))
+    guest.write64(REG.IVA, 0, 0x4_0000 | hint)
+    guest.write64(REG.IOTLB, 0xb000_0007, 0)
+    expect(guest.dma(A, 0x4_2000, READ)).toBe(0)
+    expect(guest.output).toBe(output)
   })
 })
 
@@ -317,46 +290,5 @@ describe('caching mode', () => {
       guest.write64(REG.CCMD, 0xe000_0000, A << 16)
       expect(guest.dma(A, 0x4_0000, READ)).toBe(0)
     }
-  })
-})
-
-describe('ATS', () => {
-  it.each([
-    ['translated', 'second-stage only', 0, 0x0d],
-    ['translated', 'device-TLB', 4, 0],
-    ['translation-request', 'second-stage only', 0, 0x0d],
-    ['translation-request', 'device-TLB', 4, 0],
-  ] as const)('a %s request under a context of %s', (kind, _type, bits, reason) => {
-    const guest = new VtdGuest({ deviceIotlb: true })
-    const top = guest.page()
-    guest.context(A, top | 1 | bits, 2 | (7 << 8))
-    guest.map(top, 0x4_0000, 0x80_0000, 1)
-    guest.enable()
-    expect(guest.dma(A, 0x4_0010, READ, kind)).toBe(reason)
-    if (reason === 0) expect(guest.output).toBe(kind === 'translated' ? 0x4_0010 : 0x80_0010)
-  })
-
-  it('a translation request for what is not mapped is answered without rights, and without a fault', () => {
-    const guest = new VtdGuest({ deviceIotlb: true })
-    const top = guest.page()
-    guest.context(A, top | 5, 2 | (7 << 8))
-    guest.map(top, 0x4_0000, 0x80_0000, 1)
-    guest.enable()
-    expect(guest.dma(A, 0x9_0000, READ, 'translation-request')).toBe(0)
-    expect(guest.out.rights).toBe(0)
-    expect(guest.dma(A, 0x4_0000, 2, 'translation-request')).toBe(0)
-    expect(guest.out.rights).toBe(1)
-    expect(guest.unit.faultCount).toBe(0)
-  })
-
-  it('requests with a PASID, and ATS with translation off, are Unsupported Requests', () => {
-    const guest = new VtdGuest({ deviceIotlb: true })
-    expect(guest.dma(A, 0x4_0000, READ, 'translated')).toBe(0x100)
-    expect(guest.unit.translate(A, 5, 'untranslated', 0, 0x4_0000, READ, guest.out)).toBe(0x100)
-    expect(guest.unit.faultsSeen.map(({ text }) => text)).toEqual([
-      'translated request with translation off',
-      'request with a PASID',
-    ])
-    expect(guest.read(REG.FSTS)).toBe(0)
   })
 })

@@ -1,4 +1,6 @@
 import { Command, InvalidArgumentError } from 'commander'
+import { iommuCases } from './iommu-dmascope.ts'
+import { iommuFloorCases } from './iommu-floor.ts'
 import type { BenchCase } from './runner.ts'
 import { DEFAULT_OPTIONS, runCases } from './runner.ts'
 import { formatTable } from './table.ts'
@@ -22,7 +24,13 @@ const command = new Command('bench')
   .parse()
 const options = command.opts<{ json?: true; only?: string; list?: true; rounds: number; seconds: number }>()
 
-const suites: (() => BenchCase[] | Promise<BenchCase[]>)[] = [dmascopeCases, floorCases, v86Cases]
+const suites: (() => BenchCase[] | Promise<BenchCase[]>)[] = [
+  dmascopeCases,
+  floorCases,
+  v86Cases,
+  iommuCases,
+  iommuFloorCases,
+]
 const all: BenchCase[] = []
 for (const suite of suites) all.push(...(await suite()))
 const only = options.only === undefined ? null : new RegExp(options.only)

@@ -97,22 +97,10 @@ export class DmaRemapper {
       out.route = 'translated'
       return (meta & META_CHECK_OUTPUT) === 0 ? 0 : this.#checkOutput(requester, hi, lo, access, levels, out)
     }
-    return this.#translateByWalk(requester, line, hi, lo, access, out)
-  }
-
-  #translateByWalk(
-    requester: RequesterId,
-    line: number,
-    hi: number,
-    lo: number,
-    access: number,
-    out: Translation,
-  ): Fault {
-    const context = this.contexts.words
-    const levels = context[line + LEVELS]!
+    // The rest stands here, and not in a method of its own, for a call's worth of time.
     const depth = levels & LEVEL_MASK
     if (hi >>> (depth * 9 - 20) !== 0) return this.#deny(requester, hi, lo, access, BEYOND_WIDTH, levels)
-    const reason = this.#walk.walk(context[line + TABLE]!, depth, hi, lo, access, out)
+    const reason = this.#walk.walk(context[line + TABLE]!, depth, context[line + DOMAIN]!, hi, lo, access, out)
     if (reason !== 0) {
       // What is not present or faulty is cached in caching mode only (§6.1).
       if (this.#cachingMode) this.iotlb.insert(context[line + DOMAIN]!, hi, lo, 0, 0, 12, reason << META_REASON_SHIFT)
@@ -205,7 +193,7 @@ export class DmaRemapper {
     }
     const depth = levels & LEVEL_MASK
     if (hi >>> (depth * 9 - 20) !== 0) return this.#deny(requester, hi, lo, access, BEYOND_WIDTH, levels)
-    const reason = this.#walk.walk(context[line + TABLE]!, depth, hi, lo, 0, out)
+    const reason = this.#walk.walk(context[line + TABLE]!, depth, context[line + DOMAIN]!, hi, lo, 0, out)
     if (reason !== 0 && reason !== NOT_READABLE) return this.#deny(requester, hi, lo, access, reason, levels)
     if (reason !== 0) {
       out.hi = hi >>> 0
@@ -244,12 +232,29 @@ export class DmaRemapper {
     return true
   }
 
-  /** Answers false for a reserved granularity. */
-  invalidateIotlb(granularity: number, domain: number, hi: number, lo: number, log2Pages: number): boolean {
-    if (granularity === IOTLB_GRANULARITY.global) this.iotlb.invalidateAll()
-    else if (granularity === IOTLB_GRANULARITY.domain) this.iotlb.invalidateDomain(domain)
-    else if (granularity === IOTLB_GRANULARITY.page) this.iotlb.invalidatePages(domain, hi, lo, log2Pages)
-    else return false
+  /**
+   * IOTLB and paging-structure cache. Answers false for a reserved granularity.
+   *
+   * @param leafOnly - IH of a page-selective request: the upper tables did not change
+   */
+  invalidateIotlb(
+    granularity: number,
+    domain: number,
+    hi: number,
+    lo: number,
+    log2Pages: number,
+    leafOnly: boolean,
+  ): boolean {
+    if (granularity === IOTLB_GRANULARITY.global) {
+      this.iotlb.invalidateAll()
+      this.#walk.invalidateAll()
+    } else if (granularity === IOTLB_GRANULARITY.domain) {
+      this.iotlb.invalidateDomain(domain)
+      this.#walk.invalidateDomain(domain)
+    } else if (granularity === IOTLB_GRANULARITY.page) {
+      this.iotlb.invalidatePages(domain, hi, lo, log2Pages)
+      if (!leafOnly) this.#walk.invalidateDomain(domain)
+    } else return false
     return true
   }
 
@@ -258,5 +263,6 @@ export class DmaRemapper {
     this.contexts.invalidateAll()
     this.iotlb.invalidateAll()
     this.iotlb.endCopies()
+    this.#walk.invalidateAll()
   }
 }

@@ -65,7 +65,7 @@ const ERROR = { none: 0, tail: 1, fetch: 2, type: 3, reserved: 4, width: 5 } as 
 /** What the descriptors invalidate. Granularities are those of the registers; answers false for a reserved one. */
 export interface Invalidations {
   context(granularity: number, domain: number, requester: RequesterId, functionMask: number): boolean
-  iotlb(granularity: number, domain: number, hi: number, lo: number, log2Pages: number): boolean
+  iotlb(granularity: number, domain: number, hi: number, lo: number, log2Pages: number, leafOnly: boolean): boolean
   interruptEntries(index: number, mask: number): void
   allInterruptEntries(): void
 }
@@ -195,7 +195,9 @@ export class InvalidationQueue {
     const log2Pages = IOTLB_DESCRIPTOR_HIGH.fields.AM.get(w2)
     if (granularity === IOTLB_GRANULARITY.page && log2Pages > LARGEST_ADDRESS_MASK) return ERROR.reserved
     const domain = IOTLB_DESCRIPTOR.fields.DID.get(w0)
-    return this.#targets.iotlb(granularity, domain, w3, (w2 & -4096) >>> 0, log2Pages) ? ERROR.none : ERROR.reserved
+    const leafOnly = IOTLB_DESCRIPTOR_HIGH.fields.IH.get(w2) !== 0
+    const known = this.#targets.iotlb(granularity, domain, w3, (w2 & -4096) >>> 0, log2Pages, leafOnly)
+    return known ? ERROR.none : ERROR.reserved
   }
 
   #invalidateDeviceTlb(w1: number, w2: number, w3: number): number {

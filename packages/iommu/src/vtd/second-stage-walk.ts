@@ -14,8 +14,18 @@ const NOT_WRITABLE = FAULT_REASONS.notWritable.value
 const ENTRY_ACCESS = FAULT_REASONS.pagingEntryAccess.value
 const ENTRY_RESERVED = FAULT_REASONS.pagingEntryReserved.value
 
-/** The walk of the second-stage tables. */
+/** Lines of the paging-structure cache, each of four words: domain and VALID, region, table, rights. */
+const LINES = 64
+const STRIDE = 4
+const VALID = 0x1_0000
+
+/**
+ * The walk of the second-stage tables, with a paging-structure cache: the tables that translate a region of 1 GiB, by
+ * domain, so that a walk need not start at the top.
+ */
 export class SecondStageWalk {
+  readonly #upper = new Int32Array(LINES * STRIDE)
+  readonly #cachesUpper: boolean
   readonly #tables: TableMemory
   readonly #largestShift: number
   /** Reserved bits of entries that lead to a table, and of those that lead to a page. */
@@ -25,6 +35,7 @@ export class SecondStageWalk {
 
   constructor(ram: GuestRam, features: VtdFeatures) {
     this.#tables = new TableMemory(ram)
+    this.#cachesUpper = features.pagingStructureCache
     this.#largestShift = LARGEST_SHIFT[features.largestPage]
     const beyondWidth = 0xf_ffff & ~(2 ** (Math.min(features.addressWidth, 52) - 32) - 1)
     this.#tableReservedHi = beyondWidth | TM_HI
@@ -39,7 +50,15 @@ export class SecondStageWalk {
    * @param table - page number of the top table: at most 31 bits
    * @param access - what is asked for; 0 asks what the page grants, and only an entry that grants nothing stops it
    */
-  walk(table: number, levels: number, hi: number, lo: number, access: number, out: Translation): number {
+  walk(
+    table: number,
+    levels: number,
+    domain: number,
+    hi: number,
+    lo: number,
+    access: number,
+    out: Translation,
+  ): number {
     const tables = this.#tables
     const view = tables.view
     let page = table
@@ -47,6 +66,19 @@ export class SecondStageWalk {
     let place = -1
     let rights = 3
     let shift = levels * 9 + 3
+    const upper = this.#upper
+    const region = (lo >>> 30) | (hi << 2)
+    const line = ((region ^ domain) & (LINES - 1)) * STRIDE
+    if (
+      upper[line] === (domain | VALID) &&
+      upper[line + 1] === region &&
+      access !== 0 &&
+      (upper[line + 3]! & access) === access
+    ) {
+      page = upper[line + 2]!
+      rights = upper[line + 3]!
+      shift = 21
+    }
     while (true) {
       const index = shift >= 32 ? hi >>> (shift - 32) : shift === 30 ? (lo >>> 30) | (hi << 2) : lo >>> shift
       if (page >>> CHUNK_PAGES_LOG2 !== chunk) {
@@ -76,7 +108,24 @@ export class SecondStageWalk {
       // No memory reaches 2^43.
       if ((entryHi & 0xf_f800) !== 0) return ENTRY_ACCESS
       page = (entryLo >>> 12) | (entryHi << 20)
+      if (shift === 30 && this.#cachesUpper) {
+        upper[line] = domain | VALID
+        upper[line + 1] = region
+        upper[line + 2] = page
+        upper[line + 3] = rights
+      }
       shift -= 9
     }
+  }
+
+  /** Forgets the upper tables of a domain. */
+  invalidateDomain(domain: number): void {
+    for (let line = 0; line < LINES * STRIDE; line += STRIDE) {
+      if (this.#upper[line] === (domain | VALID)) this.#upper[line] = 0
+    }
+  }
+
+  invalidateAll(): void {
+    this.#upper.fill(0)
   }
 }

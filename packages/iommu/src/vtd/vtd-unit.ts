@@ -58,8 +58,8 @@ export class VtdUnit implements Translator, MmioHandler {
     const targets: Invalidations = {
       context: (granularity, domain, requester, functionMask) =>
         this.#dma.invalidateContexts(granularity, domain, requester, functionMask),
-      iotlb: (granularity, domain, hi, lo, log2Pages) =>
-        this.#dma.invalidateIotlb(granularity, domain, hi, lo, log2Pages),
+      iotlb: (granularity, domain, hi, lo, log2Pages, leafOnly) =>
+        this.#dma.invalidateIotlb(granularity, domain, hi, lo, log2Pages, leafOnly),
       interruptEntries: (index, mask) => this.#interrupts.invalidateEntries(index, mask),
       allInterruptEntries: () => this.#interrupts.invalidateAll(),
     }
@@ -255,7 +255,9 @@ export class VtdUnit implements Translator, MmioHandler {
     const mask = IVA.fields.AM.get(addressLo)
     const possible = granularity !== IOTLB_GRANULARITY.page || mask <= LARGEST_ADDRESS_MASK
     const page = (addressLo & -4096) >>> 0
-    const done = possible && this.#dma.invalidateIotlb(granularity, DID.get(lo, hi), addressHi, page, mask)
+    const leafOnly = IVA.fields.IH.get(addressLo) !== 0
+    const domain = DID.get(lo, hi)
+    const done = possible && this.#dma.invalidateIotlb(granularity, domain, addressHi, page, mask, leafOnly)
     this.#registers.set(IOTLB_UPPER, (IAIG.setHi(hi, done ? granularity : 0) & ~IVT.hiMask) >>> 0)
   }
 
