@@ -65,7 +65,10 @@ export default {
       comment: 'The report reads what was observed; it imports types of the machine and the guest, nothing that runs.',
       severity: 'error',
       from: { path: `^${sourceOf('report')}` },
-      to: { path: `^packages/${anyOf(['machine', 'guest', 'iommu', 'pci', 'virtio-pci'])}/`, dependencyTypesNot: ['type-only'] },
+      to: {
+        path: `^packages/${anyOf(['machine', 'guest', 'iommu', 'pci', 'virtio-pci'])}/`,
+        dependencyTypesNot: ['type-only'],
+      },
     },
     {
       name: 'browser: node: modules are imported by apps and tooling only',

@@ -41,12 +41,14 @@ function program(qemuArguments: readonly string[] | null): Command {
     .showHelpAfterError('(see --help)')
     .addHelpText('after', ROOT_EXAMPLES)
     .exitOverride()
+    .configureOutput({ outputError: (text, write) => write(`dmascope: ${text}`) })
   const command = (name: string, description: string): Command =>
     root
       .command(name)
       .description(description)
       .helpOption('-h, --help', 'show help')
       .showHelpAfterError(`(see dmascope ${name.split(' ')[0]} --help)`)
+      .configureOutput({ outputError: (text, write) => write(`dmascope: ${text}`) })
 
   command('boot [source]', 'boot a guest on a machine and report every device')
     .option(
