@@ -4,6 +4,7 @@ import { BufferList, createFlatBus, DriverQueue, type IndirectTable } from '@dma
 import type { BenchCase } from './runner.ts'
 import {
   AVAIL,
+  blocksOf,
   buffersOf,
   chainBytes,
   checkData,
@@ -64,6 +65,7 @@ function diskA(queue: DeviceQueue): Disk {
 }
 
 function diskB(queue: DeviceQueue, disk: Uint8Array): Disk {
+  const blocks = blocksOf(disk)
   const header = new Uint8Array(16)
   const status = new Uint8Array(1)
   let chain = 0
@@ -72,9 +74,8 @@ function diskB(queue: DeviceQueue, disk: Uint8Array): Disk {
     serve() {
       let served = 0
       while (queue.next()) {
-        const from = (chain & 0xff) * 4096
         queue.read(0, header)
-        queue.write(0, disk.subarray(from, from + 4096))
+        queue.write(0, blocks[chain & 0xff]!)
         queue.write(4096, status)
         queue.complete(4097)
         chain++

@@ -1,6 +1,7 @@
 import type { BenchCase } from './runner.ts'
 import {
   AVAIL,
+  blocksOf,
   buffersOf,
   checkData,
   DESC,
@@ -28,6 +29,7 @@ function makeFloorDevice(memory: Uint8Array, { work }: Workload, disk: Uint8Arra
   const view = new DataView(memory.buffer)
   const addresses = new Uint32Array(QUEUE_SIZE)
   const lengths = new Uint32Array(QUEUE_SIZE)
+  const blocks = blocksOf(disk)
   const size = memory.length
   let last = 0
   let used = 0
@@ -70,10 +72,11 @@ function makeFloorDevice(memory: Uint8Array, { work }: Workload, disk: Uint8Arra
       }
       if (work === 'B') {
         if (view.getUint32(addresses[0]!, true) !== 0) throw new Error('header')
-        let from = (chain & 0xff) * 4096
+        const block = blocks[chain & 0xff]!
+        let from = 0
         for (let part = 1; part < count - 1; part++) {
           const length = lengths[part]!
-          memory.set(disk.subarray(from, from + length), addresses[part]!)
+          memory.set(length === 4096 ? block : block.subarray(from, from + length), addresses[part]!)
           from += length
         }
         view.setUint8(addresses[count - 1]!, 0)

@@ -6,6 +6,7 @@ import type { V86 } from 'v86'
 import type { BenchCase } from './runner.ts'
 import {
   AVAIL,
+  blocksOf,
   buffersOf,
   chainBytes,
   checkData,
@@ -135,6 +136,7 @@ function prepare(VirtQueue: VirtQueueClass, workload: Workload): () => number {
   for (let entry = 0; entry < QUEUE_SIZE; entry++) {
     view.setUint16(AVAIL + 4 + entry * 2, headOf(entry % slots, workload), true)
   }
+  const blocks = blocksOf(disk)
   const header = new Uint8Array(16)
   const status = new Uint8Array(1)
   const written = descriptors === 1 ? 4096 : 4097
@@ -147,9 +149,8 @@ function prepare(VirtQueue: VirtQueueClass, workload: Workload): () => number {
     while (queue.has_request()) {
       const chain = queue.pop_request()
       if (work === 'B') {
-        const from = (chains & 0xff) * 4096
         chain.get_next_blob(header)
-        chain.set_next_blob(disk.subarray(from, from + 4096))
+        chain.set_next_blob(blocks[chains & 0xff]!)
         chain.set_next_blob(status)
       } else {
         if (chain.length_readable + chain.length_writable !== chainBytes(descriptors)) throw new Error(workload.id)

@@ -85,6 +85,10 @@ export function makeDisk(): Uint8Array {
   return disk
 }
 
+/** The disk's blocks of 4 KiB, in views that are made once, as a disk that holds blocks has them. */
+export const blocksOf = (disk: Uint8Array): Uint8Array[] =>
+  Array.from({ length: disk.length / 4096 }, (_, block) => disk.subarray(block * 4096, (block + 1) * 4096))
+
 /** Whether the data of the last `slots` chains before chain number `done` is in memory; checked by sample. */
 export function checkData(memory: Uint8Array, disk: Uint8Array, slot: number, chain: number): void {
   const from = (chain % 256) * 4096

@@ -12,7 +12,7 @@ export function gather(port: DmaPort, chain: DescriptorChain, offset: number, in
   while (done < into.length) {
     const run = Math.min(length[index]! - skip, into.length - done)
     const at = lo[index]! + skip
-    const part = run === into.length ? into : new Uint8Array(into.buffer, into.byteOffset + done, run)
+    const part = run === into.length ? into : into.subarray(done, done + run)
     const result = port.read((hi[index]! + (at > 0xffff_ffff ? 1 : 0)) >>> 0, at >>> 0, part)
     if (result !== DMA_OK) return result
     done += run
@@ -32,7 +32,7 @@ export function scatter(port: DmaPort, chain: DescriptorChain, offset: number, f
   while (done < from.length) {
     const run = Math.min(length[index]! - skip, from.length - done)
     const at = lo[index]! + skip
-    const part = run === from.length ? from : new Uint8Array(from.buffer, from.byteOffset + done, run)
+    const part = run === from.length ? from : from.subarray(done, done + run)
     const result = port.write((hi[index]! + (at > 0xffff_ffff ? 1 : 0)) >>> 0, at >>> 0, part)
     if (result !== DMA_OK) return result
     done += run
