@@ -20,13 +20,17 @@ const FACTS: readonly { readonly name: string; readonly of: (device: ReportDevic
   { name: 'findings', of: ({ findings }) => findings.join(' ') },
 ]
 
+const machineText = ({ machine }: Report): string => `${machine.type} (QEMU ${machine.qemuVersion})`
+
 /** Where two reports differ, a line each: devices that only one has, then what the others decided or did otherwise. */
 export function diffReports(a: Report, b: Report): string[] {
   const lines: string[] = []
   const compare = (what: string, before: unknown, after: unknown): void => {
     if (before !== after) lines.push(`${what}: ${JSON.stringify(before)} -> ${JSON.stringify(after)}`)
   }
+  compare('machine', machineText(a), machineText(b))
   compare('guest', a.guest.profile, b.guest.profile)
+  compare('booted', a.guest.booted, b.guest.booted)
   compare('command line', a.machine.commandLine, b.machine.commandLine)
   const enabled = (report: Report): string =>
     report.iommus.map(({ id, enabled: on }) => `${id} ${on ? 'on' : 'off'}`).join(', ')

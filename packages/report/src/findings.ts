@@ -1,6 +1,8 @@
 import type { GuestResult } from '@dmascope/guest'
 import type { DeviceObservation } from '@dmascope/machine'
-import type { Finding, FindingLevel, ReportDevice } from './report.ts'
+import { plural } from './plural.ts'
+import type { Finding, FindingLevel, ReportDevice, ReportStray } from './report.ts'
+import { shortId } from './short-id.ts'
 
 /** What a rule about one device looks at. */
 export interface DeviceCase {
@@ -26,11 +28,10 @@ export interface MachineRule {
   readonly title: string
   applies(guest: GuestResult, devices: readonly ReportDevice[]): boolean
   message(guest: GuestResult, devices: readonly ReportDevice[]): string
-  fix(guest: GuestResult): string | null
+  fix(guest: GuestResult, devices: readonly ReportDevice[]): string | null
 }
 
 const ACCESS_PLATFORM = 33
-const short = (id: string): string => id.replace(/^0000:/, '')
 const isVirtio = (device: ReportDevice): boolean => device.virtio !== undefined
 const offers33 = (device: ReportDevice): boolean => device.virtio?.offered.includes(ACCESS_PLATFORM) === true
 
@@ -39,14 +40,32 @@ function deviceOption(seen: DeviceObservation, properties: string): string {
   return `-device ${seen.described?.model ?? seen.model},...,${properties}`
 }
 
-const iommuName = (guest: GuestResult): string => guest.iommus[0]?.id ?? 'the IOMMU'
+const INTERRUPT: Record<ReportDevice['interrupt']['mode'], string> = {
+  msix: 'MSI-X',
+  msi: 'MSI',
+  intx: 'INTx',
+  none: 'it has none',
+}
 
-function firstStray(device: ReportDevice, kind: 'read' | 'write', landed?: 'ram'): string {
-  const stray = device.strays.find((one) => one.kind === kind && (landed === undefined || one.landed === landed))
-  if (stray === undefined) return 'nothing'
-  const change =
-    stray.before !== undefined && stray.after !== undefined ? ` (${stray.before} became ${stray.after})` : ''
-  return `${stray.length} bytes at ${stray.physical} in ${stray.landed.toUpperCase()}${change}`
+/** The unit that the firmware puts the device behind, told by where its registers are; else the machine's first. */
+function iommuName(guest: GuestResult, device?: ReportDevice): string {
+  const named = device?.firmware.by?.split(/[ ,]/) ?? []
+  const unit = guest.iommus.find(({ base }) => named.includes(`0x${base.toString(16)}`)) ?? guest.iommus[0]
+  return unit?.id ?? 'the IOMMU'
+}
+
+const isOverwrite = (stray: ReportStray): boolean => stray.kind === 'write' && stray.landed === 'ram'
+
+/** `a read of 2 bytes at 0xfffff002 in ROM`, and what a write changed. */
+function strayText({ kind, length, physical, landed, before, after }: ReportStray): string {
+  const place = landed === 'ram' || landed === 'rom' ? landed.toUpperCase() : landed === 'mmio' ? 'MMIO' : 'a hole'
+  const change = before !== undefined && after !== undefined ? ` (${before} became ${after})` : ''
+  return `a ${kind} of ${plural(length, 'byte')} at ${physical} in ${place}${change}`
+}
+
+function firstStray({ strays }: ReportDevice, wanted: (stray: ReportStray) => boolean = () => true): string {
+  const stray = strays.find(wanted)
+  return stray === undefined ? 'not kept' : strayText(stray)
 }
 
 export const DEVICE_RULES: readonly DeviceRule[] = [
@@ -56,7 +75,7 @@ export const DEVICE_RULES: readonly DeviceRule[] = [
     title: 'A device bypasses the IOMMU that the firmware puts it behind',
     applies: ({ device }) => device.status === 'passthrough' && device.passthrough === 'device-bypass',
     message: ({ device, guest }) =>
-      `${short(device.id)} bypasses the IOMMU although the firmware says that it is behind ${iommuName(guest)}. ` +
+      `${shortId(device.id)} bypasses the IOMMU although the firmware puts it behind ${iommuName(guest, device)}. ` +
       (isVirtio(device)
         ? device.guest.dmaPath === 'physical'
           ? 'It does not offer VIRTIO_F_ACCESS_PLATFORM, so the guest gives it physical addresses.'
@@ -73,17 +92,20 @@ export const DEVICE_RULES: readonly DeviceRule[] = [
     title: 'A request never completes because the device looks for it in the wrong place',
     applies: ({ device }) => device.verdict === 'hangs' && device.dma.stray > 0,
     message: ({ device }) =>
-      `${short(device.id)} never completes a request: it takes the IOVAs that it was given for physical addresses, and read ` +
-      `${firstStray(device, 'read')} as its ring. ${device.dma.stray} accesses went astray.`,
+      `${shortId(device.id)} never completes a request: ${plural(device.dma.stray, 'access', 'accesses')} went astray, ` +
+      `the first ${firstStray(device)}.` +
+      (device.status === 'passthrough' && device.guest.dmaPath === 'iommu'
+        ? ' It takes the IOVAs that it was given for physical addresses.'
+        : ''),
     fix: ({ device, seen }) => (isVirtio(device) ? deviceOption(seen, 'iommu_platform=on,disable-legacy=on') : null),
   },
   {
     id: 'DMA-0005',
     level: 'error',
     title: 'A device wrote over memory that is not its own',
-    applies: ({ device }) => device.strays.some((stray) => stray.kind === 'write' && stray.landed === 'ram'),
+    applies: ({ device }) => device.strays.some(isOverwrite),
     message: ({ device }) =>
-      `${short(device.id)} overwrote memory that it was never given: ${firstStray(device, 'write', 'ram')}.`,
+      `${shortId(device.id)} overwrote memory that it was never given: ${firstStray(device, isOverwrite)}.`,
     fix: ({ device, seen }) =>
       isVirtio(device)
         ? deviceOption(seen, 'iommu_platform=on,disable-legacy=on')
@@ -96,7 +118,7 @@ export const DEVICE_RULES: readonly DeviceRule[] = [
     applies: ({ device }) => device.verdict === 'faults',
     message: ({ device }) => {
       const fault = device.faults.find((one) => one.phase !== 'firmware')
-      return `${short(device.id)}: the IOMMU refused its DMA at ${fault?.address ?? 'an unknown address'}: ${fault?.text ?? 'no reason recorded'}.`
+      return `${shortId(device.id)} had its DMA at ${fault?.address ?? 'an unknown address'} refused by the IOMMU: ${fault?.text ?? 'no reason recorded'}.`
     },
     fix: () => null,
   },
@@ -105,7 +127,7 @@ export const DEVICE_RULES: readonly DeviceRule[] = [
     level: 'warning',
     title: 'The firmware leaves out a device that is behind the IOMMU',
     applies: ({ device }) => device.firmwareTruth === 'claims-bypass',
-    message: ({ device }) => `${short(device.id)} is behind an IOMMU that the firmware's tables do not put it under.`,
+    message: ({ device }) => `${shortId(device.id)} is behind an IOMMU that the firmware's tables do not put it under.`,
     fix: () => 'list the device in a DRHD scope, or give the unit INCLUDE_PCI_ALL',
   },
   {
@@ -114,7 +136,7 @@ export const DEVICE_RULES: readonly DeviceRule[] = [
     title: 'A device passes through because the kernel asked for identity mappings',
     applies: ({ device }) => device.passthrough === 'identity',
     message: ({ device }) =>
-      `${short(device.id)} is behind the IOMMU, in an identity domain: its addresses are physical.`,
+      `${shortId(device.id)} is behind the IOMMU, in an identity domain: its addresses are physical.`,
     fix: () => 'boot without iommu=pt and iommu.passthrough=1',
   },
   {
@@ -122,7 +144,7 @@ export const DEVICE_RULES: readonly DeviceRule[] = [
     level: 'error',
     title: 'Driver and device could not agree',
     applies: ({ device }) => device.verdict === 'refused',
-    message: ({ device }) => `${short(device.id)} was refused: ${device.io.detail}.`,
+    message: ({ device }) => `${shortId(device.id)} was refused: ${device.io.detail}.`,
     fix: ({ device, seen }) =>
       isVirtio(device) && !offers33(device) ? deviceOption(seen, 'iommu_platform=on,disable-legacy=on') : null,
   },
@@ -132,7 +154,7 @@ export const DEVICE_RULES: readonly DeviceRule[] = [
     title: 'An interrupt never arrived',
     applies: ({ device }) => device.verdict === 'hangs' && device.dma.stray === 0,
     message: ({ device }) =>
-      `${short(device.id)} never completed a request: ${device.interrupt.lost} waited for an interrupt (${device.interrupt.mode}) that did not come.`,
+      `${shortId(device.id)} never completed a request: ${plural(device.interrupt.lost, 'request')} waited for an interrupt (${INTERRUPT[device.interrupt.mode]}) that did not come.`,
     fix: () => null,
   },
   {
@@ -141,7 +163,7 @@ export const DEVICE_RULES: readonly DeviceRule[] = [
     title: 'A ring that the firmware left behind faulted when translation came on',
     applies: ({ device }) => device.faults.some((fault) => fault.phase === 'firmware'),
     message: ({ device }) =>
-      `${short(device.id)} still held a ring of the firmware's when translation came on, and faulted once. The driver resets it; nothing is lost.`,
+      `${shortId(device.id)} still held a ring of the firmware's when translation came on, and faulted once. The driver resets it; nothing is lost.`,
     fix: () => null,
   },
   {
@@ -150,7 +172,7 @@ export const DEVICE_RULES: readonly DeviceRule[] = [
     title: 'The guest programmed an IOMMU that does not translate',
     applies: ({ device }) => device.passthrough === 'iommu-inert',
     message: ({ device, guest }) =>
-      `${short(device.id)} is in a translated domain of ${iommuName(guest)}, which let its DMA through untranslated.`,
+      `${shortId(device.id)} is in a translated domain of ${iommuName(guest, device)}, which let its DMA through untranslated.`,
     fix: () => null,
   },
   {
@@ -158,7 +180,7 @@ export const DEVICE_RULES: readonly DeviceRule[] = [
     level: 'error',
     title: 'Data came out wrong although the request completed',
     applies: ({ device, guest }) => guest.devices.find((one) => one.id === device.id)?.io.wrongData === true,
-    message: ({ device }) => `${short(device.id)} completed its requests with wrong data: ${device.io.detail}.`,
+    message: ({ device }) => `${shortId(device.id)} completed its requests with wrong data: ${device.io.detail}.`,
     fix: () => null,
   },
   {
@@ -168,10 +190,12 @@ export const DEVICE_RULES: readonly DeviceRule[] = [
     applies: ({ device }) =>
       device.virtio?.accessPlatform === true && device.status === 'passthrough' && device.passthrough !== 'identity',
     message: ({ device }) =>
-      `${short(device.id)} negotiated VIRTIO_F_ACCESS_PLATFORM, which only means that the guest uses the DMA API: its addresses are physical all the same.`,
+      `${shortId(device.id)} negotiated VIRTIO_F_ACCESS_PLATFORM, which only means that the guest uses the DMA API: its addresses are physical all the same.`,
     fix: () => null,
   },
 ]
+
+const coversNone = (devices: readonly ReportDevice[]): boolean => !devices.some(({ firmware }) => firmware.covered)
 
 export const MACHINE_RULES: readonly MachineRule[] = [
   {
@@ -179,8 +203,13 @@ export const MACHINE_RULES: readonly MachineRule[] = [
     level: 'note',
     title: 'The IOMMU is there, and the kernel leaves it off',
     applies: (guest) => guest.iommus.length > 0 && !guest.iommus.some((iommu) => iommu.enabled),
-    message: (guest) => `${iommuName(guest)} is exposed and not used: every device is in passthrough.`,
-    fix: () => '-append "intel_iommu=on"',
+    message: (guest, devices) =>
+      `${iommuName(guest)} is exposed and not used${coversNone(devices) ? ', since the tables put no device behind it' : ''}: ` +
+      'every device is in passthrough.',
+    fix: (_guest, devices) =>
+      coversNone(devices)
+        ? 'leave out default_bus_bypass_iommu, or list devices in the DMAR'
+        : '-append "intel_iommu=on"',
   },
   {
     id: 'DMA-0002',
@@ -188,7 +217,7 @@ export const MACHINE_RULES: readonly MachineRule[] = [
     title: 'There is no IOMMU',
     applies: (guest, devices) =>
       guest.iommus.length === 0 && devices.some((device) => device.passthrough === 'no-iommu'),
-    message: () => 'The firmware names no IOMMU: every device is in passthrough.',
+    message: () => 'the firmware names no IOMMU: every device is in passthrough.',
     fix: () => '-machine q35,kernel-irqchip=split -device intel-iommu,intremap=on',
   },
 ]
@@ -203,7 +232,7 @@ export function findAll(guest: GuestResult, cases: readonly DeviceCase[]): Findi
     level: rule.level,
     device: null,
     message: rule.message(guest, devices),
-    fix: rule.fix(guest),
+    fix: rule.fix(guest, devices),
   }))
   for (const one of cases) {
     for (const rule of DEVICE_RULES) {

@@ -2,6 +2,7 @@ import type { GuestDevice, GuestResult } from '@dmascope/guest'
 import type { DeviceObservation, MachineDescription } from '@dmascope/machine'
 import { type DeviceCase, findAll } from './findings.ts'
 import { type Accounts, firmwareTruthOf, passthroughReason, statusOf, verdictOf } from './judge.ts'
+import { plural } from './plural.ts'
 import type { Reason, Report, ReportDevice } from './report.ts'
 
 /** What one boot left behind. */
@@ -16,7 +17,10 @@ export interface BootAccounts {
 
 const hex4 = (value: number): string => value.toString(16).padStart(4, '0')
 
-/** Joins what the guest believed with what the machine saw. The same accounts give the same report, byte for byte. */
+/**
+ * Joins what the guest believed with what the machine saw. The same accounts give the same report, byte for byte. A
+ * device that the machine did not observe is left out: nothing can be told of its DMA.
+ */
 export function joinReport({ description, guest, observations, version }: BootAccounts): Report {
   const seenById = new Map(observations.map((seen) => [seen.id, seen]))
   const cases: DeviceCase[] = []
@@ -33,6 +37,7 @@ export function joinReport({ description, guest, observations, version }: BootAc
     tool: { name: 'dmascope', version },
     machine: {
       name: description.name,
+      type: description.machine,
       arch: 'x86_64',
       qemuVersion: description.qemuVersion,
       source: description.source,
@@ -122,13 +127,15 @@ function observedReasons(seen: DeviceObservation): Reason[] {
     const { reads, writes, bytes, translated, untranslated, faulted } = seen.dma[phase]
     if (reads + writes + faulted === 0) continue
     reasons.push({
-      fact: `${phase}: ${reads} reads and ${writes} writes of ${bytes} bytes; ${translated} translated, ${untranslated} untranslated, ${faulted} refused`,
+      fact:
+        `${phase}: ${plural(reads, 'read')}, ${plural(writes, 'write')}, ${plural(bytes, 'byte')}; ` +
+        `${translated} translated, ${untranslated} untranslated, ${faulted} refused`,
       source: 'DMA ledger',
     })
   }
   for (const stray of seen.strays) {
     reasons.push({
-      fact: `stray ${stray.kind} of ${stray.length} bytes at bus address ${stray.busAddress}, landed in ${stray.landed} at ${stray.physical}, ${stray.count} times`,
+      fact: `stray ${stray.kind} of ${plural(stray.length, 'byte')} at bus address ${stray.busAddress}, landed in ${stray.landed} at ${stray.physical}${stray.count === 1 ? '' : `, ${stray.count} times`}`,
       source: 'DMA ledger',
       ...(stray.after !== undefined && {
         bytes: stray.before === undefined ? stray.after : `${stray.before} -> ${stray.after}`,

@@ -14,7 +14,10 @@ export interface Report {
 }
 
 export interface ReportMachine {
+  /** The user's name for it, or the preset's; else the machine type. */
   readonly name: string
+  /** QEMU's machine type, without a version: `q35`, `pc`. */
+  readonly type: string
   readonly arch: 'x86_64'
   readonly qemuVersion: string
   readonly source: 'preset' | 'file' | 'qemu' | 'host'

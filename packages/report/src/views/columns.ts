@@ -4,16 +4,22 @@ export interface Cell {
   readonly paint?: (text: string) => string
 }
 
-const GAP = '  '
+export const GAP = '  '
 
-/** Lays cells out in columns as wide as their widest text; the last column is not padded. */
-export function layOut(rows: readonly (readonly Cell[])[]): string[] {
+/** How wide each column must be to hold its widest text. */
+export function columnWidths(rows: readonly (readonly Cell[])[]): number[] {
   const widths: number[] = []
   for (const row of rows) {
     row.forEach((cell, column) => {
       widths[column] = Math.max(widths[column] ?? 0, cell.text.length)
     })
   }
+  return widths
+}
+
+/** Lays cells out in columns as wide as their widest text; the last column is not padded. */
+export function layOut(rows: readonly (readonly Cell[])[]): string[] {
+  const widths = columnWidths(rows)
   return rows.map((row) =>
     row
       .map(({ text, paint }, column) => {
@@ -25,16 +31,40 @@ export function layOut(rows: readonly (readonly Cell[])[]): string[] {
   )
 }
 
-/** Breaks text at spaces into lines of at most `width`; words that are longer stand alone. */
-export function wrap(text: string, width: number): string[] {
+/** The text, or as much of it as fits with an ellipsis. */
+export const shorten = (text: string, width: number): string =>
+  text.length <= width ? text : `${text.slice(0, Math.max(width - 1, 0))}…`
+
+/**
+ * Breaks text at white space into lines of at most `width`; words that are longer are broken where the line ends. What
+ * fits stays as it is.
+ *
+ * @param indent - spaces before all lines but the first, within `width`
+ */
+export function wrap(text: string, width: number, indent = 0): string[] {
+  if (text.length <= width && !/[^\S ]/.test(text)) return text === '' ? [] : [text]
   const lines: string[] = []
+  const before = ' '.repeat(indent)
   let line = ''
-  for (const word of text.split(' ')) {
-    if (line !== '' && line.length + 1 + word.length > width) {
-      lines.push(line)
-      line = word
-    } else line = line === '' ? word : `${line} ${word}`
+  let room = width
+  const end = (): void => {
+    lines.push(lines.length === 0 ? line : before + line)
+    room = width - indent
   }
-  if (line !== '') lines.push(line)
+  for (const word of text.split(/\s+/)) {
+    if (line === '') line = word
+    else if (line.length + 1 + word.length <= room) line += ` ${word}`
+    else {
+      end()
+      line = word
+    }
+    while (line.length > room) {
+      const rest = line.slice(room)
+      line = line.slice(0, room)
+      end()
+      line = rest
+    }
+  }
+  if (line !== '') end()
   return lines
 }

@@ -1,38 +1,71 @@
-import type { Report } from '../report.ts'
-import { closingLine, dmaText, firmwareText, guestText, headline, iommuLine, numbered, shortId } from './summary.ts'
+import type { Report, ReportDevice } from '../report.ts'
+import { shortId } from '../short-id.ts'
+import { fixLabel, type Note, notesOf } from './notes.ts'
+import {
+  closingLine,
+  dmaText,
+  firmwareText,
+  guestText,
+  headline,
+  iommuLine,
+  isBystander,
+  listFunctions,
+} from './summary.ts'
 
-const cell = (text: string): string => text.replaceAll('|', '\\|')
+/** Text that Markdown shows as it is: on one line, nothing taken for markup. */
+const prose = (text: string): string => text.replace(/\s+/g, ' ').replace(/[\\`*<[\]]/g, '\\$&')
+
+/** A cell's text: a bar would end the cell, in code too. */
+const cell = (text: string): string => text.replace(/\\*\|/g, (bars) => `${bars.slice(0, -1)}\\|`)
+
+/** Code, fenced with one backtick more than it has in a row. */
+function code(text: string): string {
+  const longest = Math.max(0, ...[...text.matchAll(/`+/g)].map(([run]) => run.length))
+  if (longest === 0) return `\`${text}\``
+  const fence = '`'.repeat(longest + 1)
+  return `${fence} ${text} ${fence}`
+}
 
 /** The report as a Markdown document, for an issue or a pull request. */
 export function formatMarkdown(report: Report): string {
-  const notes = numbered(report)
-  const lines = [`**${headline(report)}**`, '', ...report.iommus.map((iommu) => `- ${iommuLine(iommu)}`)]
+  const notes = notesOf(report)
+  const lines = [`**${prose(headline(report))}**`, '']
+  lines.push(...report.iommus.map((iommu) => `- ${prose(iommuLine(iommu))}`))
   if (report.iommus.length === 0) lines.push('- no IOMMU in the firmware tables')
-  if (!report.guest.booted) lines.push('', `**The guest did not boot:** ${report.guest.halted ?? 'unknown reason'}`)
-  lines.push(
-    '',
-    '| Device | Kind | Firmware says | Guest decided | DMA seen | Verdict | Findings |',
-    '|---|---|---|---|---|---|---|',
-  )
-  for (const device of report.devices) {
-    const { way, share } = dmaText(device)
-    const marks = notes.filter(({ finding }) => finding.device === device.id).map(({ finding }) => finding.id)
-    const cells = [
-      `\`${shortId(device.id)}\``,
-      device.kind,
-      firmwareText(device, report),
-      guestText(device).replace(/ {2,}/, ', '),
-      `${way} ${share}`.trim(),
-      device.verdict,
-      marks.join(', '),
-    ]
-    lines.push(`| ${cells.map(cell).join(' | ')} |`)
+  if (!report.guest.booted)
+    lines.push('', `**The guest did not boot:** ${prose(report.guest.halted ?? 'unknown reason')}`)
+  const bystanders = report.devices.filter(isBystander)
+  const shown = report.devices.filter((device) => !bystanders.includes(device))
+  if (shown.length > 0) {
+    lines.push(
+      '',
+      '| Device | Kind | Firmware says | Guest decided | DMA seen | Verdict | Findings |',
+      '|---|---|---|---|---|---|---|',
+      ...shown.map((device) => deviceRow(device, report, notes)),
+    )
   }
+  if (bystanders.length > 0) lines.push('', `No DMA, no findings: ${prose(listFunctions(bystanders))}`)
+  if (report.unseen.length > 0) lines.push('', `Never seen by the guest: ${prose(listFunctions(report.unseen))}`)
   if (notes.length > 0) lines.push('')
-  for (const { finding } of notes) {
-    lines.push(`- **${finding.id}** ${finding.level}: ${finding.message}`)
-    if (finding.fix !== null) lines.push(`  Fix: \`${finding.fix}\``)
+  for (const { number, id, level, message, fixes } of notes) {
+    lines.push(`${number}. **${id}** ${level}: ${prose(message)}`)
+    lines.push(...fixes.map((one) => `   <br>${fixLabel(one)} ${code(one.fix)}`))
   }
   lines.push('', closingLine(report), '')
   return lines.join('\n')
+}
+
+function deviceRow(device: ReportDevice, report: Report, notes: readonly Note[]): string {
+  const { way, share } = dmaText(device)
+  const marks = notes.filter(({ devices }) => devices.includes(device.id)).map(({ number }) => `(${number})`)
+  const cells = [
+    code(shortId(device.id)),
+    prose(device.kind),
+    prose(firmwareText(device, report)),
+    prose(guestText(device).replace('  ', ', ')),
+    `${way} ${share}`.trim(),
+    device.verdict,
+    marks.join(' '),
+  ]
+  return `| ${cells.map(cell).join(' | ')} |`
 }

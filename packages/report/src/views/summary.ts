@@ -1,4 +1,7 @@
-import type { Finding, Report, ReportDevice, ReportIommu } from '../report.ts'
+import { plural } from '../plural.ts'
+import type { Report, ReportDevice, ReportIommu } from '../report.ts'
+import { shortId } from '../short-id.ts'
+import { notesOf } from './notes.ts'
 
 const DOMAIN: Record<ReportDevice['guest']['domain'], string> = {
   dma: 'DMA',
@@ -10,14 +13,11 @@ const DOMAIN: Record<ReportDevice['guest']['domain'], string> = {
 }
 const KIND: Record<ReportIommu['kind'], string> = { vtd: 'VT-d' }
 
-/** Without the segment where that is 0: `00:03.0`. */
-export const shortId = (id: string): string => id.replace(/^0000:/, '')
-
-const plural = (count: number, one: string, many = `${one}s`): string => `${count} ${count === 1 ? one : many}`
-
-/** `q35 (QEMU 11.1) · guest linux-6.12 · intel_iommu=on`. */
+/** `q35 (QEMU 11.1), preset default · guest linux-6.12 · intel_iommu=on`. */
 export function headline({ machine, guest }: Report): string {
-  return [`${machine.name} (QEMU ${machine.qemuVersion})`, `guest ${guest.profile}`, machine.commandLine]
+  const name = machine.source === 'preset' ? `, preset ${machine.name}` : `, ${machine.name}`
+  const own = machine.name === machine.type ? '' : name
+  return [`${machine.type} (QEMU ${machine.qemuVersion})${own}`, `guest ${guest.profile}`, machine.commandLine]
     .filter((part) => part !== '')
     .join(' · ')
 }
@@ -29,17 +29,23 @@ export function iommuLine(iommu: ReportIommu): string {
   return `${iommu.id}  ${KIND[iommu.kind]}, ${iommu.addressWidth} bit, at ${iommu.base}: ${state}, ${interrupts}`
 }
 
-/** What the firmware's tables claim of a device. */
-export function firmwareText(device: ReportDevice, report: Report): string {
-  if (report.iommus.length === 0) return 'no IOMMU'
-  return device.firmware.covered ? `behind ${report.iommus[0]?.id ?? 'an IOMMU'}` : 'not covered'
+/** What the firmware's tables claim of a device. Which unit they mean is told by where its registers are. */
+export function firmwareText({ firmware }: ReportDevice, { iommus }: Report): string {
+  if (iommus.length === 0) return 'no IOMMU'
+  if (!firmware.covered) return 'not covered'
+  const unit = iommus.find(({ base }) => firmware.by?.split(/[ ,]/).includes(base)) ?? iommus[0]
+  return `behind ${unit?.id ?? 'an IOMMU'}`
 }
 
 /** Group and domain. */
+export const groupText = ({ guest: { iommuGroup, domain } }: ReportDevice): string =>
+  iommuGroup === null ? 'no group' : `group ${iommuGroup}, ${DOMAIN[domain]}`
+
+/** Group and domain for a column; without a group, what addresses the device was given. */
 export function guestText(device: ReportDevice): string {
-  const { iommuGroup, domain } = device.guest
-  if (iommuGroup === null) return device.guest.dmaPath === null ? 'no group' : `no group, ${device.guest.dmaPath}`
-  return `group ${iommuGroup}  ${DOMAIN[domain]}`
+  const { iommuGroup, dmaPath } = device.guest
+  if (iommuGroup !== null) return groupText(device).replace(', ', '  ')
+  return dmaPath === null ? 'no group' : `no group, ${dmaPath}`
 }
 
 /** What its DMA did: `translated 41/41`, of all accesses of the self-test how many went that way. */
@@ -51,17 +57,25 @@ export function dmaText(device: ReportDevice): { way: string; share: string } {
   return { way: device.status, share: total === 0 ? '' : `${ours}/${total}` }
 }
 
-/** `1 device in passthrough, 2 translated, 1 finding.` */
+/**
+ * A function that was there and did nothing: no DMA, no test, nothing found, and no name that the user gave it. A
+ * chipset has several.
+ */
+export const isBystander = ({ status, verdict, findings, name, io }: ReportDevice): boolean =>
+  status === 'none' && verdict === 'untested' && findings.length === 0 && name === null && !io.attempted
+
+/** `00:00.0 mch, 00:1f.0 ICH9-LPC`. */
+export const listFunctions = (
+  functions: readonly { readonly id: string; readonly kind?: string; readonly model?: string }[],
+): string => functions.map(({ id, kind, model }) => `${shortId(id)} ${kind ?? model}`).join(', ')
+
+/** `1 device in passthrough, 2 translated, 1 finding.` What is found of several devices alike counts once. */
 export function closingLine(report: Report): string {
   const inState = (status: ReportDevice['status']): number =>
     report.devices.filter((device) => device.status === status).length
   const parts = [`${plural(inState('passthrough'), 'device')} in passthrough`, `${inState('translated')} translated`]
   if (inState('blocked') > 0) parts.push(`${inState('blocked')} blocked`)
-  parts.push(`${inState('none')} without DMA`, plural(report.findings.length, 'finding'))
+  const found = notesOf(report).length
+  parts.push(`${inState('none')} without DMA`, found === 0 ? 'no findings' : plural(found, 'finding'))
   return `${parts.join(', ')}.`
-}
-
-/** Findings that say the same of several devices, in the order of the report. */
-export function numbered(report: Report): readonly { readonly number: number; readonly finding: Finding }[] {
-  return report.findings.map((finding, index) => ({ number: index + 1, finding }))
 }

@@ -1,70 +1,115 @@
-import type { Finding, Report, ReportDevice, Verdict } from '../report.ts'
-import { type Cell, layOut, wrap } from './columns.ts'
+import type { Report, ReportDevice, Verdict } from '../report.ts'
+import { shortId } from '../short-id.ts'
+import { type Cell, columnWidths, GAP, layOut, shorten, wrap } from './columns.ts'
+import { fixLabel, type Note, notesOf } from './notes.ts'
 import { PLAIN, type Style } from './style.ts'
-import { closingLine, dmaText, firmwareText, guestText, headline, iommuLine, numbered, shortId } from './summary.ts'
+import {
+  closingLine,
+  dmaText,
+  firmwareText,
+  guestText,
+  headline,
+  iommuLine,
+  isBystander,
+  listFunctions,
+} from './summary.ts'
 
 const WIDTH = 100
+/** A column of names is not cut to less than this. */
+const NARROWEST_NAME = 8
+const VERDICT_WIDTH = 8
+const COLUMNS = ['DEVICE', '', 'FIRMWARE SAYS', 'GUEST DECIDED', 'DMA SEEN', '', 'VERDICT']
+const KIND_COLUMN = 1
 
 export interface TextOptions {
   readonly style?: Style
   /** How the reader would ask for evidence; the device's address is put at its end. */
   readonly whyCommand?: string
-  /** List functions that do no DMA too, and the timeline. */
+  /** Give functions that do no DMA lines of their own too, and add the timeline. */
   readonly verbose?: boolean
 }
 
 /** The report for a person: a table that fits 100 columns, then the findings with what to write instead. */
 export function formatText(report: Report, options: TextOptions = {}): string {
   const style = options.style ?? PLAIN
-  const lines = [style.bold(headline(report)), ...report.iommus.map(iommuLine)]
+  const notes = notesOf(report)
+  const shown = options.verbose === true ? report.devices : report.devices.filter((device) => !isBystander(device))
+  const lines = wrap(headline(report), WIDTH, 2).map(style.bold)
+  for (const iommu of report.iommus) lines.push(...wrap(iommuLine(iommu), WIDTH, 2))
   if (report.iommus.length === 0) lines.push('no IOMMU in the firmware tables')
-  if (!report.guest.booted) lines.push(style.bad(`the guest did not boot: ${report.guest.halted ?? 'unknown reason'}`))
-  lines.push('', ...deviceTable(report, style), '')
-  for (const { number, finding } of numbered(report)) lines.push(...findingLines(number, finding, style), '')
-  if (report.unseen.length > 0) {
-    lines.push(
-      `never seen by the guest: ${report.unseen.map(({ id, model }) => `${shortId(id)} ${model}`).join(', ')}`,
-      '',
-    )
+  if (!report.guest.booted) {
+    const why = `the guest did not boot: ${report.guest.halted ?? 'unknown reason'}`
+    lines.push(...wrap(why, WIDTH, 2).map(style.bad))
   }
-  if (options.verbose === true)
-    lines.push(...report.timeline.map(({ step, event }) => `${String(step).padStart(4)}  ${event}`), '')
-  const asked =
-    report.devices.find((device) => device.findings.length > 0) ?? report.devices.find((one) => one.status !== 'none')
-  const evidence =
-    asked === undefined || options.whyCommand === undefined
-      ? ''
-      : `   Evidence: ${options.whyCommand} ${shortId(asked.id)}`
-  lines.push(`${closingLine(report)}${evidence}`)
+  if (shown.length > 0) lines.push('', ...deviceTable(shown, report, notes, style))
+  lines.push('')
+  const bystanders = report.devices.filter((device) => !shown.includes(device))
+  if (bystanders.length > 0) lines.push(...functionList('no DMA, no findings', bystanders).map(style.dim), '')
+  for (const note of notes) lines.push(...noteLines(note, style), '')
+  if (report.unseen.length > 0) lines.push(...functionList('never seen by the guest', report.unseen), '')
+  if (options.verbose === true && report.timeline.length > 0) lines.push(...timelineLines(report), '')
+  lines.push(...closing(report, options.whyCommand))
   return `${lines.join('\n')}\n`
 }
 
-function deviceTable(report: Report, style: Style): string[] {
-  const notes = new Map<string, number[]>()
-  for (const { number, finding } of numbered(report)) {
-    if (finding.device !== null) notes.set(finding.device, [...(notes.get(finding.device) ?? []), number])
-  }
-  const head: Cell[] = ['DEVICE', '', 'FIRMWARE SAYS', 'GUEST DECIDED', 'DMA SEEN', '', 'VERDICT'].map((text) => ({
-    text,
-    paint: style.dim,
-  }))
-  const rows = report.devices.map((device): Cell[] => {
-    const { way, share } = dmaText(device)
-    const marks = (notes.get(device.id) ?? []).map((number) => `(${number})`).join(' ')
+const functionList = (title: string, functions: Parameters<typeof listFunctions>[0]): string[] =>
+  wrap(`${title}: ${listFunctions(functions)}`, WIDTH, 2)
+
+const timelineLines = ({ timeline }: Report): string[] =>
+  timeline.flatMap(({ step, event }) =>
+    wrap(event, WIDTH - 6).map((line, index) => `${index === 0 ? String(step).padStart(4) : '    '}  ${line}`),
+  )
+
+/** How things stand, and how to ask for evidence of the device that asks for it most. */
+function closing(report: Report, whyCommand: string | undefined): string[] {
+  const line = closingLine(report)
+  const gravest = report.findings.find(({ device }) => device !== null)?.device
+  const asked = gravest ?? report.devices.find((one) => one.status !== 'none')?.id
+  if (asked === undefined || whyCommand === undefined) return wrap(line, WIDTH, 2)
+  const evidence = `Evidence: ${whyCommand} ${shortId(asked)}`
+  const gap = '   '
+  // A command is there to be copied: it stays in one piece.
+  if (line.length + gap.length + evidence.length > WIDTH) return [...wrap(line, WIDTH, 2), evidence]
+  return [line + gap + evidence]
+}
+
+function deviceTable(devices: readonly ReportDevice[], report: Report, notes: readonly Note[], style: Style): string[] {
+  const head = COLUMNS.map((text): Cell => ({ text, paint: style.dim }))
+  const facts = devices.map((device) => factCells(device, report, style))
+  const widths = columnWidths([head.slice(0, -1), ...facts])
+  const others = widths.reduce((sum, width) => sum + width + GAP.length, 0) - widths[KIND_COLUMN]!
+  const kindWidth = Math.max(NARROWEST_NAME, Math.min(widths[KIND_COLUMN]!, WIDTH - others - VERDICT_WIDTH - 4))
+  const marksRoom = WIDTH - others - kindWidth - VERDICT_WIDTH - 1
+  const rows = facts.flatMap((cells, index): Cell[][] => {
+    const device = devices[index]!
+    const marks = notes.filter((note) => note.devices.includes(device.id)).map(({ number }) => `(${number})`)
+    const [first = '', ...rest] = wrap(marks.join(' '), Math.max(marksRoom, 6))
+    const named = cells.map((cell, column) =>
+      column === KIND_COLUMN ? { ...cell, text: shorten(cell.text, kindWidth) } : cell,
+    )
+    const verdict = first === '' ? device.verdict : `${device.verdict.padEnd(VERDICT_WIDTH)} ${first}`
     return [
-      { text: shortId(device.id) },
-      { text: device.kind },
-      { text: firmwareText(device, report) },
-      { text: guestText(device) },
-      { text: way, paint: wayPaint(device, style) },
-      { text: share },
-      {
-        text: marks === '' ? device.verdict : `${device.verdict.padEnd(8)} ${marks}`,
-        paint: verdictPaint(device.verdict, style),
-      },
+      [...named, { text: verdict, paint: verdictPaint(device.verdict, style) }],
+      ...rest.map((more): Cell[] => [
+        ...cells.map(() => ({ text: '' })),
+        { text: ' '.repeat(VERDICT_WIDTH + 1) + more },
+      ]),
     ]
   })
   return layOut([head, ...rows])
+}
+
+/** All of a device's cells but the verdict's. */
+function factCells(device: ReportDevice, report: Report, style: Style): Cell[] {
+  const { way, share } = dmaText(device)
+  return [
+    { text: shortId(device.id) },
+    { text: device.kind },
+    { text: firmwareText(device, report) },
+    { text: guestText(device) },
+    { text: way, paint: wayPaint(device, style) },
+    { text: share },
+  ]
 }
 
 function wayPaint(device: ReportDevice, style: Style): (text: string) => string {
@@ -78,16 +123,19 @@ function verdictPaint(verdict: Verdict, style: Style): (text: string) => string 
   return verdict === 'untested' ? style.dim : style.bad
 }
 
-function findingLines(number: number, finding: Finding, style: Style): string[] {
-  const mark = `(${number}) `
-  const indent = ' '.repeat(mark.length)
-  const paint = finding.level === 'error' ? style.bad : finding.level === 'warning' ? style.warn : style.dim
-  const head = `${finding.id} ${finding.level}: `
-  const [first = '', ...rest] = wrap(`${head}${finding.message}`, WIDTH - mark.length)
-  const lines = [
-    `${mark}${paint(first.slice(0, head.length))}${first.slice(head.length)}`,
-    ...rest.map((line) => indent + line),
-  ]
-  if (finding.fix !== null) lines.push(`${indent}${style.bold('Fix:')} ${finding.fix}`)
+function noteLines(note: Note, style: Style): string[] {
+  const mark = `(${note.number}) `
+  const paint = note.level === 'error' ? style.bad : note.level === 'warning' ? style.warn : style.dim
+  const head = `${note.id} ${note.level}: `
+  const [first = '', ...rest] = wrap(mark + head + note.message, WIDTH, mark.length)
+  const start = mark.length + head.length
+  const lines = [`${mark}${paint(first.slice(mark.length, start))}${first.slice(start)}`, ...rest]
+  for (const one of note.fixes) {
+    const label = fixLabel(one)
+    const [begin = '', ...more] = wrap(`${label} ${one.fix}`, WIDTH - mark.length, 2)
+    const indent = ' '.repeat(mark.length)
+    lines.push(`${indent}${style.bold(begin.slice(0, label.length))}${begin.slice(label.length)}`)
+    lines.push(...more.map((line) => indent + line))
+  }
   return lines
 }
