@@ -19,7 +19,7 @@ export interface AnnotatedLine {
 }
 
 /** What a field's values mean: flags, or names of values. */
-export type Meaning = Bits | Readonly<Record<number, string>> | 'text'
+type Meaning = Bits | Readonly<Record<number, string>> | 'text'
 
 /** A structure and what its fields mean. */
 export interface Form {
@@ -46,7 +46,7 @@ const WORDS: Readonly<Record<string, string>> = {
 }
 
 /** `registerBaseAddress` as `Register Base Address`; names that the specification writes as one word stay. */
-export function fieldLabel(name: string): string {
+function fieldLabel(name: string): string {
   if (/^reserved(?:_\d+)?$/.test(name)) return 'Reserved'
   if (/^[A-Z0-9]/.test(name) || name.includes('_')) return name
   const words = name.replace(/([A-Z])/g, ' $1').split(' ')

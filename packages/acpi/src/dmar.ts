@@ -88,7 +88,7 @@ const SCOPE_TYPES = {
   5: 'ACPI_NAMESPACE_DEVICE',
 }
 
-export const DEVICE_SCOPES: RecordSet = {
+const DEVICE_SCOPES: RecordSet = {
   what: 'device scope',
   head: DEVICE_SCOPE_HEAD,
   kinds: {
@@ -103,7 +103,7 @@ export const DEVICE_SCOPES: RecordSet = {
 const RECORD_TYPES = { 0: 'DRHD', 1: 'RMRR', 2: 'ATSR', 3: 'RHSA', 4: 'ANDD', 5: 'SATC', 6: 'SIDP' }
 const scopes = { kind: 'records', key: 'scopes', set: DEVICE_SCOPES } as const
 
-export const REMAPPING_STRUCTURES: RecordSet = {
+const REMAPPING_STRUCTURES: RecordSet = {
   what: 'remapping structure',
   head: REMAPPING_STRUCTURE,
   kinds: {

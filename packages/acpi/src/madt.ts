@@ -92,7 +92,7 @@ export interface Madt extends ParsedTable, FieldValues<(typeof MADT)['fields']> 
 const local = { flags: MADT_LOCAL_APIC_FLAGS }
 const inti = { flags: MPS_INTI_FLAGS }
 
-export const INTERRUPT_CONTROLLER_STRUCTURES: RecordSet = {
+const INTERRUPT_CONTROLLER_STRUCTURES: RecordSet = {
   what: 'interrupt controller structure',
   head: MADT_HEAD,
   kinds: {

@@ -5,7 +5,7 @@ import { hex, type Problem } from './problem.ts'
 import { type PlainValues, readValues, writeValues } from './values.ts'
 
 /** What may follow a record's fixed fields. */
-export type Tail =
+type Tail =
   /** Records of another set, up to the end. */
   | { readonly kind: 'records'; readonly key: string; readonly set: RecordSet }
   /** Equal structures, up to the end. */
@@ -13,7 +13,7 @@ export type Tail =
   /** Text, ended by one NUL. */
   | { readonly kind: 'text'; readonly key: string }
 
-export interface RecordKind extends Form {
+interface RecordKind extends Form {
   /** The record's `kind` in plain data. */
   readonly kind: string
   readonly tail?: Tail

@@ -3,8 +3,10 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
+const IASL = 'iasl'
+
 /** Whether ACPICA's `iasl` is installed (Debian: acpica-tools). */
-export const hasIasl = spawnSync('iasl', ['-v']).status === 0
+export const hasIasl = spawnSync(IASL, ['-v']).status === 0
 
 /** One field of a disassembled data table. */
 export interface IaslField {
@@ -26,7 +28,7 @@ export function disassemble(tables: Readonly<Record<string, Uint8Array>>): {
     let log = ''
     for (let at = 0; at < names.length; at += 64) {
       const files = names.slice(at, at + 64).map((name) => `${name}.dat`)
-      const run = spawnSync('iasl', ['-d', ...files], { cwd: folder, encoding: 'utf8' })
+      const run = spawnSync(IASL, ['-d', ...files], { cwd: folder, encoding: 'utf8' })
       log += run.stdout + run.stderr
     }
     const texts = Object.fromEntries(names.map((name) => [name, readFileSync(join(folder, `${name}.dsl`), 'utf8')]))
@@ -41,7 +43,7 @@ export function compile(source: string): Uint8Array {
   const folder = mkdtempSync(join(tmpdir(), 'acpi-'))
   try {
     writeFileSync(join(folder, 'block.dsl'), source)
-    execFileSync('iasl', ['-oa', '-p', 'block', 'block.dsl'], { cwd: folder, stdio: 'pipe' })
+    execFileSync(IASL, ['-oa', '-p', 'block', 'block.dsl'], { cwd: folder, stdio: 'pipe' })
     return new Uint8Array(readFileSync(join(folder, 'block.aml')))
   } finally {
     rmSync(folder, { recursive: true })

@@ -18,7 +18,7 @@ import { type LoadedFile, runTableLoader } from './table-loader.ts'
 export interface FirmwareOptions {
   /** Version of SeaBIOS to follow where versions differ: from 1.17 on BARs go above 4 GiB where RAM is there. */
   readonly seabios?: '1.16' | '1.17'
-  /** Command line for the kernel; without it, the one that fw_cfg offers. */
+  /** Command line for the kernel, ASCII; without it, the one that fw_cfg offers. */
   readonly commandLine?: string
   /** What to do with virtio disks: read the boot sector of the first (the default), only take them into use, nothing. */
   readonly disks?: 'read-boot-sector' | 'open' | 'leave'
@@ -170,7 +170,7 @@ function useDisks(
 }
 
 function commandLine(fwCfg: FwCfg | null, options: FirmwareOptions): Uint8Array {
-  if (options.commandLine !== undefined) return new TextEncoder().encode(options.commandLine)
+  if (options.commandLine !== undefined) return Uint8Array.from(options.commandLine, (letter) => letter.charCodeAt(0))
   if (fwCfg === null) return new Uint8Array(0)
   const size = new DataView(fwCfg.item(FW_CFG_KEY.CMDLINE_SIZE, 4).buffer).getUint32(0, true)
   const text = fwCfg.item(FW_CFG_KEY.CMDLINE_DATA, Math.min(size, PAGE))

@@ -46,7 +46,7 @@ export const FADT_FIELDS_1_0 = {
 } as const
 
 /** What later versions appended: to byte 244 (revisions 3 and 4), 268 (revision 5) and 276 (revision 6). */
-export const FADT_FIELDS_LATER = {
+const FADT_FIELDS_LATER = {
   RESET_REG: GENERIC_ADDRESS_STRUCTURE,
   RESET_VALUE: u8,
   ARM_BOOT_ARCH: le16,

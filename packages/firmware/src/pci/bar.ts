@@ -9,7 +9,7 @@ export const MEMORY: RegionType = 1
 export const PREFETCHABLE: RegionType = 2
 
 /** The expansion ROM's BAR, as SeaBIOS numbers them. */
-export const ROM_BAR = 6
+const ROM_BAR = 6
 const ENDPOINT_BARS = 6
 const BRIDGE_BARS = 2
 const TWO_32 = 0x1_0000_0000

@@ -36,7 +36,7 @@ const IDE_DECODE_ENABLE = 0x8000
  *
  * @param pin - 1 for INTA
  */
-export function interruptLine(one: FoundFunction, pin: number, routing: PinRouting): number {
+function interruptLine(one: FoundFunction, pin: number, routing: PinRouting): number {
   let rotation = 0
   let top = one
   for (; top.parent !== null; top = top.parent) rotation += top.device
