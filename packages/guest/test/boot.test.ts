@@ -82,6 +82,43 @@ describe('boot', () => {
     expect(fresh()).toBe(fresh())
   })
 
+  it('tells the witness of every piece of memory, and of its end: rings and waiting buffers alone stay', () => {
+    const standing = new Map<number, string>()
+    const phases: string[] = []
+    let next = 0
+    const fresh = machineWith([
+      VTD,
+      disk(2, ACCESS_PLATFORM),
+      disk(3),
+      device('virtio-net-pci', 4, {}, NET),
+      device('virtio-rng-pci', 5, ACCESS_PLATFORM),
+    ])
+    boot(fresh, {
+      witness: {
+        grant(owner, address, length, _access, purpose) {
+          expect(length).toBeGreaterThan(0)
+          expect(address).toBeGreaterThanOrEqual(0x10_0000)
+          standing.set(++next, `${owner} ${purpose}`)
+          return next
+        },
+        revoke(grant) {
+          expect(standing.delete(grant)).toBe(true)
+        },
+        phase: (owner, phase) => phases.push(`${owner} ${phase}`),
+      },
+    })
+    expect([...new Set(standing.values())].sort()).toEqual([
+      '0000:00:02.0 virtqueue 0 (req.0)',
+      '0000:00:03.0 virtqueue 0 (req.0)',
+      '0000:00:04.0 net receive buffer',
+      '0000:00:04.0 virtqueue 0 (input.0)',
+      '0000:00:04.0 virtqueue 1 (output.0)',
+      '0000:00:04.0 virtqueue 2 (control)',
+      '0000:00:05.0 virtqueue 0 (input)',
+    ])
+    expect(phases.indexOf('0000:00:03.0 self-test')).toBeGreaterThan(phases.lastIndexOf('0000:00:05.0 probe'))
+  })
+
   it('calls onEvent with each line of the timeline', () => {
     const lines: string[] = []
     const told = boot(machineWith([]), { onEvent: (line) => lines.push(line) })
