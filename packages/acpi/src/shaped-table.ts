@@ -1,4 +1,5 @@
 import { type AnnotatedLine, annotate, annotateRaw, type Form } from './annotate.ts'
+import { toHex } from './hex.ts'
 import { hex, type Problem, type TableLocation, tableError } from './problem.ts'
 import { annotateRecords, buildRecords, listOf, parseRecords, type RecordSet } from './records.ts'
 import { closeTable, HEADER_SIZE, openTable, type ParsedTable } from './sdt-header.ts'
@@ -48,8 +49,10 @@ export function parseShaped(shape: TableShape, data: Uint8Array, at?: TableLocat
   }
   if (shape.list !== undefined) rest = parseList(shape.list, view, rest, end, table)
   if (rest < end) {
-    table.trailing = toTrailing(view, rest, end)
-    if (shape.list?.kind !== 'records' && !isZeroed(view, rest, end)) {
+    const left = data.subarray(rest, end)
+    table.trailing = toHex(left)
+    // Records have said themselves where they end; zeros are padding.
+    if (shape.list?.kind !== 'records' && left.some((byte) => byte !== 0)) {
       problems.push({ code: 'ACPI_TRAILING', offset: rest, message: `${end - rest} bytes belong to no field` })
     }
   }
@@ -71,17 +74,6 @@ function parseList(list: List, view: DataView, start: number, end: number, table
     return list.kind === 'items' ? { offset, ...values } : values.entry
   })
   return start + count * of.size
-}
-
-const toTrailing = (view: DataView, start: number, end: number): string => {
-  let text = ''
-  for (let offset = start; offset < end; offset++) text += view.getUint8(offset).toString(16).padStart(2, '0')
-  return text
-}
-
-const isZeroed = (view: DataView, start: number, end: number): boolean => {
-  for (let offset = start; offset < end; offset++) if (view.getUint8(offset) !== 0) return false
-  return true
 }
 
 /** @throws TypeError, RangeError naming the field at fault */

@@ -162,7 +162,7 @@ export function writeGrowing(of: Struct<object>, view: DataView, base: number, v
   return end
 }
 
-/** Bytes of `limit` that `readValues` and `writeGrowing` carry over: up to the end of the last field not left out. */
+/** Where the last field ends that `values` has: as far as `writeGrowing` will write. */
 export function growingSize(of: Struct<object>, values: PlainValues): number {
   let end = 0
   for (const [name, any] of Object.entries(of.fields as Record<string, AnyField>)) {
