@@ -12,6 +12,7 @@ const WORD_FLAGS_NEXT = VIRTQ_DESC.fields.flags.offset >>> 2
 const NEXT_SHIFT = 16
 const DESC_BYTES = VIRTQ_DESC.size
 const DESC_WORDS = DESC_BYTES >>> 2
+const DESC_SHIFT = Math.log2(DESC_BYTES)
 const NEXT = VIRTQ_DESC_F.fields.VIRTQ_DESC_F_NEXT.loMask
 const WRITE = VIRTQ_DESC_F.fields.VIRTQ_DESC_F_WRITE.loMask
 const INDIRECT = VIRTQ_DESC_F.fields.VIRTQ_DESC_F_INDIRECT.loMask
@@ -164,10 +165,10 @@ export class DescriptorChain {
     const hi = words[this.#refersAt + WORD_HI]!
     const bytes = words[this.#refersAt + WORD_LEN]!
     const hasNext = (words[this.#refersAt + WORD_FLAGS_NEXT]! & NEXT) !== 0
-    if (!this.#indirectAllowed || hasNext || bytes === 0 || bytes % DESC_BYTES !== 0) {
+    if (!this.#indirectAllowed || hasNext || bytes === 0 || (bytes & (DESC_BYTES - 1)) !== 0) {
       return this.#refuseTable(head, bytes, hasNext)
     }
-    const entries = bytes / DESC_BYTES
+    const entries = bytes >>> DESC_SHIFT
     const inPage = lo & PAGE_MASK
     const window = inPage + bytes <= PAGE_MASK + 1 && (lo & 3) === 0 ? this.#windows.find(hi, lo) : null
     let table = window === null ? null : window.words

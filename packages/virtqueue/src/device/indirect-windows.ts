@@ -2,6 +2,7 @@ import type { DmaPort, RingView } from '@dmascope/memory'
 import { ACCESS_READ } from '@dmascope/memory'
 import { wordsOf } from './ring-part.ts'
 
+/** A power of two. */
 const WINDOWS = 16
 const PAGE_BYTES = 4096
 
@@ -44,7 +45,7 @@ export class IndirectWindows {
   /** The window that holds bus address (hi, lo), which is at `lo % 4096` in it. */
   find(hi: number, lo: number): IndirectWindow {
     this.#used = true
-    const window = this.#windows[(lo >>> 12) % WINDOWS]!
+    const window = this.#windows[(lo >>> 12) & (WINDOWS - 1)]!
     if (window.page === lo >>> 12 && window.hi === hi && window.batch === this.#batch) return window
     return this.#load(window, hi, lo >>> 12)
   }
