@@ -32,7 +32,6 @@ const rowRules = ROWS.map((name, row) => ({
 const DRIVER_KNOWLEDGE = [
   '^packages/layout/src/',
   '^packages/memory/src/contracts/',
-  '^packages/memory/src/index.ts$',
   '/src/spec/',
   '/src/vtd/spec/',
   '^packages/virtqueue/src/driver/',

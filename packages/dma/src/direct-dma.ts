@@ -1,5 +1,5 @@
 import { highWord, lowWord } from '@dmascope/layout'
-import type { DmaWitness } from '@dmascope/memory'
+import type { DmaWitness } from '@dmascope/memory/contracts'
 import type { Direction, DmaMapping, DmaOps, PageAllocator } from './dma-ops.ts'
 import {
   accessOf,

@@ -1,5 +1,5 @@
 import { highWord, lowWord } from '@dmascope/layout'
-import type { Access, DmaWitness } from '@dmascope/memory'
+import type { Access, DmaWitness } from '@dmascope/memory/contracts'
 import type { Direction, DmaMapping, DmaOps, PageAllocator } from './dma-ops.ts'
 import { GRANULE } from './iova-allocator.ts'
 import type { IovaSpace } from './iova-space.ts'

@@ -1,4 +1,4 @@
-import type { Access } from '@dmascope/memory'
+import type { Access } from '@dmascope/memory/contracts'
 import type { IommuDomain } from './dma-ops.ts'
 import { FlushQueue } from './flush-queue.ts'
 import { IovaAllocator } from './iova-allocator.ts'

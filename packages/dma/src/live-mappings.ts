@@ -1,4 +1,4 @@
-import type { Access, DmaWitness } from '@dmascope/memory'
+import type { Access, DmaWitness } from '@dmascope/memory/contracts'
 import type { Direction, DmaMapping } from './dma-ops.ts'
 
 /** A piece of CPU memory. */

@@ -1,4 +1,4 @@
-import type { CpuBus, PortBus } from '@dmascope/memory'
+import type { CpuBus, PortBus } from '@dmascope/memory/contracts'
 import {
   FW_CFG_DMA_ACCESS,
   FW_CFG_DMA_CONTROL,

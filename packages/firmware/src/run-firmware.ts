@@ -1,5 +1,5 @@
 import { E820_TYPE, RSDP_SIGNATURE } from '@dmascope/acpi'
-import type { CpuBus } from '@dmascope/memory'
+import type { CpuBus } from '@dmascope/memory/contracts'
 import { formatRequesterId } from '@dmascope/pci/spec'
 import { writeBootParams } from './boot/boot-params.ts'
 import { type FirmwareDisk, isVirtioDisk, openVirtioDisk } from './boot/virtio-disk.ts'

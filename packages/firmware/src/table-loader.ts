@@ -1,6 +1,6 @@
 import { checksum, type LoaderCommand, parseLoaderScript } from '@dmascope/acpi'
 import { DmascopeError } from '@dmascope/layout'
-import type { CpuBus } from '@dmascope/memory'
+import type { CpuBus } from '@dmascope/memory/contracts'
 import type { FwCfg, FwCfgFile } from './fw-cfg.ts'
 import type { Zone } from './memory/zone.ts'
 import { FW_CFG_NAME } from './spec/fw-cfg.ts'

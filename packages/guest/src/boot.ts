@@ -1,5 +1,5 @@
 import { parseDmar } from '@dmascope/acpi'
-import type { CpuBus, DmaWitness } from '@dmascope/memory'
+import type { CpuBus, DmaWitness } from '@dmascope/memory/contracts'
 import { DeviceRecord } from './device-record.ts'
 import { bindDrivers, testDevice } from './drivers/bind.ts'
 import { findAcpiTables, tryParse } from './early/acpi-tables.ts'

@@ -1,5 +1,5 @@
 import type { PageAllocator } from '@dmascope/dma'
-import type { CpuBus, DmaWitness } from '@dmascope/memory'
+import type { CpuBus, DmaWitness } from '@dmascope/memory/contracts'
 import type { LegacyInterrupts } from './interrupts/legacy-interrupts.ts'
 import type { Vectors } from './interrupts/vectors.ts'
 import type { IommuSubsystem } from './iommu/contract.ts'

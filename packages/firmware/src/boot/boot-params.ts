@@ -6,7 +6,7 @@ import {
   BOOT_PARAMS_ADDRESS,
   E820_MAX_ENTRIES,
 } from '@dmascope/acpi'
-import type { CpuBus } from '@dmascope/memory'
+import type { CpuBus } from '@dmascope/memory/contracts'
 import type { E820Range } from '../memory/e820.ts'
 
 /** Where QEMU's loader puts the command line of a kernel that is loaded high. */

@@ -1,4 +1,4 @@
-import type { CpuBus } from '@dmascope/memory'
+import type { CpuBus } from '@dmascope/memory/contracts'
 import {
   featureBits,
   VIRTIO_F_ACCESS_PLATFORM,

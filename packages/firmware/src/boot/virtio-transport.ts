@@ -1,4 +1,4 @@
-import type { CpuBus } from '@dmascope/memory'
+import type { CpuBus } from '@dmascope/memory/contracts'
 import { COMMAND, IO_BAR, MEMORY_BAR, PCI_CAP_ID_VENDOR, PCI_HEADER_TYPE0 } from '@dmascope/pci/spec'
 import {
   VIRTIO_PCI_CAP,

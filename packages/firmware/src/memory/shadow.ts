@@ -1,4 +1,4 @@
-import type { CpuBus } from '@dmascope/memory'
+import type { CpuBus } from '@dmascope/memory/contracts'
 import type { PciConfig } from '../pci/config-access.ts'
 import { CHIPSET_DEVICE, I440FX, PAM, Q35_MCH } from '../spec/chipset.ts'
 

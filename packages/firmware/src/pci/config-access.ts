@@ -1,4 +1,4 @@
-import type { PortBus } from '@dmascope/memory'
+import type { PortBus } from '@dmascope/memory/contracts'
 import { CAPABILITY_HEADER, CONFIG_ADDRESS_PORT, CONFIG_DATA_PORT, PCI_HEADER_TYPE0, STATUS } from '@dmascope/pci/spec'
 
 const ENABLE = 0x8000_0000

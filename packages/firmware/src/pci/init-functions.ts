@@ -1,4 +1,4 @@
-import type { PortBus } from '@dmascope/memory'
+import type { PortBus } from '@dmascope/memory/contracts'
 import { BRIDGE_CONTROL, COMMAND, PCI_HEADER_TYPE0, PCI_HEADER_TYPE1 } from '@dmascope/pci/spec'
 import {
   ACPI_PM_BASE,

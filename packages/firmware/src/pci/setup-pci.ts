@@ -1,4 +1,4 @@
-import type { PortBus } from '@dmascope/memory'
+import type { PortBus } from '@dmascope/memory/contracts'
 import { CHIPSET_DEVICE, PCI_VENDOR_ID_INTEL, PCIEXBAR, Q35_ECAM, Q35_MCH } from '../spec/chipset.ts'
 import { numberBuses } from './bus-numbers.ts'
 import { collectRegions } from './collect-regions.ts'

@@ -9,7 +9,7 @@ import {
   type U64,
 } from '@dmascope/acpi'
 import { DmascopeError } from '@dmascope/layout'
-import type { CpuBus } from '@dmascope/memory'
+import type { CpuBus } from '@dmascope/memory/contracts'
 import type { AddressRange } from './memory-map.ts'
 
 /** A system description table as it lies in memory. */

@@ -1,6 +1,6 @@
 import { BOOT_FLAG, BOOT_HEADER_MAGIC, BOOT_PARAMS, BOOT_PARAMS_ADDRESS, E820_MAX_ENTRIES } from '@dmascope/acpi'
 import { numberFromPair } from '@dmascope/layout'
-import type { CpuBus } from '@dmascope/memory'
+import type { CpuBus } from '@dmascope/memory/contracts'
 
 /** One range of the firmware's memory map: guest-physical bytes [base, base + length), and the e820 type. */
 export interface MemoryMapEntry {

@@ -1,5 +1,5 @@
 import type { PageAllocator } from '@dmascope/dma'
-import type { CpuBus } from '@dmascope/memory'
+import type { CpuBus } from '@dmascope/memory/contracts'
 import type { AddressRange } from './memory-map.ts'
 
 const PAGE = 4096

@@ -1,4 +1,4 @@
-import type { CpuBus } from '@dmascope/memory'
+import type { CpuBus } from '@dmascope/memory/contracts'
 import { IO_APIC, IO_APIC_INDEX, IOAPICVER, IOREDTBL } from '../spec/apic.ts'
 
 const { IOREGSEL, IOWIN } = IO_APIC.registers

@@ -1,4 +1,4 @@
-import type { CpuBus } from '@dmascope/memory'
+import type { CpuBus } from '@dmascope/memory/contracts'
 import { LOCAL_APIC, LVT_ENTRY, SPURIOUS_INTERRUPT_VECTOR } from '../spec/apic.ts'
 
 const { EOI, SVR, TPR, LVT_LINT0, LVT_LINT1, LVT_ERROR, ID } = LOCAL_APIC.registers

@@ -1,4 +1,4 @@
-import type { CpuBus } from '@dmascope/memory'
+import type { CpuBus } from '@dmascope/memory/contracts'
 import type { LocalApic } from './local-apic.ts'
 
 /** Answers whether the interrupt was its device's. */

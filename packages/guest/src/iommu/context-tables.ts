@@ -8,7 +8,7 @@ import {
   TRANSLATION_TYPE,
 } from '@dmascope/iommu/vtd/spec'
 import { highWord, lowWord } from '@dmascope/layout'
-import type { CpuBus } from '@dmascope/memory'
+import type { CpuBus } from '@dmascope/memory/contracts'
 
 /** What a requester's DMA is to meet. */
 export type ContextTarget =

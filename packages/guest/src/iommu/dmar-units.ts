@@ -1,6 +1,6 @@
 import type { Dmar, Drhd, Problem, Rmrr } from '@dmascope/acpi'
 import type { PageAllocator } from '@dmascope/dma'
-import type { CpuBus } from '@dmascope/memory'
+import type { CpuBus } from '@dmascope/memory/contracts'
 import { type Malfunction, RemappingUnit } from './remapping-unit.ts'
 
 /** The DMAR that discovery found. */

@@ -12,7 +12,7 @@ import {
   VTD_REGISTERS,
 } from '@dmascope/iommu/vtd/spec'
 import { highWord, lowWord } from '@dmascope/layout'
-import type { CpuBus } from '@dmascope/memory'
+import type { CpuBus } from '@dmascope/memory/contracts'
 import { busOf } from '@dmascope/pci/spec'
 import type { MsiMessage, PciDevice } from './contract.ts'
 import { dmaAliases, ownRequester } from './dma-alias.ts'

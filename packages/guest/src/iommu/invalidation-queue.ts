@@ -13,7 +13,7 @@ import {
   WAIT_DESCRIPTOR,
 } from '@dmascope/iommu/vtd/spec'
 import { highWord, lowWord } from '@dmascope/layout'
-import type { CpuBus } from '@dmascope/memory'
+import type { CpuBus } from '@dmascope/memory/contracts'
 import type { RegisterFile } from './register-file.ts'
 
 const R = VTD_REGISTERS.registers

@@ -1,5 +1,5 @@
 import type { Register } from '@dmascope/layout'
-import type { CpuBus } from '@dmascope/memory'
+import type { CpuBus } from '@dmascope/memory/contracts'
 
 /** A 64-bit register's value. */
 export interface Pair {

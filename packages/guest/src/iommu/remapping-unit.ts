@@ -14,7 +14,7 @@ import {
   VTD_REGISTERS,
 } from '@dmascope/iommu/vtd/spec'
 import { highWord, lowWord } from '@dmascope/layout'
-import type { CpuBus } from '@dmascope/memory'
+import type { CpuBus } from '@dmascope/memory/contracts'
 import { InvalidationQueue } from './invalidation-queue.ts'
 import { type Pair, RegisterFile } from './register-file.ts'
 

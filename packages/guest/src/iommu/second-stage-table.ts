@@ -1,7 +1,7 @@
 import type { PageAllocator } from '@dmascope/dma'
 import { SECOND_STAGE_ENTRY_BITS } from '@dmascope/iommu/vtd/spec'
 import { highWord, lowWord } from '@dmascope/layout'
-import type { CpuBus } from '@dmascope/memory'
+import type { CpuBus } from '@dmascope/memory/contracts'
 
 const PAGE = 4096
 const ENTRIES = 512

@@ -1,5 +1,5 @@
 import type { PageAllocator } from '@dmascope/dma'
-import type { CpuBus, DmaWitness } from '@dmascope/memory'
+import type { CpuBus, DmaWitness } from '@dmascope/memory/contracts'
 import type { GuestProfile } from '../profile/guest-profile.ts'
 import type { KernelCommandLine } from '../profile/kernel-command-line.ts'
 import type { DmarSource } from './dmar-units.ts'

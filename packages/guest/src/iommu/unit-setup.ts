@@ -1,7 +1,7 @@
 import type { PageAllocator } from '@dmascope/dma'
 import { FECTL, GSTS, VTD_REGISTERS } from '@dmascope/iommu/vtd/spec'
 import { highWord, lowWord } from '@dmascope/layout'
-import type { CpuBus } from '@dmascope/memory'
+import type { CpuBus } from '@dmascope/memory/contracts'
 import { ContextTables } from './context-tables.ts'
 import type { DrhdUnit } from './dmar-units.ts'
 import { plainMessage } from './interrupt-remapper.ts'

@@ -1,5 +1,5 @@
 import { type DeviceScopeRecord, toHex } from '@dmascope/acpi'
-import type { CpuBus } from '@dmascope/memory'
+import type { CpuBus } from '@dmascope/memory/contracts'
 import { CONFIG_ADDRESS, CONFIG_ADDRESS_PORT, CONFIG_DATA_PORT, PCI_HEADER_TYPE1 } from '@dmascope/pci/spec'
 import type { Fact } from '../result.ts'
 import type { MsiMessage, PciDevice } from './contract.ts'

@@ -1,4 +1,4 @@
-import type { CpuBus, PortBus } from '@dmascope/memory'
+import type { CpuBus, PortBus } from '@dmascope/memory/contracts'
 import { CONFIG_ADDRESS, CONFIG_ADDRESS_PORT, CONFIG_DATA_PORT, ECAM_BUS_SIZE, requesterId } from '@dmascope/pci/spec'
 
 /** One ECAM window: MMIO in which every function of buses [startBus, endBus] has 4 KiB of configuration space. */

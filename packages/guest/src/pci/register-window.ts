@@ -1,4 +1,4 @@
-import type { CpuBus } from '@dmascope/memory'
+import type { CpuBus } from '@dmascope/memory/contracts'
 import type { Bar } from './bars.ts'
 
 /** A stretch of a BAR: registers by their offset in it, whether they are memory-mapped or ports. */

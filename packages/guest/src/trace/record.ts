@@ -1,4 +1,4 @@
-import type { CpuBus, PortBus } from '@dmascope/memory'
+import type { CpuBus, PortBus } from '@dmascope/memory/contracts'
 import { crc32 } from '../checksum.ts'
 import { bytesToHex, type CpuOperation, type CpuTrace } from './cpu-trace.ts'
 

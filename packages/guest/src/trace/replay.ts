@@ -1,4 +1,4 @@
-import type { CpuBus, PortBus } from '@dmascope/memory'
+import type { CpuBus, PortBus } from '@dmascope/memory/contracts'
 import { crc32 } from '../checksum.ts'
 import { type CpuOperation, type CpuTrace, hexToBytes } from './cpu-trace.ts'
 

@@ -1,6 +1,6 @@
 import type { Direction, DmaMapping, DmaOps, PageAllocator } from '@dmascope/dma'
 import { highWord, lowWord } from '@dmascope/layout'
-import type { DmaWitness } from '@dmascope/memory'
+import type { DmaWitness } from '@dmascope/memory/contracts'
 
 /**
  * How a virtio driver comes by the addresses that it gives its device: a part of the DMA API, or physical addresses

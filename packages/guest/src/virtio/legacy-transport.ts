@@ -1,4 +1,4 @@
-import type { CpuBus } from '@dmascope/memory'
+import type { CpuBus } from '@dmascope/memory/contracts'
 import {
   type FeatureBits,
   VIRTIO_MSI_NO_VECTOR,

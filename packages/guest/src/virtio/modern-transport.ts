@@ -1,4 +1,4 @@
-import type { CpuBus } from '@dmascope/memory'
+import type { CpuBus } from '@dmascope/memory/contracts'
 import { PCI_CAP_ID_VENDOR } from '@dmascope/pci/spec'
 import {
   type FeatureBits,

@@ -1,0 +1,14 @@
+export type { CpuBus, PortBus } from './cpu-bus.ts'
+export type { Access, DmaPort, DmaResult, InterruptPort, RingView } from './dma-port.ts'
+export {
+  ACCESS_READ,
+  ACCESS_READ_WRITE,
+  ACCESS_WRITE,
+  DMA_DECODE_ERROR,
+  DMA_DISABLED,
+  DMA_FAULT,
+  DMA_OK,
+  DMA_PENDING,
+} from './dma-port.ts'
+export type { DmaPhase, DmaWitness } from './dma-witness.ts'
+export type { MmioHandler, PortHandler } from './mmio.ts'
