@@ -7,8 +7,8 @@ export {
   type PciRouteDescription,
   routingTable,
 } from './aml/host-bridge.ts'
-export type { ReadConfig } from './aml/interpreter.ts'
 export { findHostBridges, findPciRouting, type HostBridge, type PciRoute } from './aml/pci-routing.ts'
+export type { ReadConfig } from './aml/region-fields.ts'
 export {
   busNumbers,
   interrupts,

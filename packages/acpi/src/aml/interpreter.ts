@@ -1,25 +1,13 @@
 import { hex } from '../problem.ts'
+import { createField, readBuffer, readPackage } from './data-objects.ts'
+import type { Evaluator, Frame } from './evaluator.ts'
+import { extendedTerm } from './extended-opcodes.ts'
 import { AmlNamespace } from './namespace.ts'
-import { type AmlObject, type AmlValue, childOf, isPackage, isReference, NotDecodable, parentOf } from './objects.ts'
-import { EXT_OP, OP } from './opcodes.ts'
+import { type AmlObject, type AmlValue, isReference, NotDecodable } from './objects.ts'
+import { OP } from './opcodes.ts'
+import { BINARY, COMPARE, elementOf, FIELD_SIZE, local, sizeOf } from './operators.ts'
 import { AmlReader } from './reader.ts'
-
-/** A method's call: its arguments and locals, or undefined at the level of the table. */
-interface Frame {
-  readonly args: AmlValue[]
-  readonly locals: AmlValue[]
-  result: AmlValue
-  returned: boolean
-}
-
-/**
- * Reads a byte of the configuration space of the device around an operation region, on the bus of its host bridge.
- * Undefined where it cannot be read.
- */
-export type ReadConfig = (device: number, functionNumber: number, offset: number) => number | undefined
-
-/** RegionSpace of PCI configuration space, ACPI 6.5 §20.2.5.2. */
-const PCI_CONFIG = 2
+import { type ReadConfig, readRegionField } from './region-fields.ts'
 
 /** Runaway loops and recursion end here; a routing table takes a few thousand steps. */
 const STEP_LIMIT = 50_000
@@ -27,35 +15,11 @@ const CALL_LIMIT = 16
 /** Terms within terms: real tables stay below 40. */
 const DEPTH_LIMIT = 256
 
-const BINARY: Readonly<Record<number, (left: bigint, right: bigint) => bigint>> = {
-  [OP.AddOp]: (left, right) => left + right,
-  [OP.SubtractOp]: (left, right) => left - right,
-  [OP.MultiplyOp]: (left, right) => left * right,
-  [OP.ShiftLeftOp]: (left, right) => (right > 63n ? 0n : left << right),
-  [OP.ShiftRightOp]: (left, right) => (right > 63n ? 0n : left >> right),
-  [OP.AndOp]: (left, right) => left & right,
-  [OP.OrOp]: (left, right) => left | right,
-  [OP.XorOp]: (left, right) => left ^ right,
-}
-const COMPARE: Readonly<Record<number, (left: bigint, right: bigint) => boolean>> = {
-  [OP.LandOp]: (left, right) => left !== 0n && right !== 0n,
-  [OP.LorOp]: (left, right) => left !== 0n || right !== 0n,
-  [OP.LEqualOp]: (left, right) => left === right,
-  [OP.LGreaterOp]: (left, right) => left > right,
-  [OP.LLessOp]: (left, right) => left < right,
-}
-const FIELD_SIZE: Readonly<Record<number, number>> = {
-  [OP.CreateByteFieldOp]: 1,
-  [OP.CreateWordFieldOp]: 2,
-  [OP.CreateDWordFieldOp]: 4,
-  [OP.CreateQWordFieldOp]: 8,
-}
-
 /**
  * Reads definition blocks into a namespace and evaluates what is in it, without any hardware: names, packages, buffers,
  * arithmetic, conditions, method calls. Anything else makes that one term `NotDecodable`.
  */
-export class AmlInterpreter {
+export class AmlInterpreter implements Evaluator {
   readonly namespace: AmlNamespace = new AmlNamespace()
   /** Terms of the tables that were passed over, by offset into their table. */
   readonly undecoded: { offset: number; message: string }[] = []
@@ -89,10 +53,10 @@ export class AmlInterpreter {
    */
   evaluate(path: string, args: AmlValue[] = []): AmlValue | undefined {
     this.#steps = 0
-    return this.#evaluate(path, args)
+    return this.valueAt(path, args)
   }
 
-  #evaluate(path: string, args: AmlValue[]): AmlValue | undefined {
+  valueAt(path: string, args: AmlValue[] = []): AmlValue | undefined {
     const found = this.namespace.get(path)
     return found === undefined ? undefined : this.#valueOf(path, found, args, 0)
   }
@@ -107,12 +71,12 @@ export class AmlInterpreter {
   }
 
   #terms(reader: AmlReader, scope: string, frame: Frame | undefined): void {
-    while (reader.position < reader.end && frame?.returned !== true) this.#term(reader, scope, frame)
+    while (reader.position < reader.end && frame?.returned !== true) this.term(reader, scope, frame)
   }
 
   /** Any term: a definition, a statement, or an expression, whose value is answered. */
-  #term(reader: AmlReader, scope: string, frame: Frame | undefined): AmlValue {
-    this.#spend(1, reader.position)
+  term(reader: AmlReader, scope: string, frame: Frame | undefined): AmlValue {
+    this.spend(1, reader.position)
     if (this.#depth >= DEPTH_LIMIT) throw new NotDecodable(reader.position, 'terms are nested too deep')
     this.#depth++
     try {
@@ -122,7 +86,7 @@ export class AmlInterpreter {
     }
   }
 
-  #spend(steps: number, offset: number): void {
+  spend(steps: number, offset: number): void {
     this.#steps += steps
     if (this.#steps > STEP_LIMIT) throw new NotDecodable(offset, 'the AML runs on and on')
   }
@@ -135,18 +99,18 @@ export class AmlInterpreter {
     if (op >= OP.Arg0Op && op <= OP.Arg6Op) return local(frame?.args, op - OP.Arg0Op, start)
     const binary = BINARY[op]
     if (binary !== undefined) {
-      const left = this.#integer(reader, scope, frame)
-      const value = BigInt.asUintN(64, binary(left, this.#integer(reader, scope, frame))) & this.#mask
+      const left = this.integer(reader, scope, frame)
+      const value = BigInt.asUintN(64, binary(left, this.integer(reader, scope, frame))) & this.#mask
       this.#store(reader, scope, frame, value)
       return value
     }
     const compare = COMPARE[op]
     if (compare !== undefined) {
-      const left = this.#integer(reader, scope, frame)
-      return compare(left, this.#integer(reader, scope, frame)) ? this.#mask : 0n
+      const left = this.integer(reader, scope, frame)
+      return compare(left, this.integer(reader, scope, frame)) ? this.#mask : 0n
     }
     const size = FIELD_SIZE[op]
-    if (size !== undefined) return this.#createField(reader, scope, frame, size)
+    if (size !== undefined) return createField(this, reader, scope, frame, size)
     switch (op) {
       case OP.ZeroOp:
         return 0n
@@ -165,37 +129,37 @@ export class AmlInterpreter {
       case OP.StringPrefix:
         return reader.text()
       case OP.BufferOp:
-        return this.#buffer(reader, scope, frame)
+        return readBuffer(this, reader, scope, frame)
       case OP.PackageOp:
       case OP.VarPackageOp:
-        return this.#package(reader, scope, frame, op === OP.VarPackageOp)
+        return readPackage(this, reader, scope, frame, op === OP.VarPackageOp)
       case OP.LnotOp:
-        return this.#integer(reader, scope, frame) === 0n ? this.#mask : 0n
+        return this.integer(reader, scope, frame) === 0n ? this.#mask : 0n
       case OP.NotOp: {
-        const value = ~this.#integer(reader, scope, frame) & this.#mask
+        const value = ~this.integer(reader, scope, frame) & this.#mask
         this.#store(reader, scope, frame, value)
         return value
       }
       case OP.IncrementOp:
       case OP.DecrementOp: {
         const again = reader.position
-        const value = (this.#integer(reader, scope, frame) + (op === OP.IncrementOp ? 1n : -1n)) & this.#mask
+        const value = (this.integer(reader, scope, frame) + (op === OP.IncrementOp ? 1n : -1n)) & this.#mask
         reader.position = again
         this.#store(reader, scope, frame, value)
         return value
       }
       case OP.StoreOp: {
-        const value = this.#term(reader, scope, frame)
+        const value = this.term(reader, scope, frame)
         this.#store(reader, scope, frame, value)
         return value
       }
       case OP.SizeOfOp:
-        return sizeOf(this.#term(reader, scope, frame), start)
+        return sizeOf(this.term(reader, scope, frame), start)
       case OP.DerefOfOp:
-        return this.#dereference(this.#term(reader, scope, frame))
+        return this.#dereference(this.term(reader, scope, frame))
       case OP.IndexOp: {
-        const value = this.#term(reader, scope, frame)
-        const element = elementOf(value, Number(this.#integer(reader, scope, frame)), start)
+        const value = this.term(reader, scope, frame)
+        const element = elementOf(value, Number(this.integer(reader, scope, frame)), start)
         this.#store(reader, scope, frame, element)
         return element
       }
@@ -203,7 +167,7 @@ export class AmlInterpreter {
         return null
       case OP.NameOp: {
         const path = this.namespace.place(reader.name(), scope)
-        this.namespace.set(path, { kind: 'name', value: this.#term(reader, scope, frame) })
+        this.namespace.set(path, { kind: 'name', value: this.term(reader, scope, frame) })
         return null
       }
       case OP.AliasOp: {
@@ -216,7 +180,8 @@ export class AmlInterpreter {
         reader.number(2)
         return null
       case OP.ScopeOp:
-        return this.#scope(reader, scope, 'scope', 0)
+        this.openScope(reader, scope, 'scope', 0)
+        return null
       case OP.MethodOp:
         return this.#method(reader, scope)
       case OP.IfOp:
@@ -225,113 +190,18 @@ export class AmlInterpreter {
         return this.#while(reader, scope, frame)
       case OP.ReturnOp: {
         if (frame === undefined) throw new NotDecodable(start, 'Return outside a method')
-        frame.result = this.#term(reader, scope, frame)
+        frame.result = this.term(reader, scope, frame)
         frame.returned = true
         return null
       }
       case OP.ExtOpPrefix:
-        return this.#extended(reader, scope, frame)
+        return extendedTerm(this, reader, scope, frame)
       default:
         throw new NotDecodable(start, `operator ${hex(op, 2)} is not decoded`)
     }
   }
 
-  #extended(reader: AmlReader, scope: string, frame: Frame | undefined): AmlValue {
-    const start = reader.position
-    const op = reader.byte()
-    const hardware = (what: string): void =>
-      this.namespace.set(this.namespace.place(reader.name(), scope), { kind: 'hardware', what })
-    switch (op) {
-      case EXT_OP.DeviceOp:
-        return this.#scope(reader, scope, 'device', 0)
-      case EXT_OP.ThermalZoneOp:
-        return this.#scope(reader, scope, 'scope', 0)
-      case EXT_OP.ProcessorOp:
-        return this.#scope(reader, scope, 'scope', 6)
-      case EXT_OP.PowerResOp:
-        return this.#scope(reader, scope, 'scope', 3)
-      case EXT_OP.MutexOp:
-        hardware('a mutex')
-        reader.byte()
-        return null
-      case EXT_OP.EventOp:
-        hardware('an event')
-        return null
-      case EXT_OP.AcquireOp:
-        reader.name()
-        reader.number(2)
-        return 0n
-      case EXT_OP.ReleaseOp:
-        reader.name()
-        return null
-      case EXT_OP.OpRegionOp: {
-        const path = this.namespace.place(reader.name(), scope)
-        const space = reader.byte()
-        const offset = Number(this.#integer(reader, scope, frame))
-        this.#term(reader, scope, frame)
-        this.namespace.set(path, { kind: 'region', space, offset })
-        return null
-      }
-      case EXT_OP.FieldOp:
-      case EXT_OP.IndexFieldOp:
-      case EXT_OP.BankFieldOp: {
-        const end = reader.packageEnd()
-        const inner = new AmlReader(reader.data, reader.position, end)
-        reader.position = end
-        const name = inner.name()
-        const region = op === EXT_OP.FieldOp ? this.namespace.find(name, scope) : undefined
-        if (op !== EXT_OP.FieldOp) inner.name()
-        if (op === EXT_OP.BankFieldOp) this.#term(inner, scope, frame)
-        inner.byte()
-        this.#fields(inner, scope, region)
-        return null
-      }
-      default:
-        throw new NotDecodable(start - 1, `operator 0x5b ${hex(op, 2)} is not decoded`)
-    }
-  }
-
-  /** FieldList: named spans of bits, ACPI 6.5 §20.2.5.2. */
-  #fields(reader: AmlReader, scope: string, region: string | undefined): void {
-    let bit = 0
-    while (reader.position < reader.end) {
-      const lead = reader.peek()
-      if (lead <= 3) reader.position++
-      if (lead === 0) bit += reader.packageLength()
-      else if (lead === 1) reader.number(2)
-      else if (lead === 3) reader.number(3)
-      else if (lead === 2) throw new NotDecodable(reader.position, 'a connection in a field list is not decoded')
-      else {
-        const path = childOf(scope, reader.segment())
-        const width = reader.packageLength()
-        this.namespace.set(
-          path,
-          region === undefined ? { kind: 'hardware', what: 'a hardware field' } : { kind: 'field', region, bit, width },
-        )
-        bit += width
-      }
-    }
-  }
-
-  /** The value of a field in PCI configuration space; any other needs hardware that is not at hand. */
-  #readField(path: string, region: string, bit: number, width: number, offset: number): bigint {
-    const found = this.namespace.get(region)
-    const address = this.#evaluate(childOf(parentOf(region), '_ADR'), [])
-    if (found?.kind === 'region' && found.space === PCI_CONFIG && typeof address === 'bigint' && width <= 32) {
-      const first = found.offset + (bit >> 3)
-      const last = found.offset + ((bit + width - 1) >> 3)
-      let value = 0n
-      for (let at = last; at >= first; at--) {
-        const byte = this.#readConfig?.(Number((address >> 16n) & 0x1fn), Number(address & 7n), at)
-        if (byte === undefined) throw new NotDecodable(offset, `${path} is in configuration space`)
-        value = (value << 8n) | BigInt(byte & 0xff)
-      }
-      return BigInt.asUintN(width, value >> BigInt(bit & 7))
-    }
-    throw new NotDecodable(offset, `${path} is a hardware field`)
-  }
-
-  #scope(reader: AmlReader, scope: string, kind: 'scope' | 'device', skipped: number): null {
+  openScope(reader: AmlReader, scope: string, kind: 'scope' | 'device', skipped: number): void {
     const end = reader.packageEnd()
     const inner = new AmlReader(reader.data, reader.position, end)
     reader.position = end
@@ -341,7 +211,6 @@ export class AmlInterpreter {
     for (let index = 0; index < skipped; index++) inner.byte()
     if (kind === 'device' || this.namespace.get(path) === undefined) this.namespace.set(path, { kind })
     this.#definitions(inner, path)
-    return null
   }
 
   #method(reader: AmlReader, scope: string): null {
@@ -358,7 +227,7 @@ export class AmlInterpreter {
     const end = reader.packageEnd()
     const inner = new AmlReader(reader.data, reader.position, end)
     reader.position = end
-    const taken = this.#integer(inner, scope, frame) !== 0n
+    const taken = this.integer(inner, scope, frame) !== 0n
     if (taken) this.#terms(inner, scope, frame)
     if (reader.peek() !== OP.ElseOp) return null
     reader.byte()
@@ -374,48 +243,9 @@ export class AmlInterpreter {
     reader.position = end
     while (frame?.returned !== true) {
       const inner = new AmlReader(reader.data, start, end)
-      if (this.#integer(inner, scope, frame) === 0n) break
+      if (this.integer(inner, scope, frame) === 0n) break
       this.#terms(inner, scope, frame)
     }
-    return null
-  }
-
-  #buffer(reader: AmlReader, scope: string, frame: Frame | undefined): Uint8Array {
-    const start = reader.position
-    const end = reader.packageEnd()
-    const inner = new AmlReader(reader.data, reader.position, end)
-    reader.position = end
-    const size = Number(this.#integer(inner, scope, frame))
-    const given = reader.data.subarray(inner.position, end)
-    if (size > 0x1_0000) throw new NotDecodable(start, `a buffer of ${size} bytes is not decoded`)
-    this.#spend(size >> 6, start)
-    const data = new Uint8Array(Math.max(size, given.length))
-    data.set(given)
-    return data
-  }
-
-  #package(reader: AmlReader, scope: string, frame: Frame | undefined, variable: boolean): AmlValue {
-    const end = reader.packageEnd()
-    const inner = new AmlReader(reader.data, reader.position, end)
-    reader.position = end
-    if (variable) this.#integer(inner, scope, frame)
-    else inner.byte()
-    const elements: AmlValue[] = []
-    while (inner.position < end) {
-      elements.push(inner.isName() ? { kind: 'reference', name: inner.name(), scope } : this.#term(inner, scope, frame))
-    }
-    return { kind: 'package', elements }
-  }
-
-  #createField(reader: AmlReader, scope: string, frame: Frame | undefined, size: number): null {
-    const start = reader.position
-    const data = this.#term(reader, scope, frame)
-    const offset = Number(this.#integer(reader, scope, frame))
-    const path = this.namespace.place(reader.name(), scope)
-    if (!(data instanceof Uint8Array) || offset + size > data.length) {
-      throw new NotDecodable(start, 'a field lies outside its buffer')
-    }
-    this.namespace.set(path, { kind: 'buffer-field', data, offset, size })
     return null
   }
 
@@ -426,7 +256,7 @@ export class AmlInterpreter {
     const found = path === undefined ? undefined : this.namespace.get(path)
     if (path === undefined || found === undefined) throw new NotDecodable(start, `${name} is not defined here`)
     const count = found.kind === 'method' ? found.argumentCount : 0
-    const args = Array.from({ length: count }, () => this.#term(reader, scope, frame))
+    const args = Array.from({ length: count }, () => this.term(reader, scope, frame))
     return this.#valueOf(path, found, args, start)
   }
 
@@ -440,7 +270,7 @@ export class AmlInterpreter {
         if (this.#calls >= CALL_LIMIT) throw new NotDecodable(offset, `${path} is an alias of aliases`)
         this.#calls++
         try {
-          return this.#evaluate(found.target, args) ?? null
+          return this.valueAt(found.target, args) ?? null
         } finally {
           this.#calls--
         }
@@ -451,7 +281,7 @@ export class AmlInterpreter {
       case 'region':
         throw new NotDecodable(offset, `${path} is an operation region`)
       case 'field':
-        return this.#readField(path, found.region, found.bit, found.width, offset)
+        return readRegionField(this, this.#readConfig, path, found, offset)
       default:
         return { kind: 'reference', name: path, scope: '\\' }
     }
@@ -469,9 +299,9 @@ export class AmlInterpreter {
     return frame.result
   }
 
-  #integer(reader: AmlReader, scope: string, frame: Frame | undefined): bigint {
+  integer(reader: AmlReader, scope: string, frame: Frame | undefined): bigint {
     const start = reader.position
-    const value = this.#term(reader, scope, frame)
+    const value = this.term(reader, scope, frame)
     if (typeof value === 'bigint') return value
     if (value instanceof Uint8Array && value.length > 0 && value.length <= 8) {
       return new AmlReader(value, 0, value.length).number(value.length) & this.#mask
@@ -482,7 +312,7 @@ export class AmlInterpreter {
   #dereference(value: AmlValue): AmlValue {
     if (!isReference(value)) return value
     const path = this.namespace.find(value.name, value.scope)
-    return (path === undefined ? undefined : this.#evaluate(path, [])) ?? null
+    return (path === undefined ? undefined : this.valueAt(path)) ?? null
   }
 
   /** Reads a target and stores into it: a local, an argument, a name, a buffer field, or nowhere. */
@@ -506,26 +336,4 @@ export class AmlInterpreter {
     else if (frame !== undefined && op >= OP.Arg0Op && op <= OP.Arg6Op) frame.args[op - OP.Arg0Op] = value
     else throw new NotDecodable(start, `a store to ${hex(op, 2)} is not decoded`)
   }
-}
-
-function local(values: AmlValue[] | undefined, index: number, offset: number): AmlValue {
-  const value = values?.[index]
-  if (value === undefined) throw new NotDecodable(offset, 'an argument or local outside a method')
-  return value
-}
-
-function sizeOf(value: AmlValue, offset: number): bigint {
-  if (typeof value === 'string' || value instanceof Uint8Array) return BigInt(value.length)
-  if (isPackage(value)) return BigInt(value.elements.length)
-  throw new NotDecodable(offset, 'SizeOf takes a string, a buffer or a package')
-}
-
-function elementOf(value: AmlValue, index: number, offset: number): AmlValue {
-  const element = isPackage(value)
-    ? value.elements[index]
-    : value instanceof Uint8Array && index < value.length
-      ? BigInt(value[index]!)
-      : undefined
-  if (element === undefined) throw new NotDecodable(offset, `element ${index} is not there`)
-  return element
 }

@@ -1,7 +1,8 @@
 import { buildDefinitionBlock, type DefinitionBlock, parseDefinitionBlock } from '../definition-block.ts'
 import { fromHex } from '../hex.ts'
-import { AmlInterpreter, type ReadConfig } from './interpreter.ts'
+import { AmlInterpreter } from './interpreter.ts'
 import { type AmlValue, childOf, isPackage, isReference, NotDecodable } from './objects.ts'
+import type { ReadConfig } from './region-fields.ts'
 import { type Resources, readResources } from './resources.ts'
 
 /** Where an interrupt pin of a device on a host bridge's root bus leads. */
