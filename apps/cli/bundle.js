@@ -1,31 +1,73 @@
 // One bundle of the packages' sources, so that a boot costs little more than starting Node. It is CommonJS: Node takes
 // tens of milliseconds less to load that than modules, and V8's compiled code can be kept beside it (bin/dmascope.js).
-// What only other commands need is in it too, but neither compiled nor run before they do.
+// It is in parts, so that what only other commands need is neither compiled nor run before they do.
 import { spawnSync } from 'node:child_process'
-import { readFileSync, rmSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { basename } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { build } from 'esbuild'
+import { build, transform } from 'esbuild'
 
 const here = fileURLToPath(new URL('.', import.meta.url))
 const { version } = JSON.parse(readFileSync(`${here}package.json`, 'utf8'))
 
-// V8 tells a stale cache by the source's length alone: none may outlive its bundle.
-rmSync(`${here}dist`, { recursive: true, force: true })
-await build({
+const { outputFiles } = await build({
   absWorkingDir: here,
-  entryPoints: ['src/main.ts'],
-  outfile: 'dist/main.cjs',
+  entryPoints: { main: 'src/main.ts' },
+  outdir: 'dist',
+  write: false,
   bundle: true,
+  splitting: true,
   minify: true,
   platform: 'node',
-  format: 'cjs',
+  format: 'esm',
   target: 'node20.19',
-  // Node reads it as Latin-1.
-  charset: 'ascii',
   conditions: ['@dmascope/source'],
   define: { DMASCOPE_VERSION: JSON.stringify(version) },
   logLevel: 'warning',
 })
+
+const parts = await Promise.all(
+  outputFiles.map(async ({ path, text }) => {
+    const { code } = await transform(text, {
+      format: 'cjs',
+      platform: 'node',
+      minify: true,
+      // Node reads it as Latin-1.
+      charset: 'ascii',
+      target: 'node20.19',
+      // Turned into calls of the `require` below.
+      supported: { 'dynamic-import': false },
+    })
+    return `${JSON.stringify(`./${basename(path)}`)}(module, exports, require) {${code}}`
+  }),
+)
+
+// V8 tells a stale cache by the source's length alone: none may outlive its bundle.
+rmSync(`${here}dist`, { recursive: true, force: true })
+mkdirSync(`${here}dist`)
+writeFileSync(
+  `${here}dist/main.cjs`,
+  `'use strict'
+const parts = {
+${parts.join(',\n')}
+}
+const loaded = new Map()
+function part(name) {
+  const make = parts[name]
+  if (make === undefined) return require(name)
+  let module = loaded.get(name)
+  if (module === undefined) {
+    module = { exports: {} }
+    loaded.set(name, module)
+    make(module, module.exports, part)
+  }
+  return module.exports
+}
+exports.main = part('./main.js').main
+`,
+)
 // The first boot leaves the compiled code behind.
-const first = spawnSync(process.execPath, [`${here}bin/dmascope.js`, 'boot'], { stdio: ['ignore', 'ignore', 'inherit'] })
+const first = spawnSync(process.execPath, [`${here}bin/dmascope.js`, 'boot'], {
+  stdio: ['ignore', 'ignore', 'inherit'],
+})
 process.exitCode = first.status ?? 1

@@ -1,4 +1,5 @@
-import { createMachine, readMachineFile } from '@dmascope/machine'
+import { createMachine } from '@dmascope/machine'
+import { readMachineFile } from '@dmascope/machine/file'
 import {
   DMA_PROBE_COMMAND_WRITE,
   DMA_PROBE_DOORBELL,

@@ -2,7 +2,8 @@ import { DmascopeError } from '@dmascope/layout'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { stringify } from 'yaml'
-import { describePreset, findPreset, listPresets, machineFileSchema, readMachineFile } from '../src/index.ts'
+import { machineFileSchema, readMachineFile } from '../src/file/index.ts'
+import { describePreset, findPreset, listPresets } from '../src/index.ts'
 
 const RUNS = { numRuns: Number(process.env.DMASCOPE_FUZZ_RUNS ?? 300) }
 
