@@ -32,12 +32,16 @@ export interface MachineRule {
 }
 
 const ACCESS_PLATFORM = 33
-const isVirtio = (device: ReportDevice): boolean => device.virtio !== undefined
-const offers33 = (device: ReportDevice): boolean => device.virtio?.offered.includes(ACCESS_PLATFORM) === true
+/** A virtio device that leaves bit 33 out, and so may do as it likes with addresses. */
+const lacksAccessPlatform = ({ virtio }: ReportDevice): boolean =>
+  virtio !== undefined && !virtio.offered.includes(ACCESS_PLATFORM)
 
-/** `-device MODEL,...,` with these properties. The rest of the option stays as the user wrote it. */
-function deviceOption(seen: DeviceObservation, properties: string): string {
-  return `-device ${seen.described?.model ?? seen.model},...,${properties}`
+const WIRE_IT = 'wire the device behind the IOMMU, or leave it out of the tables'
+
+/** The option that has a virtio device offer bit 33, where it does not; null else. The rest stays as the user wrote it. */
+function offerAccessPlatform(device: ReportDevice, seen: DeviceObservation): string | null {
+  if (!lacksAccessPlatform(device)) return null
+  return `-device ${seen.described?.model ?? seen.model},...,iommu_platform=on,disable-legacy=on`
 }
 
 const INTERRUPT: Record<ReportDevice['interrupt']['mode'], string> = {
@@ -76,15 +80,12 @@ export const DEVICE_RULES: readonly DeviceRule[] = [
     applies: ({ device }) => device.status === 'passthrough' && device.passthrough === 'device-bypass',
     message: ({ device, guest }) =>
       `${shortId(device.id)} bypasses the IOMMU although the firmware puts it behind ${iommuName(guest, device)}. ` +
-      (isVirtio(device)
+      (lacksAccessPlatform(device)
         ? device.guest.dmaPath === 'physical'
           ? 'It does not offer VIRTIO_F_ACCESS_PLATFORM, so the guest gives it physical addresses.'
           : 'It does not offer VIRTIO_F_ACCESS_PLATFORM, yet the guest gave it addresses that only the IOMMU understands.'
         : 'It is wired past it.'),
-    fix: ({ device, seen }) =>
-      isVirtio(device)
-        ? deviceOption(seen, 'iommu_platform=on,disable-legacy=on')
-        : 'wire the device behind the IOMMU, or leave it out of the tables',
+    fix: ({ device, seen }) => offerAccessPlatform(device, seen) ?? WIRE_IT,
   },
   {
     id: 'DMA-0004',
@@ -97,7 +98,7 @@ export const DEVICE_RULES: readonly DeviceRule[] = [
       (device.status === 'passthrough' && device.guest.dmaPath === 'iommu'
         ? ' It takes the IOVAs that it was given for physical addresses.'
         : ''),
-    fix: ({ device, seen }) => (isVirtio(device) ? deviceOption(seen, 'iommu_platform=on,disable-legacy=on') : null),
+    fix: ({ device, seen }) => offerAccessPlatform(device, seen),
   },
   {
     id: 'DMA-0005',
@@ -106,10 +107,7 @@ export const DEVICE_RULES: readonly DeviceRule[] = [
     applies: ({ device }) => device.strays.some(isOverwrite),
     message: ({ device }) =>
       `${shortId(device.id)} overwrote memory that it was never given: ${firstStray(device, isOverwrite)}.`,
-    fix: ({ device, seen }) =>
-      isVirtio(device)
-        ? deviceOption(seen, 'iommu_platform=on,disable-legacy=on')
-        : 'wire the device behind the IOMMU, or leave it out of the tables',
+    fix: ({ device, seen }) => offerAccessPlatform(device, seen) ?? WIRE_IT,
   },
   {
     id: 'DMA-0006',
@@ -145,8 +143,7 @@ export const DEVICE_RULES: readonly DeviceRule[] = [
     title: 'Driver and device could not agree',
     applies: ({ device }) => device.verdict === 'refused',
     message: ({ device }) => `${shortId(device.id)} was refused: ${device.io.detail}.`,
-    fix: ({ device, seen }) =>
-      isVirtio(device) && !offers33(device) ? deviceOption(seen, 'iommu_platform=on,disable-legacy=on') : null,
+    fix: ({ device, seen }) => offerAccessPlatform(device, seen),
   },
   {
     id: 'DMA-0010',
@@ -188,7 +185,10 @@ export const DEVICE_RULES: readonly DeviceRule[] = [
     level: 'note',
     title: 'VIRTIO_F_ACCESS_PLATFORM was negotiated, and nothing translates',
     applies: ({ device }) =>
-      device.virtio?.accessPlatform === true && device.status === 'passthrough' && device.passthrough !== 'identity',
+      device.virtio?.accessPlatform === true &&
+      device.status === 'passthrough' &&
+      device.passthrough !== 'identity' &&
+      device.guest.dmaPath !== 'iommu',
     message: ({ device }) =>
       `${shortId(device.id)} negotiated VIRTIO_F_ACCESS_PLATFORM, which only means that the guest uses the DMA API: its addresses are physical all the same.`,
     fix: () => null,

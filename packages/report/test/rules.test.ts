@@ -1,0 +1,272 @@
+import type { GuestDevice, GuestResult } from '@dmascope/guest'
+import type { DeviceObservation } from '@dmascope/machine'
+import { describe, expect, it } from 'vitest'
+import { DEVICE_RULES, type Finding, joinReport, MACHINE_RULES } from '../src/index.ts'
+import {
+  accounts,
+  counts,
+  fault,
+  guestDevice,
+  guestResult,
+  observation,
+  stray,
+  tested,
+  vtd,
+  withIo,
+  withStrays,
+} from './accounts.ts'
+
+interface Case {
+  readonly guest?: Partial<GuestResult>
+  readonly device?: Partial<GuestDevice>
+  readonly seen?: Partial<DeviceObservation>
+}
+
+/** Findings of a machine with one device, which works and is translated but for what the case says. */
+function findingsOf({ guest = {}, device = {}, seen = {} }: Case): readonly Finding[] {
+  const result = guestResult({ devices: [guestDevice(device)], ...guest })
+  return joinReport(accounts(result, [observation(seen)])).findings
+}
+
+const NO_33 = { offered: [32], negotiated: [32], accessPlatform: false, status: 0x0f }
+const WITH_33 = { offered: [32, 33], negotiated: [32, 33], accessPlatform: true, status: 0x0f }
+const PAST = { behindIommu: false, ...tested({ untranslated: 9 }) }
+const OPTION = '-device virtio-blk-pci,...,iommu_platform=on,disable-legacy=on'
+const overwrite = stray({ kind: 'write', landed: 'ram', length: 4, physical: '0x9000', before: '00', after: 'ff' })
+const hung = withIo({ ok: false, hung: true })
+const { virtio: _none, ...plain } = guestDevice()
+const plainResult = { devices: [plain] }
+
+/** Of each rule: what trips it, what it says then, and the nearest that does not trip it. */
+const RULES: readonly [string, { trips: Case; says: RegExp; fix: string | null; not: Case }][] = [
+  [
+    'DMA-0001',
+    {
+      trips: { guest: { iommus: [vtd({ enabled: false })] }, seen: tested({ untranslated: 1 }) },
+      says: /^dmar0 is exposed and not used: every device is in passthrough\.$/,
+      fix: '-append "intel_iommu=on"',
+      not: {},
+    },
+  ],
+  [
+    'DMA-0001',
+    {
+      trips: {
+        guest: { iommus: [vtd({ enabled: false })] },
+        device: { firmware: { covered: false, by: null } },
+        seen: PAST,
+      },
+      says: /^dmar0 is exposed and not used, since the tables put no device behind it: /,
+      fix: 'leave out default_bus_bypass_iommu, or list devices in the DMAR',
+      not: { guest: { iommus: [] }, seen: PAST },
+    },
+  ],
+  [
+    'DMA-0002',
+    {
+      trips: { guest: { iommus: [] }, seen: PAST },
+      says: /^the firmware names no IOMMU/,
+      fix: '-machine q35,kernel-irqchip=split -device intel-iommu,intremap=on',
+      not: { guest: { iommus: [] }, seen: { behindIommu: false, ...tested({}) } },
+    },
+  ],
+  [
+    'DMA-0003',
+    {
+      trips: { device: { virtio: NO_33, dmaPath: 'physical' }, seen: PAST },
+      says: /^00:03\.0 bypasses the IOMMU although the firmware puts it behind dmar0\. .* gives it physical addresses\.$/,
+      fix: OPTION,
+      not: { seen: { behindIommu: false, ...tested({}) } },
+    },
+  ],
+  [
+    'DMA-0003',
+    {
+      trips: { device: { virtio: NO_33, dmaPath: 'iommu' }, seen: PAST },
+      says: /yet the guest gave it addresses that only the IOMMU understands\.$/,
+      fix: OPTION,
+      not: { device: { domain: 'identity' }, seen: tested({ untranslated: 1 }) },
+    },
+  ],
+  [
+    'DMA-0003',
+    {
+      trips: { guest: plainResult, seen: { ...PAST, model: 'dmascope-probe' } },
+      says: /It is wired past it\.$/,
+      fix: 'wire the device behind the IOMMU, or leave it out of the tables',
+      not: { device: { firmware: { covered: false, by: null } }, seen: PAST },
+    },
+  ],
+  [
+    'DMA-0004',
+    {
+      trips: { device: { virtio: NO_33, ...hung }, seen: { ...PAST, ...withStrays(stray()) } },
+      says: /^00:03\.0 never completes a request: 1 access went astray, the first a read of 2 bytes at 0xfffff000 in ROM\. It takes the IOVAs that it was given for physical addresses\.$/,
+      fix: OPTION,
+      not: { device: { virtio: NO_33, ...hung }, seen: PAST },
+    },
+  ],
+  [
+    'DMA-0005',
+    {
+      trips: { device: { virtio: NO_33 }, seen: { ...PAST, ...withStrays(stray(), overwrite) } },
+      says: /^00:03\.0 overwrote memory that it was never given: a write of 4 bytes at 0x9000 in RAM \(00 became ff\)\.$/,
+      fix: OPTION,
+      not: { seen: { ...PAST, ...withStrays(stray({ landed: 'ram' }), stray({ kind: 'write', landed: 'hole' })) } },
+    },
+  ],
+  [
+    'DMA-0006',
+    {
+      trips: { device: hung, seen: { ...tested({ faulted: 1 }), faults: [fault('firmware'), fault('self-test')] } },
+      says: /^00:03\.0 had its DMA at 0x1000 refused by the IOMMU: read: no permission to read\.$/,
+      fix: null,
+      not: { device: hung, seen: { ...tested({ faulted: 1 }), faults: [fault('firmware')] } },
+    },
+  ],
+  [
+    'DMA-0007',
+    {
+      trips: { device: { firmware: { covered: false, by: null } } },
+      says: /^00:03\.0 is behind an IOMMU that the firmware's tables do not put it under\.$/,
+      fix: 'list the device in a DRHD scope, or give the unit INCLUDE_PCI_ALL',
+      not: { device: { firmware: { covered: false, by: null } }, seen: PAST },
+    },
+  ],
+  [
+    'DMA-0008',
+    {
+      trips: { device: { domain: 'identity' }, seen: tested({ untranslated: 1 }) },
+      says: /^00:03\.0 is behind the IOMMU, in an identity domain/,
+      fix: 'boot without iommu=pt and iommu.passthrough=1',
+      not: { device: { domain: 'identity' }, seen: tested({}) },
+    },
+  ],
+  [
+    'DMA-0009',
+    {
+      trips: { device: { virtio: NO_33, refusal: 'it wants bit 33', ...withIo({ attempted: false, ok: false }) } },
+      says: /^00:03\.0 was refused: it wants bit 33\.$/,
+      fix: OPTION,
+      not: { device: { virtio: NO_33, ...withIo({ attempted: false, ok: false }) } },
+    },
+  ],
+  [
+    'DMA-0009',
+    {
+      trips: { device: { virtio: WITH_33, refusal: 'no MSI-X', ...withIo({ attempted: false, ok: false }) } },
+      says: /no MSI-X/,
+      fix: null,
+      not: {},
+    },
+  ],
+  [
+    'DMA-0010',
+    {
+      trips: { device: { ...hung, interrupt: { mode: 'intx', remapped: false, delivered: 0, lost: 1 } } },
+      says: /^00:03\.0 never completed a request: 1 request waited for an interrupt \(INTx\) that did not come\.$/,
+      fix: null,
+      not: { device: hung, seen: withStrays(stray()) },
+    },
+  ],
+  [
+    'DMA-0011',
+    {
+      trips: { seen: { faults: [fault('firmware')] } },
+      says: /^00:03\.0 still held a ring of the firmware's/,
+      fix: null,
+      not: { seen: { faults: [fault('probe')] } },
+    },
+  ],
+  [
+    'DMA-0012',
+    {
+      trips: { seen: tested({ untranslated: 1 }) },
+      says: /^00:03\.0 is in a translated domain of dmar0, which let its DMA through untranslated\.$/,
+      fix: null,
+      not: { seen: PAST },
+    },
+  ],
+  [
+    'DMA-0013',
+    {
+      trips: { device: withIo({ ok: false, wrongData: true, detail: 'sector 3 differs' }) },
+      says: /^00:03\.0 completed its requests with wrong data: sector 3 differs\.$/,
+      fix: null,
+      not: { device: withIo({ ok: false }) },
+    },
+  ],
+  [
+    'DMA-0014',
+    {
+      trips: { guest: { iommus: [] }, device: { virtio: WITH_33, dmaPath: 'direct' }, seen: PAST },
+      says: /^00:03\.0 negotiated VIRTIO_F_ACCESS_PLATFORM/,
+      fix: null,
+      not: { device: { virtio: WITH_33, domain: 'identity' }, seen: tested({ untranslated: 1 }) },
+    },
+  ],
+]
+
+describe('rules', () => {
+  it('are all tried below', () => {
+    const tried = new Set(RULES.map(([id]) => id))
+    expect([...tried].sort()).toEqual([...MACHINE_RULES, ...DEVICE_RULES].map(({ id }) => id).sort())
+  })
+
+  it('say nothing of a device that is translated, honest, and works', () => {
+    expect(findingsOf({})).toEqual([])
+  })
+
+  it.each(RULES)('%s applies where it should, and not next to it', (id, { trips, says, fix, not }) => {
+    const found = findingsOf(trips).filter((one) => one.id === id)
+    expect(found).toHaveLength(1)
+    expect(found[0]?.message).toMatch(says)
+    expect(found[0]?.fix).toBe(fix)
+    expect(findingsOf(not).map((one) => one.id)).not.toContain(id)
+  })
+
+  it('names the unit that the tables put the device behind, where there are several', () => {
+    const guest = { iommus: [vtd(), vtd({ id: 'dmar1', base: 0xfed9_1000 })] }
+    const device = { firmware: { covered: true, by: 'DMAR DRHD 0xfed91000, INCLUDE_PCI_ALL' } }
+    const [found] = findingsOf({ guest: { ...guest, devices: [guestDevice(device)] }, seen: PAST })
+    expect(found?.message).toContain('puts it behind dmar1.')
+  })
+
+  it('does not blame a missing feature bit where the device offers it and is wired past the IOMMU', () => {
+    const [overwrote, bypass] = findingsOf({ seen: { ...PAST, ...withStrays(overwrite) } })
+    expect(bypass).toMatchObject({ id: 'DMA-0003', message: expect.stringMatching(/It is wired past it\.$/) })
+    expect(overwrote).toMatchObject({ id: 'DMA-0005' })
+    for (const { fix } of [overwrote!, bypass!]) {
+      expect(fix).toBe('wire the device behind the IOMMU, or leave it out of the tables')
+    }
+  })
+
+  it('does not call IOVAs physical where a device takes them for that', () => {
+    expect(findingsOf({ device: { dmaPath: 'iommu' }, seen: PAST }).map(({ id }) => id)).toEqual(['DMA-0003'])
+  })
+
+  it('gives the model as the user wrote it, not as the machine calls it', () => {
+    const described = { location: 'x', model: 'virtio-blk-pci-non-transitional', properties: {} }
+    const [found] = findingsOf({ device: { virtio: NO_33 }, seen: { ...PAST, described } })
+    expect(found?.fix).toBe('-device virtio-blk-pci-non-transitional,...,iommu_platform=on,disable-legacy=on')
+  })
+
+  it('come gravest first, the machine’s before those of devices, devices in enumeration order', () => {
+    const ids = ['0000:00:09.0', '0000:00:02.0']
+    const found = joinReport(
+      accounts(
+        guestResult({ iommus: [], devices: ids.map((id) => guestDevice({ id, dmaPath: 'direct', ...hung })) }),
+        ids.map((id) =>
+          observation({ id, ...PAST, dma: { ...observation(PAST).dma, probe: counts({ untranslated: 1 }) } }),
+        ),
+      ),
+    ).findings
+    expect(found.map(({ id, device }) => `${id} ${device}`)).toEqual([
+      'DMA-0010 0000:00:09.0',
+      'DMA-0010 0000:00:02.0',
+      'DMA-0002 null',
+      'DMA-0014 0000:00:09.0',
+      'DMA-0014 0000:00:02.0',
+    ])
+  })
+})
