@@ -63,7 +63,7 @@ function tables(description: MachineDescription): Map<string, Uint8Array> {
   const file = files.get('etc/acpi/tables') as Uint8Array
   const view = new DataView(file.buffer)
   const found = new Map<string, Uint8Array>()
-  for (let offset = 0; offset < file.length; offset += view.getUint32(offset + 4, true)) {
+  for (let offset = 0; view.getUint32(offset, true) !== 0; offset += view.getUint32(offset + 4, true)) {
     const length = view.getUint32(offset + 4, true)
     found.set(String.fromCharCode(...file.subarray(offset, offset + 4)), file.slice(offset, offset + length))
   }

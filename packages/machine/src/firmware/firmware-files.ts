@@ -10,6 +10,8 @@ const LOADER_FILE = 'etc/table-loader'
 /** Alignment of the tables' file, and where its checksum stands in a table's header. */
 const ALIGNMENT = 64
 const CHECKSUM_OFFSET = 9
+/** QEMU rounds the file up to this, so that its size, and with it all addresses, stay the same between versions. */
+const FILE_UNIT = 0x2_0000
 /** FADT fields that hold addresses (ACPI 6.5 §5.2.9). */
 const FADT_FIRMWARE_CTRL = 36
 const FADT_DSDT = 40
@@ -80,7 +82,7 @@ export function firmwareFiles(
   for (const [index, target] of listed.entries()) pointer(firstEntry + 4 * index, 4, target)
   checksummed(rsdtAt, rsdt)
 
-  const tables = new Uint8Array(length)
+  const tables = new Uint8Array(Math.ceil(length / FILE_UNIT) * FILE_UNIT)
   let offset = 0
   for (const part of parts) {
     tables.set(part, offset)
