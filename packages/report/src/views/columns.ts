@@ -42,7 +42,8 @@ export const shorten = (text: string, width: number): string =>
  * @param indent - spaces before all lines but the first, within `width`
  */
 export function wrap(text: string, width: number, indent = 0): string[] {
-  if (text.length <= width && !/[^\S ]/.test(text)) return text === '' ? [] : [text]
+  const plain = text.trim()
+  if (plain.length <= width && !/[^\S ]/.test(plain)) return plain === '' ? [] : [plain]
   const lines: string[] = []
   const before = ' '.repeat(indent)
   let line = ''
@@ -51,7 +52,7 @@ export function wrap(text: string, width: number, indent = 0): string[] {
     lines.push(lines.length === 0 ? line : before + line)
     room = width - indent
   }
-  for (const word of text.split(/\s+/)) {
+  for (const word of plain.split(/\s+/)) {
     if (line === '') line = word
     else if (line.length + 1 + word.length <= room) line += ` ${word}`
     else {

@@ -16,7 +16,7 @@ const KIND: Record<ReportIommu['kind'], string> = { vtd: 'VT-d' }
 /** `q35 (QEMU 11.1), preset default · guest linux-6.12 · intel_iommu=on`. */
 export function headline({ machine, guest }: Report): string {
   const name = machine.source === 'preset' ? `, preset ${machine.name}` : `, ${machine.name}`
-  const own = machine.name === machine.type ? '' : name
+  const own = ['', machine.type].includes(machine.name.trim()) ? '' : name
   return [`${machine.type} (QEMU ${machine.qemuVersion})${own}`, `guest ${guest.profile}`, machine.commandLine]
     .filter((part) => part !== '')
     .join(' · ')

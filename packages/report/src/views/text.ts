@@ -18,6 +18,8 @@ const WIDTH = 100
 /** A column of names is not cut to less than this. */
 const NARROWEST_NAME = 8
 const VERDICT_WIDTH = 8
+const NARROWEST_MARK = 4
+const WIDEST_MARKS = 15
 const COLUMNS = ['DEVICE', '', 'FIRMWARE SAYS', 'GUEST DECIDED', 'DMA SEEN', '', 'VERDICT']
 const KIND_COLUMN = 1
 
@@ -78,12 +80,19 @@ function deviceTable(devices: readonly ReportDevice[], report: Report, notes: re
   const facts = devices.map((device) => factCells(device, report, style))
   const widths = columnWidths([head.slice(0, -1), ...facts])
   const others = widths.reduce((sum, width) => sum + width + GAP.length, 0) - widths[KIND_COLUMN]!
-  const kindWidth = Math.max(NARROWEST_NAME, Math.min(widths[KIND_COLUMN]!, WIDTH - others - VERDICT_WIDTH - 4))
-  const marksRoom = WIDTH - others - kindWidth - VERDICT_WIDTH - 1
+  const marks = devices.map(({ id }) =>
+    notes
+      .filter((note) => note.devices.includes(id))
+      .map(({ number }) => `(${number})`)
+      .join(' '),
+  )
+  // Names give way to the marks of findings, down to a point; beyond that, marks go on in the next line.
+  const wanted = Math.min(Math.max(...marks.map((text) => text.length)), WIDEST_MARKS)
+  const room = WIDTH - others - VERDICT_WIDTH - 1
+  const kindWidth = Math.max(NARROWEST_NAME, Math.min(widths[KIND_COLUMN]!, room - wanted))
   const rows = facts.flatMap((cells, index): Cell[][] => {
     const device = devices[index]!
-    const marks = notes.filter((note) => note.devices.includes(device.id)).map(({ number }) => `(${number})`)
-    const [first = '', ...rest] = wrap(marks.join(' '), Math.max(marksRoom, 6))
+    const [first = '', ...rest] = wrap(marks[index]!, Math.max(room - kindWidth, NARROWEST_MARK))
     const named = cells.map((cell, column) =>
       column === KIND_COLUMN ? { ...cell, text: shorten(cell.text, kindWidth) } : cell,
     )
@@ -108,8 +117,15 @@ function factCells(device: ReportDevice, report: Report, style: Style): Cell[] {
     { text: firmwareText(device, report) },
     { text: guestText(device) },
     { text: way, paint: wayPaint(device, style) },
-    { text: share },
+    { text: share.replace(/\d+/g, briefly) },
   ]
+}
+
+/** At most five characters for up to 10^10. */
+function briefly(digits: string): string {
+  const count = Number(digits)
+  if (count < 1e5) return digits
+  return count < 1e7 ? `${Math.floor(count / 1e3)}k` : `${Math.floor(count / 1e6)}M`
 }
 
 function wayPaint(device: ReportDevice, style: Style): (text: string) => string {
