@@ -53,8 +53,8 @@ export function probeDmaProbe(kernel: Kernel, record: DeviceRecord, maskBits: nu
     return true
   })
   if (refusal !== null) return refusal
-  // Within the mask, for where nothing translates.
-  const page = kernel.pages.allocate(1, 2 ** Math.min(maskBits, 32))
+  // Where nothing translates, the buffer itself must lie within the mask.
+  const page = dma.kind === 'direct' ? kernel.pages.allocate(1, 2 ** Math.min(maskBits, 32)) : kernel.pages.allocate(1)
   if (page === null) return 'no memory for a buffer'
 
   const run = (operation: number, direction: 'to-device' | 'bidirectional'): IoOutcome | null => {
