@@ -8,6 +8,7 @@ const ROWS = [
   'virtio-devices',
   'iommu',
   'acpi',
+  'devicetree',
   'dma',
   'machine',
   'firmware',
@@ -36,6 +37,7 @@ const DRIVER_KNOWLEDGE = [
   '/src/vtd/spec/',
   '^packages/virtqueue/src/driver/',
   '^packages/acpi/src/',
+  '^packages/devicetree/src/',
   '^packages/dma/src/',
 ]
 

@@ -1,0 +1,8 @@
+export { DeviceTree, pathOf, phandleOf, type Reservation } from './device-tree.ts'
+export type { DtbBlob } from './dtb/blob.ts'
+export { parseDtb, type ReadOptions } from './dtb/read.ts'
+export { buildDtb, type WriteOptions } from './dtb/write.ts'
+export { DtNode, firstDifference, node } from './node.ts'
+export type { DtbErrorCode, DtsErrorCode, Problem, ProblemCode, TextPosition } from './problem.ts'
+export { DtProperty, type PropertyInput, property } from './property.ts'
+export { type U64, u64FromPair } from './values.ts'
