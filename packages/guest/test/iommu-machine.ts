@@ -13,7 +13,7 @@ import { parseGuest } from '../src/profile/parse-guest.ts'
 const RAM_SIZE = 0x1000_0000
 
 /** Pages from the top of RAM down; what is freed is used again, last first. */
-export class TestPages implements PageAllocator {
+class TestPages implements PageAllocator {
   readonly live = new Set<number>()
   /** Pages that may still be taken. */
   budget = Number.POSITIVE_INFINITY

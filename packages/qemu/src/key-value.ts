@@ -32,8 +32,6 @@ export function splitAtCommas(text: string): string[] {
   return parts
 }
 
-/** Doubles the commas of a value, so that it can stand in a list. */
-export const escapeCommas = (value: string): string => value.replaceAll(',', ',,')
 
 /**
  * Reads an option's argument.

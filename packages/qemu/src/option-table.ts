@@ -2,7 +2,7 @@
  * What becomes of an option. `parsed`: it shapes the machine. `ignored`: it has no bearing on DMA, and is listed as
  * written. `refused`: it bears on what is modelled, and is not modelled; or there would be no machine to look at.
  */
-export type Treatment = 'parsed' | 'ignored' | 'refused'
+type Treatment = 'parsed' | 'ignored' | 'refused'
 
 export interface OptionSpec {
   readonly argument: boolean

@@ -12,7 +12,7 @@ const { SOURCE_VALIDATION, P2P_REQUEST_REDIRECT, P2P_COMPLETION_REDIRECT, UPSTRE
   ACS_CONTROL_REGISTER.fields
 
 /** What isolates a function from its peers; bits of ACS capability and control alike. */
-export const ISOLATING_ACS =
+const ISOLATING_ACS =
   SOURCE_VALIDATION.loMask | P2P_REQUEST_REDIRECT.loMask | P2P_COMPLETION_REDIRECT.loMask | UPSTREAM_FORWARDING.loMask
 
 /** Linux's notion: the header says so, or the function is not number 0, so that it has siblings. */

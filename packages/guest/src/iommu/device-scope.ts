@@ -22,7 +22,7 @@ function pathTo(device: PciDevice): PciDevice[] {
  * Whether a scope names this very function: same root bus, same path. Like Linux, a path of one step also matches a
  * function on the bus that the scope starts from, below whatever bridges.
  */
-export function namesDevice(scope: DeviceScopeRecord, device: PciDevice): boolean {
+function namesDevice(scope: DeviceScopeRecord, device: PciDevice): boolean {
   const path = pathTo(device)
   const exact =
     path[0]!.bus === scope.startBusNumber &&

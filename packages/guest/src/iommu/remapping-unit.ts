@@ -42,7 +42,7 @@ export interface UnitCapabilities {
   readonly iotlbOffset: number
 }
 
-export function readCapabilities(registers: RegisterFile): UnitCapabilities {
+function readCapabilities(registers: RegisterFile): UnitCapabilities {
   const cap = registers.read64(R.CAP)
   const ecap = registers.read64(R.ECAP)
   const ofCap = (name: keyof typeof CAP.fields): number => CAP.fields[name].get(cap.lo, cap.hi)

@@ -1,12 +1,12 @@
 /** What decides how a virtio driver comes by the addresses that it gives the device. */
-export interface VirtioDmaInput {
+interface VirtioDmaInput {
   /** VIRTIO_F_ACCESS_PLATFORM, bit 33, was negotiated. */
   readonly accessPlatform: boolean
   /** The kernel runs in a Xen domain. */
   readonly xen: boolean
 }
 
-export interface VirtioDmaDecision {
+interface VirtioDmaDecision {
   /** `physical`: guest-physical addresses, whatever IOMMU the tables name. */
   readonly path: 'dma-api' | 'physical'
   readonly because: string

@@ -76,7 +76,7 @@ export interface VtdWiring {
 export type VtdOptions = Partial<VtdFeatures> & VtdWiring
 
 /** A unit without options left out: four-level tables, interrupt remapping, one fault record. */
-export const DEFAULT_FEATURES: VtdFeatures = {
+const DEFAULT_FEATURES: VtdFeatures = {
   addressWidth: 48,
   interruptRemapping: true,
   extendedInterruptMode: false,

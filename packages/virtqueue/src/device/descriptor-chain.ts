@@ -33,7 +33,7 @@ const OVERFLOW = 4
 const ORDER = 5
 const LINK = 6
 /** Memory cannot be asked just now. */
-export const CHAIN_DEFERRED = 7
+const CHAIN_DEFERRED = 7
 /** `refusal` says why. */
 export const CHAIN_REFUSED = 8
 
