@@ -10,7 +10,16 @@ import { build, transform } from 'esbuild'
 const here = fileURLToPath(new URL('.', import.meta.url))
 const { version } = JSON.parse(readFileSync(`${here}package.json`, 'utf8'))
 
-const { outputFiles } = await build({
+/** Commander loads this for commands in files of their own. There are none, and it would cost every start a few ms. */
+const withoutChildProcess = {
+  name: 'without node:child_process',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^node:child_process$/ }, () => ({ path: 'child_process', namespace: 'left-out' }))
+    onLoad({ filter: /.*/, namespace: 'left-out' }, () => ({ contents: 'module.exports = {}' }))
+  },
+}
+
+const { outputFiles, metafile } = await build({
   absWorkingDir: here,
   entryPoints: { main: 'src/main.ts' },
   outdir: 'dist',
@@ -23,8 +32,24 @@ const { outputFiles } = await build({
   target: 'node20.19',
   conditions: ['@dmascope/source'],
   define: { DMASCOPE_VERSION: JSON.stringify(version) },
+  plugins: [withoutChildProcess],
+  metafile: true,
   logLevel: 'warning',
 })
+
+/** A boot of a preset loads these parts; the others are in a file of their own, which it does not read. */
+const outputs = Object.entries(metafile.outputs)
+const needed = new Set()
+function need(path) {
+  if (needed.has(path)) return
+  needed.add(path)
+  for (const { path: next, kind, external } of metafile.outputs[path].imports) {
+    if (kind === 'import-statement' && !external) need(next)
+  }
+}
+for (const [path, { entryPoint }] of outputs) {
+  if (entryPoint === 'src/main.ts' || entryPoint === 'src/commands/boot.ts') need(path)
+}
 
 const parts = await Promise.all(
   outputFiles.map(async ({ path, text }) => {
@@ -38,23 +63,29 @@ const parts = await Promise.all(
       // Turned into calls of the `require` below.
       supported: { 'dynamic-import': false },
     })
-    return `${JSON.stringify(`./${basename(path)}`)}(module, exports, require) {${code}}`
+    const name = basename(path)
+    return {
+      rest: !needed.has(`dist/${name}`),
+      text: `${JSON.stringify(`./${name}`)}(module, exports, require) {${code}}`,
+    }
   }),
 )
+const textOf = (rest) => parts.flatMap((part) => (part.rest === rest ? [part.text] : [])).join(',\n')
 
 // V8 tells a stale cache by the source's length alone: none may outlive its bundle.
 rmSync(`${here}dist`, { recursive: true, force: true })
 mkdirSync(`${here}dist`)
+writeFileSync(`${here}dist/rest.cjs`, `'use strict'\nmodule.exports = {\n${textOf(true)}\n}\n`)
 writeFileSync(
   `${here}dist/main.cjs`,
   `'use strict'
 const parts = {
-${parts.join(',\n')}
+${textOf(false)}
 }
 const loaded = new Map()
 function part(name) {
-  const make = parts[name]
-  if (make === undefined) return require(name)
+  if (!name.startsWith('./')) return require(name)
+  const make = parts[name] ?? require('../dist/rest.cjs')[name]
   let module = loaded.get(name)
   if (module === undefined) {
     module = { exports: {} }

@@ -4,20 +4,22 @@ import { DmascopeError } from '@dmascope/layout'
 export const CHUNK_BYTES = 0x20_0000
 export const CHUNK_SHIFT = 21
 
-const FIRST_CHUNKS = 32
+const FIRST_CHUNKS = 8
 const KEPT_ARENAS = 2
 
 /**
  * Backing store for guest RAM: one flat buffer, cut in chunks that are handed out in order. Chunk 0 is never handed out
  * and stays zero: it stands in for all memory that nobody has written.
  *
- * A released arena is cleared chunk by chunk, only those that were used, and serves the next machine: a fresh buffer
- * would cost page faults for the whole of it.
+ * A released arena serves the next machine: a fresh buffer would cost page faults for the whole of it. Its chunks are
+ * cleared as they are taken again, so that the last machine of a process leaves no work behind.
  */
 export class Arena {
   view: DataView
   bytes: Uint8Array
   #used = 1
+  /** Chunks from 1 on that an earlier taker has used. */
+  #stale = 1
 
   constructor(chunks = FIRST_CHUNKS) {
     this.bytes = new Uint8Array(chunks * CHUNK_BYTES)
@@ -27,7 +29,9 @@ export class Arena {
   /** Takes a zeroed chunk and answers its number. The buffer may be replaced by a larger one: see `view`. */
   takeChunk(): number {
     if ((this.#used + 1) * CHUNK_BYTES > this.bytes.length) this.#grow()
-    return this.#used++
+    const chunk = this.#used++
+    if (chunk < this.#stale) this.bytes.fill(0, chunk * CHUNK_BYTES, (chunk + 1) * CHUNK_BYTES)
+    return chunk
   }
 
   #grow(): void {
@@ -46,19 +50,20 @@ export class Arena {
     this.view = new DataView(larger.buffer)
   }
 
-  clear(): void {
-    this.bytes.fill(0, CHUNK_BYTES, this.#used * CHUNK_BYTES)
+  /** Takes all chunks back. */
+  release(): void {
+    this.#stale = Math.max(this.#stale, this.#used)
     this.#used = 1
   }
 }
 
 const free: Arena[] = []
 
-/** A cleared arena, a used one where there is one. */
+/** An arena of which nothing is taken; one that was used before, where there is one. */
 export const takeArena = (): Arena => free.pop() ?? new Arena()
 
-/** Clears the arena and keeps it for the next taker. Nothing may hold its buffer any more. */
+/** Keeps the arena for the next taker. Nothing may hold its buffer any more. */
 export function returnArena(arena: Arena): void {
-  arena.clear()
+  arena.release()
   if (free.length < KEPT_ARENAS) free.push(arena)
 }

@@ -96,13 +96,15 @@ export const NETDEV: BackendModel = backend('netdev', 'netdev', 'network')
 export type ModelInput = Partial<Omit<DeviceModel, 'properties'>> & {
   readonly name: string
   readonly kind: DeviceModel['kind']
-  readonly properties?: PropertyList
+  /** A function is called when they are first asked for. */
+  readonly properties?: PropertyList | (() => PropertyList)
 }
 
 /** A model; one with a PCI side takes QEMU's PCI properties too. */
 export function deviceModel(input: ModelInput): DeviceModel {
   const onPci = (input.pci ?? input.virtio ?? null) !== null
   const backends = input.backends ?? []
+  let properties: PropertyList | null = null
   return {
     aliases: [],
     versions: QEMU_VERSIONS,
@@ -116,10 +118,14 @@ export function deviceModel(input: ModelInput): DeviceModel {
     ...input,
     parents: onPci ? ['pci-device', ...(input.parents ?? [])] : (input.parents ?? []),
     backends,
-    properties: {
-      ...(onPci ? PCI_PROPERTIES : {}),
-      ...Object.fromEntries(backends.map(({ property }) => [property, bearing(text)])),
-      ...input.properties,
+    // Of most models nobody ever asks.
+    get properties() {
+      properties ??= {
+        ...(onPci ? PCI_PROPERTIES : {}),
+        ...Object.fromEntries(backends.map(({ property }) => [property, bearing(text)])),
+        ...(typeof input.properties === 'function' ? input.properties() : input.properties),
+      }
+      return properties
     },
   }
 }

@@ -2,7 +2,7 @@ import { bits, field, reg8, registers } from '@dmascope/layout'
 import type { AddressSpace } from '@dmascope/memory'
 import { romRegion } from '@dmascope/memory'
 import { type ConfigSpace, Msi, type PciFunction, type PciSlot, type RootComplex, registerImage } from '@dmascope/pci'
-import { BIOS_ROM_BASE, BIOS_ROM_BYTES, biosRom } from './bios-rom.ts'
+import { BIOS_ROM_BASE, biosRom, lowBiosRom } from './bios-rom.ts'
 import { ICH9_ROUTING, type InterruptRouting, PIIX3_ROUTING } from './interrupt-routing.ts'
 import { ShadowMap } from './shadow.ts'
 import { StaticFunction } from './static-function.ts'
@@ -176,10 +176,9 @@ function withLeadingByte(image: ReturnType<typeof registerImage>): ReturnType<ty
 
 /** Lays the firmware's ROM out: below 4 GiB always, below 1 MiB as the attribute map says. */
 export function placeBiosRom(chipset: Chipset, host: ConfigSpace, spaces: readonly AddressSpace[]): ShadowMap {
-  const rom = biosRom()
-  for (const space of spaces) space.add(romRegion('bios', BIOS_ROM_BASE, rom))
-  const legacy = new Uint8Array(0x4_0000)
-  legacy.set(rom.subarray(BIOS_ROM_BYTES - 0x2_0000), 0x2_0000)
+  const rom = romRegion('bios', BIOS_ROM_BASE, biosRom())
+  for (const space of spaces) space.add(rom)
+  const legacy = lowBiosRom()
   const register = chipset.express ? Q35_PAM_OFFSET : I440FX_PAM_OFFSET + 1
   return new ShadowMap(host, register, spaces, (base, size) =>
     romRegion('bios below 1 MiB', base, legacy.subarray(base - 0xc_0000, base - 0xc_0000 + size)),

@@ -58,14 +58,14 @@ export function virtioFamily(of: VirtioFamily): DeviceModel[] {
         msixBar: 1,
         ...of.pci,
       },
-      properties: {
+      properties: () => ({
         ...VIRTIO_PROPERTIES,
         ...VIRTIO_PCI_PROPERTIES,
         // vhost-user and vhost models too: QEMU registers every virtio-pci type with them, but for the two named modes.
         ...(mode === 'any' ? VIRTIO_PCI_GENERATION : {}),
         vectors: bearing(differs(uint32(0), vectors[0] === 0 ? 0 : 0xffff_ffff, vectors[1] === 0 ? 0 : 0xffff_ffff)),
         ...of.properties,
-      },
+      }),
     })
   })
 }
