@@ -1,13 +1,14 @@
 import { PortTlb, type Msi as RemappedMessage } from '@dmascope/iommu'
 import type { SeenFault, VtdUnit } from '@dmascope/iommu/vtd'
-import { AddressSpace, type CpuBus, DMA_FAULT, DMA_OK, type DmaWitness, GuestRam, PortSpace } from '@dmascope/memory'
+import { hexPair } from '@dmascope/layout'
+import { AddressSpace, type CpuBus, type DmaWitness, GuestRam, PortSpace } from '@dmascope/memory'
 import { type PciBus, type PciFunction, type PciSlot, RootComplex } from '@dmascope/pci'
 import { formatBdf } from '@dmascope/pci/spec'
 import type { Chipset } from './chipset/chipset.ts'
 import { followPciexbar, placeBiosRom } from './chipset/chipset.ts'
 import { MachineCpuBus } from './cpu-bus.ts'
 import type { DeviceDescription } from './description.ts'
-import { FabricPort } from './fabric/fabric-port.ts'
+import { FabricPort, type Route } from './fabric/fabric-port.ts'
 import { DeviceLedger, Ledger, type TracedAccess } from './fabric/ledger.ts'
 import { PciWindow } from './fabric/pci-window.ts'
 import { RunQueue } from './fabric/run-queue.ts'
@@ -163,6 +164,7 @@ export class Machine {
         sendMessage: (addressLo, data) => this.#sendMessage(slot, addressLo, data),
         setPin: (asserted) => this.#lines.set(one.function, asserted),
         busMasterEnabled: () => one.function.config.busMasterEnabled,
+        turn: () => this.#queue.turns,
         name: () => this.#idOf(slot),
       },
       ledger,
@@ -222,15 +224,15 @@ export class Machine {
     return found === null ? null : (this.#plugged.get(found) ?? null)
   }
 
-  #sendMessage(slot: PciSlot, addressLo: number, data: number): 0 | 1 {
+  #sendMessage(slot: PciSlot, addressLo: number, data: number): Route {
     if (this.iommu === null || this.#interruptsBypass) {
       this.#deliver(data, false)
-      return DMA_OK
+      return 'untranslated'
     }
     const out = this.#message
-    if (this.iommu.remapInterrupt(slot.sourceId, 0, addressLo, data, out) !== 0) return DMA_FAULT
+    if (this.iommu.remapInterrupt(slot.sourceId, 0, addressLo, data, out) !== 0) return 'faulted'
     this.#deliver(out.data, false)
-    return DMA_OK
+    return out.remapped ? 'translated' : 'untranslated'
   }
 
   #sendFromIoApic(addressLo: number, data: number, level: boolean): void {
@@ -249,7 +251,7 @@ export class Machine {
     const plugged = found === null ? undefined : this.#plugged.get(found)
     if (plugged === undefined || plugged.faults.length >= KEPT_FAULTS) return
     plugged.faults.push({
-      address: `0x${(fault.hi * FOUR_GIB + fault.lo).toString(16)}`,
+      address: `0x${hexPair(fault.hi, fault.lo).replace(/^0+(?=.)/, '')}`,
       reason: fault.reason,
       text: `${fault.access}: ${fault.text}`,
       phase: plugged.ledger.phase,

@@ -15,14 +15,19 @@ import {
   type RingView,
 } from '@dmascope/memory'
 import { type Landing, landingOf, previewOf, ramPreview } from './dma-space.ts'
-import { count, type DeviceLedger, type Ledger } from './ledger.ts'
+import { count, type DeviceLedger, type Ledger, type TracedAccess } from './ledger.ts'
 
 const PAGE = 0x1000
 /** An address that no memory of ours can have: bits beyond a Number's 53 are set. */
 const FIRST_UNREACHABLE_HIGH = 0x20_0000
+/** Refused views that are remembered within a turn: a ring has three parts, each on its own page. */
+const KEPT_REFUSALS = 8
 /** Messages go to this megabyte; a DMA write there is an interrupt, whoever makes it (Intel SDM vol. 3, §11.11). */
 const MSI_FIRST = 0xfee0_0000
 const MSI_LAST = 0xfeef_ffff
+
+/** How an access went on its way to memory, or a message to a processor. */
+export type Route = 'translated' | 'untranslated' | 'faulted'
 
 /** What a port is plugged into. */
 export interface Fabric {
@@ -31,41 +36,43 @@ export interface Fabric {
   readonly books: Ledger
   /**
    * A message of the function: through interrupt remapping where its bus has that, then to a processor. `address` is
-   * the low word; the high one is 0.
+   * the low word; the high one is 0. Answers which way it went; `faulted`: remapping refused it.
    */
-  sendMessage(addressLo: number, data: number): DmaResult
+  sendMessage(addressLo: number, data: number): Route
   setPin(asserted: boolean): void
   busMasterEnabled(): boolean
+  /** Changes with each turn that functions get to work. */
+  turn(): number
   /** The function's address, for traces. */
   name(): string
+}
+
+/** What a view was made from: it may be used for as long as all of this stands. */
+interface ViewOrigin {
+  readonly data: DataView
+  readonly bytes: Uint8Array
+  readonly epoch: number
+  readonly generation: number
+  readonly revocations: number
+  /** Made while firmware ran, whose DMA is not judged. */
+  readonly unjudged: boolean
+  readonly translated: boolean
+  /** Of each page: the translation that it came from, and that one's epoch. */
+  readonly tags: Int32Array
+  readonly tagEpochs: Uint32Array
 }
 
 class FabricView implements RingView {
   readonly data: DataView
   readonly bytes: Uint8Array
   readonly epoch: number
-  readonly generation: number
-  readonly revocations: number
-  readonly translated: boolean
-  /** Pages of the view by bus address, to be looked up again when asked whether it is current. */
-  readonly tags: Int32Array
-  readonly tagEpochs: Uint32Array
-  readonly busHi: number
-  readonly busLo: number
-  readonly physical: number
+  readonly origin: ViewOrigin
 
-  constructor(from: Omit<FabricView, never>) {
-    this.data = from.data
-    this.bytes = from.bytes
-    this.epoch = from.epoch
-    this.generation = from.generation
-    this.revocations = from.revocations
-    this.translated = from.translated
-    this.tags = from.tags
-    this.tagEpochs = from.tagEpochs
-    this.busHi = from.busHi
-    this.busLo = from.busLo
-    this.physical = from.physical
+  constructor(origin: ViewOrigin) {
+    this.data = origin.data
+    this.bytes = origin.bytes
+    this.epoch = origin.epoch
+    this.origin = origin
   }
 }
 
@@ -79,9 +86,9 @@ export class FabricPort implements DmaPort, InterruptPort {
   /** Null where the function is wired past every IOMMU. Replaced when a machine is rewired. */
   #tlb: PortTlb | null
   #views = 0
-  /** Where a view was refused just now: the access that follows is the same one, and makes no second fault. */
-  #refusedHi = -1
-  #refusedLo = -1
+  /** Pages where the IOMMU refused a view in this turn: the access that follows is the same one, and no second fault. */
+  readonly #refused: { readonly hi: number; readonly page: number; readonly access: 1 | 2 }[] = []
+  #refusedTurn = -1
 
   constructor(fabric: Fabric, ledger: DeviceLedger, tlb: PortTlb | null) {
     this.#fabric = fabric
@@ -112,16 +119,12 @@ export class FabricPort implements DmaPort, InterruptPort {
 
   #transfer(startHi: number, startLo: number, buffer: Uint8Array, access: 1 | 2): DmaResult {
     if (!this.#fabric.busMasterEnabled()) return DMA_DISABLED
-    const tlb = this.#tlb
     const counts = this.#ledger.counts[this.#ledger.phase]
-    if (tlb === null) {
-      const result =
-        startHi >= FIRST_UNREACHABLE_HIGH
-          ? this.#miss(buffer, access)
-          : this.#land(startHi, startLo, startHi * 0x1_0000_0000 + startLo, buffer, access, 'untranslated')
+    if (this.#tlb === null) {
       count(counts, access, buffer.length, 'untranslated')
-      return result
+      return this.#transferUntranslated(startHi, startLo, buffer, access)
     }
+    const tlb = this.#tlb
     let hi = startHi
     let lo = startLo
     let done = 0
@@ -129,19 +132,16 @@ export class FabricPort implements DmaPort, InterruptPort {
     let worst: DmaResult = DMA_OK
     while (done < buffer.length) {
       const length = Math.min(buffer.length - done, PAGE - (lo & (PAGE - 1)))
-      if (this.#wasRefused(hi, lo) || tlb.lookup(hi, lo, access) !== 0) {
+      if (this.#wasRefused(hi, lo, access) || tlb.lookup(hi, lo, access) !== 0) {
         counts.faulted++
         if (done > 0) count(counts, access, done, translated ? 'translated' : 'untranslated')
-        this.#trace(access, hi, lo, null, length, 'faulted')
+        this.#trace(access === ACCESS_READ ? 'read' : 'write', hi, lo, null, length, 'faulted')
         return DMA_FAULT
       }
       const route = tlb.route === 'translated' ? 'translated' : 'untranslated'
       translated ||= route === 'translated'
       const piece = length === buffer.length ? buffer : buffer.subarray(done, done + length)
-      const result =
-        tlb.hi >= FIRST_UNREACHABLE_HIGH
-          ? this.#miss(piece, access)
-          : this.#land(hi, lo, tlb.hi * 0x1_0000_0000 + tlb.lo, piece, access, route)
+      const result = this.#land(hi, lo, tlb.hi, tlb.lo, piece, access, route)
       if (result !== DMA_OK) worst = result
       done += length
       lo = (lo + length) >>> 0
@@ -151,25 +151,70 @@ export class FabricPort implements DmaPort, InterruptPort {
     return worst
   }
 
-  #wasRefused(hi: number, lo: number): boolean {
-    const refused = this.#refusedLo >>> 12 === lo >>> 12 && this.#refusedHi === hi
-    this.#refusedHi = -1
-    return refused
+  /** At one go where all of it is RAM that the device was given; else by pages, each judged for itself. */
+  #transferUntranslated(startHi: number, startLo: number, buffer: Uint8Array, access: 1 | 2): DmaResult {
+    const start = startHi * 0x1_0000_0000 + startLo
+    if (
+      this.#fabric.space.isRam(start, buffer.length) &&
+      startHi < FIRST_UNREACHABLE_HIGH &&
+      this.#ledger.allows(start, buffer.length, access)
+    )
+      return this.#land(startHi, startLo, startHi, startLo, buffer, access, 'untranslated')
+    let worst: DmaResult = DMA_OK
+    let hi = startHi
+    let lo = startLo
+    for (let done = 0; done < buffer.length; ) {
+      const length = Math.min(buffer.length - done, PAGE - (lo & (PAGE - 1)))
+      const result = this.#land(hi, lo, hi, lo, buffer.subarray(done, done + length), access, 'untranslated')
+      if (result !== DMA_OK) worst = result
+      done += length
+      lo = (lo + length) >>> 0
+      if (lo === 0) hi = (hi + 1) >>> 0
+    }
+    return worst
+  }
+
+  #noteRefusal(hi: number, lo: number, access: 1 | 2): void {
+    const turn = this.#fabric.turn()
+    if (turn !== this.#refusedTurn) this.#refused.length = 0
+    this.#refusedTurn = turn
+    if (this.#refused.length < KEPT_REFUSALS) this.#refused.push({ hi, page: lo >>> 12, access })
+  }
+
+  #wasRefused(hi: number, lo: number, access: 1 | 2): boolean {
+    const refused = this.#refused
+    if (refused.length === 0) return false
+    if (this.#fabric.turn() !== this.#refusedTurn) {
+      refused.length = 0
+      return false
+    }
+    const index = refused.findIndex((one) => one.page === lo >>> 12 && one.hi === hi && one.access === access)
+    if (index < 0) return false
+    refused.splice(index, 1)
+    return true
   }
 
   /** Moves bytes at a physical address, after judging the access. */
   #land(
     hi: number,
     lo: number,
-    physical: number,
+    physicalHi: number,
+    physicalLo: number,
     buffer: Uint8Array,
     access: 1 | 2,
     route: 'translated' | 'untranslated',
   ): DmaResult {
     const { space } = this.#fabric
+    const kind = access === ACCESS_READ ? 'read' : 'write'
+    if (physicalHi >= FIRST_UNREACHABLE_HIGH) {
+      this.#trace(kind, hi, lo, null, buffer.length, route)
+      if (access === ACCESS_READ) buffer.fill(0xff)
+      return DMA_DECODE_ERROR
+    }
+    const physical = physicalHi * 0x1_0000_0000 + physicalLo
     const ram = space.isRam(physical, buffer.length)
     const allowed = this.#ledger.allows(physical, buffer.length, access)
-    this.#trace(access, hi, lo, physical, buffer.length, route)
+    this.#trace(kind, hi, lo, physical, buffer.length, route)
     if (ram && allowed) {
       if (access === ACCESS_READ) space.ram.readBytes(physical, buffer)
       else space.ram.writeBytes(physical, buffer)
@@ -197,7 +242,7 @@ export class FabricPort implements DmaPort, InterruptPort {
   ): void {
     this.#ledger.stray({
       kind: access === ACCESS_READ ? 'read' : 'write',
-      busAddress: `0x${hexPair(hi, lo).replace(/^0{1,8}/, '')}`,
+      busAddress: `0x${hexPair(hi, lo).replace(/^0+(?=.)/, '')}`,
       physical: `0x${physical.toString(16)}`,
       length: buffer.length,
       landed,
@@ -207,24 +252,19 @@ export class FabricPort implements DmaPort, InterruptPort {
     })
   }
 
-  #miss(buffer: Uint8Array, access: 1 | 2): DmaResult {
-    if (access === ACCESS_READ) buffer.fill(0xff)
-    return DMA_DECODE_ERROR
-  }
-
   #trace(
-    access: 1 | 2,
+    kind: TracedAccess['kind'],
     hi: number,
     lo: number,
     physical: number | null,
     length: number,
-    route: 'translated' | 'untranslated' | 'faulted',
+    route: Route,
   ): void {
     const { books } = this.#fabric
     if (books.trace === null) return
     books.record({
       device: this.#fabric.name(),
-      kind: access === ACCESS_READ ? 'read' : 'write',
+      kind,
       busAddress: `0x${hexPair(hi, lo)}`,
       physical: physical === null ? null : `0x${physical.toString(16)}`,
       length,
@@ -247,9 +287,10 @@ export class FabricPort implements DmaPort, InterruptPort {
       const offset = page === 0 ? 0 : page * PAGE - (lo & (PAGE - 1))
       const busLo = (lo + offset) >>> 0
       const busHi = busLo < lo ? (hi + 1) >>> 0 : hi
-      if (tlb.lookup(busHi, busLo, access) !== 0) {
-        this.#refusedHi = busHi
-        this.#refusedLo = busLo
+      // Each direction for itself, so that a refusal is known to be the next read's or the next write's.
+      for (const way of [ACCESS_READ, ACCESS_WRITE] as const) {
+        if ((access & way) === 0 || tlb.lookup(busHi, busLo, way) === 0) continue
+        this.#noteRefusal(busHi, busLo, way)
         return null
       }
       const { tag } = tlb
@@ -270,22 +311,22 @@ export class FabricPort implements DmaPort, InterruptPort {
       epoch: this.#views,
       generation: space.ram.generation,
       revocations: this.#ledger.grants.revocations,
+      unjudged: this.#ledger.phase === 'firmware',
       translated,
       tags,
       tagEpochs,
-      busHi: hi,
-      busLo: lo,
-      physical,
     })
   }
 
   isCurrent(view: RingView): boolean {
     if (!(view instanceof FabricView) || view.epoch !== this.#views || !this.#fabric.busMasterEnabled()) return false
-    if (view.generation !== this.#fabric.space.ram.generation) return false
-    if (view.revocations !== this.#ledger.grants.revocations) return false
+    const { origin } = view
+    if (origin.generation !== this.#fabric.space.ram.generation) return false
+    if (origin.revocations !== this.#ledger.grants.revocations) return false
+    if (origin.unjudged && this.#ledger.phase !== 'firmware') return false
     const tlb = this.#tlb
-    for (let page = 0; tlb !== null && page < view.tags.length; page++) {
-      if (tlb.epochOf(view.tags[page]!) !== view.tagEpochs[page]) return false
+    for (let page = 0; tlb !== null && page < origin.tags.length; page++) {
+      if (tlb.epochOf(origin.tags[page]!) !== origin.tagEpochs[page]) return false
     }
     return true
   }
@@ -295,19 +336,21 @@ export class FabricPort implements DmaPort, InterruptPort {
     counts.reads += reads
     counts.writes += writes
     counts.bytes += bytes
-    counts[view instanceof FabricView && view.translated ? 'translated' : 'untranslated'] += reads + writes
+    counts[view instanceof FabricView && view.origin.translated ? 'translated' : 'untranslated'] += reads + writes
   }
 
   msi(hi: number, lo: number, data: number): DmaResult {
     if (!this.#fabric.busMasterEnabled()) return DMA_DISABLED
     if (hi === 0 && lo >= MSI_FIRST && lo <= MSI_LAST) {
       this.#ledger.msi++
-      return this.#fabric.sendMessage(lo, data)
+      const route = this.#fabric.sendMessage(lo, data)
+      this.#trace('msi', hi, lo, null, 4, route)
+      return route === 'faulted' ? DMA_FAULT : DMA_OK
     }
     // A message elsewhere is a plain write of four bytes.
     const word = new Uint8Array(4)
     new DataView(word.buffer).setUint32(0, data, true)
-    return this.#transfer(hi, lo, word, ACCESS_WRITE)
+    return this.#transfer(hi >>> 0, lo >>> 0, word, ACCESS_WRITE)
   }
 
   intx(level: boolean): void {

@@ -10,12 +10,18 @@ export class RunQueue {
   readonly #queue: PciFunction[] = []
   readonly #queued = new Set<PciFunction>()
   #head = 0
+  #turns = 0
 
   /** Software touched the function: it may have work now. */
   touch(one: PciFunction): void {
     if (this.#queued.has(one)) return
     this.#queued.add(one)
     this.#queue.push(one)
+  }
+
+  /** Turns given so far. */
+  get turns(): number {
+    return this.#turns
   }
 
   get empty(): boolean {
@@ -31,6 +37,7 @@ export class RunQueue {
         this.#head = 0
       }
       this.#queued.delete(one)
+      this.#turns++
       if (one.work(BUDGET) === 'more') this.touch(one)
     }
   }
