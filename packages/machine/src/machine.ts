@@ -13,7 +13,7 @@ import { DeviceLedger, Ledger, type TracedAccess } from './fabric/ledger.ts'
 import { PciWindow } from './fabric/pci-window.ts'
 import { RunQueue } from './fabric/run-queue.ts'
 import { IOAPIC_BASE, IOAPIC_ID, IOAPIC_SOURCE_ID } from './firmware/acpi-tables.ts'
-import { FW_CFG_PORT_BASE, FW_CFG_PORT_COUNT, FwCfg } from './firmware/fw-cfg.ts'
+import { type FileRefresh, FW_CFG_PORT_BASE, FW_CFG_PORT_COUNT, FwCfg } from './firmware/fw-cfg.ts'
 import { IntxLines } from './interrupts/intx-lines.ts'
 import { IoApic } from './interrupts/ioapic.ts'
 import { LocalApic } from './interrupts/lapic.ts'
@@ -45,6 +45,16 @@ export interface PluggedFunction {
   readonly device: number
   readonly fn: number
   readonly behindIommu: boolean
+  /** Its root bus is wired past the IOMMU (`bypass_iommu`): its messages are not remapped. */
+  readonly bypass?: boolean
+}
+
+/** A root bus besides the first, as an expander on the first one brings it. */
+export interface ExpanderBus {
+  readonly number: number
+  readonly express: boolean
+  /** Device number of the expander on the first root bus: interrupt pins pass through it. */
+  readonly device: number
 }
 
 export interface MachineOptions {
@@ -56,8 +66,8 @@ export interface MachineOptions {
     readonly raiseMsi: (hi: number, lo: number, data: number) => void
     readonly onFault: (fault: SeenFault) => void
   }) => VtdUnit
-  /** Messages from the root bus are not remapped: `default_bus_bypass_iommu`. */
-  readonly interruptsBypass?: boolean
+  /** The first root bus is wired past the IOMMU: `default_bus_bypass_iommu`. */
+  readonly rootBusBypass?: boolean
   /** Record each DMA. */
   readonly trace?: boolean
 }
@@ -82,7 +92,7 @@ export class Machine {
   readonly #ledger: Ledger
   readonly #plugged = new Map<PciFunction, Plugged>()
   readonly #chipset: Chipset
-  readonly #interruptsBypass: boolean
+  readonly #expanders = new Map<PciBus, number>()
   readonly #message: RemappedMessage = { hi: 0, lo: 0, data: 0, remapped: false }
   readonly #memory: number
 
@@ -90,7 +100,6 @@ export class Machine {
     const { chipset, memory } = options
     this.#chipset = chipset
     this.#memory = memory
-    this.#interruptsBypass = options.interruptsBypass === true
     const low = chipset.lowRamEnd(memory)
     this.#ram = new GuestRam(
       memory > low
@@ -106,7 +115,7 @@ export class Machine {
     this.root = new RootComplex({ bus: { extendedConfig: chipset.express } })
     const ioapic = new IoApic(IOAPIC_ID, (addressLo, data, level) => this.#sendFromIoApic(addressLo, data, level))
     this.#apic = new LocalApic((vector) => ioapic.endOfInterrupt(vector))
-    this.#lines = new IntxLines(this.root, chipset.routing, ioapic)
+    this.#lines = new IntxLines(this.root, chipset.routing, ioapic, (bus) => this.#expanders.get(bus) ?? null)
     this.#ledger = new Ledger((owner) => this.#byId(owner)?.ledger ?? null, { trace: options.trace === true })
     this.witness = this.#ledger
     this.iommu =
@@ -135,7 +144,8 @@ export class Machine {
     this.bus = new MachineCpuBus(this.#cpuSpace, this.#ports, this.#apic, this.#queue)
 
     for (const { device, fn, model, function: one } of chipset.functions()) {
-      this.plug({ function: one, model, described: null, device, fn, behindIommu: true })
+      const bypass = options.rootBusBypass === true
+      this.plug({ function: one, model, described: null, device, fn, behindIommu: !bypass, bypass })
     }
     const host = this.root.rootBus.slotAt(0, 0)?.function
     if (host !== undefined) {
@@ -147,6 +157,13 @@ export class Machine {
   /** Bytes of RAM below 4 GiB. */
   get lowRamEnd(): number {
     return this.#chipset.lowRamEnd(this.#memory)
+  }
+
+  /** Adds a root bus. @throws RangeError where its number is taken */
+  addExpanderBus({ number, express, device }: ExpanderBus): PciBus {
+    const bus = this.root.addRootBus(number, { extendedConfig: express })
+    this.#expanders.set(bus, device)
+    return bus
   }
 
   /** Plugs a function in, and wires it. @throws RangeError where the slot is taken */
@@ -161,7 +178,7 @@ export class Machine {
       {
         space: this.#dmaSpace,
         books: this.#ledger,
-        sendMessage: (addressLo, data) => this.#sendMessage(slot, addressLo, data),
+        sendMessage: (addressLo, data) => this.#sendMessage(slot, one.bypass === true, addressLo, data),
         setPin: (asserted) => this.#lines.set(one.function, asserted),
         busMasterEnabled: () => one.function.config.busMasterEnabled,
         turn: () => this.#queue.turns,
@@ -191,15 +208,20 @@ export class Machine {
     plugged.port.rewire(this.#tlbFor(plugged.slot, behindIommu))
   }
 
-  /** Offers firmware its files through fw_cfg. Once. */
+  /**
+   * Offers firmware its files through fw_cfg. Once.
+   *
+   * @param refresh - files that are made anew when firmware first reads one of them
+   */
   offerFirmwareFiles(
     files: ReadonlyMap<string, Uint8Array>,
     facts: { readonly cpus: number; readonly commandLine: string },
+    refresh: FileRefresh | null = null,
   ): void {
     this.#ports.add(
       FW_CFG_PORT_BASE,
       FW_CFG_PORT_COUNT,
-      new FwCfg(this.#cpuSpace, { memoryBytes: this.#memory, ...facts }, files),
+      new FwCfg(this.#cpuSpace, { memoryBytes: this.#memory, ...facts }, files, refresh),
     )
   }
 
@@ -224,8 +246,8 @@ export class Machine {
     return found === null ? null : (this.#plugged.get(found) ?? null)
   }
 
-  #sendMessage(slot: PciSlot, addressLo: number, data: number): Route {
-    if (this.iommu === null || this.#interruptsBypass) {
+  #sendMessage(slot: PciSlot, bypass: boolean, addressLo: number, data: number): Route {
+    if (this.iommu === null || bypass) {
       this.#deliver(data, false)
       return 'untranslated'
     }

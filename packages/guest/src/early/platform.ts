@@ -13,7 +13,7 @@ export interface Platform {
   readonly ecam: readonly EcamWindow[]
   /** Where interrupt pins on root buses lead. */
   readonly pinRoutes: readonly PinRoute[]
-  /** Buses to start enumeration at, ascending, 0 among them. */
+  /** Buses to start enumeration at, in the order of the namespace; bus 0 first. */
   readonly rootBuses: readonly number[]
   /** Memory windows of the host bridges, [start, end). */
   readonly bridgeWindows: readonly AddressRange[]
@@ -95,7 +95,7 @@ function readHostBridges(tables: AcpiTables, log: (line: string) => void): Bridg
     for (const { first, last } of resources?.memory ?? []) bridgeWindows.push({ start: first, end: last + 1 })
     for (const note of notes.slice(0, 4)) log(`ACPI: ${note}`)
   }
-  return { pinRoutes, bridgeWindows, rootBuses: [...buses].sort((a, b) => a - b) }
+  return { pinRoutes, bridgeWindows, rootBuses: [...buses] }
 }
 
 /** Reads MADT, MCFG and DSDT. Whatever is missing or makes no sense is told, and gone without. */

@@ -4,10 +4,11 @@ import { isBridge, type PciBus, type PciFunction } from '@dmascope/pci'
 import { type Chipset, I440FX, Q35 } from '../chipset/chipset.ts'
 import type { MachineDescription } from '../description.ts'
 import type { DmarFacts, PlatformFacts } from '../firmware/acpi-tables.ts'
-import { firmwareFiles } from '../firmware/firmware-files.ts'
+import { firmwareFiles, REBUILT_FILES } from '../firmware/firmware-files.ts'
 import { Machine, VTD_BASE } from '../machine.ts'
 import { withDefaultDevices } from './default-devices.ts'
-import { type PlacedDevice, type Placement, placeDevices } from './placement.ts'
+import { type PlacedBus, type PlacedDevice, rootBusOf } from './placed-bus.ts'
+import { busNumberOf, type Placement, placeDevices } from './placement.ts'
 import { realize, refuseUnmodelled } from './realize.ts'
 
 const CHIPSETS: Readonly<Record<MachineDescription['machine'], Chipset>> = { q35: Q35, pc: I440FX }
@@ -45,16 +46,15 @@ export function createMachine(
     chipset,
     memory: description.memory,
     ...(unit !== null && { createIommu: (wiring) => new VtdUnit({ ...unit.features, ...wiring }) }),
-    interruptsBypass: bypass,
+    rootBusBypass: bypass,
     trace: options.trace === true,
   })
-  if (bypass)
-    for (const { device, fn } of chipset.functions())
-      machine.rewire(`0000:00:${device.toString(16).padStart(2, '0')}.${fn}`, false)
-  plugDevices(machine, placement, bypass)
-  const facts = platformFacts(machine, description, bypass ? 'bypassed' : 'covered', unit)
-  const files = firmwareFiles(chipset, facts, { lowRamEnd: machine.lowRamEnd })
-  machine.offerFirmwareFiles(files, { cpus: description.cpus, commandLine: description.append })
+  const roots = plugDevices(machine, placement, bypass)
+  const facts = platformFacts(description, roots, unit)
+  const make = (): ReadonlyMap<string, Uint8Array> => firmwareFiles(chipset, facts, { lowRamEnd: machine.lowRamEnd })
+  const files = make()
+  const bootFacts = { cpus: description.cpus, commandLine: description.append }
+  machine.offerFirmwareFiles(files, bootFacts, { names: REBUILT_FILES, make })
   return { machine, files }
 }
 
@@ -68,6 +68,12 @@ function checkMemory({ memory }: MachineDescription): void {
     `${memory} bytes of memory: write a multiple of 1 MiB from 64 MiB to 2 TiB, such as 512M`,
     { memory },
   )
+}
+
+/** A root bus, and whether it is wired past the IOMMU. */
+interface RootBusFacts {
+  readonly bus: PciBus
+  readonly bypass: boolean
 }
 
 type Unit = { readonly features: ReturnType<typeof vtdOptionsFor> }
@@ -100,24 +106,35 @@ const bearingOn = (
 ): Record<string, string | number | boolean> =>
   Object.fromEntries(Object.entries(given).filter(([name]) => !['svm', 'x-cap-fs1gp', 'addr', 'id'].includes(name)))
 
-function plugDevices(machine: Machine, placement: Placement, bypass: boolean): void {
+/** @returns the root buses: the machine's own, then those of expanders in order of creation */
+function plugDevices(machine: Machine, placement: Placement, bypass: boolean): RootBusFacts[] {
+  const roots = new Map<PlacedBus, RootBusFacts>([[placement.rootBus, { bus: machine.root.rootBus, bypass }]])
+  for (const [placed, { device, properties }] of placement.expanders) {
+    const express = placed.nature === 'express'
+    const bus = machine.addExpanderBus({ number: busNumberOf(properties), express, device })
+    roots.set(placed, { bus, bypass: isOn(properties.bypass_iommu) })
+  }
   const occupied = new Set(placement.functions.map(({ bus }) => bus.above))
   const functions = new Map<PlacedDevice, PciFunction>()
   placement.functions.forEach((placed, index) => {
     const one = realize(placed, index, occupied.has(placed))
     functions.set(placed, one)
+    const root = roots.get(rootBusOf(placed.bus))
     const above = placed.bus.above === null ? undefined : functions.get(placed.bus.above)
-    const bus: PciBus | undefined = above !== undefined && isBridge(above) ? above.secondary : undefined
+    const bus: PciBus | undefined = above !== undefined && isBridge(above) ? above.secondary : root?.bus
+    const past = root?.bypass === true
     machine.plug({
       function: one,
       model: placed.model.name,
       described: placed.description,
       device: placed.device,
       fn: placed.fn,
-      behindIommu: !bypass && wiredBehindIommu(placed),
+      behindIommu: !past && wiredBehindIommu(placed),
+      bypass: past,
       ...(bus !== undefined && { bus }),
     })
   })
+  return [...roots.values()]
 }
 
 /**
@@ -130,9 +147,8 @@ function wiredBehindIommu({ model, properties }: PlacedDevice): boolean {
 }
 
 function platformFacts(
-  machine: Machine,
   description: MachineDescription,
-  rootBus: 'covered' | 'bypassed',
+  roots: readonly RootBusFacts[],
   unit: Unit | null,
 ): PlatformFacts {
   return {
@@ -141,23 +157,34 @@ function platformFacts(
     cpus: description.cpus,
     hpet: description.machineProperties.hpet !== 'off' && description.machineProperties.hpet !== false,
     ecamBase: description.machine === 'q35' ? 0xb000_0000 : null,
-    dmar: unit === null ? null : dmarFacts(machine, rootBus, unit),
+    dmar: unit === null ? null : dmarFacts(roots, unit),
+    // QEMU puts each new root bus at the head of its list.
+    expanders: roots
+      .slice(1)
+      .map(({ bus }) => bus)
+      .reverse(),
   }
 }
 
-/** QEMU's `build_dmar_q35`: every function on a root bus that does not bypass, bridges as what is below them. */
-function dmarFacts(machine: Machine, rootBus: 'covered' | 'bypassed', { features }: Unit): DmarFacts {
-  const slots = rootBus === 'covered' ? machine.root.rootBus.slots : []
+/**
+ * QEMU's `build_dmar_q35`: every function on a root bus that does not bypass, bridges as what is below them.
+ *
+ * DEVIATION: QEMU walks several expanders' buses in the order of a hash table; here they stand as they were created.
+ */
+function dmarFacts(roots: readonly RootBusFacts[], { features }: Unit): DmarFacts {
   return {
     registerBase: VTD_BASE,
     addressWidth: features.addressWidth,
     interruptRemapping: features.interruptRemapping,
     deviceIotlb: features.deviceIotlb,
-    scopes: slots.map(({ bus, device, fn, function: one }) => ({
-      bus: bus.number,
-      device,
-      function: fn,
-      bridge: isBridge(one),
-    })),
+    scopes: roots
+      .filter(({ bypass }) => !bypass)
+      .flatMap(({ bus }) => bus.slots)
+      .map(({ bus, device, fn, function: one }) => ({
+        bus: bus.number,
+        device,
+        function: fn,
+        bridge: isBridge(one),
+      })),
   }
 }

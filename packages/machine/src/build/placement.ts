@@ -1,40 +1,15 @@
-import { DmascopeError } from '@dmascope/layout'
 import { requireModel } from '../catalogue/catalogue.ts'
 import { checkProperties, type Properties, withDefaults } from '../catalogue/check-properties.ts'
 import type { DeviceModel } from '../catalogue/model.ts'
 import { nearestName } from '../catalogue/nearest-name.ts'
-import type { DeviceDescription, MachineDescription } from '../description.ts'
-
-/** A bus as devices are plugged into it. */
-export interface PlacedBus {
-  readonly name: string
-  readonly nature: 'express' | 'conventional'
-  readonly root: boolean
-  /** The device that makes the bus; null for the machine's own root bus. */
-  readonly above: PlacedDevice | null
-  /** Device numbers that may be used: 32, or 1 at the end of a PCI Express link. */
-  readonly slots: number
-  /** What sits at device << 3 | function, for QEMU's words about it. */
-  readonly taken: Map<number, string>
-  /** Device numbers whose function 0 says that it is one of several. */
-  readonly multifunction: Set<number>
-}
-
-/** A device with its place, its model and all of its properties. */
-export interface PlacedDevice {
-  readonly description: DeviceDescription
-  readonly model: DeviceModel
-  /** As given, typed. */
-  readonly given: Properties
-  /** With QEMU's defaults for the rest. */
-  readonly properties: Properties
-  readonly bus: PlacedBus
-  readonly device: number
-  readonly fn: number
-}
+import type { DeviceDescription, MachineDescription, PropertyValue } from '../description.ts'
+import { findSlot } from './find-slot.ts'
+import { expanderBus, machineBus, type PlacedBus, type PlacedDevice, refusePlace, secondaryBus } from './placed-bus.ts'
 
 export interface Placement {
   readonly rootBus: PlacedBus
+  /** Root buses that expanders bring, and the expanders, in order of creation. */
+  readonly expanders: ReadonlyMap<PlacedBus, PlacedDevice>
   /** PCI functions, in order of creation: a bridge before what is below it. */
   readonly functions: readonly PlacedDevice[]
   /** Platform devices: IOMMUs. */
@@ -45,15 +20,9 @@ export interface Placement {
   }[]
 }
 
-const refuse = (code: string, device: DeviceDescription, message: string): DmascopeError =>
-  new DmascopeError(code, `${device.location.text}: ${message}`, {
-    device: device.model,
-    id: device.id ?? null,
-    location: device.location.text,
-  })
-
 /**
- * Gives every device a bus and a slot, in order of creation, by QEMU's rules: the lowest free device number, function 0.
+ * Gives every device a bus and a slot, in order of creation, by QEMU's rules. QEMU itself lets ports and bridges stand
+ * anywhere, be it of use or not; only expanders must be on the machine's own bus.
  *
  * @param builtIn - functions of the machine's own on its root bus
  * @throws DmascopeError MACHINE_BUS, MACHINE_SLOT, MACHINE_PLUG and those of the catalogue, near QEMU's words
@@ -63,143 +32,133 @@ export function placeDevices(
   root: { readonly name: string; readonly nature: PlacedBus['nature'] },
   builtIn: readonly { readonly device: number; readonly fn: number; readonly model: string }[],
 ): Placement {
-  const rootBus: PlacedBus = {
-    name: root.name,
-    nature: root.nature,
-    root: true,
-    above: null,
-    slots: 32,
-    taken: new Map(),
-    multifunction: new Set(builtIn.filter(({ fn }) => fn !== 0).map(({ device }) => device)),
-  }
-  for (const { device, fn, model } of builtIn) rootBus.taken.set((device << 3) | fn, model)
-  const buses = new Map<string, PlacedBus>([[root.name, rootBus]])
-  const functions: PlacedDevice[] = []
-  const platform: Placement['platform'][number][] = []
-  for (const description of machine.devices) {
-    const where = description.location.text
-    const model = requireModel(description.model, machine.qemuVersion, where)
-    const given = checkProperties(model, description.properties, machine.qemuVersion, where)
-    const properties = withDefaults(model, given, machine.qemuVersion)
-    if (model.plug === 'platform') platform.push({ description, model, given })
-    if (model.plug === 'platform' || model.plug === 'not-pci') continue
-    const bus = findBus(description, model, rootBus, buses)
-    const { device, fn } = findSlot(description, model, bus)
-    const placed: PlacedDevice = { description, model, given, properties, bus, device, fn }
-    bus.taken.set((device << 3) | fn, description.id === undefined ? model.name : `${model.name},id=${description.id}`)
-    functions.push(placed)
-    if (model.bridge !== null && description.id !== undefined) {
-      buses.set(description.id, {
-        name: description.id,
-        nature: model.bridge.secondary,
-        root: false,
-        above: placed,
-        slots: model.bridge.slots,
-        taken: new Map(),
-        multifunction: new Set(),
-      })
-    }
-  }
-  return { rootBus, functions, platform }
+  const placer = new Placer(machine, machineBus(root, builtIn))
+  for (const description of machine.devices) placer.add(description)
+  return placer
 }
 
-function findBus(
-  device: DeviceDescription,
-  model: DeviceModel,
-  rootBus: PlacedBus,
-  buses: ReadonlyMap<string, PlacedBus>,
-): PlacedBus {
-  const bus = device.bus === undefined ? rootBus : buses.get(device.bus)
-  if (bus === undefined) {
-    const nearest = nearestName(device.bus as string, buses.keys())
-    throw refuse(
+class Placer implements Placement {
+  readonly rootBus: PlacedBus
+  readonly expanders = new Map<PlacedBus, PlacedDevice>()
+  readonly functions: PlacedDevice[] = []
+  readonly platform: Placement['platform'][number][] = []
+  readonly #machine: MachineDescription
+  readonly #buses: Map<string, PlacedBus>
+  /** Where a device goes that names no bus. */
+  #defaultBus: PlacedBus
+  /** Chassis and slot of each port that has a slot. */
+  readonly #chassisSlots = new Set<string>()
+
+  constructor(machine: MachineDescription, rootBus: PlacedBus) {
+    this.rootBus = rootBus
+    this.#machine = machine
+    this.#buses = new Map([[rootBus.name, rootBus]])
+    this.#defaultBus = rootBus
+  }
+
+  add(description: DeviceDescription): void {
+    const where = description.location.text
+    const model = requireModel(description.model, this.#machine.qemuVersion, where)
+    const given = checkProperties(model, description.properties, this.#machine.qemuVersion, where)
+    if (model.plug === 'platform') this.platform.push({ description, model, given })
+    if (model.plug === 'platform' || model.plug === 'not-pci') return
+    const placed = this.#place(description, model, given, this.#findBus(description))
+    if (model.kind === 'host-bridge') this.#addExpanderBus(placed)
+    else if (model.bridge !== null) this.#addBus(secondaryBus(placed))
+  }
+
+  #place(description: DeviceDescription, model: DeviceModel, given: Properties, bus: PlacedBus): PlacedDevice {
+    const properties = withDefaults(model, given, this.#machine.qemuVersion)
+    const slot = findSlot(description, model, bus)
+    const placed: PlacedDevice = { description, model, given, properties, bus, ...slot }
+    if (model.kind === 'host-bridge') this.#checkExpander(placed)
+    else if (model.plug === 'root' && !bus.root) {
+      throw refusePlace(
+        'MACHINE_PLUG',
+        description,
+        `${model.name} must be plugged on the root bus (${this.rootBus.name}), not on '${bus.name}'`,
+      )
+    }
+    if (Object.hasOwn(model.properties, 'chassis')) this.#checkChassis(placed)
+    const name = description.id === undefined ? model.name : `${model.name},id=${description.id}`
+    bus.taken.set((slot.device << 3) | slot.fn, name)
+    this.functions.push(placed)
+    return placed
+  }
+
+  #addBus(bus: PlacedBus): void {
+    if (bus.name !== '' && !this.#buses.has(bus.name)) this.#buses.set(bus.name, bus)
+  }
+
+  #findBus(device: DeviceDescription): PlacedBus {
+    const bus = device.bus === undefined ? this.#defaultBus : this.#buses.get(device.bus)
+    if (bus !== undefined) return bus
+    const nearest = nearestName(device.bus as string, this.#buses.keys())
+    throw refusePlace(
       'MACHINE_BUS',
       device,
       `Bus '${device.bus}' not found${nearest === null ? '' : `; did you mean '${nearest}'?`}`,
     )
   }
-  if (model.plug === 'root' && !bus.root) {
-    throw refuse(
-      'MACHINE_PLUG',
-      device,
-      `${model.name} must be plugged on the root bus (${rootBus.name}), not on '${bus.name}'`,
-    )
-  }
-  if (model.plug === 'express-root' && !(bus.root && bus.nature === 'express')) {
-    throw refuse(
-      'MACHINE_PLUG',
-      device,
-      `${model.name} must be plugged on a PCI Express root bus, and '${bus.name}' is none`,
-    )
-  }
-  if (model.plug === 'below-port' && (bus.root || bus.nature !== 'express')) {
-    throw refuse(
-      'MACHINE_PLUG',
-      device,
-      `${model.name} must be plugged below a root port or a downstream port; write bus=<id of one>`,
-    )
-  }
-  if (model.plug === 'below-upstream' && bus.above?.model.kind !== 'upstream-port') {
-    throw refuse('MACHINE_PLUG', device, `${model.name} must be plugged below an upstream port; write bus=<id of one>`)
-  }
-  return bus
-}
 
-function findSlot(device: DeviceDescription, model: DeviceModel, bus: PlacedBus): { device: number; fn: number } {
-  const { addr } = device
-  if (addr === undefined) {
-    for (let slot = 0; slot < bus.slots; slot++) {
-      // Only function 0 counts: a slot that has others alone is taken for free, and refused below (QEMU's way).
-      if (!bus.taken.has(slot << 3)) return withinSlot(device, model, bus, slot, 0)
+  /** QEMU's `pxb_dev_realize_common`, in its order. */
+  #checkExpander({ description, model, properties, bus }: PlacedDevice): void {
+    const refuse = (message: string): Error => refusePlace('MACHINE_PLUG', description, message)
+    if (model.name === 'pxb' && bus.nature === 'express') throw refuse('pxb devices cannot reside on a PCIe bus')
+    if (model.name === 'pxb-pcie' && bus.nature !== 'express')
+      throw refuse('pxb-pcie devices cannot reside on a PCI bus')
+    if (bus !== this.rootBus) throw refuse('PXB devices can be attached only to root bus')
+    const number = busNumberOf(properties)
+    const taken = [...this.expanders.values()].some((other) => busNumberOf(other.properties) === number)
+    if (model.name === 'pxb' && number === 0) {
+      throw refuse(
+        'Bridge chassis not specified. Each bridge is required to be assigned a unique chassis id > 0.; write bus_nr=<1 to 255>',
+      )
     }
-    throw refuse(
-      'MACHINE_SLOT',
-      device,
-      `PCI: no slot/function available for ${model.name}, all in use or reserved on '${bus.name}'`,
-    )
+    // DEVIATION: QEMU lets number 0 pass where no bridge came before; then two root buses answer to it.
+    if (taken || number === 0) throw refuse(`Bus ${number} is already in use`)
   }
-  if (addr.device >= bus.slots) {
-    throw refuse(
-      'MACHINE_SLOT',
-      device,
-      `PCI: slot ${addr.device} is not valid for ${model.name}, parent device only allows plugging into slot 0.`,
-    )
+
+  /**
+   * An expander's root bus. That of a conventional one stays hidden behind a bridge that comes with it, and that bears
+   * the name.
+   *
+   * Devices that name no bus go there from now on: QEMU looks for a PCI bus among the host bridges, newest first.
+   */
+  #addExpanderBus(expander: PlacedDevice): void {
+    const { description, model, properties } = expander
+    const express = model.name === 'pxb-pcie'
+    const bus = express ? expanderBus(description.id ?? '', 'express') : expanderBus('pxb-internal', 'conventional')
+    this.expanders.set(bus, expander)
+    this.#addBus(bus)
+    this.#defaultBus = bus
+    if (express) return
+    const { qemuVersion } = this.#machine
+    const bridge = requireModel('pci-bridge', qemuVersion)
+    const given: Record<string, PropertyValue> = { chassis_nr: busNumberOf(properties), shpc: false }
+    const { id, location } = description
+    const hidden: DeviceDescription = {
+      model: bridge.name,
+      properties: given,
+      location,
+      ...(id !== undefined && { id }),
+    }
+    this.#addBus(secondaryBus(this.#place(hidden, bridge, checkProperties(bridge, given, qemuVersion), bus)))
   }
-  const holder = bus.taken.get((addr.device << 3) | addr.function)
-  if (holder !== undefined) {
-    throw refuse(
-      'MACHINE_SLOT',
-      device,
-      `PCI: slot ${addr.device} function ${addr.function} not available for ${model.name}, in use by ${holder}`,
-    )
+
+  /** QEMU's `pcie_chassis_add_slot`: slots of ports are told apart by chassis and number. */
+  #checkChassis({ description, properties }: PlacedDevice): void {
+    const slot = `${Number(properties.chassis ?? 0)}.${Number(properties.slot ?? 0)}`
+    if (this.#chassisSlots.has(slot)) {
+      throw refusePlace(
+        'MACHINE_PLUG',
+        description,
+        `Can't add chassis slot, error -16: another port has chassis ${slot.replace('.', ' and slot ')}; write chassis=<one of its own>`,
+      )
+    }
+    this.#chassisSlots.add(slot)
   }
-  return withinSlot(device, model, bus, addr.device, addr.function)
 }
 
-/** Functions beyond 0 are found only where function 0 says that there are some. */
-function withinSlot(
-  description: DeviceDescription,
-  model: DeviceModel,
-  bus: PlacedBus,
-  device: number,
-  fn: number,
-): { device: number; fn: number } {
-  const isMultifunction = ['on', true].includes(description.properties.multifunction as string | boolean)
-  const taken = Array.from({ length: 8 }, (_, other) => bus.taken.has((device << 3) | other))
-  if (fn === 0 && taken.includes(true) && !isMultifunction) {
-    throw refuse(
-      'MACHINE_SLOT',
-      description,
-      `PCI: ${device}.0 indicates single function, but ${device}.${taken.indexOf(true)} is already populated.`,
-    )
-  }
-  if (fn !== 0 && taken[0] === true && !bus.multifunction.has(device)) {
-    throw refuse(
-      'MACHINE_SLOT',
-      description,
-      `PCI: slot ${device} function 0 already occupied by ${bus.taken.get(device << 3)}, new func ${model.name} cannot be exposed to guest.`,
-    )
-  }
-  if (fn === 0 && isMultifunction) bus.multifunction.add(device)
-  return { device, fn }
-}
+/** The number of an expander's root bus. */
+export const busNumberOf = (properties: Properties): number => Number(properties.bus_nr ?? 0)

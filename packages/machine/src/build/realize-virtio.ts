@@ -10,7 +10,7 @@ import {
 } from '@dmascope/virtio-devices'
 import { type FeatureBits, type VirtioDevice, VirtioPciFunction } from '@dmascope/virtio-pci'
 import { romSize } from '../catalogue/catalogue.ts'
-import type { PlacedDevice } from './placement.ts'
+import type { PlacedDevice } from './placed-bus.ts'
 
 /** Bytes of a disk of which nothing is known. */
 const DEFAULT_DISK_BYTES = 8 * 0x10_0000

@@ -1,17 +1,15 @@
 import { DmascopeError } from '@dmascope/layout'
-import { GENERIC_ROOT_PORT, IOH3420_ROOT_PORT, type PciFunction, RootPort } from '@dmascope/pci'
+import { ModelledBridge, type PciFunction } from '@dmascope/pci'
 import { BusMasterFunction, DmaProbe } from '@dmascope/virtio-devices'
 import { romSize } from '../catalogue/catalogue.ts'
+import { StaticFunction } from '../chipset/static-function.ts'
+import { bridgeModelOf } from './bridge-models.ts'
 import { planCapabilities } from './capability-plan.ts'
-import type { PlacedDevice } from './placement.ts'
+import type { PlacedDevice } from './placed-bus.ts'
 import { realizeVirtio } from './realize-virtio.ts'
 
-/** Kinds that need what is not modelled: more topology, or another IOMMU. */
+/** Kinds that need what is not modelled: another IOMMU. */
 const NOT_YET: Readonly<Partial<Record<string, string>>> = {
-  'upstream-port': 'PCI Express switches are',
-  'downstream-port': 'PCI Express switches are',
-  bridge: 'conventional bridges are',
-  'host-bridge': 'further root buses are',
   'virtio-iommu': 'virtio-iommu is',
   'amd-iommu': 'AMD-Vi is',
 }
@@ -28,9 +26,10 @@ export function realize(placed: PlacedDevice, seed: number, occupied: boolean): 
   refuseUnmodelled(placed)
   const multifunction = properties.multifunction === true
   if (model.virtio !== null) return realizeVirtio(placed, seed)
-  if (model.kind === 'root-port') {
-    return new RootPort({
-      model: model.name === 'ioh3420' ? IOH3420_ROOT_PORT : GENERIC_ROOT_PORT,
+  const bridge = bridgeModelOf(model, properties)
+  if (bridge !== null) {
+    return new ModelledBridge({
+      model: bridge,
       multifunction,
       portNumber: Number(properties.port ?? 0),
       slot: Number(properties.slot ?? 0),
@@ -40,6 +39,17 @@ export function realize(placed: PlacedDevice, seed: number, occupied: boolean): 
   if (model.kind === 'probe') return new DmaProbe()
   const pci = model.pci
   if (pci === null) throw new TypeError(`${model.name} (${description.location.text}) has no PCI function`)
+  // What stands on bus 0 for an expander's root bus: it decodes nothing, and forwards nothing.
+  if (model.kind === 'host-bridge') {
+    return new StaticFunction({
+      vendorId: pci.vendorId,
+      deviceId: pci.deviceId,
+      classCode: pci.classCode,
+      subsystemVendorId: pci.subsystemVendorId,
+      subsystemId: pci.subsystemId,
+      multifunction,
+    })
+  }
   return new BusMasterFunction({
     config: {
       vendorId: pci.vendorId,

@@ -134,16 +134,10 @@ export interface BridgeModel {
   readonly acs: boolean
 }
 
-/** Where a model may be plugged in, beyond its nature. */
+/** Where QEMU lets a model be plugged in. Ports and bridges may stand anywhere, whether that makes sense or not. */
 export type PlugRule =
-  /** On a root bus only (`pcie.0`, `pci.0`, a pxb's bus). */
+  /** On a root bus only. */
   | 'root'
-  /** On a PCI Express root bus only: root ports. */
-  | 'express-root'
-  /** Directly below a root port or a downstream port. */
-  | 'below-port'
-  /** Below an upstream port only. */
-  | 'below-upstream'
   /** On any PCI bus. */
   | 'any'
   /** Not on a bus: IOMMUs that are platform devices. */

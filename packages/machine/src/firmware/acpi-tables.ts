@@ -11,6 +11,7 @@ import {
   ioAddress,
   type SdtHeader,
 } from '@dmascope/acpi'
+import type { PciBus } from '@dmascope/pci'
 import type { QemuVersion } from '../description.ts'
 
 /** What the tables of a PC machine say: plain data, drawn from the machine as it was built. */
@@ -22,6 +23,8 @@ export interface PlatformFacts {
   /** Base of the ECAM, where the machine has one. */
   readonly ecamBase: number | null
   readonly dmar: DmarFacts | null
+  /** Root buses besides bus 0, in the order in which the DSDT names them. Live: tables tell of them as they are. */
+  readonly expanders: readonly PciBus[]
 }
 
 /** What the firmware claims of the remapping hardware. */

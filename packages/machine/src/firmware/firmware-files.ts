@@ -6,6 +6,10 @@ import { dsdt } from './dsdt.ts'
 const TABLES_FILE = 'etc/acpi/tables'
 const RSDP_FILE = 'etc/acpi/rsdp'
 const LOADER_FILE = 'etc/table-loader'
+const EXTRA_ROOTS_FILE = 'etc/extra-pci-roots'
+
+/** Files whose contents depend on where firmware put things. Their sizes do not. */
+export const REBUILT_FILES: readonly string[] = [TABLES_FILE, RSDP_FILE, LOADER_FILE]
 
 /** Alignment of the tables' file, and where its checksum stands in a table's header. */
 const ALIGNMENT = 64
@@ -17,7 +21,10 @@ const FADT_FIRMWARE_CTRL = 36
 const FADT_DSDT = 40
 const FADT_X_DSDT = 140
 
-/** Files for fw_cfg, as QEMU offers them: the tables, the RSDP, and the script that links them. */
+/**
+ * Files for fw_cfg, as QEMU offers them: the tables, the RSDP, and the script that links them; and how many root buses
+ * there are besides bus 0, if any.
+ */
 export function firmwareFiles(
   chipset: Chipset,
   facts: PlatformFacts,
@@ -58,7 +65,7 @@ export function firmwareFiles(
   }
 
   const facsAt = place(facs())
-  const dsdtTable = dsdt(chipset, { ...windows, ecamBase: facts.ecamBase })
+  const dsdtTable = dsdt(chipset, { ...windows, ecamBase: facts.ecamBase, expanders: facts.expanders })
   const dsdtAt = place(dsdtTable)
   checksummed(dsdtAt, dsdtTable)
   const fadtTable = fadt(facts)
@@ -101,5 +108,12 @@ export function firmwareFiles(
     [TABLES_FILE, tables],
     [RSDP_FILE, rsdp],
     [LOADER_FILE, buildLoaderScript(commands)],
+    ...(facts.expanders.length > 0 ? [[EXTRA_ROOTS_FILE, littleEndian64(facts.expanders.length)] as const] : []),
   ])
+}
+
+function littleEndian64(value: number): Uint8Array {
+  const bytes = new Uint8Array(8)
+  new DataView(bytes.buffer).setUint32(0, value, true)
+  return bytes
 }

@@ -50,10 +50,19 @@ const word = (value: number, size: 2 | 4 | 8): Uint8Array => {
   return new Uint8Array(data.buffer)
 }
 
+/** Files that are made anew when one of them is first selected: by then firmware has placed PCI. */
+export interface FileRefresh {
+  readonly names: readonly string[]
+  /** Files by name, as large as they were. */
+  make(): ReadonlyMap<string, Uint8Array>
+}
+
 /** The device through which firmware gets its files: by byte at a port, or by DMA into guest memory. */
 export class FwCfg implements PortHandler {
   readonly #entries = new Map<number, Uint8Array>()
   readonly #memory: AddressSpace
+  readonly #selectors = new Map<string, number>()
+  #refresh: FileRefresh | null
   #selector = 0
   #offset = 0
   #dmaHigh = 0
@@ -62,8 +71,10 @@ export class FwCfg implements PortHandler {
     memory: AddressSpace,
     facts: { readonly memoryBytes: number; readonly cpus: number; readonly commandLine: string },
     files: ReadonlyMap<string, Uint8Array>,
+    refresh: FileRefresh | null = null,
   ) {
     this.#memory = memory
+    this.#refresh = refresh
     const text = new TextEncoder()
     const commandLine = text.encode(`${facts.commandLine}\0`)
     this.#entries.set(FW_CFG.SIGNATURE, text.encode('QEMU'))
@@ -83,6 +94,7 @@ export class FwCfg implements PortHandler {
       FW_CFG_FILE.fields.select.set(directory, base, FW_CFG.FILE_FIRST + index)
       FW_CFG_FILE.fields.name.set(directory, base, text.encode(name))
       this.#entries.set(FW_CFG.FILE_FIRST + index, data)
+      this.#selectors.set(name, FW_CFG.FILE_FIRST + index)
     })
     this.#entries.set(FW_CFG.FILE_DIR, new Uint8Array(directory.buffer))
   }
@@ -107,7 +119,17 @@ export class FwCfg implements PortHandler {
 
   #pick(selector: number): void {
     this.#selector = selector & 0x3fff
+    if (this.#refresh?.names.some((name) => this.#selectors.get(name) === this.#selector)) this.#makeAnew()
     this.#offset = 0
+  }
+
+  #makeAnew(): void {
+    const made = this.#refresh?.make() ?? new Map<string, Uint8Array>()
+    this.#refresh = null
+    for (const [name, data] of made) {
+      const selector = this.#selectors.get(name)
+      if (selector !== undefined) this.#entries.set(selector, data)
+    }
   }
 
   #transfer(at: number): void {

@@ -1,4 +1,4 @@
-import type { PciFunction, RootComplex } from '@dmascope/pci'
+import type { PciBus, PciFunction, RootComplex } from '@dmascope/pci'
 import type { InterruptRouting } from '../chipset/interrupt-routing.ts'
 import type { IoApic } from './ioapic.ts'
 
@@ -7,13 +7,21 @@ export class IntxLines {
   readonly #root: RootComplex
   readonly #routing: InterruptRouting
   readonly #ioapic: IoApic
+  readonly #expanderOf: (bus: PciBus) => number | null
   readonly #asserted = new Map<PciFunction, number>()
   readonly #holders: number[] = []
 
-  constructor(root: RootComplex, routing: InterruptRouting, ioapic: IoApic) {
+  /** @param expanderOf - device number, on the first root bus, of the expander that brings a root bus */
+  constructor(
+    root: RootComplex,
+    routing: InterruptRouting,
+    ioapic: IoApic,
+    expanderOf: (bus: PciBus) => number | null = () => null,
+  ) {
     this.#root = root
     this.#routing = routing
     this.#ioapic = ioapic
+    this.#expanderOf = expanderOf
   }
 
   /** The function drives its pin. One that software told to be silent does not get here. */
@@ -27,7 +35,9 @@ export class IntxLines {
     }
     const at = this.#root.rootInterruptOf(one)
     if (at === null) return
-    const gsi = this.#routing.gsi(at.device, at.pin - 1)
+    const expander = this.#expanderOf(at.bus)
+    const gsi =
+      expander === null ? this.#routing.gsi(at.device, at.pin - 1) : throughExpander(this.#routing, expander, at)
     this.#asserted.set(one, gsi)
     this.#hold(gsi, 1)
   }
@@ -38,3 +48,11 @@ export class IntxLines {
     if (holders === 0 || (holders === 1 && change === 1)) this.#ioapic.setPin(gsi, holders > 0)
   }
 }
+
+/**
+ * QEMU's `pxb_map_irq_fn`: the expander turns pins by the number of the device on its bus, and takes its own number off,
+ * since the chipset is going to add it. That chipset is the 440FX: there the number cancels out. A Q35 looks the pin up
+ * in a table instead, where a pin below zero is one of another device's (see `ICH9_ROUTING`).
+ */
+const throughExpander = (routing: InterruptRouting, expander: number, at: { device: number; pin: number }): number =>
+  routing.gsi(expander, ((at.pin - 1 + at.device) & 3) - expander)

@@ -62,7 +62,6 @@ export const BRIDGE_MODELS: readonly DeviceModel[] = [
   deviceModel({
     name: 'pcie-root-port',
     kind: 'root-port',
-    plug: 'express-root',
     parents: ['pcie-slot', 'pcie-port', 'pcie-root-port-base', 'pci-bridge-base'],
     bridge: { ...EXPRESS_PORT, acs: true },
     pci: pciModel({
@@ -81,7 +80,6 @@ export const BRIDGE_MODELS: readonly DeviceModel[] = [
   deviceModel({
     name: 'ioh3420',
     kind: 'root-port',
-    plug: 'express-root',
     parents: ['pcie-slot', 'pcie-port', 'pcie-root-port-base'],
     bridge: EXPRESS_PORT,
     pci: pciModel({
@@ -100,7 +98,6 @@ export const BRIDGE_MODELS: readonly DeviceModel[] = [
   deviceModel({
     name: 'x3130-upstream',
     kind: 'upstream-port',
-    plug: 'below-port',
     parents: ['pcie-port'],
     bridge: { secondary: 'express', slots: 32, acs: false },
     pci: pciModel({
@@ -120,7 +117,6 @@ export const BRIDGE_MODELS: readonly DeviceModel[] = [
   deviceModel({
     name: 'xio3130-downstream',
     kind: 'downstream-port',
-    plug: 'below-upstream',
     parents: ['pcie-slot', 'pcie-port'],
     bridge: EXPRESS_PORT,
     pci: pciModel({
@@ -172,7 +168,9 @@ export const BRIDGE_MODELS: readonly DeviceModel[] = [
     }),
     properties: { ...shpcBridge, ...RESERVES },
     // Its slot numbering capability needs one above 0.
-    required: { chassis_nr: 'Bridge chassis not specified' },
+    required: {
+      chassis_nr: 'Bridge chassis not specified. Each bridge is required to be assigned a unique chassis id > 0.',
+    },
   }),
   deviceModel({
     name: 'i82801b11-bridge',
@@ -201,7 +199,7 @@ export const BRIDGE_MODELS: readonly DeviceModel[] = [
   deviceModel({
     name: 'pxb-pcie',
     kind: 'host-bridge',
-    plug: 'express-root',
+    plug: 'root',
     parents: ['pxb'],
     bridge: { secondary: 'express', slots: 32, acs: false },
     pci: pciModel({ ids: [0x1b36, 0x000b], classCode: 0x060000, interruptPin: 0 }),

@@ -1,0 +1,86 @@
+import type { DeviceModel } from '../catalogue/model.ts'
+import type { DeviceDescription } from '../description.ts'
+import { type PlacedBus, refusePlace } from './placed-bus.ts'
+
+export interface Slot {
+  readonly device: number
+  readonly fn: number
+}
+
+/**
+ * Where on its bus a device goes: as written, else function 0 of the lowest device number whose function 0 is free.
+ *
+ * @throws DmascopeError MACHINE_SLOT in QEMU's words
+ */
+export function findSlot(device: DeviceDescription, model: DeviceModel, bus: PlacedBus): Slot {
+  const slot = device.addr === undefined ? freeSlot(device, model, bus) : statedSlot(device, model, bus, device.addr)
+  checkFunctions(device, bus, slot)
+  if (slot.device < bus.firstSlot) {
+    throw refusePlace(
+      'MACHINE_SLOT',
+      device,
+      `Unsupported PCI slot ${slot.device} for standard hotplug controller. Valid slots are between 1 and 31.`,
+    )
+  }
+  return slot
+}
+
+function freeSlot(device: DeviceDescription, model: DeviceModel, bus: PlacedBus): Slot {
+  // Only function 0 counts: a slot that has others alone is taken for free, and refused later (QEMU's way).
+  for (let slot = 0; slot < bus.slots; slot++) if (!bus.taken.has(slot << 3)) return { device: slot, fn: 0 }
+  throw refusePlace(
+    'MACHINE_SLOT',
+    device,
+    `PCI: no slot/function available for ${model.name}, all in use or reserved on '${bus.name}'`,
+  )
+}
+
+/**
+ * DEVIATION: QEMU accepts device numbers above 0 at the end of a link (from release 8.1 on with this warning), where no
+ * guest looks for them.
+ */
+function statedSlot(
+  device: DeviceDescription,
+  model: DeviceModel,
+  bus: PlacedBus,
+  addr: NonNullable<DeviceDescription['addr']>,
+): Slot {
+  if (addr.device >= bus.slots) {
+    throw refusePlace(
+      'MACHINE_SLOT',
+      device,
+      `PCI: slot ${addr.device} is not valid for ${model.name}, parent device only allows plugging into slot 0.`,
+    )
+  }
+  const holder = bus.taken.get((addr.device << 3) | addr.function)
+  if (holder !== undefined) {
+    throw refusePlace(
+      'MACHINE_SLOT',
+      device,
+      `PCI: slot ${addr.device} function ${addr.function} not available for ${model.name}, in use by ${holder}`,
+    )
+  }
+  return { device: addr.device, fn: addr.function }
+}
+
+/** Functions beyond 0 are found only where function 0 says that there are some. */
+function checkFunctions(description: DeviceDescription, bus: PlacedBus, { device, fn }: Slot): void {
+  const isMultifunction = ['on', true].includes(description.properties.multifunction as string | boolean)
+  const others = Array.from({ length: 8 }, (_, other) => bus.taken.has((device << 3) | other))
+  const slot = device.toString(16)
+  if (fn === 0 && others.includes(true) && !isMultifunction) {
+    throw refusePlace(
+      'MACHINE_SLOT',
+      description,
+      `PCI: ${slot}.0 indicates single function, but ${slot}.${others.indexOf(true)} is already populated.`,
+    )
+  }
+  if (fn !== 0 && others[0] === true && !bus.multifunction.has(device)) {
+    throw refusePlace(
+      'MACHINE_SLOT',
+      description,
+      `PCI: single function device can't be populated in function ${slot}.${fn}`,
+    )
+  }
+  if (fn === 0 && isMultifunction) bus.multifunction.add(device)
+}

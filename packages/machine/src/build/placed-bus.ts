@@ -1,0 +1,101 @@
+import { DmascopeError } from '@dmascope/layout'
+import type { Properties } from '../catalogue/check-properties.ts'
+import type { DeviceModel } from '../catalogue/model.ts'
+import type { DeviceDescription } from '../description.ts'
+
+/** A bus as devices are plugged into it. */
+export interface PlacedBus {
+  readonly name: string
+  readonly nature: 'express' | 'conventional'
+  /** The machine's own bus, or one that an expander brings. */
+  readonly root: boolean
+  /** The port or bridge that makes the bus; null for a root bus. */
+  readonly above: PlacedDevice | null
+  /** Device numbers that may be used: 32, or 1 at the end of a PCI Express link. */
+  readonly slots: number
+  /** 1 where a standard hot-plug controller manages the bus: it has no slot 0. */
+  readonly firstSlot: 0 | 1
+  /** Firmware's hot-plug methods manage the bus: then those of the bridge above, if any, do not. */
+  readonly acpiHotplug: boolean
+  /** What sits at device << 3 | function, for QEMU's words about it. */
+  readonly taken: Map<number, string>
+  /** Device numbers whose function 0 says that it is one of several. */
+  readonly multifunction: Set<number>
+}
+
+/** A device with its place, its model and all of its properties. */
+export interface PlacedDevice {
+  readonly description: DeviceDescription
+  readonly model: DeviceModel
+  /** As given, typed. */
+  readonly given: Properties
+  /** With QEMU's defaults for the rest. */
+  readonly properties: Properties
+  readonly bus: PlacedBus
+  readonly device: number
+  readonly fn: number
+}
+
+/** The root bus from which a bus hangs. */
+export function rootBusOf(bus: PlacedBus): PlacedBus {
+  let at = bus
+  while (at.above !== null) at = at.above.bus
+  return at
+}
+
+const emptyBus = { firstSlot: 0, slots: 32, taken: new Map(), multifunction: new Set() } as const
+
+/** The machine's own root bus, with the functions that are there from the start. */
+export function machineBus(
+  root: { readonly name: string; readonly nature: PlacedBus['nature'] },
+  builtIn: readonly { readonly device: number; readonly fn: number; readonly model: string }[],
+): PlacedBus {
+  return {
+    ...emptyBus,
+    ...root,
+    root: true,
+    above: null,
+    acpiHotplug: true,
+    taken: new Map(builtIn.map(({ device, fn, model }) => [(device << 3) | fn, model])),
+    multifunction: new Set(builtIn.filter(({ fn }) => fn !== 0).map(({ device }) => device)),
+  }
+}
+
+/** The root bus that an expander brings. Firmware's hot-plug methods do not reach it. */
+export const expanderBus = (name: string, nature: PlacedBus['nature']): PlacedBus => ({
+  ...emptyBus,
+  name,
+  nature,
+  root: true,
+  above: null,
+  acpiHotplug: false,
+  taken: new Map(),
+  multifunction: new Set(),
+})
+
+/** The secondary bus of a port or bridge, named after it. */
+export function secondaryBus(above: PlacedDevice): PlacedBus {
+  const { model, properties, bus } = above
+  if (model.bridge === null) throw new TypeError(`${model.name} leads to no bus`)
+  // Of conventional bridges, these have a standard hot-plug controller.
+  const controller = model.name === 'pcie-pci-bridge' || properties.shpc === true
+  return {
+    name: above.description.id ?? '',
+    nature: model.bridge.secondary,
+    root: false,
+    above,
+    slots: model.bridge.slots,
+    firstSlot: controller && !bus.acpiHotplug ? 1 : 0,
+    acpiHotplug: bus.acpiHotplug,
+    taken: new Map(),
+    multifunction: new Set(),
+  }
+}
+
+/** What QEMU refuses about a device's place, said with where it was written. */
+export const refusePlace = (code: string, device: DeviceDescription, message: string): DmascopeError =>
+  new DmascopeError(code, `${device.location.text}: ${message}`, {
+    device: device.model,
+    id: device.id ?? null,
+    location: device.location.text,
+  })
