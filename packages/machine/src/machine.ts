@@ -91,6 +91,9 @@ export class Machine {
   readonly #queue = new RunQueue()
   readonly #ledger: Ledger
   readonly #plugged = new Map<PciFunction, Plugged>()
+  /** Answers of `#byId`, good while the tree's generation stands. */
+  readonly #named = new Map<string, Plugged | null>()
+  #namedAt = -1
   readonly #chipset: Chipset
   readonly #expanders = new Map<PciBus, number>()
   readonly #message: RemappedMessage = { hi: 0, lo: 0, data: 0, remapped: false }
@@ -234,7 +237,21 @@ export class Machine {
     return formatBdf(slot.requesterId, this.root.segment)
   }
 
+  /** The guest names a device thousands of times: each name is taken apart once for a state of the tree. */
   #byId(id: string): Plugged | null {
+    if (this.#namedAt !== this.root.generation) {
+      this.#named.clear()
+      this.#namedAt = this.root.generation
+    }
+    let found = this.#named.get(id)
+    if (found === undefined) {
+      found = this.#find(id)
+      this.#named.set(id, found)
+    }
+    return found
+  }
+
+  #find(id: string): Plugged | null {
     const match = /^([0-9a-f]{4}):([0-9a-f]{2}):([0-9a-f]{2})\.([0-7])$/.exec(id)
     if (match === null || Number.parseInt(match[1]!, 16) !== this.root.segment) return null
     const [bus, device, fn] = [match[2]!, match[3]!, match[4]!].map((part) => Number.parseInt(part, 16)) as [
