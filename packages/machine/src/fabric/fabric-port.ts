@@ -15,13 +15,13 @@ import {
   type RingView,
 } from '@dmascope/memory'
 import { type Landing, landingOf, previewOf, ramPreview } from './dma-space.ts'
+import { FabricView } from './fabric-view.ts'
 import { count, type DeviceLedger, type Ledger, type TracedAccess } from './ledger.ts'
+import { Refusals } from './refusals.ts'
 
 const PAGE = 0x1000
 /** An address that no memory of ours can have: bits beyond a Number's 53 are set. */
 const FIRST_UNREACHABLE_HIGH = 0x20_0000
-/** Refused views that are remembered within a turn: a ring has three parts, each on its own page. */
-const KEPT_REFUSALS = 8
 /** Messages go to this megabyte; a DMA write there is an interrupt, whoever makes it (Intel SDM vol. 3, §11.11). */
 const MSI_FIRST = 0xfee0_0000
 const MSI_LAST = 0xfeef_ffff
@@ -47,35 +47,6 @@ export interface Fabric {
   name(): string
 }
 
-/** What a view was made from: it may be used for as long as all of this stands. */
-interface ViewOrigin {
-  readonly data: DataView
-  readonly bytes: Uint8Array
-  readonly epoch: number
-  readonly generation: number
-  readonly revocations: number
-  /** Made while firmware ran, whose DMA is not judged. */
-  readonly unjudged: boolean
-  readonly translated: boolean
-  /** Of each page: the translation that it came from, and that one's epoch. */
-  readonly tags: Int32Array
-  readonly tagEpochs: Uint32Array
-}
-
-class FabricView implements RingView {
-  readonly data: DataView
-  readonly bytes: Uint8Array
-  readonly epoch: number
-  readonly origin: ViewOrigin
-
-  constructor(origin: ViewOrigin) {
-    this.data = origin.data
-    this.bytes = origin.bytes
-    this.epoch = origin.epoch
-    this.origin = origin
-  }
-}
-
 /**
  * One function's way to memory: through its IOMMU where it is wired behind one, then into the machine's address space.
  * Every access is counted, and judged against what the guest had granted when it happened.
@@ -86,14 +57,13 @@ export class FabricPort implements DmaPort, InterruptPort {
   /** Null where the function is wired past every IOMMU. Replaced when a machine is rewired. */
   #tlb: PortTlb | null
   #views = 0
-  /** Pages where the IOMMU refused a view in this turn: the access that follows is the same one, and no second fault. */
-  readonly #refused: { readonly hi: number; readonly page: number; readonly access: 1 | 2 }[] = []
-  #refusedTurn = -1
+  readonly #refusals: Refusals
 
   constructor(fabric: Fabric, ledger: DeviceLedger, tlb: PortTlb | null) {
     this.#fabric = fabric
     this.#ledger = ledger
     this.#tlb = tlb
+    this.#refusals = new Refusals(() => fabric.turn())
   }
 
   get behindIommu(): boolean {
@@ -132,7 +102,7 @@ export class FabricPort implements DmaPort, InterruptPort {
     let worst: DmaResult = DMA_OK
     while (done < buffer.length) {
       const length = Math.min(buffer.length - done, PAGE - (lo & (PAGE - 1)))
-      if (this.#wasRefused(hi, lo, access) || tlb.lookup(hi, lo, access) !== 0) {
+      if (this.#refusals.take(hi, lo, access) || tlb.lookup(hi, lo, access) !== 0) {
         counts.faulted++
         if (done > 0) count(counts, access, done, translated ? 'translated' : 'untranslated')
         this.#trace(access === ACCESS_READ ? 'read' : 'write', hi, lo, null, length, 'faulted')
@@ -153,13 +123,15 @@ export class FabricPort implements DmaPort, InterruptPort {
 
   /** At one go where all of it is RAM that the device was given; else by pages, each judged for itself. */
   #transferUntranslated(startHi: number, startLo: number, buffer: Uint8Array, access: 1 | 2): DmaResult {
+    const { ram } = this.#fabric.space
     const start = startHi * 0x1_0000_0000 + startLo
-    if (
-      this.#fabric.space.isRam(start, buffer.length) &&
-      startHi < FIRST_UNREACHABLE_HIGH &&
-      this.#ledger.allows(start, buffer.length, access)
-    )
-      return this.#land(startHi, startLo, startHi, startLo, buffer, access, 'untranslated')
+    if (this.#fabric.space.isRam(start, buffer.length) && this.#ledger.allows(start, buffer.length, access)) {
+      const kind = access === ACCESS_READ ? 'read' : 'write'
+      this.#trace(kind, startHi, startLo, start, buffer.length, 'untranslated')
+      if (access === ACCESS_READ) ram.readBytes(start, buffer)
+      else ram.writeBytes(start, buffer)
+      return DMA_OK
+    }
     let worst: DmaResult = DMA_OK
     let hi = startHi
     let lo = startLo
@@ -172,26 +144,6 @@ export class FabricPort implements DmaPort, InterruptPort {
       if (lo === 0) hi = (hi + 1) >>> 0
     }
     return worst
-  }
-
-  #noteRefusal(hi: number, lo: number, access: 1 | 2): void {
-    const turn = this.#fabric.turn()
-    if (turn !== this.#refusedTurn) this.#refused.length = 0
-    this.#refusedTurn = turn
-    if (this.#refused.length < KEPT_REFUSALS) this.#refused.push({ hi, page: lo >>> 12, access })
-  }
-
-  #wasRefused(hi: number, lo: number, access: 1 | 2): boolean {
-    const refused = this.#refused
-    if (refused.length === 0) return false
-    if (this.#fabric.turn() !== this.#refusedTurn) {
-      refused.length = 0
-      return false
-    }
-    const index = refused.findIndex((one) => one.page === lo >>> 12 && one.hi === hi && one.access === access)
-    if (index < 0) return false
-    refused.splice(index, 1)
-    return true
   }
 
   /** Moves bytes at a physical address, after judging the access. */
@@ -290,7 +242,7 @@ export class FabricPort implements DmaPort, InterruptPort {
       // Each direction for itself, so that a refusal is known to be the next read's or the next write's.
       for (const way of [ACCESS_READ, ACCESS_WRITE] as const) {
         if ((access & way) === 0 || tlb.lookup(busHi, busLo, way) === 0) continue
-        this.#noteRefusal(busHi, busLo, way)
+        this.#refusals.note(busHi, busLo, way)
         return null
       }
       const { tag } = tlb

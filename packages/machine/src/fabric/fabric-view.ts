@@ -1,0 +1,34 @@
+import type { RingView } from '@dmascope/memory'
+
+/** What a view was made from: it may be used for as long as all of this stands. */
+export interface ViewOrigin {
+  readonly data: DataView
+  readonly bytes: Uint8Array
+  /** Counts the port's wirings. */
+  readonly epoch: number
+  /** Of the RAM's store, which moves when it grows. */
+  readonly generation: number
+  /** Of the device's grants. */
+  readonly revocations: number
+  /** Made while firmware ran, whose DMA is not judged. */
+  readonly unjudged: boolean
+  readonly translated: boolean
+  /** Of each page: the translation that it came from, and that one's epoch. Empty where nothing translates. */
+  readonly tags: Int32Array
+  readonly tagEpochs: Uint32Array
+}
+
+/** A window onto RAM that a fabric's port has given to its device. */
+export class FabricView implements RingView {
+  readonly data: DataView
+  readonly bytes: Uint8Array
+  readonly epoch: number
+  readonly origin: ViewOrigin
+
+  constructor(origin: ViewOrigin) {
+    this.data = origin.data
+    this.bytes = origin.bytes
+    this.epoch = origin.epoch
+    this.origin = origin
+  }
+}
