@@ -24,6 +24,27 @@ function intersect(of: readonly AddressRange[], windows: readonly AddressRange[]
 }
 
 /**
+ * What answers at one address, as a `DecodeMap` of the same buses would say, without building one: for the first
+ * lookups after a change, as there may be another change before a map has paid. The range is of that address alone.
+ */
+export function decodeOnce(space: 'memory' | 'io', buses: readonly PciBus[], address: number): DecodedRange | null {
+  for (const bus of buses) {
+    for (const { function: one } of bus.slots) {
+      for (const { bar, space: barSpace, address: start, size } of one.config.bars) {
+        if (barSpace !== space || start === null || address < start || address >= start + size) continue
+        return { start: address, end: address + 1, function: one, bar, barAddress: start }
+      }
+      if (!isBridge(one)) continue
+      const windows = space === 'memory' ? one.memoryWindows() : one.ioWindows()
+      if (!windows.some(({ start, end }) => address >= start && address < end)) continue
+      const found = decodeOnce(space, [one.secondary], address)
+      if (found !== null) return found
+    }
+  }
+  return null
+}
+
+/**
  * What answers where, in one address space, as BARs and windows stand. The ranges are disjoint and ascending: where
  * functions overlap, which is a mistake of software's, the one that is first in bus order answers.
  */

@@ -2,7 +2,7 @@ import type { MmioHandler, PortHandler } from '@dmascope/memory'
 import { isBridge, type PciBridge, PciBus, type PciBusOptions, type PciSlot } from './bus.ts'
 import { createCf8Ports } from './cf8.ts'
 import type { PciFunction } from './contracts/pci-function.ts'
-import { type DecodedRange, DecodeMap } from './decode-map.ts'
+import { type DecodedRange, DecodeMap, decodeOnce } from './decode-map.ts'
 import { createEcam } from './ecam.ts'
 import { PCI_CONFIG_SPACE_SIZE } from './spec/config-header.ts'
 import { busOf, deviceOf, functionOf } from './spec/routing-id.ts'
@@ -37,6 +37,8 @@ export class RootComplex {
   #memory: DecodeMap | null = null
   #io: DecodeMap | null = null
   #generation = 0
+  /** Lookups since the last change that no map has answered. */
+  #unmapped = 0
 
   constructor(options: RootComplexOptions = {}) {
     this.segment = options.segment ?? 0
@@ -177,12 +179,18 @@ export class RootComplex {
 
   /** The range around the address in which the same BAR answers. Good while `generation` stands. */
   memoryRangeAt(address: number): DecodedRange | null {
-    this.#memory ??= new DecodeMap('memory', this.#rootBuses)
+    if (this.#memory === null) {
+      if (this.#unmapped++ < this.#slots.size) return decodeOnce('memory', this.#rootBuses, address)
+      this.#memory = new DecodeMap('memory', this.#rootBuses)
+    }
     return this.#memory.find(address)
   }
 
   ioRangeAt(port: number): DecodedRange | null {
-    this.#io ??= new DecodeMap('io', this.#rootBuses)
+    if (this.#io === null) {
+      if (this.#unmapped++ < this.#slots.size) return decodeOnce('io', this.#rootBuses, port)
+      this.#io = new DecodeMap('io', this.#rootBuses)
+    }
     return this.#io.find(port)
   }
 
@@ -204,6 +212,7 @@ export class RootComplex {
 
   #rangesChanged(): void {
     this.#generation++
+    this.#unmapped = 0
     this.#memory = null
     this.#io = null
   }

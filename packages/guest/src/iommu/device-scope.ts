@@ -11,11 +11,16 @@ export interface ScopeMatch {
   readonly named: PciDevice | null
 }
 
-/** The functions from the root bus down to the device. */
-function pathTo(device: PciDevice): PciDevice[] {
-  const path: PciDevice[] = []
-  for (let at: PciDevice | null = device; at !== null; at = at.parent) path.unshift(at)
-  return path
+/** Whether the scope's path leads from its root bus to this very function. Compared from the function up. */
+function pathEndsAt({ path, startBusNumber }: DeviceScopeRecord, device: PciDevice): boolean {
+  let at: PciDevice | null = device
+  for (let index = path.length - 1; index >= 0; index--) {
+    const step = path[index]!
+    if (at === null || at.device !== step.device || at.function !== step.function) return false
+    if (index === 0) return at.parent === null && at.bus === startBusNumber
+    at = at.parent
+  }
+  return false
 }
 
 /**
@@ -23,15 +28,7 @@ function pathTo(device: PciDevice): PciDevice[] {
  * function on the bus that the scope starts from, below whatever bridges.
  */
 function namesDevice(scope: DeviceScopeRecord, device: PciDevice): boolean {
-  const path = pathTo(device)
-  const exact =
-    path[0]!.bus === scope.startBusNumber &&
-    path.length === scope.path.length &&
-    path.every((step, index) => {
-      const wanted = scope.path[index]!
-      return step.device === wanted.device && step.function === wanted.function
-    })
-  if (exact) return true
+  if (pathEndsAt(scope, device)) return true
   const only = scope.path.length === 1 ? scope.path[0] : undefined
   return (
     only !== undefined &&
