@@ -31,22 +31,37 @@ export interface Form {
 const WORDS: Readonly<Record<string, string>> = {
   Acpi: 'ACPI',
   Apic: 'APIC',
+  Ats: 'ATS',
+  Bdf: 'BDF',
+  Dte: 'DTE',
+  Efr: 'EFR',
+  Efr2: 'EFR2',
+  Gerr: 'GERR',
   Gic: 'GIC',
+  Gsiv: 'GSIV',
   Hpet: 'HPET',
   Id: 'ID',
+  Ids: 'IDs',
   Io: 'I/O',
+  Iommu: 'IOMMU',
   Its: 'ITS',
+  Itss: 'ITSs',
+  Iwb: 'IWB',
   Msi: 'MSI',
   Oem: 'OEM',
   Ospm: 'OSPM',
+  Pasid: 'PASID',
   Pci: 'PCI',
+  Pmu: 'PMU',
+  Pri: 'PRI',
   Spi: 'SPI',
   Uid: 'UID',
+  Vatos: 'VATOS',
   X2apic: 'x2APIC',
 }
 
 /** `registerBaseAddress` as `Register Base Address`; names that the specification writes as one word stay. */
-function fieldLabel(name: string): string {
+export function fieldLabel(name: string): string {
   if (/^reserved(?:_\d+)?$/.test(name)) return 'Reserved'
   if (/^[A-Z0-9]/.test(name) || name.includes('_')) return name
   const words = name.replace(/([A-Z])/g, ' $1').split(' ')

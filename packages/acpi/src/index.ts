@@ -50,6 +50,48 @@ export { buildFacs, type Facs, formatFacs, parseFacs } from './facs.ts'
 export { buildFadt, type Fadt, formatFadt, type GenericAddress, ioAddress, parseFadt } from './fadt.ts'
 export { fromHex, toHex } from './hex.ts'
 export { buildHpet, formatHpet, type Hpet, parseHpet } from './hpet.ts'
+export {
+  buildIort,
+  formatIort,
+  type Iort,
+  type IortIdMapping,
+  type IortItsGroup,
+  type IortIwb,
+  type IortMemoryRange,
+  type IortNamedComponent,
+  type IortNode,
+  type IortPmcg,
+  type IortRmr,
+  type IortRootComplex,
+  type IortSmmu,
+  type IortSmmuGlobalInterrupts,
+  type IortSmmuInterrupt,
+  type IortSmmuv3,
+  iortNodeOffsets,
+  parseIort,
+} from './iort.ts'
+export {
+  buildIvrs,
+  formatIvrs,
+  type Ivhd,
+  type Ivhd10h,
+  type Ivhd11h,
+  type Ivhd40h,
+  type IvhdAcpiHid,
+  type IvhdAlias,
+  type IvhdDevice,
+  type IvhdEntry,
+  type IvhdExtended,
+  type IvhdPadding,
+  type IvhdSpecial,
+  type Ivmd,
+  type Ivrs,
+  type IvrsBlock,
+  isIvhd,
+  isIvmd,
+  parseIvrs,
+  type UnknownIvrsBlock,
+} from './ivrs.ts'
 export { buildLoaderScript, type LoaderCommand, parseLoaderScript } from './loader-script.ts'
 export {
   buildMadt,
@@ -117,8 +159,45 @@ export {
 } from './spec/dmar.ts'
 export { FADT_ARM_BOOT_ARCH, FADT_FLAGS, FADT_IAPC_BOOT_ARCH, FADT_LENGTH } from './spec/fadt.ts'
 export { DESCRIPTION_HEADER, GENERIC_ADDRESS_STRUCTURE, RSDP, RSDP_1_0 } from './spec/header.ts'
+export {
+  IORT_ALLOCATION_HINTS,
+  IORT_ATS_ATTRIBUTE,
+  IORT_ID_MAPPING_FLAGS,
+  IORT_MEMORY_ACCESS_FLAGS,
+  IORT_NAMED_COMPONENT_FLAGS,
+  IORT_PASID_CAPABILITIES,
+  IORT_RMR_FLAGS,
+  IORT_SMMU_FLAGS,
+  IORT_SMMU_INTERRUPT_FLAGS,
+  IORT_SMMUV3_FLAGS,
+} from './spec/iort.ts'
+export {
+  IVHD_10H_FLAGS,
+  IVHD_DTE_SETTING,
+  IVHD_EXTENDED_DTE_SETTING,
+  IVHD_FLAGS,
+  IVHD_IOMMU_ATTRIBUTES,
+  IVHD_IOMMU_FEATURE_REPORTING,
+  IVHD_IOMMU_INFO,
+  IVHD_VARIETY,
+  IVMD_FLAGS,
+  IVRS_IVINFO,
+} from './spec/ivrs.ts'
 export { MADT_FLAGS, MADT_LOCAL_APIC_FLAGS, MPS_INTI_FLAGS } from './spec/madt.ts'
 export { HPET_EVENT_TIMER_BLOCK_ID, WAET_FLAGS } from './spec/small-tables.ts'
 export { type AcpiTable, buildTable, formatTable, type KnownTable, parseTable, printTable } from './table.ts'
 export type { U64 } from './values.ts'
+export {
+  buildViot,
+  formatViot,
+  parseViot,
+  type UnknownViotNode,
+  type Viot,
+  type ViotMmio,
+  type ViotNode,
+  type ViotPciRange,
+  type ViotVirtioIommuMmio,
+  type ViotVirtioIommuPci,
+  viotNodeOffsets,
+} from './viot.ts'
 export { buildWaet, formatWaet, parseWaet, type Waet } from './waet.ts'

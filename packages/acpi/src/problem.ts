@@ -24,12 +24,29 @@ export type ProblemCode =
   | 'ACPI_RECORD_UNKNOWN'
   /** Bytes that belong to no field. */
   | 'ACPI_TRAILING'
+  /** A list that a record says to lie outside it, over its fixed fields or over another list; read as empty. */
+  | 'ACPI_LIST_PLACE'
+  /** The table's list of nodes does not start within it. */
+  | 'ACPI_NODE_OFFSET'
+  /** The table says that it has another number of nodes than there are. */
+  | 'ACPI_NODE_COUNT'
   | 'DMAR_DRHD_ADDRESS'
   | 'DMAR_RMRR_RANGE'
   | 'DMAR_SCOPE_PATH'
   | 'DMAR_NO_DRHD'
   | 'DMAR_DRHD_ORDER'
   | 'MCFG_ALLOCATION'
+  | 'IVRS_NO_IVHD'
+  | 'IVRS_IVHD_ADDRESS'
+  /** A range of devices without its other end, or that ends before it starts. */
+  | 'IVRS_DEVICE_RANGE'
+  | 'IVRS_IVMD_RANGE'
+  /** A node that refers to no node, or to one that cannot be meant. */
+  | 'IORT_REFERENCE'
+  | 'IORT_ID_MAPPING'
+  | 'IORT_RMR_RANGE'
+  | 'VIOT_REFERENCE'
+  | 'VIOT_PCI_RANGE'
 
 /** Where the bytes came from; shown in errors, and added to printed offsets. */
 export interface TableLocation {

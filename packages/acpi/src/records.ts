@@ -1,8 +1,9 @@
 import type { Struct, WordField } from '@dmascope/layout'
-import { type AnnotatedLine, annotate, annotateRaw, type Form } from './annotate.ts'
+import { type AnnotatedLine, annotate, annotateRaw, type Form, fieldLabel } from './annotate.ts'
 import { fromHex, fromText, toHex, toText } from './hex.ts'
+import { annotatePlaced, buildPlaced, type PlacedForm, parsePlaced } from './placed-lists.ts'
 import { hex, type Problem } from './problem.ts'
-import { type PlainValues, readValues, writeValues } from './values.ts'
+import { listOf, type PlainValues, readValues, writeValues } from './values.ts'
 
 /** What may follow a record's fixed fields. */
 type Tail =
@@ -12,23 +13,34 @@ type Tail =
   | { readonly kind: 'items'; readonly key: string; readonly form: Form }
   /** Text, ended by one NUL. */
   | { readonly kind: 'text'; readonly key: string }
+  /** Text as long as the last fixed field says, which plain data does not have. */
+  | { readonly kind: 'counted-text'; readonly key: string; readonly count: string }
 
-interface RecordKind extends Form {
-  /** The record's `kind` in plain data. */
-  readonly kind: string
+interface TailedForm extends Form {
   readonly tail?: Tail
 }
+
+/** `kind` is the record's in plain data. Fields whose meaning is `text` are text there, without the NULs at the end. */
+type RecordKind = (TailedForm | PlacedForm) & { readonly kind: string }
+
+const isPlaced = (form: RecordKind): form is RecordKind & PlacedForm => 'lists' in form
+const minimumOf = (form: RecordKind): number => (isPlaced(form) ? form.minimum : form.of.size)
 
 /** Records that follow one another, each starting with a type and its length. */
 export interface RecordSet {
   /** For people: `DMAR remapping structure`. */
   readonly what: string
-  /** A structure of `type` and `length` alone. */
-  readonly head: Struct<{ readonly type: WordField; readonly length: WordField }>
+  /** A structure of `type`, `length` and what else all records have. */
+  readonly head: Struct<{ readonly type: WordField; readonly length?: WordField }>
+  /** The length of a record without such a field, 0 where it cannot be told; `left` bytes are there. */
+  readonly lengthOf?: (view: DataView, offset: number, left: number) => number
   readonly kinds: Readonly<Record<number, RecordKind>>
 }
 
-/** A record of a type that is not known, or too short for its type: its bytes behind type and length. */
+const lengthOf = (set: RecordSet, view: DataView, offset: number, left: number): number =>
+  set.lengthOf?.(view, offset, left) ?? set.head.fields.length?.get(view, offset) ?? 0
+
+/** A record of a type that is not known, or too short for its type: its bytes behind what all records have. */
 export interface UnknownRecord {
   kind: 'unknown'
   /** Byte in the table; set when parsed, ignored when built. */
@@ -49,18 +61,19 @@ export interface RecordExtras {
 const slice = (view: DataView, start: number, end: number): Uint8Array =>
   new Uint8Array(view.buffer, view.byteOffset + start, end - start)
 
-/** Reads records from `start` until `end`, or until one whose end cannot be believed. */
+/** Reads at most `limit` records from `start` until `end`, or until one whose end cannot be believed. */
 export function parseRecords(
   view: DataView,
   start: number,
   end: number,
   set: RecordSet,
   problems: Problem[],
+  limit = Number.POSITIVE_INFINITY,
 ): { records: PlainValues[]; end: number } {
-  const { type: typeField, length: lengthField } = set.head.fields
+  const { type: typeField } = set.head.fields
   const records: PlainValues[] = []
   let offset = start
-  while (offset < end) {
+  while (offset < end && records.length < limit) {
     const left = end - offset
     if (left < set.head.size) {
       const message = `${left} ${left === 1 ? 'byte is' : 'bytes are'} left, too few for a ${set.what}`
@@ -68,7 +81,7 @@ export function parseRecords(
       break
     }
     const type = typeField.get(view, offset)
-    const length = lengthField.get(view, offset)
+    const length = lengthOf(set, view, offset, left)
     if (length < set.head.size) {
       const message = `${set.what} of type ${type} has length ${length}: no record can follow it`
       problems.push({ code: 'ACPI_RECORD_LENGTH', offset, message })
@@ -94,19 +107,22 @@ function parseRecord(
   problems: Problem[],
 ): PlainValues {
   const form = set.kinds[type]
-  if (form === undefined || end - offset < form.of.size) {
+  if (form === undefined || end - offset < minimumOf(form)) {
     problems.push(
       form === undefined
         ? { code: 'ACPI_RECORD_UNKNOWN', offset, message: `${set.what} of type ${type} is not known` }
         : {
             code: 'ACPI_RECORD_SHORT',
             offset,
-            message: `${form.of.name} is ${end - offset} bytes long and takes at least ${form.of.size}`,
+            message: `${form.of.name} is ${end - offset} bytes long and takes at least ${minimumOf(form)}`,
           },
     )
-    return { kind: 'unknown', offset, type, data: toHex(slice(view, offset + set.head.size, end)) }
+    const known = readValues(set.head, view, offset)
+    return { kind: 'unknown', offset, type, ...known, data: toHex(slice(view, offset + set.head.size, end)) }
   }
+  if (isPlaced(form)) return { kind: form.kind, offset, ...parsePlaced(form, view, offset, end, problems) }
   const record: PlainValues = { kind: form.kind, offset, ...readValues(form.of, view, offset) }
+  for (const name of textFields(form)) record[name] = toText(fromHex(String(record[name]), name)).replace(/\0+$/, '')
   const rest = parseTail(form.tail, view, offset + form.of.size, end, record, problems)
   if (rest < end) {
     record.trailing = toHex(slice(view, rest, end))
@@ -116,6 +132,11 @@ function parseRecord(
     }
   }
   return record
+}
+
+const textFields = (form: Form): string[] => {
+  const meanings = form.meaning ?? {}
+  return Object.keys(meanings).filter((name) => meanings[name] === 'text')
 }
 
 function parseTail(
@@ -148,6 +169,11 @@ function parseTail(
       }
       return end
     }
+    case 'counted-text':
+      // The record's length follows from the count, so all that is left is the text.
+      delete record[tail.count]
+      record[tail.key] = toText(slice(view, start, end))
+      return end
     default:
       return start
   }
@@ -171,29 +197,55 @@ function buildRecord(record: PlainValues, set: RecordSet): Uint8Array {
     const known = Object.values(set.kinds).map((form) => form.kind)
     throw new TypeError(`${JSON.stringify(record.kind)} is no ${set.what}: ${known.join(', ')} or unknown`)
   }
-  const fixed = found === undefined ? set.head.size : found[1].of.size
-  const tail =
-    found === undefined
-      ? [fromHex(String(record.data), `${set.what}.data`)]
-      : [buildTail(found[1].tail, record), fromHex(String(record.trailing ?? ''), `${set.what}.trailing`)]
-  const length = tail.reduce((sum, one) => sum + one.length, fixed)
-  const limit = 2 ** (8 * set.head.fields.length.size) - 1
-  if (length > limit) throw new RangeError(`a ${set.what} of ${length} bytes: its length field ends at ${limit}`)
-  const out = new Uint8Array(length)
-  const view = new DataView(out.buffer)
   const type = found === undefined ? Number(record.type) : Number(found[0])
   if (!(Number.isInteger(type) && type >= 0 && type < 2 ** (8 * set.head.fields.type.size))) {
     throw new RangeError(`${set.what}.type: ${JSON.stringify(record.type)} does not fit`)
   }
-  set.head.fields.type.set(view, 0, type)
-  set.head.fields.length.set(view, 0, length)
-  if (found !== undefined) writeValues(found[1].of, view, 0, record)
-  let offset = fixed
-  for (const one of tail) {
-    out.set(one, offset)
-    offset += one.length
+  const out = found === undefined ? buildUnknown(record, set) : buildKnown(found[1], record, set)
+  const view = new DataView(out.buffer)
+  const { type: typeField, length: lengthField } = set.head.fields
+  typeField.set(view, 0, type)
+  if (lengthField === undefined) {
+    const told = lengthOf(set, view, 0, out.length)
+    if (told !== out.length) {
+      throw new RangeError(`a ${set.what} of type ${type} takes ${told} bytes, got ${out.length}`)
+    }
+  } else {
+    const limit = 2 ** (8 * lengthField.size) - 1
+    if (out.length > limit) {
+      throw new RangeError(`a ${set.what} of ${out.length} bytes: its length field ends at ${limit}`)
+    }
+    lengthField.set(view, 0, out.length)
   }
   return out
+}
+
+function buildUnknown(record: PlainValues, set: RecordSet): Uint8Array {
+  const data = fromHex(String(record.data), `${set.what}.data`)
+  const out = new Uint8Array(set.head.size + data.length)
+  writeValues(set.head, new DataView(out.buffer), 0, record)
+  out.set(data, set.head.size)
+  return out
+}
+
+function buildKnown(form: RecordKind, record: PlainValues, set: RecordSet): Uint8Array {
+  if (isPlaced(form)) return buildPlaced(form, record)
+  const tail = buildTail(form.tail, record)
+  const trailing = fromHex(String(record.trailing ?? ''), `${set.what}.trailing`)
+  const out = new Uint8Array(form.of.size + tail.length + trailing.length)
+  const values = { ...record }
+  for (const name of textFields(form)) values[name] = paddedText(record[name], name, form)
+  if (form.tail?.kind === 'counted-text') values[form.tail.count] = tail.length
+  writeValues(form.of, new DataView(out.buffer), 0, values)
+  out.set(tail, form.of.size)
+  out.set(trailing, form.of.size + tail.length)
+  return out
+}
+
+function paddedText(value: unknown, name: string, form: Form): string {
+  if (typeof value !== 'string') throw new TypeError(`${form.of.name}.${name}: takes text, got ${typeof value}`)
+  const { size } = (form.of.fields as Record<string, { size: number }>)[name]!
+  return toHex(fromText(value.padEnd(size, '\0'), `${form.of.name}.${name}`))
 }
 
 function buildTail(tail: Tail | undefined, record: PlainValues): Uint8Array {
@@ -215,49 +267,53 @@ function buildTail(tail: Tail | undefined, record: PlainValues): Uint8Array {
       out.set(name)
       return out
     }
+    case 'counted-text':
+      return fromText(String(value), tail.key)
     default:
       return new Uint8Array(0)
   }
 }
 
-export function listOf(value: unknown, key: string): readonly object[] {
-  if (!Array.isArray(value)) throw new TypeError(`${key}: takes a list, got ${typeof value}`)
-  return value as readonly object[]
-}
-
-/** The lines of records that lie in [start, end) of the view; for each a line with its name, then its fields. */
+/** The lines of at most `limit` records in [start, end) of the view; for each a line with its name, then its fields. */
 export function annotateRecords(
   view: DataView,
   start: number,
   end: number,
   set: RecordSet,
   depth: number,
+  limit?: number,
 ): AnnotatedLine[] {
   const lines: AnnotatedLine[] = []
-  const { records, end: rest } = parseRecords(view, start, end, set, [])
+  const { records, end: rest } = parseRecords(view, start, end, set, [], limit)
   for (const record of records) {
     const offset = record.offset as number
-    const length = set.head.fields.length.get(view, offset)
-    const known = record.kind !== 'unknown'
-    const form = known ? set.kinds[set.head.fields.type.get(view, offset)]! : { of: set.head as Struct<object> }
-    const title = known ? form.of.name : `unknown ${set.what}`
-    lines.push({ offset, size: length, bytes: '', field: title, value: form.of.source, meaning: '', depth })
-    lines.push(...annotate(form, view, offset, depth + 1))
-    const behind = offset + form.of.size
-    const tail = known ? (form as RecordKind).tail : undefined
-    if (tail?.kind === 'records') lines.push(...annotateRecords(view, behind, offset + length, tail.set, depth + 1))
-    else if (tail?.kind === 'items') {
-      const { of } = tail.form
-      let at = behind
-      for (; at + of.size <= offset + length; at += of.size) lines.push(...annotate(tail.form, view, at, depth + 1))
-      lines.push(...annotateRaw('Trailing bytes', view, at, offset + length, depth + 1))
-    } else {
-      const name = tail?.kind === 'text' ? tail.key : known ? 'Trailing bytes' : 'Data'
-      lines.push(...annotateRaw(name, view, behind, offset + length, depth + 1))
-    }
+    const size = lengthOf(set, view, offset, end - offset)
+    const form = record.kind === 'unknown' ? undefined : set.kinds[set.head.fields.type.get(view, offset)]!
+    const { name, source } = form?.of ?? { name: `unknown ${set.what}`, source: set.head.source }
+    lines.push({ offset, size, bytes: '', field: name, value: source, meaning: '', depth })
+    if (form === undefined) {
+      lines.push(...annotate({ of: set.head }, view, offset, depth + 1))
+      lines.push(...annotateRaw('Data', view, offset + set.head.size, offset + size, depth + 1))
+    } else if (isPlaced(form)) lines.push(...annotatePlaced(form, view, offset, offset + size, depth + 1))
+    else lines.push(...annotateTailed(form, view, offset, offset + size, depth + 1))
   }
   lines.push(...annotateRaw('Trailing bytes', view, rest, end, depth))
   return lines
+}
+
+function annotateTailed(form: TailedForm, view: DataView, offset: number, end: number, depth: number): AnnotatedLine[] {
+  const { tail } = form
+  const lines = annotate(form, view, offset, depth)
+  const behind = offset + form.of.size
+  if (tail?.kind === 'records') return [...lines, ...annotateRecords(view, behind, end, tail.set, depth)]
+  if (tail?.kind !== 'items') {
+    const name = tail === undefined ? 'Trailing bytes' : fieldLabel(tail.key)
+    return [...lines, ...annotateRaw(name, view, behind, end, depth)]
+  }
+  let at = behind
+  const { size } = tail.form.of
+  for (; at + size <= end; at += size) lines.push(...annotate(tail.form, view, at, depth))
+  return [...lines, ...annotateRaw('Trailing bytes', view, at, end, depth)]
 }
 
 /** For problems: `DRHD at 0x30`. */

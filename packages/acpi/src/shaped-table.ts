@@ -1,10 +1,11 @@
 import { type AnnotatedLine, annotate, annotateRaw, type Form } from './annotate.ts'
 import { toHex } from './hex.ts'
+import { annotateNodes, buildNodes, type NodeList, parseNodes } from './node-list.ts'
 import { hex, type Problem, type TableLocation, tableError } from './problem.ts'
-import { annotateRecords, buildRecords, listOf, parseRecords, type RecordSet } from './records.ts'
+import { annotateRecords, buildRecords, parseRecords, type RecordSet } from './records.ts'
 import { closeTable, HEADER_SIZE, openTable, type ParsedTable } from './sdt-header.ts'
 import { DESCRIPTION_HEADER } from './spec/header.ts'
-import { growingSize, type PlainValues, readValues, writeGrowing, writeValues } from './values.ts'
+import { growingSize, listOf, type PlainValues, readValues, writeGrowing, writeValues } from './values.ts'
 
 /** What follows a table's fixed part. */
 type List =
@@ -12,6 +13,7 @@ type List =
   | { readonly kind: 'items'; readonly key: string; readonly form: Form }
   /** Equal structures of a single field, kept as that field's values. */
   | { readonly kind: 'values'; readonly key: string; readonly form: Form }
+  | NodeList
 
 /** How a table is made up: header, fixed part, list. From it follow its parser, builder and printer. */
 export interface TableShape {
@@ -51,8 +53,8 @@ export function parseShaped(shape: TableShape, data: Uint8Array, at?: TableLocat
   if (rest < end) {
     const left = data.subarray(rest, end)
     table.trailing = toHex(left)
-    // Records have said themselves where they end; zeros are padding.
-    if (shape.list?.kind !== 'records' && left.some((byte) => byte !== 0)) {
+    // Records and nodes have said themselves where they end; zeros are padding.
+    if (shape.list?.kind !== 'records' && shape.list?.kind !== 'nodes' && left.some((byte) => byte !== 0)) {
       problems.push({ code: 'ACPI_TRAILING', offset: rest, message: `${end - rest} bytes belong to no field` })
     }
   }
@@ -66,6 +68,7 @@ function parseList(list: List, view: DataView, start: number, end: number, table
     table[list.key] = parsed.records
     return parsed.end
   }
+  if (list.kind === 'nodes') return parseNodes(list, view, start, end, table)
   const { of } = list.form
   const count = Math.floor((end - start) / of.size)
   table[list.key] = Array.from({ length: count }, (_, index) => {
@@ -78,8 +81,11 @@ function parseList(list: List, view: DataView, start: number, end: number, table
 
 /** @throws TypeError, RangeError naming the field at fault */
 export function buildShaped(shape: TableShape, table: ParsedTable & object): Uint8Array {
-  const values = table as ParsedTable & PlainValues
+  const values: PlainValues = { ...table }
   let body = new Uint8Array(0)
+  // The list comes first: of nodes, the fixed fields have number and offset.
+  const items =
+    shape.list === undefined ? body : buildList(shape.list, HEADER_SIZE + (shape.body?.of.size ?? 0), values)
   if (shape.body !== undefined) {
     const { of } = shape.body
     const full = new Uint8Array(of.size)
@@ -91,17 +97,14 @@ export function buildShaped(shape: TableShape, table: ParsedTable & object): Uin
       body = full.subarray(0, Math.max(shape.bodyMinimum, writeGrowing(of, view, 0, values)))
     }
   }
-  if (shape.list !== undefined) {
-    const items = buildList(shape.list, values)
-    const joined = new Uint8Array(body.length + items.length)
-    joined.set(body)
-    joined.set(items, body.length)
-    body = joined
-  }
-  return closeTable(shape.signature, table, body)
+  const joined = new Uint8Array(body.length + items.length)
+  joined.set(body)
+  joined.set(items, body.length)
+  return closeTable(shape.signature, table, joined)
 }
 
-function buildList(list: List, values: PlainValues): Uint8Array {
+function buildList(list: List, start: number, values: PlainValues): Uint8Array {
+  if (list.kind === 'nodes') return buildNodes(list, start, values)
   const items = listOf(values[list.key], list.key)
   if (list.kind === 'records') return buildRecords(items, list.set)
   const { of } = list.form
@@ -130,6 +133,9 @@ export function formatShaped(shape: TableShape, table: ParsedTable & object): An
   const { list } = shape
   if (list?.kind === 'records') {
     lines.push(...annotateRecords(view, rest, end, list.set, 1))
+    rest = end
+  } else if (list?.kind === 'nodes') {
+    lines.push(...annotateNodes(list, view, rest, end, table as PlainValues))
     rest = end
   } else if (list !== undefined) {
     for (; rest + list.form.of.size <= end; rest += list.form.of.size) lines.push(...annotate(list.form, view, rest, 1))

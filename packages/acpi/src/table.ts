@@ -9,6 +9,8 @@ import { buildDmar, type Dmar, formatDmar, parseDmar } from './dmar.ts'
 import { buildFacs, type Facs, formatFacs, parseFacs } from './facs.ts'
 import { buildFadt, type Fadt, formatFadt, parseFadt } from './fadt.ts'
 import { buildHpet, formatHpet, type Hpet, parseHpet } from './hpet.ts'
+import { buildIort, formatIort, type Iort, parseIort } from './iort.ts'
+import { buildIvrs, formatIvrs, type Ivrs, parseIvrs } from './ivrs.ts'
 import { buildMadt, formatMadt, type Madt, parseMadt } from './madt.ts'
 import { buildMcfg, formatMcfg, type Mcfg, parseMcfg } from './mcfg.ts'
 import type { Problem, TableLocation } from './problem.ts'
@@ -25,10 +27,25 @@ import {
 } from './root-tables.ts'
 import { buildRsdp, formatRsdp, parseRsdp, type Rsdp } from './rsdp.ts'
 import { tableSignature } from './sdt-header.ts'
+import { buildViot, formatViot, parseViot, type Viot } from './viot.ts'
 import { buildWaet, formatWaet, parseWaet, type Waet } from './waet.ts'
 
 /** The tables with a parser of their own, told apart by `signature`. */
-export type KnownTable = Rsdp | Rsdt | Xsdt | Fadt | Facs | Madt | Mcfg | Hpet | Waet | Dmar | DefinitionBlock
+export type KnownTable =
+  | Rsdp
+  | Rsdt
+  | Xsdt
+  | Fadt
+  | Facs
+  | Madt
+  | Mcfg
+  | Hpet
+  | Waet
+  | Dmar
+  | Ivrs
+  | Iort
+  | Viot
+  | DefinitionBlock
 export type AcpiTable = KnownTable | RawTable
 
 interface TableKind {
@@ -54,6 +71,9 @@ const KINDS: Readonly<Record<string, TableKind>> = {
   HPET: { parse: parseHpet, build: buildHpet, format: formatHpet },
   WAET: { parse: parseWaet, build: buildWaet, format: formatWaet },
   DMAR: { parse: parseDmar, build: buildDmar, format: formatDmar },
+  IVRS: { parse: parseIvrs, build: buildIvrs, format: formatIvrs },
+  IORT: { parse: parseIort, build: buildIort, format: formatIort },
+  VIOT: { parse: parseViot, build: buildViot, format: formatViot },
   DSDT: DEFINITION,
   SSDT: DEFINITION,
 }

@@ -170,3 +170,9 @@ export function growingSize(of: Struct<object>, values: PlainValues): number {
   }
   return end
 }
+
+/** @throws TypeError where `value` is no list */
+export function listOf(value: unknown, key: string): readonly object[] {
+  if (!Array.isArray(value)) throw new TypeError(`${key}: takes a list, got ${typeof value}`)
+  return value as readonly object[]
+}

@@ -1,0 +1,110 @@
+import { type AnnotatedLine, annotateRaw } from './annotate.ts'
+import { fromHex, toHex } from './hex.ts'
+import { hex, type Problem } from './problem.ts'
+import { annotateRecords, buildRecords, parseRecords, type RecordSet } from './records.ts'
+import { listOf, type PlainValues } from './values.ts'
+
+/** Nodes that refer to each other by their offsets: as many as `nodeCount` says, from `nodeOffset` on. */
+export interface NodeList {
+  readonly kind: 'nodes'
+  readonly key: 'nodes'
+  readonly set: RecordSet
+}
+
+/** What plain data has of a list of nodes, besides the nodes. */
+export interface NodeListExtras {
+  /** As stored, only where it is not the number of nodes that were read. */
+  nodeCount?: number
+  /** As stored, only where the nodes do not follow the fixed fields at once. */
+  nodeOffset?: number
+  /** Bytes between the fixed fields and the first node, where they are not zero. */
+  gap?: string
+}
+
+const bytesOf = (view: DataView, start: number, end: number): Uint8Array =>
+  new Uint8Array(view.buffer, view.byteOffset + start, end - start)
+
+/** Reads nodes behind the fixed fields, which end at `start`; answers where the last one ends. */
+export function parseNodes(
+  list: NodeList,
+  view: DataView,
+  start: number,
+  end: number,
+  table: PlainValues & { problems: Problem[] },
+): number {
+  const nodeCount = table.nodeCount as number
+  const nodeOffset = table.nodeOffset as number
+  const inside = nodeOffset >= start && nodeOffset <= end
+  if (!inside && nodeCount > 0) {
+    const message = `the nodes would start at ${hex(nodeOffset)}, but the table has ${hex(start)} to ${hex(end)} for them`
+    table.problems.push({ code: 'ACPI_NODE_OFFSET', offset: start, message })
+  }
+  const from = inside ? nodeOffset : end
+  const { records, end: rest } = parseRecords(view, from, end, list.set, table.problems, nodeCount)
+  if (inside && rest === end && records.length < nodeCount) {
+    const message = `the table says that it has ${nodeCount} nodes, there are ${records.length}`
+    table.problems.push({ code: 'ACPI_NODE_COUNT', offset: start, message })
+  }
+  const behind = bytesOf(view, records.length === nodeCount ? (nodeCount === 0 ? start : rest) : end, end)
+  if (behind.some((byte) => byte !== 0)) {
+    const message = `${behind.length} bytes follow the ${nodeCount} nodes that the table says it has`
+    table.problems.push({ code: 'ACPI_TRAILING', offset: end - behind.length, message })
+  }
+  table.nodes = records
+  if (nodeCount === records.length) delete table.nodeCount
+  if (nodeOffset === start) delete table.nodeOffset
+  if (records.length === 0) return start
+  const gap = toHex(bytesOf(view, start, from))
+  if (/[^0]/.test(gap)) table.gap = gap
+  return rest
+}
+
+/** The nodes' bytes, with what is before them; writes their number and offset into `values`. `start` as above. */
+export function buildNodes(list: NodeList, start: number, values: PlainValues): Uint8Array {
+  const nodes = buildRecords(listOf(values.nodes, 'nodes'), list.set)
+  const nodeOffset = values.nodeOffset ?? start
+  values.nodeCount ??= (values.nodes as object[]).length
+  values.nodeOffset = nodeOffset
+  if (nodes.length === 0) return nodes
+  if (typeof nodeOffset !== 'number' || !(Number.isInteger(nodeOffset) && nodeOffset >= start)) {
+    throw new RangeError(
+      `nodeOffset: ${JSON.stringify(nodeOffset)} is not behind the fixed fields, which end at ${start}`,
+    )
+  }
+  const gap = fromHex(String(values.gap ?? ''), 'gap')
+  if (gap.length > nodeOffset - start) throw new RangeError(`gap: ${gap.length} bytes do not fit before ${nodeOffset}`)
+  const out = new Uint8Array(nodeOffset - start + nodes.length)
+  out.set(gap)
+  out.set(nodes, nodeOffset - start)
+  return out
+}
+
+/** The byte in the table that each node will stand at: what references to nodes are made of. */
+export function placeNodes(
+  list: NodeList,
+  start: number,
+  values: NodeListExtras & { nodes: readonly object[] },
+): number[] {
+  let offset = values.nodeOffset ?? start
+  return values.nodes.map((node) => {
+    const at = offset
+    offset += buildRecords([node], list.set).length
+    return at
+  })
+}
+
+/** The lines of the nodes and of what is before and behind them, up to `end`. */
+export function annotateNodes(
+  list: NodeList,
+  view: DataView,
+  start: number,
+  end: number,
+  table: PlainValues,
+): AnnotatedLine[] {
+  const nodes = listOf(table.nodes, 'nodes')
+  const from = nodes.length === 0 ? start : ((table.nodeOffset as number | undefined) ?? start)
+  return [
+    ...annotateRaw('Padding', view, start, from, 0),
+    ...annotateRecords(view, from, end, list.set, 1, nodes.length),
+  ]
+}
