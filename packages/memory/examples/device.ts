@@ -28,5 +28,5 @@ console.log(`counter: ${space.read(0xfeb0_0000, 4)}, in ${space.find(0xfeb0_0000
 console.log(`hole: 0x${space.read(0xd000_0000, 4).toString(16)}, is RAM: ${space.isRam(0xd000_0000, 4)}`)
 remove()
 console.log(`counter, unplugged: 0x${space.read(0xfeb0_0000, 4).toString(16)}`)
-console.log(`declared ${ram.size / GIB} GiB, backed by a store of ${ram.bytes.length / 2 ** 20} MiB`)
+console.log(`declared: ${ram.size / GIB} GiB, its store no larger than it must be: ${ram.bytes.length < GIB}`)
 ram.dispose()

@@ -174,6 +174,23 @@ export class GuestRam {
     return done
   }
 
+  /**
+   * Zeroes RAM; answers how many bytes went before RAM ended. What nobody has written is zero already, and is not
+   * backed for this: to clear all of a large guest costs what it has touched.
+   */
+  clear(address: number, length: number): number {
+    let done = 0
+    while (done < length) {
+      const run = Math.min(this.runLength(address + done), length - done)
+      if (run === 0) break
+      const offset = this.offsetToRead(address + done)
+      // The first chunk of the store stands for all that was never written.
+      if (offset >= CHUNK_BYTES) this.bytes.fill(0, offset, offset + run)
+      done += run
+    }
+    return done
+  }
+
   /** Gives the backing store back. The RAM must not be used after that. */
   dispose(): void {
     returnArena(this.#arena)

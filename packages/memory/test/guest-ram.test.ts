@@ -49,6 +49,24 @@ describe('GuestRam', () => {
     two.dispose()
   })
 
+  it('clears what was written, and backs nothing for the rest', () => {
+    const ram = new GuestRam([
+      { base: 0, size: 3 * MIB },
+      { base: 4096 * MIB, size: 64 * 1024 * MIB },
+    ])
+    ram.write32(4096 * MIB + 8, 1)
+    ram.write32(2 * MIB + 8, 2)
+    ram.write32(2 * MIB, 3)
+    const before = ram.bytes.length
+    expect(ram.clear(2 * MIB + 4, 4 * MIB)).toBe(MIB - 4)
+    expect([ram.read32(2 * MIB), ram.read32(2 * MIB + 8)]).toEqual([3, 0])
+    expect(ram.clear(4096 * MIB, 64 * 1024 * MIB)).toBe(64 * 1024 * MIB)
+    expect(ram.read32(4096 * MIB + 8)).toBe(0)
+    expect(ram.clear(3 * MIB, 1)).toBe(0)
+    expect(ram.bytes.length).toBe(before)
+    ram.dispose()
+  })
+
   it('refuses ranges that overlap or are no whole pages', () => {
     expect(() => new GuestRam([{ base: 0, size: 100 }])).toThrow(/whole 4 KiB pages/)
     expect(

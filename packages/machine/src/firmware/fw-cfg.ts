@@ -31,6 +31,9 @@ const CONTROL_READ = 2
 const CONTROL_SKIP = 4
 const CONTROL_SELECT = 8
 const CONTROL_WRITE = 16
+/** Addresses from 2^53 on lead nowhere. */
+const FIRST_UNREACHABLE_HIGH = 0x20_0000
+const PAGE = 0x1000
 const PORT_SELECT = 0
 const PORT_DATA = 1
 const PORT_DMA_HIGH = 4
@@ -111,9 +114,9 @@ export class FwCfg implements PortHandler {
     if (offset === PORT_SELECT && width === 2) this.#pick(value)
     else if (offset === PORT_DMA_HIGH && width === 4) this.#dmaHigh = swap(value)
     else if (offset === PORT_DMA_LOW && width === 4) {
-      const address = (this.#dmaHigh % 0x20_0000) * 0x1_0000_0000 + swap(value)
+      const high = this.#dmaHigh
       this.#dmaHigh = 0
-      this.#transfer(address)
+      if (high < FIRST_UNREACHABLE_HIGH) this.#transfer(high * 0x1_0000_0000 + swap(value))
     }
   }
 
@@ -139,30 +142,54 @@ export class FwCfg implements PortHandler {
     const control = FW_CFG_DMA_ACCESS.fields.control.get(view, 0)
     const length = FW_CFG_DMA_ACCESS.fields.length.get(view, 0)
     const { lo, hi } = FW_CFG_DMA_ACCESS.fields.address
-    const target = (hi.get(view, 0) % 0x20_0000) * 0x1_0000_0000 + lo.get(view, 0)
     if ((control & CONTROL_SELECT) !== 0) this.#pick(control >>> 16)
-    const entry = this.#entries.get(this.#selector) ?? new Uint8Array(0)
     let result = 0
     if ((control & CONTROL_WRITE) !== 0) result = CONTROL_ERROR
     else if ((control & CONTROL_READ) !== 0) {
-      const rest = entry.subarray(Math.min(this.#offset, entry.length), Math.min(this.#offset + length, entry.length))
-      this.#memory.writeBytes(target, rest)
-      // What lies beyond an item's end reads as zero; a request may name up to 4 GiB, so only RAM bounds the filling.
-      this.#clear(target + rest.length, length - rest.length)
-      this.#offset += length
-    } else if ((control & CONTROL_SKIP) !== 0) this.#offset += length
+      if (!this.#deliver(hi.get(view, 0), lo.get(view, 0), length)) result = CONTROL_ERROR
+      this.#skip(length)
+    } else if ((control & CONTROL_SKIP) !== 0) this.#skip(length)
     const status = new Uint8Array(4)
     new DataView(status.buffer).setUint32(0, result, false)
     this.#memory.writeBytes(at, status)
   }
 
-  #clear(address: number, length: number): void {
-    const zeros = new Uint8Array(0x1000)
-    let done = 0
-    while (done < length) {
-      const run = Math.min(this.#memory.ram.runLength(address + done), length - done, zeros.length)
-      if (run === 0) return
-      this.#memory.writeBytes(address + done, zeros.subarray(0, run))
+  #skip(length: number): void {
+    this.#offset = Math.min(this.#offset + length, 0xffff_ffff)
+  }
+
+  /** Copies the item's next `length` bytes to memory, zeros beyond its end. False where the target is not memory. */
+  #deliver(hi: number, lo: number, length: number): boolean {
+    if (hi >= FIRST_UNREACHABLE_HIGH) return false
+    const target = hi * 0x1_0000_0000 + lo
+    const entry = this.#entries.get(this.#selector) ?? new Uint8Array(0)
+    const rest = entry.subarray(Math.min(this.#offset, entry.length), Math.min(this.#offset + length, entry.length))
+    this.#memory.writeBytes(target, rest)
+    const zeroed = this.#clear(target + rest.length, length - rest.length)
+    return zeroed && this.#memory.ram.covers(target, rest.length)
+  }
+
+  /** A request may name 4 GiB: RAM that nobody has written is zero already, and is not backed to be written so. */
+  #clear(address: number, length: number): boolean {
+    const { ram } = this.#memory
+    for (let done = 0; done < length; ) {
+      const at = address + done
+      const run = Math.min(ram.runLength(at), length - done)
+      if (run === 0) return false
+      if (this.#memory.isRam(at, run)) ram.clear(at, run)
+      else this.#clearAround(at, run)
+      done += run
+    }
+    return true
+  }
+
+  /** The same where ROM or registers lie over some of the RAM. */
+  #clearAround(address: number, length: number): void {
+    for (let done = 0; done < length; ) {
+      const at = address + done
+      const run = Math.min(PAGE - (at % PAGE), length - done)
+      if (this.#memory.isRam(at, run)) this.#memory.ram.clear(at, run)
+      else this.#memory.writeBytes(at, new Uint8Array(run))
       done += run
     }
   }
