@@ -253,16 +253,6 @@ describe('refusals', () => {
       /PCI: slot 31 function 0 not available for e1000e, in use by ICH9-LPC/,
     ],
     [
-      'a second device on a link',
-      describeMachine([port, device('e1000e', {}, root), device('e1000e', {}, root)]),
-      /PCI: no slot\/function available for e1000e/,
-    ],
-    [
-      'slot 1 on a link',
-      describeMachine([port, device('e1000e', {}, { ...root, addr: { device: 1, function: 0 } })]),
-      /parent device only allows plugging into slot 0/,
-    ],
-    [
       'function 1 of a single function',
       describeMachine([
         device('e1000e', {}, { addr: { device: 4, function: 0 } }),

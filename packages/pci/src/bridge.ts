@@ -7,6 +7,8 @@ import { BRIDGE_CONTROL, PCI_HEADER_TYPE1 } from './spec/bridge-header.ts'
 export interface BridgeOptions extends Omit<ConfigSpaceOptions, 'headerType' | 'subsystemVendorId' | 'subsystemId'> {
   /** The secondary side is a PCI Express link, with device 0 alone at its end. */
   readonly expressLink?: boolean
+  /** Devices other than 0 can be plugged in at the end of a link all the same. QEMU lets them; no system looks there. */
+  readonly anyDevice?: boolean
   /** The secondary side is PCI Express: a link, or the bus inside a switch. Default: as `expressLink`. */
   readonly expressSecondary?: boolean
   /** Default `own-ids`. */
@@ -31,7 +33,7 @@ export class Bridge implements PciBridge {
     this.config = new ConfigSpace({ ...options, headerType: 1 })
     this.requesterNaming = options.requesterNaming ?? 'own-ids'
     this.secondary = new PciBus(this, {
-      singleDevice: options.expressLink === true,
+      singleDevice: options.expressLink === true && options.anyDevice !== true,
       extendedConfig: options.expressSecondary ?? options.expressLink === true,
     })
     this.config.onWrite(header.BRIDGE_CONTROL.offset, 2, () => this.#controlWritten())

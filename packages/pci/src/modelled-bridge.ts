@@ -22,6 +22,8 @@ export interface ModelledBridgeOptions {
   readonly slot?: number
   /** Whether a device will be attached below: the link then reports itself up. Default true. */
   readonly occupied?: boolean
+  /** As for `Bridge`: devices other than 0 can be plugged in at the end of a link. */
+  readonly anyDevice?: boolean
 }
 
 /** A bridge of a certain make: a root port, a port of a switch, or a bridge to a conventional bus. */
@@ -43,6 +45,7 @@ export class ModelledBridge extends Bridge {
       size: model.size,
       bars: model.bars,
       expressLink: model.secondary === 'express-link',
+      anyDevice: options.anyDevice === true,
       expressSecondary: model.secondary !== 'conventional',
       requesterNaming: model.requesterNaming,
     })

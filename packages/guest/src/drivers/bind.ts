@@ -10,7 +10,7 @@ import { probeVirtioPci } from '../virtio/virtio-pci.ts'
 import { probeBusMaster } from './bus-master-test.ts'
 import { probeDmaProbe } from './dma-probe.ts'
 import { type BoundDriver, notAttempted } from './driver.ts'
-import { probePort } from './pcieport.ts'
+import { isExpressPort, probePort } from './pcieport.ts'
 import { VIRTIO_BALLOON } from './virtio-balloon.ts'
 import { VIRTIO_BLK } from './virtio-blk.ts'
 import { VIRTIO_CONSOLE } from './virtio-console.ts'
@@ -65,6 +65,13 @@ function probePci(
   if (entry.kind === 'virtio-transport' && (fn.deviceId < FIRST_VIRTIO_ID || fn.deviceId > LAST_VIRTIO_ID)) {
     record.why(
       `${entry.name} matches every device of the vendor and leaves this one: its ID is none of virtio's`,
+      `${entry.name} probe`,
+    )
+    return null
+  }
+  if (entry.kind === 'port' && !isExpressPort(record)) {
+    record.why(
+      `${entry.name} matches every PCI bridge and leaves this one: it is no PCI Express port`,
       `${entry.name} probe`,
     )
     return null

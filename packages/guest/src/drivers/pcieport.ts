@@ -5,18 +5,17 @@ import type { Kernel } from '../kernel.ts'
 import { enableDevice, setMaster } from '../pci/pci-function.ts'
 import { type BoundDriver, notAttempted } from './driver.ts'
 
+/** What the driver of ports is for, though its match table names every PCI bridge. */
+export const isExpressPort = ({ fn: { pcieType } }: DeviceRecord): boolean =>
+  pcieType === PCIE_ROOT_PORT || pcieType === PCIE_UPSTREAM_PORT || pcieType === PCIE_DOWNSTREAM_PORT
+
 /**
  * The driver of PCI Express ports. It serves power management and error events, of which none come here; what matters to
  * DMA is that the port forwards it.
- *
- * @returns why it declines: it is for ports alone, though its match table names every PCI bridge
  */
-export function probePort(kernel: Kernel, record: DeviceRecord): BoundDriver | string {
+export function probePort(kernel: Kernel, record: DeviceRecord): BoundDriver {
   const { fn } = record
   const { pcieType } = fn
-  if (pcieType !== PCIE_ROOT_PORT && pcieType !== PCIE_UPSTREAM_PORT && pcieType !== PCIE_DOWNSTREAM_PORT) {
-    return 'the bridge is no PCI Express port'
-  }
   enableDevice(kernel.config, fn)
   setMaster(kernel.config, fn)
   // Services have events to report on root ports alone.

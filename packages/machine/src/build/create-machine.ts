@@ -91,11 +91,18 @@ function iommuOf(placement: Placement, machine: MachineDescription): Unit | null
   if (machine.machine !== 'q35')
     throw refuse(where, `Machine-type '${machine.machine}' not supported by ${first.model.name}; use q35`)
   const features = vtdOptionsFor(machine.qemuVersion, bearingOn(first.given))
-  const irqchip = machine.machineProperties['kernel-irqchip']
-  if (features.interruptRemapping && isOn(first.given.intremap) && isOn(irqchip) && isKvm(machine)) {
+  const inKernel = hasKernelIrqchip(machine)
+  if (features.interruptRemapping && isOn(first.given.intremap) && inKernel) {
     throw refuse(where, "Interrupt Remapping cannot work with kernel-irqchip=on, please use 'split|off'.")
   }
-  return { features: isKvm(machine) && isOn(irqchip) ? { ...features, interruptRemapping: false } : features }
+  return { features: inKernel ? { ...features, interruptRemapping: false } : features }
+}
+
+/** Whether KVM emulates the I/O APIC too, which keeps its messages from being remapped: so unless told otherwise. */
+function hasKernelIrqchip(machine: MachineDescription): boolean {
+  const { 'kernel-irqchip': given, type } = machine.machineProperties
+  // One machine type had another default.
+  return isKvm(machine) && (given === undefined ? type !== 'pc-q35-4.0' : isOn(given))
 }
 
 const isKvm = (machine: MachineDescription): boolean => machine.machineProperties.accel === 'kvm'

@@ -7,8 +7,11 @@ export interface Slot {
   readonly fn: number
 }
 
+const SLOTS = 32
+
 /**
- * Where on its bus a device goes: as written, else function 0 of the lowest device number whose function 0 is free.
+ * Where on its bus a device goes: as written, else function 0 of the lowest device number whose function 0 is free. At
+ * the end of a PCI Express link too: QEMU lets devices stand there at numbers other than 0, where no guest finds them.
  *
  * @throws DmascopeError MACHINE_SLOT in QEMU's words
  */
@@ -27,7 +30,7 @@ export function findSlot(device: DeviceDescription, model: DeviceModel, bus: Pla
 
 function freeSlot(device: DeviceDescription, model: DeviceModel, bus: PlacedBus): Slot {
   // Only function 0 counts: a slot that has others alone is taken for free, and refused later (QEMU's way).
-  for (let slot = 0; slot < bus.slots; slot++) if (!bus.taken.has(slot << 3)) return { device: slot, fn: 0 }
+  for (let slot = 0; slot < SLOTS; slot++) if (!bus.taken.has(slot << 3)) return { device: slot, fn: 0 }
   throw refusePlace(
     'MACHINE_SLOT',
     device,
@@ -35,23 +38,12 @@ function freeSlot(device: DeviceDescription, model: DeviceModel, bus: PlacedBus)
   )
 }
 
-/**
- * DEVIATION: QEMU accepts device numbers above 0 at the end of a link (from release 8.1 on with this warning), where no
- * guest looks for them.
- */
 function statedSlot(
   device: DeviceDescription,
   model: DeviceModel,
   bus: PlacedBus,
   addr: NonNullable<DeviceDescription['addr']>,
 ): Slot {
-  if (addr.device >= bus.slots) {
-    throw refusePlace(
-      'MACHINE_SLOT',
-      device,
-      `PCI: slot ${addr.device} is not valid for ${model.name}, parent device only allows plugging into slot 0.`,
-    )
-  }
   const holder = bus.taken.get((addr.device << 3) | addr.function)
   if (holder !== undefined) {
     throw refusePlace(

@@ -11,8 +11,6 @@ export interface PlacedBus {
   readonly root: boolean
   /** The port or bridge that makes the bus; null for a root bus. */
   readonly above: PlacedDevice | null
-  /** Device numbers that may be used: 32, or 1 at the end of a PCI Express link. */
-  readonly slots: number
   /** 1 where a standard hot-plug controller manages the bus: it has no slot 0. */
   readonly firstSlot: 0 | 1
   /** Firmware's hot-plug methods manage the bus: then those of the bridge above, if any, do not. */
@@ -43,15 +41,13 @@ export function rootBusOf(bus: PlacedBus): PlacedBus {
   return at
 }
 
-const emptyBus = { firstSlot: 0, slots: 32, taken: new Map(), multifunction: new Set() } as const
-
 /** The machine's own root bus, with the functions that are there from the start. */
 export function machineBus(
   root: { readonly name: string; readonly nature: PlacedBus['nature'] },
   builtIn: readonly { readonly device: number; readonly fn: number; readonly model: string }[],
 ): PlacedBus {
   return {
-    ...emptyBus,
+    firstSlot: 0,
     ...root,
     root: true,
     above: null,
@@ -63,7 +59,7 @@ export function machineBus(
 
 /** The root bus that an expander brings. Firmware's hot-plug methods do not reach it. */
 export const expanderBus = (name: string, nature: PlacedBus['nature']): PlacedBus => ({
-  ...emptyBus,
+  firstSlot: 0,
   name,
   nature,
   root: true,
@@ -84,7 +80,6 @@ export function secondaryBus(above: PlacedDevice): PlacedBus {
     nature: model.bridge.secondary,
     root: false,
     above,
-    slots: model.bridge.slots,
     firstSlot: controller && !bus.acpiHotplug ? 1 : 0,
     acpiHotplug: bus.acpiHotplug,
     taken: new Map(),

@@ -34,6 +34,7 @@ export function realize(placed: PlacedDevice, seed: number, occupied: boolean): 
       portNumber: Number(properties.port ?? 0),
       slot: Number(properties.slot ?? 0),
       occupied,
+      anyDevice: true,
     })
   }
   if (model.kind === 'probe') return new DmaProbe()
