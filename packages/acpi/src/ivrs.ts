@@ -52,10 +52,8 @@ export interface IvhdAcpiHid extends Omit<RecordValues<typeof IVHD_ACPI_HID_ENTR
   kind: 'acpi-hid'
   uid: string
 }
-export interface IvhdPadding extends RecordExtras {
+export interface IvhdPadding extends RecordValues<typeof IVHD_PAD_8>, RecordExtras {
   kind: 'pad-4' | 'pad-8'
-  /** Hexadecimal digits, where they are not all zero. */
-  reserved?: string
 }
 export type IvhdEntry = IvhdDevice | IvhdAlias | IvhdExtended | IvhdSpecial | IvhdAcpiHid | IvhdPadding | UnknownRecord
 

@@ -2,7 +2,6 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import {
-  type AnnotatedLine,
   aml,
   buildDefinitionBlock,
   buildDmar,
@@ -24,7 +23,7 @@ import {
   sdtHeader,
 } from '../src/index.ts'
 import { bytesOfPrinted } from './annotated-hex.ts'
-import { compile, disassemble, fieldsOf, hasIasl } from './iasl.ts'
+import { compile, disassemble, fieldsOf, hasIasl, linesAt, sameValue } from './iasl.ts'
 
 /** What iasl calls a field of a DMAR, and what the specification, and so we, call it. */
 const NAMES: Readonly<Record<string, string>> = {
@@ -51,23 +50,6 @@ const NAMES: Readonly<Record<string, string>> = {
   'Entry Length': 'Length',
   'Enumeration ID': 'Enumeration ID',
   'PCI Bus Number': 'Start Bus Number',
-}
-
-/** A field's bytes as iasl writes them: integers high byte first, texts in quotes, lists with blanks. */
-function sameValue(value: string, bytes: string): boolean {
-  const quoted = /^"(.*)"$/.exec(value)
-  if (quoted !== null) {
-    // Up to the first NUL, with blanks for what cannot be printed.
-    const text = Buffer.from(bytes, 'hex').toString('latin1').split('\0')[0]
-    return text?.replace(/[^ -~]/g, ' ') === quoted[1]
-  }
-  const digits = value.replace(/[ ,]/g, '').toLowerCase()
-  return digits === (/[ ,]/.test(value) ? bytes : (bytes.match(/../g) ?? []).reverse().join(''))
-}
-
-/** The lines at a field of iasl, joined: a path is one field there and two here, reserved bytes may be flags here. */
-function linesAt(lines: readonly AnnotatedLine[], offset: number, size: number): AnnotatedLine[] {
-  return lines.filter((line) => line.bytes !== '' && line.offset >= offset && line.offset < offset + size)
 }
 
 const corpus = process.env.DMASCOPE_CORPUS

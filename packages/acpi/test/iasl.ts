@@ -2,6 +2,7 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { AnnotatedLine } from '../src/index.ts'
 
 const IASL = 'iasl'
 
@@ -59,4 +60,21 @@ export function fieldsOf(text: string): IaslField[] {
     name,
     value: value.replace(/\s+\[[^\]]*\]$/, '').trim(),
   }))
+}
+
+/** A field's bytes as iasl writes them: integers high byte first, texts in quotes, lists with blanks. */
+export function sameValue(value: string, bytes: string): boolean {
+  const quoted = /^"(.*)"$/.exec(value)
+  if (quoted !== null) {
+    // Up to the first NUL, with blanks for what cannot be printed.
+    const text = Buffer.from(bytes, 'hex').toString('latin1').split('\0')[0]
+    return text?.replace(/[^ -~]/g, ' ') === quoted[1]
+  }
+  const digits = value.replace(/[ ,]/g, '').toLowerCase()
+  return digits === (/[ ,]/.test(value) ? bytes : (bytes.match(/../g) ?? []).reverse().join(''))
+}
+
+/** The lines at a field of iasl, joined: a path is one field there and two here, reserved bytes may be flags here. */
+export function linesAt(lines: readonly AnnotatedLine[], offset: number, size: number): AnnotatedLine[] {
+  return lines.filter((line) => line.bytes !== '' && line.offset >= offset && line.offset < offset + size)
 }

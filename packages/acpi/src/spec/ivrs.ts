@@ -98,8 +98,13 @@ export const IVHD_DEVICE_ENTRY_HEAD = struct('IVHD Device Entry', SOURCE, { type
 export const IVHD_DEVICE_ENTRY = struct('IVHD Device Entry', SOURCE, { type: u8, deviceId: le16, dteSetting: u8 })
 
 /** Types 0 and 64, which stand for nothing. */
-export const IVHD_PAD_4 = struct('IVHD Padding, 4 bytes', SOURCE, { type: u8, reserved: bytes(3) })
-export const IVHD_PAD_8 = struct('IVHD Padding, 8 bytes', SOURCE, { type: u8, reserved: bytes(7) })
+export const IVHD_PAD_4 = struct('IVHD Padding, 4 bytes', SOURCE, { type: u8, reserved_1: le16, reserved_3: u8 })
+export const IVHD_PAD_8 = struct('IVHD Padding, 8 bytes', SOURCE, {
+  type: u8,
+  reserved_1: le16,
+  reserved_3: u8,
+  reserved_4: le32,
+})
 
 /** Types 66 and 67: the devices issue requests under another ID. */
 export const IVHD_ALIAS_ENTRY = struct('IVHD Alias Entry', SOURCE, {
