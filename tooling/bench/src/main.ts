@@ -1,6 +1,9 @@
-import { Command, InvalidArgumentError } from 'commander'
+import { Command, InvalidArgumentError, Option } from 'commander'
 import { iommuCases } from './iommu-dmascope.ts'
 import { iommuFloorCases } from './iommu-floor.ts'
+import { jobCases } from './job-cases.ts'
+import { portCases } from './job-port.ts'
+import { formatTimes, runTimed, type TimedCase } from './job-timed.ts'
 import type { BenchCase } from './runner.ts'
 import { DEFAULT_OPTIONS, runCases } from './runner.ts'
 import { formatTable } from './table.ts'
@@ -14,32 +17,44 @@ const positive = (text: string): number => {
   return value
 }
 
+/** Each is measured in a process of its own: what the JIT has learnt of one would slow down another. */
+const SUITES: Readonly<Record<string, () => (BenchCase | TimedCase)[] | Promise<(BenchCase | TimedCase)[]>>> = {
+  vq: async () => [...dmascopeCases(), ...floorCases(), ...(await v86Cases())],
+  port: portCases,
+  iommu: () => [...iommuCases(), ...iommuFloorCases()],
+  job: jobCases,
+}
+
 const command = new Command('bench')
   .description('Operations per CPU-second, and how they compare with the same work done otherwise.')
+  .addOption(new Option('--suite <name>', 'one suite').choices(Object.keys(SUITES)).makeOptionMandatory())
   .option('--json', 'one JSON object a line, instead of a table')
   .option('--only <regex>', 'only cases whose id matches')
   .option('--list', 'only print the ids')
   .option('--rounds <count>', 'interleaved rounds', positive, DEFAULT_OPTIONS.rounds)
   .option('--seconds <seconds>', 'CPU-seconds per case and round', positive, DEFAULT_OPTIONS.seconds)
   .parse()
-const options = command.opts<{ json?: true; only?: string; list?: true; rounds: number; seconds: number }>()
+const options = command.opts<{
+  suite: string
+  json?: true
+  only?: string
+  list?: true
+  rounds: number
+  seconds: number
+}>()
 
-const suites: (() => BenchCase[] | Promise<BenchCase[]>)[] = [
-  dmascopeCases,
-  floorCases,
-  v86Cases,
-  iommuCases,
-  iommuFloorCases,
-]
-const all: BenchCase[] = []
-for (const suite of suites) all.push(...(await suite()))
+const all = await SUITES[options.suite]!()
 const only = options.only === undefined ? null : new RegExp(options.only)
 const cases = only === null ? all : all.filter(({ id }) => only.test(id))
+const isTimed = (one: BenchCase | TimedCase): one is TimedCase => 'unit' in one
 
 if (options.list) {
   for (const { id } of cases) console.log(id)
-} else {
-  const results = runCases(cases, { ...DEFAULT_OPTIONS, rounds: options.rounds, seconds: options.seconds })
-  if (options.json) for (const one of results) console.log(JSON.stringify(one))
-  else console.log(formatTable(results))
+} else if (cases.length > 0) {
+  const rates = cases.filter((one) => !isTimed(one))
+  const timed = cases.filter(isTimed)
+  const results = runCases(rates, { ...DEFAULT_OPTIONS, rounds: options.rounds, seconds: options.seconds })
+  const times = runTimed(timed, options.rounds)
+  if (options.json) for (const one of [...results, ...times]) console.log(JSON.stringify(one))
+  else console.log(`${results.length > 0 ? formatTable(results) : formatTimes(times)}\n`)
 }

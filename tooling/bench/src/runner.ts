@@ -7,6 +7,8 @@ export interface BenchCase {
   readonly id: string
   /** Operations per CPU-second that the case ought to reach on a machine of the reference class. */
   readonly target?: number
+  /** What the rate ought to be at least, as a part of the same work's under this reference. */
+  readonly leastOf?: { readonly reference: string; readonly ratio: number }
   /** Called once, before the warm-up. */
   prepare(): () => number
 }
@@ -17,6 +19,7 @@ export interface BenchResult {
   readonly ops: number
   readonly rounds: readonly number[]
   readonly target?: number
+  readonly leastOf?: BenchCase['leastOf']
 }
 
 export interface RunOptions {
@@ -65,5 +68,6 @@ export function runCases(cases: readonly BenchCase[], options: RunOptions = DEFA
     ops: median(rounds),
     rounds,
     ...(one.target !== undefined && { target: one.target }),
+    ...(one.leastOf !== undefined && { leastOf: one.leastOf }),
   }))
 }

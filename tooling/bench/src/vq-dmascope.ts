@@ -86,7 +86,8 @@ function diskB(queue: DeviceQueue, disk: Uint8Array): Disk {
   }
 }
 
-function makeDevice(port: DmaPort, { kind, work }: Workload, disk: Uint8Array): Disk {
+/** The disk of a workload on the device half of its queue, at the other end of this port. */
+export function deviceOn(port: DmaPort, { kind, work }: Workload, disk: Uint8Array): Disk {
   const queue = new DeviceQueue(port, ADDRESSES, { indirect: kind === 'indirect', eventIndex: false })
   return work === 'A' ? diskA(queue) : diskB(queue, disk)
 }
@@ -100,7 +101,7 @@ function prepareDev(workload: Workload): () => number {
   for (let entry = 0; entry < QUEUE_SIZE; entry++) {
     view.setUint16(AVAIL + 4 + entry * 2, headOf(entry % slots, workload), true)
   }
-  const device = makeDevice(createFlatPort(memory), workload, disk)
+  const device = deviceOn(createFlatPort(memory), workload, disk)
   let idx = 0
   let chains = 0
   return () => {
@@ -121,7 +122,7 @@ function prepareBoth(workload: Workload): () => number {
   const disk = makeDisk()
   const { slots, descriptors, kind } = workload
   const features = { indirect: kind === 'indirect', eventIndex: false }
-  const device = makeDevice(createFlatPort(memory), workload, disk)
+  const device = deviceOn(createFlatPort(memory), workload, disk)
   const driver = new DriverQueue(
     createFlatBus(memory),
     { size: QUEUE_SIZE, desc: DESC, driver: AVAIL, device: USED },
