@@ -3,7 +3,7 @@ import type { BackendModel, BarModel, CapabilityModel, DeviceModel, PciModel } f
 import { QEMU_VERSIONS } from './property.ts'
 import type { PropertyList } from './property-specs.ts'
 import { bearing, text } from './property-specs.ts'
-import { PCI_PROPERTIES } from './shared-properties.ts'
+import { PCI_PROPERTIES } from './base-properties.ts'
 
 const KiB = 1024
 

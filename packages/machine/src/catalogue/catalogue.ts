@@ -12,6 +12,7 @@ import { USB_MODELS } from './models/usb.ts'
 import { VIRTIO_MODELS } from './models/virtio.ts'
 import { MORE_VIRTIO_MODELS } from './models/virtio-more.ts'
 import { nearestName } from './nearest-name.ts'
+import { whyNotModelled } from './not-modelled.ts'
 
 /** Every device model that is known, in no particular order. Closed: what is not here is refused by name. */
 export const DEVICE_MODELS: readonly DeviceModel[] = [
@@ -48,12 +49,15 @@ export const nearestModel = (name: string): string | null => nearestName(name, B
  * The model of a name, in a QEMU release.
  *
  * @param where - for the message: where the name was written
- * @throws DmascopeError MACHINE_UNKNOWN_DEVICE, or MACHINE_DEVICE_VERSION where only another release has it
+ * @throws DmascopeError MACHINE_UNKNOWN_DEVICE; MACHINE_DEVICE_VERSION where only another release has it;
+ *   MACHINE_NOT_MODELLED where QEMU has it and this catalogue has not
  */
 export function requireModel(name: string, version: QemuVersion, where = ''): DeviceModel {
   const model = findModel(name)
   const at = where === '' ? '' : `${where}: `
   if (model === null) {
+    const gap = whyNotModelled(name)
+    if (gap !== null) throw new DmascopeError('MACHINE_NOT_MODELLED', `${at}${gap}`, { where, name })
     const nearest = nearestModel(name)
     throw new DmascopeError(
       'MACHINE_UNKNOWN_DEVICE',

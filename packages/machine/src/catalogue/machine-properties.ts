@@ -33,6 +33,9 @@ export const MACHINE_PROPERTIES: Readonly<Record<string, PropertyType>> = {
   defaultNic: BOOL,
 }
 
+/** Properties that ask for an encrypted guest, under which no device reaches memory that is not shared with it. */
+const CONFIDENTIAL: readonly string[] = ['confidential-guest-support', 'memory-encryption']
+
 /** QEMU takes `-` and `_` alike in these names. */
 const plain = (name: string): string => name.replaceAll('_', '-')
 const BY_PLAIN_NAME: ReadonlyMap<string, string> = new Map(
@@ -45,7 +48,7 @@ export const machinePropertyName = (name: string): string | null => BY_PLAIN_NAM
 /**
  * Reads machine properties: typed values, under QEMU's names.
  *
- * @throws DmascopeError MACHINE_UNKNOWN_MACHINE_PROPERTY or MACHINE_PROPERTY_VALUE
+ * @throws DmascopeError MACHINE_UNKNOWN_MACHINE_PROPERTY, MACHINE_PROPERTY_VALUE or MACHINE_NOT_MODELLED
  */
 export function checkMachineProperties(properties: Properties, where: Where = ''): Properties {
   const typed: Record<string, PropertyValue> = {}
@@ -68,6 +71,13 @@ export function checkMachineProperties(properties: Properties, where: Where = ''
         'MACHINE_PROPERTY_VALUE',
         `${at}machine property '${key}' does not accept '${value}'; it takes ${describeType(type)}`,
         { where: text, property: key, value, expected: read.expected },
+      )
+    }
+    if (CONFIDENTIAL.includes(name) && read.value !== '') {
+      throw new DmascopeError(
+        'MACHINE_NOT_MODELLED',
+        `${at}machine property '${key}': confidential guests, which bounce every DMA, are not modelled yet; leave it out`,
+        { where: text, property: key },
       )
     }
     typed[name] = read.value

@@ -14,7 +14,7 @@ import {
   uint32,
   uint64,
 } from '../property-specs.ts'
-import { BLOCK_PROPERTIES, GEOMETRY_PROPERTIES } from '../shared-properties.ts'
+import { BLOCK_PROPERTIES, GEOMETRY_PROPERTIES } from '../base-properties.ts'
 
 const none = (name: string, properties: PropertyList = {}, more: Partial<DeviceModel> = {}): DeviceModel =>
   deviceModel({ ...more, name, kind: 'none', properties })
@@ -140,6 +140,17 @@ export const NOT_PCI_MODELS: readonly DeviceModel[] = [
   }),
   none('usb-ccid', { ...USB, debug: uint8(0) }),
   none('ccid-card-passthru', { debug: uint8(0) }, { backends: [CHARDEV] }),
+  none('ccid-card-emulated', {
+    backend: text,
+    cert1: text,
+    cert2: text,
+    cert3: text,
+    db: text,
+    debug: uint8(0),
+  }),
+  none('u2f-passthru', { ...USB, hidraw: text }),
+  none('u2f-emulated', { ...USB, dir: text, cert: text, privkey: text, counter: text, entropy: text }),
+  none('canokey', { ...USB, file: text }),
   none('usb-wacom-tablet', USB),
   ...['hda-duplex', 'hda-micro', 'hda-output'].map((name) => none(name, HDA_CODEC, { backends: [AUDIODEV] })),
   none(
@@ -159,6 +170,24 @@ export const NOT_PCI_MODELS: readonly DeviceModel[] = [
     fallback: text,
   }),
   none('isa-vga', { vgamem_mb: uint32(8) }),
+  none('isa-cirrus-vga', { vgamem_mb: uint32(4), blitter: on }),
+  none(
+    'ne2k_isa',
+    { mac: text, iobase: uint32(0x300), irq: uint32(9), bootindex: int32(-1) },
+    { backends: [backend('netdev', 'netdev', 'network')] },
+  ),
+  none(
+    'sb16',
+    { version: uint32(0x405), iobase: uint32(0x220), irq: uint32(5), dma: uint32(1), dma16: uint32(5) },
+    { backends: [AUDIODEV] },
+  ),
+  none('adlib', { iobase: uint32(0x220), freq: uint32(44_100) }, { backends: [AUDIODEV] }),
+  none(
+    'gus',
+    { iobase: uint32(0x240), irq: uint32(7), dma: uint32(3), freq: uint32(44_100) },
+    { backends: [AUDIODEV] },
+  ),
+  none('cs4231a', { iobase: uint32(0x534), irq: uint32(9), dma: uint32(3) }, { backends: [AUDIODEV] }),
   none('isa-ide', { iobase: uint32(0x1f0), iobase2: uint32(0x3f6), irq: uint32(14) }),
   none('isa-applesmc', { iobase: uint32(0x300), osk: text }),
   none('isa-ipmi-kcs', { bmc: text, ioport: uint32(0xca2), irq: uint32(5) }),
@@ -182,6 +211,9 @@ export const NOT_PCI_MODELS: readonly DeviceModel[] = [
   none('vmclock', {}, { versions: ['11.1'] }),
   none('ramfb', { 'x-migrate': on }),
   none('smbus-eeprom', {}),
+  none('smbus-ipmi', { bmc: text, address: uint8(0) }),
+  none('i2c-ddc', { address: uint8(0) }),
+  none('at24c-eeprom', { address: uint8(0), 'rom-size': uint32(0), writable: on }, { backends: [DRIVE()] }),
   none('i8042', {}),
   none('vmport', {}),
   none('vmmouse', {}),

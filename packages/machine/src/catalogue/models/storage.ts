@@ -16,7 +16,7 @@ import {
   uint32,
   uint64,
 } from '../property-specs.ts'
-import { BLOCK_PROPERTIES } from '../shared-properties.ts'
+import { BLOCK_PROPERTIES } from '../base-properties.ts'
 
 const KiB = 1024
 const LSI = 0x1000

@@ -17,11 +17,11 @@ import {
 } from '../property-specs.ts'
 import { CHARDEV_MANDATORY, virtioFamily as family, vhostUser } from './virtio-family.ts'
 
+/** What every GPU takes, one whose work is done elsewhere too. */
+const GPU_BASE: PropertyList = { max_outputs: uint32(1), xres: uint32(1280), yres: uint32(800), edid: on }
+
 const GPU: PropertyList = {
-  max_outputs: uint32(1),
-  xres: uint32(1280),
-  yres: uint32(800),
-  edid: on,
+  ...GPU_BASE,
   blob: off,
   max_hostmem: size(256 * 1024 * 1024),
   hostmem: bearing(size(0)),
@@ -29,6 +29,16 @@ const GPU: PropertyList = {
   venus: only('11.1', off),
   stats: off,
   outputs: only('11.1', text),
+}
+
+const RUTABAGA: PropertyList = {
+  ...GPU,
+  'gfxstream-vulkan': off,
+  'cross-domain': off,
+  'x-gfxstream-gles': off,
+  'x-gfxstream-composer': off,
+  'wayland-socket-path': text,
+  wsi: text,
 }
 
 const INPUT: PropertyList = { serial: text, display: text, head: uint32(0) }
@@ -128,8 +138,20 @@ export const MORE_VIRTIO_MODELS: readonly DeviceModel[] = [
     single: true,
     properties: GPU,
   }),
+  ...family({
+    base: 'virtio-gpu-rutabaga',
+    kind: 'virtio-gpu',
+    type: 16,
+    classCode: 0x038000,
+    configSize: 16,
+    vectors: 3,
+    queues: 2,
+    single: true,
+    properties: RUTABAGA,
+    model: { versions: SINCE_8 },
+  }),
   // The VGA-compatible ones are no `-pci` names; their frame buffer comes first and moves virtio's BARs.
-  ...['virtio-vga', 'virtio-vga-gl'].flatMap((base) =>
+  ...['virtio-vga', 'virtio-vga-gl', 'virtio-vga-rutabaga', 'vhost-user-vga'].flatMap((base) =>
     family({
       base,
       kind: 'virtio-gpu',
@@ -139,10 +161,28 @@ export const MORE_VIRTIO_MODELS: readonly DeviceModel[] = [
       vectors: 3,
       queues: 2,
       single: true,
-      properties: { ...GPU, vgamem_mb: uint32(8), 'big-endian-framebuffer': off },
+      properties: {
+        ...(base === 'vhost-user-vga' ? vhostUser(GPU_BASE) : base === 'virtio-vga-rutabaga' ? RUTABAGA : GPU),
+        vgamem_mb: uint32(8),
+        'big-endian-framebuffer': off,
+      },
+      ...(base === 'vhost-user-vga' && { model: { where: 'vhost-user', backends: [CHARDEV_MANDATORY] } }),
+      ...(base === 'virtio-vga-rutabaga' && { model: { versions: SINCE_8 } }),
       pci: { extraBars: [mem(0, 8 * KIB * KIB, true)], modernBar: 2, msixBar: 4, romSize: VGA_ROM },
     }).map((model) => ({ ...model, name: base, aliases: [] })),
   ),
+  ...family({
+    base: 'vhost-user-gpu',
+    kind: 'virtio-gpu',
+    type: 16,
+    classCode: 0x038000,
+    configSize: 16,
+    vectors: 3,
+    queues: 2,
+    single: true,
+    properties: vhostUser(GPU_BASE),
+    model: { where: 'vhost-user', backends: [CHARDEV_MANDATORY] },
+  }),
   ...INPUT_KINDS.flatMap(([base, classCode]) =>
     family({
       base,

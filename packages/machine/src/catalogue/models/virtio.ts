@@ -14,7 +14,7 @@ import {
   uint32,
   uint64,
 } from '../property-specs.ts'
-import { BLOCK_PROPERTIES, GEOMETRY_PROPERTIES, NIC_PROPERTIES, VIRTIO_NET_PROPERTIES } from '../shared-properties.ts'
+import { BLOCK_PROPERTIES, GEOMETRY_PROPERTIES, NIC_PROPERTIES, VIRTIO_NET_PROPERTIES } from '../base-properties.ts'
 import { virtioFamily as family, vhostUser } from './virtio-family.ts'
 
 const BLK: PropertyList = {
