@@ -132,6 +132,21 @@ describe('interrupt remapping', () => {
     expect(send(guest, HANDLE_5, 0, source)).toBe(allowed ? 0 : 0x26)
   })
 
+  it.each([
+    [0x0502, 0x0200, true],
+    [0x0502, 0x0600, false],
+    [0x0505, 0x0510, true],
+    [0x0809, 0x0800, false],
+    [0x0809, 0x0908, false],
+  ])(
+    'SVT 2 with reversedBusRange, SID %i, allows what lies the other way round: requester %i',
+    (sid, source, allowed) => {
+      const guest = remappingGuest({ reversedBusRange: true })
+      irte(guest, 5, [0x0031_0001, 0x200, 0x0008_0000 | sid, 0])
+      expect(send(guest, HANDLE_5, 0, source)).toBe(allowed ? 0 : 0x26)
+    },
+  )
+
   it('CFI lets compatibility format through, but never in extended interrupt mode', () => {
     const guest = remappingGuest({ extendedInterruptMode: true })
     guest.command(CFI)

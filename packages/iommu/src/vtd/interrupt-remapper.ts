@@ -40,6 +40,7 @@ export class InterruptRemapper {
   readonly #faults: FaultRecorder
   readonly #cachingMode: boolean
   readonly #blockCompatibility: boolean
+  readonly #reversedBusRange: boolean
   readonly #extendedModeSupported: boolean
   readonly #cache = new Int32Array((LINES + 1) * STRIDE)
   #table = 0
@@ -51,6 +52,7 @@ export class InterruptRemapper {
     this.#faults = faults
     this.#cachingMode = features.cachingMode
     this.#blockCompatibility = features.blockCompatibilityFormat
+    this.#reversedBusRange = features.reversedBusRange
     this.#extendedModeSupported = features.extendedInterruptMode
   }
 
@@ -107,7 +109,7 @@ export class InterruptRemapper {
     const disabled = (low & FPD.loMask) !== 0
     const reason = this.#cache[line + REASON]!
     if (reason !== 0) return this.#fault(source, index, reason, disabled)
-    if (!isAllowed(source, this.#cache[line + ENTRY + 2]!)) {
+    if (!isAllowed(source, this.#cache[line + ENTRY + 2]!, this.#reversedBusRange)) {
       return this.#fault(source, index, FAULT_REASONS.sourceInvalid.value, disabled)
     }
     const dst = this.#cache[line + ENTRY + 1]!
@@ -179,7 +181,7 @@ function pass(hi: number, lo: number, data: number, out: Msi): number {
 }
 
 /** Source validation, by the upper half of an IRTE. The reserved value of SVT allows nobody. */
-function isAllowed(source: RequesterId, high: number): boolean {
+function isAllowed(source: RequesterId, high: number, reversedBusRange: boolean): boolean {
   const sid = SID.get(high)
   switch (SVT.get(high)) {
     case SOURCE_VALIDATION.none:
@@ -188,7 +190,9 @@ function isAllowed(source: RequesterId, high: number): boolean {
       return ((sid ^ source) & QUALIFIED[SQ.get(high) as 0 | 1 | 2 | 3]) === 0
     case SOURCE_VALIDATION.bus: {
       const bus = source >>> 8
-      return bus >= sid >>> 8 && bus <= (sid & 0xff)
+      const upper = sid >>> 8
+      const lower = sid & 0xff
+      return reversedBusRange ? bus >= lower && bus <= upper : bus >= upper && bus <= lower
     }
     default:
       return false

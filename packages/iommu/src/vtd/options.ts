@@ -36,6 +36,8 @@ export interface VtdFeatures {
   readonly collapseFaults: boolean
   /** Interrupts in compatibility format are refused while CFIS is clear, as the specification demands. */
   readonly blockCompatibilityFormat: boolean
+  /** IRTE.SVT 2 takes the upper byte of SID for the last bus that is allowed, and the lower for the first. */
+  readonly reversedBusRange: boolean
   /** Upper tables are cached, until an invalidation that does not say that only leaves changed. */
   readonly pagingStructureCache: boolean
   /** Entries of the IOTLB: 0 for none, else a power of two from 16 to 65536. */
@@ -93,6 +95,7 @@ const DEFAULT_FEATURES: VtdFeatures = {
   faultRecords: 1,
   collapseFaults: false,
   blockCompatibilityFormat: true,
+  reversedBusRange: false,
   pagingStructureCache: true,
   iotlbEntries: 2048,
 }

@@ -102,6 +102,7 @@ export function vtdOptionsFor(
     faultRecords: 1,
     collapseFaults: true,
     blockCompatibilityFormat: release.blockCompatibilityFormat,
+    reversedBusRange: true,
     pagingStructureCache: false,
     iotlbEntries: 2048,
   }
