@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { buildDtb, firstDifference, parseDtb } from '../src/index.ts'
+import { buildDtb, firstDifference, formatDts, parseDtb, parseDts } from '../src/index.ts'
 import { goldenBlobs, realBlobs } from './corpus.ts'
 
 const all = [...goldenBlobs, ...realBlobs]
@@ -26,5 +26,15 @@ describe('blobs that real machines were booted with', () => {
     expect(again.bootCpuid).toBe(tree.bootCpuid)
     expect(again.problems).toEqual([])
     expect(canonical.length).toBeLessThanOrEqual(bytes.length)
+  })
+})
+
+describe('source text of real trees', () => {
+  test.each(all)('$name out and back in is an equal tree', ({ bytes }) => {
+    const tree = parseDtb(bytes)
+    const again = parseDts(formatDts(tree), { bootCpuid: tree.bootCpuid })
+    expect(firstDifference(again.root, tree.root)).toBeNull()
+    expect(again.reservations).toEqual(tree.reservations)
+    expect(again.bootCpuid).toBe(tree.bootCpuid)
   })
 })

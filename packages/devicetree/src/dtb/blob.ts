@@ -1,4 +1,4 @@
-import type { DtNode, NodeSource } from '../node.ts'
+import type { NodeSource } from '../node.ts'
 import { DtProperty } from '../property.ts'
 import { FDT_BEGIN_NODE, FDT_END_NODE, FDT_PROP } from '../spec/fdt.ts'
 import { nameFromBytes } from '../values.ts'
@@ -121,10 +121,5 @@ export class DtbBlob implements NodeSource {
     const name = nameFromBytes(this.bytes, offset + nameOffset, offset + size)
     this.#names.set(nameOffset, name)
     return name
-  }
-
-  /** Whether a node's tokens stand in this blob. */
-  has(node: DtNode): boolean {
-    return node.source === this
   }
 }

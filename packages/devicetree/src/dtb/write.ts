@@ -12,7 +12,7 @@ import {
   fdt_reserve_entry,
 } from '../spec/fdt.ts'
 import { pairFromU64 } from '../values.ts'
-import type { DtbBlob } from './blob.ts'
+import { DtbBlob } from './blob.ts'
 import { GrowingBytes } from './growing-bytes.ts'
 import { StringTable } from './string-table.ts'
 
@@ -173,6 +173,8 @@ class NodeWriter {
   readonly #blob: DtbBlob | null
   readonly #strings: StringTable
   readonly #isPlain: boolean
+  readonly #renames = new Map<number, number>()
+  #renamedFrom: DtbBlob | null = null
 
   constructor(out: GrowingBytes, blob: DtbBlob | null, strings: StringTable) {
     this.#out = out
@@ -190,6 +192,10 @@ class NodeWriter {
     out.u32(FDT_BEGIN_NODE)
     if (kept !== null && this.#isPlain && one.isUnread) {
       this.#copyUnread(kept, at)
+      return
+    }
+    if (kept === null && one.isUnread && one.source instanceof DtbBlob && one.source.isPlain) {
+      this.#recodeUnread(one.source, at)
       return
     }
     out.name(one.name)
@@ -232,6 +238,38 @@ class NodeWriter {
     end = blob.align(end + 1)
     while (view.getUint32(end) === FDT_PROP) end = blob.align(end + 12 + view.getUint32(end + 4))
     this.#out.copy(bytes, at + 4, end - at - 4)
+  }
+
+  /** The same where the strings are others. */
+  #recodeUnread(blob: DtbBlob, at: number): void {
+    const out = this.#out
+    const { bytes, view } = blob
+    let end = at + 4
+    while (bytes[end] !== 0) end++
+    out.copy(bytes, at + 4, end - at - 3)
+    out.align()
+    for (let token = blob.align(end + 1); view.getUint32(token) === FDT_PROP; ) {
+      const length = view.getUint32(token + 4)
+      const next = blob.align(token + 12 + length)
+      const start = out.length
+      out.copy(bytes, token, next - token)
+      out.view.setUint32(start + 8, this.#renamed(blob, view.getUint32(token + 8)))
+      token = next
+    }
+  }
+
+  /** Where a name of another strings block stands in this one. */
+  #renamed(blob: DtbBlob, nameOffset: number): number {
+    if (blob !== this.#renamedFrom) {
+      this.#renamedFrom = blob
+      this.#renames.clear()
+    }
+    let offset = this.#renames.get(nameOffset)
+    if (offset === undefined) {
+      offset = this.#strings.offsetOf(blob.propertyName(nameOffset))
+      this.#renames.set(nameOffset, offset)
+    }
+    return offset
   }
 
   #property(made: DtProperty): void {
