@@ -94,6 +94,28 @@ const PRESETS: readonly Preset[] = [
     ]),
   },
   {
+    name: 'topology',
+    summary: 'a switch, a conventional bridge, and two further root buses, one wired past the IOMMU (bypass_iommu)',
+    content: q35('intel_iommu=on', [
+      iommu,
+      { model: 'pcie-root-port', id: 'rp0', chassis: 1, addr: '02.0' },
+      { model: 'x3130-upstream', id: 'us0', bus: 'rp0' },
+      { model: 'xio3130-downstream', id: 'ds0', bus: 'us0', chassis: 10 },
+      { model: 'xio3130-downstream', id: 'ds1', bus: 'us0', chassis: 11 },
+      { model: 'virtio-blk-pci', id: 'blk0', bus: 'ds0', iommu_platform: true },
+      { model: 'virtio-net-pci', id: 'net0', bus: 'ds1', mac: '52:54:00:12:34:00' },
+      { model: 'pcie-pci-bridge', id: 'br0', addr: '03.0' },
+      { model: 'virtio-rng-pci', id: 'rng0', bus: 'br0', addr: '01.0', ...translated },
+      { model: 'dmascope-probe', id: 'probe0', bus: 'br0', addr: '02.0' },
+      { model: 'pxb-pcie', id: 'pxb0', bus: 'pcie.0', addr: '10.0', bus_nr: 0x40 },
+      { model: 'pxb-pcie', id: 'pxb1', bus: 'pcie.0', addr: '11.0', bus_nr: 0x80, bypass_iommu: true },
+      { model: 'pcie-root-port', id: 'rp1', bus: 'pxb0', chassis: 2 },
+      { model: 'pcie-root-port', id: 'rp2', bus: 'pxb1', chassis: 3 },
+      { model: 'virtio-blk-pci', id: 'blk1', bus: 'rp1', iommu_platform: true },
+      { model: 'virtio-blk-pci', id: 'blk2', bus: 'rp2', iommu_platform: true },
+    ]),
+  },
+  {
     name: 'pc',
     summary: 'the older pc machine (i440FX), which has no IOMMU: everything is physical',
     content: {
