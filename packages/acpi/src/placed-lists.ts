@@ -267,7 +267,10 @@ export function annotatePlaced(
     pad(offset + start)
     covered = offset + stop
     if ('form' in list) {
-      const { size } = list.form.of
+      const { size, source } = list.form.of
+      const count = (stop - start) / size
+      const heading = { offset: offset + start, size: stop - start, bytes: '', field: fieldLabel(list.key), depth }
+      lines.push({ ...heading, value: source, meaning: count === 1 ? '' : `${count} elements` })
       for (let at = offset + start; at < covered; at += size) lines.push(...annotate(list.form, view, at, depth + 1))
     } else {
       lines.push(...annotateRaw(fieldLabel(list.key), view, offset + start, covered, depth))

@@ -11,3 +11,18 @@ export function bytesOfHex(text: string): Uint8Array {
   const digits = text.replace(/#.*$/gm, '').replace(/\s+/g, '')
   return Uint8Array.from(digits.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16))
 }
+
+const HEADER = `
+  00000000 01 00                          # length and checksum: set below
+  42 4f 43 48 53 20                       # OEM ID
+  42 58 50 43 20 20 20 20 01000000        # OEM table ID, revision
+  42 58 50 43 01000000                    # creator
+`
+
+/** A table of `hex` behind a header whose length and checksum are right. */
+export function tableOf(signature: string, hex: string): Uint8Array {
+  const bytes = bytesOfHex(`${[...signature].map((one) => one.charCodeAt(0).toString(16)).join('')}${HEADER}${hex}`)
+  new DataView(bytes.buffer).setUint32(4, bytes.length, true)
+  bytes[9] = -bytes.reduce((sum, byte) => sum + byte, 0) & 0xff
+  return bytes
+}

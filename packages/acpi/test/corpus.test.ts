@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { buildTable, formatTable, parseDmar, parseTable } from '../src/index.ts'
+import { buildTable, formatTable, parseDmar, parseIvrs, parseTable } from '../src/index.ts'
 
 const corpus = process.env.DMASCOPE_CORPUS
 
@@ -43,5 +43,13 @@ describe.skipIf(corpus === undefined)('tables of real machines (skipped where DM
       for (const { code } of parseDmar(bytes).problems) found.set(code, (found.get(code) ?? 0) + 1)
     }
     expect(Object.fromEntries(found)).toEqual({ DMAR_DRHD_ADDRESS: 1 })
+  })
+
+  test('of the real IVRSs five have blocks of a type 51h, one has five IVMDs of one byte, and nothing else is wrong', () => {
+    const found = new Map<string, number>()
+    for (const { bytes } of tables('IVRS')) {
+      for (const { code } of parseIvrs(bytes).problems) found.set(code, (found.get(code) ?? 0) + 1)
+    }
+    expect(Object.fromEntries(found)).toEqual({ ACPI_RECORD_UNKNOWN: 5, IVRS_IVMD_RANGE: 5 })
   })
 })

@@ -1,23 +1,9 @@
 import { DmascopeError } from '@dmascope/layout'
 import { describe, expect, test } from 'vitest'
 import { buildTable, parseDmar, parseMadt, parseTable, printTable } from '../src/index.ts'
-import { bytesOfHex } from './annotated-hex.ts'
+import { tableOf } from './annotated-hex.ts'
 
-const HEADER = `
-  00000000 01 00                          # length and checksum: set below
-  42 4f 43 48 53 20                       # OEM ID
-  42 58 50 43 20 20 20 20 01000000        # OEM table ID, revision
-  42 58 50 43 01000000                    # creator
-`
-
-/** A table of `hex` behind a header whose length and checksum are right. */
-function table(signature: string, hex: string): Uint8Array {
-  const bytes = bytesOfHex(`${[...signature].map((one) => one.charCodeAt(0).toString(16)).join('')}${HEADER}${hex}`)
-  new DataView(bytes.buffer).setUint32(4, bytes.length, true)
-  bytes[9] = -bytes.reduce((sum, byte) => sum + byte, 0) & 0xff
-  return bytes
-}
-const dmar = (hex: string): Uint8Array => table('DMAR', `2f 01 00000000000000000000 ${hex}`)
+const dmar = (hex: string): Uint8Array => tableOf('DMAR', `2f 01 00000000000000000000 ${hex}`)
 
 /** What was found, after checking that nothing of the bytes is lost. */
 function problemsOf(bytes: Uint8Array): [string, number][] {
@@ -128,7 +114,7 @@ describe('damage that leaves a table readable', () => {
   })
 
   test('reserved bytes that are not zero', () => {
-    const bytes = table('DMAR', `2f 01 000000000000000000ab ${UNIT}`)
+    const bytes = tableOf('DMAR', `2f 01 000000000000000000ab ${UNIT}`)
     expect(problemsOf(bytes)).toEqual([])
     expect(parseDmar(bytes).reserved).toBe('000000000000000000ab')
   })
@@ -140,7 +126,7 @@ describe('damage that leaves a table readable', () => {
   })
 
   test('a MADT entry of an unknown type', () => {
-    const bytes = table('APIC', '0000e0fe 01000000  80 04 1234')
+    const bytes = tableOf('APIC', '0000e0fe 01000000  80 04 1234')
     expect(problemsOf(bytes)).toEqual([['ACPI_RECORD_UNKNOWN', 44]])
     expect(parseMadt(bytes).records).toEqual([{ kind: 'unknown', offset: 44, type: 0x80, data: '1234' }])
   })

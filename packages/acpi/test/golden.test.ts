@@ -6,15 +6,18 @@ import {
   parseDmar,
   parseFadt,
   parseHpet,
+  parseIort,
+  parseIvrs,
   parseMadt,
   parseMcfg,
   parseTable,
+  parseViot,
   parseWaet,
   printTable,
 } from '../src/index.ts'
 import { bytesOfPrinted } from './annotated-hex.ts'
 
-// Tables that QEMU's q35 machine gave to Linux, as `printTable` shows them; the bytes stand in the second column.
+// Tables that QEMU's q35 and virt machines gave to Linux, as `printTable` shows them; the bytes stand in the second column.
 const GOLDEN = new URL('./golden/', import.meta.url)
 const golden = (name: string): string => readFileSync(new URL(name, GOLDEN), 'utf8')
 const tableOf = (name: string): Uint8Array => bytesOfPrinted(golden(name))
@@ -121,4 +124,62 @@ test('HPET and WAET', () => {
     baseAddress: { addressSpaceId: 0, address: 0xfed00000 },
   })
   expect(parseWaet(tableOf('qemu-11.1-q35.waet.txt')).emulatedDeviceFlags).toBe(2)
+})
+
+test('the IVRS of QEMU 11.1 has the same IOMMU and devices in types 10h and 11h; the I/O APIC is 00:14.0', () => {
+  const { IVinfo, blocks } = parseIvrs(tableOf('qemu-11.1-q35-amd.ivrs.txt'))
+  expect(IVinfo).toBe(0x2801)
+  expect(blocks.map(({ kind, offset }) => [kind, offset])).toEqual([
+    ['IVHD-10h', 0x30],
+    ['IVHD-11h', 0x84],
+  ])
+  const iommu = { deviceId: 8, capabilityOffset: 0x40, iommuBaseAddress: 0xfed80000, pciSegmentGroup: 0, iommuInfo: 0 }
+  expect(blocks[0]).toMatchObject({ ...iommu, flags: 0xd1, iommuFeatureReporting: 0x44 })
+  expect(blocks[1]).toMatchObject({ ...iommu, flags: 0x11, iommuAttributes: 0, efrRegisterImage: 0x29d3 })
+  for (const block of blocks) {
+    const entries = 'entries' in block ? block.entries : []
+    const selected = entries.flatMap((entry) => (entry.kind === 'select' ? [entry.deviceId] : []))
+    expect(selected.map((id) => `${(id >> 3).toString(16)}.${id & 7}`)).toEqual(
+      '0.0 1.0 2.0 3.0 4.0 5.0 6.0 7.0 8.0 9.0 1f.0 1f.2 1f.3'.split(' '),
+    )
+    expect(entries.at(-1)).toMatchObject({ kind: 'special', handle: 0, sourceDeviceId: 0xa0, variety: 1 })
+    expect(entries).toHaveLength(14)
+  }
+})
+
+test('the IORT of QEMU 7.2 sends bus 0 to the SMMU and the rest to the ITS, and both claim ID 0x100', () => {
+  const { nodes } = parseIort(tableOf('qemu-7.2-virt-smmu.iort.txt'))
+  expect(nodes.map(({ kind, offset }) => [kind, offset])).toEqual([
+    ['its-group', 0x30],
+    ['smmuv3', 0x48],
+    ['root-complex', 0xa0],
+  ])
+  expect(nodes[0]).toMatchObject({ gicItsIdentifiers: [0], mappings: [] })
+  expect(nodes[1]).toMatchObject({ baseAddress: 0x9050000, flags: 1, eventGsiv: 106, syncGsiv: 108 })
+  // The number of IDs is one less than how many: 0x100 is one too many.
+  expect(nodes[2]).toMatchObject({
+    memoryAccessProperties: { cacheCoherent: 1, allocationHints: 0, memoryAccessFlags: 3 },
+    memoryAddressSizeLimit: 64,
+    mappings: [
+      { offset: 0xc4, inputBase: 0, numberOfIds: 0x100, outputBase: 0, outputReference: 0x48, flags: 0 },
+      { offset: 0xd8, inputBase: 0x100, numberOfIds: 0xfeff, outputBase: 0x100, outputReference: 0x30, flags: 0 },
+    ],
+  })
+  expect(nodes[2]).not.toHaveProperty('flags')
+})
+
+test('the VIOT of QEMU 11.1 puts bus 0, the IOMMU at 00:01.0 included, behind that IOMMU', () => {
+  expect(parseViot(tableOf('qemu-11.1-q35-viommu.viot.txt')).nodes).toEqual([
+    { kind: 'virtio-iommu-pci', offset: 0x30, pciSegment: 0, pciBdf: 8 },
+    {
+      kind: 'pci-range',
+      offset: 0x40,
+      endpointStart: 0,
+      pciSegmentStart: 0,
+      pciSegmentEnd: 0,
+      pciBdfStart: 0,
+      pciBdfEnd: 0xff,
+      outputNode: 0x30,
+    },
+  ])
 })

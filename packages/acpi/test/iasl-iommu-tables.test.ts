@@ -90,6 +90,9 @@ const IORT_NAMES: Readonly<Record<string, string | RegExp>> = {
   'NSgIrpt Flags (decoded below)': 'SMMU_NSgIrptFlags',
   NSgCfgIrpt: 'SMMU_NSgCfgIrpt',
   'NSgCfgIrpt Flags (decoded below)': 'SMMU_NSgCfgIrptFlags',
+  // It takes the interrupt and its flags for one number of 64 bits.
+  'Context Interrupt': 'GSIV',
+  'PMU Interrupt': 'GSIV',
   'VATOS Address': 'VATOS Address',
   'Event GSIV': 'Event GSIV',
   'PRI GSIV': 'PRI GSIV',
@@ -338,8 +341,11 @@ const EVERY_NODE: Iort = {
       model: 3,
       flags: 2,
       globalInterruptArray: { SMMU_NSgIrpt: 97, SMMU_NSgIrptFlags: 0, SMMU_NSgCfgIrpt: 98, SMMU_NSgCfgIrptFlags: 0 },
-      contextInterruptArray: [],
-      pmuInterruptArray: [],
+      contextInterruptArray: [
+        { gsiv: 100, interruptFlags: 0 },
+        { gsiv: 101, interruptFlags: 1 },
+      ],
+      pmuInterruptArray: [{ gsiv: 110, interruptFlags: 0 }],
       mappings: [mapping],
     },
     {

@@ -3,9 +3,12 @@ import { expect, test } from 'vitest'
 import * as dmar from '../src/spec/dmar.ts'
 import { FACS, FADT } from '../src/spec/fadt.ts'
 import { DESCRIPTION_HEADER, GENERIC_ADDRESS_STRUCTURE, RSDP, RSDP_1_0 } from '../src/spec/header.ts'
+import * as iort from '../src/spec/iort.ts'
+import * as ivrs from '../src/spec/ivrs.ts'
 import * as loader from '../src/spec/loader.ts'
 import * as madt from '../src/spec/madt.ts'
 import { HPET, MCFG, MCFG_ALLOCATION, WAET } from '../src/spec/small-tables.ts'
+import * as viot from '../src/spec/viot.ts'
 
 const offsets = (of: Struct<object>): Record<string, number> =>
   Object.fromEntries(
@@ -154,4 +157,159 @@ test('table loader commands, offsets in their 128 bytes', () => {
     src_offset: 120,
     size: 124,
   })
+})
+
+test('IVRS blocks: an IVHD has 24 bytes before its entries in type 10h and 40 in 11h and 40h, an IVMD 32 in all', () => {
+  expect(ivrs.IVRS.size + 36).toBe(48)
+  expect([ivrs.IVHD_10H, ivrs.IVHD_11H, ivrs.IVHD_40H, ivrs.IVMD].map(({ size }) => size)).toEqual([24, 40, 40, 32])
+  expect(offsets(ivrs.IVHD_10H)).toEqual({
+    type: 0,
+    flags: 1,
+    length: 2,
+    deviceId: 4,
+    capabilityOffset: 6,
+    iommuBaseAddress: 8,
+    pciSegmentGroup: 16,
+    iommuInfo: 18,
+    iommuFeatureReporting: 20,
+  })
+  expect(offsets(ivrs.IVHD_11H)).toMatchObject({ iommuAttributes: 20, efrRegisterImage: 24, efr2RegisterImage: 32 })
+  expect(offsets(ivrs.IVHD_40H)).toEqual(offsets(ivrs.IVHD_11H))
+  expect(offsets(ivrs.IVMD)).toEqual({
+    type: 0,
+    flags: 1,
+    length: 2,
+    deviceId: 4,
+    auxiliaryData: 6,
+    pciSegmentGroup: 8,
+    reserved: 10,
+    startAddress: 16,
+    memoryBlockLength: 24,
+  })
+})
+
+test('IVHD device entries of types below 64 have 4 bytes, those below 128 have 8, ACPI devices 22 and their UID', () => {
+  expect([ivrs.IVHD_DEVICE_ENTRY.size, ivrs.IVHD_PAD_4.size]).toEqual([4, 4])
+  expect(
+    [ivrs.IVHD_ALIAS_ENTRY, ivrs.IVHD_EXTENDED_ENTRY, ivrs.IVHD_SPECIAL_ENTRY, ivrs.IVHD_PAD_8].map(({ size }) => size),
+  ).toEqual([8, 8, 8, 8])
+  expect(ivrs.IVHD_ACPI_HID_ENTRY.size).toBe(22)
+  expect(offsets(ivrs.IVHD_ALIAS_ENTRY)).toMatchObject({ deviceId: 1, dteSetting: 3, sourceDeviceId: 5 })
+  expect(offsets(ivrs.IVHD_EXTENDED_ENTRY)).toMatchObject({ deviceId: 1, dteSetting: 3, extendedDteSetting: 4 })
+  expect(offsets(ivrs.IVHD_SPECIAL_ENTRY)).toMatchObject({ dteSetting: 3, handle: 4, sourceDeviceId: 5, variety: 7 })
+  expect(offsets(ivrs.IVHD_ACPI_HID_ENTRY)).toEqual({
+    type: 0,
+    deviceId: 1,
+    dteSetting: 3,
+    hardwareId: 4,
+    compatibleId: 12,
+    uidFormat: 20,
+    uidLength: 21,
+  })
+})
+
+test('IORT nodes start with 16 bytes in common', () => {
+  expect(iort.IORT.size + 36).toBe(48)
+  const nodes = {
+    itsGroup: iort.IORT_ITS_GROUP,
+    namedComponent: iort.IORT_NAMED_COMPONENT,
+    rootComplex: iort.IORT_ROOT_COMPLEX,
+    smmu: iort.IORT_SMMU,
+    smmuv3: iort.IORT_SMMUV3,
+    pmcg: iort.IORT_PMCG,
+    rmr: iort.IORT_RMR,
+    iwb: iort.IORT_IWB,
+  }
+  expect(Object.fromEntries(Object.entries(nodes).map(([name, { size }]) => [name, size]))).toEqual({
+    itsGroup: 20,
+    namedComponent: 29,
+    rootComplex: 40,
+    smmu: 60,
+    smmuv3: 68,
+    pmcg: 40,
+    rmr: 28,
+    iwb: 26,
+  })
+  for (const one of Object.values(nodes)) {
+    expect(offsets(one), one.name).toMatchObject({
+      type: 0,
+      length: 1,
+      revision: 3,
+      identifier: 4,
+      numberOfIdMappings: 8,
+      referenceToIdArray: 12,
+    })
+  }
+  expect(offsets(iort.IORT_NAMED_COMPONENT)).toMatchObject({ nodeFlags: 16, memoryAccessProperties: 20 })
+  expect(offsets(iort.IORT_ROOT_COMPLEX)).toMatchObject({
+    memoryAccessProperties: 16,
+    atsAttribute: 24,
+    pciSegmentNumber: 28,
+    memoryAddressSizeLimit: 32,
+    pasidCapabilities: 33,
+    flags: 36,
+  })
+  expect(offsets(iort.IORT_SMMU)).toMatchObject({
+    baseAddress: 16,
+    span: 24,
+    model: 32,
+    flags: 36,
+    referenceToGlobalInterruptArray: 40,
+    numberOfContextInterrupts: 44,
+    referenceToContextInterruptArray: 48,
+    numberOfPmuInterrupts: 52,
+    referenceToPmuInterruptArray: 56,
+  })
+  expect(offsets(iort.IORT_SMMUV3)).toMatchObject({
+    baseAddress: 16,
+    flags: 24,
+    vatosAddress: 32,
+    model: 40,
+    eventGsiv: 44,
+    syncGsiv: 56,
+    proximityDomain: 60,
+    deviceIdMappingIndex: 64,
+  })
+  expect(offsets(iort.IORT_PMCG)).toMatchObject({
+    page0BaseAddress: 16,
+    overflowInterruptGsiv: 24,
+    nodeReference: 28,
+    page1BaseAddress: 32,
+  })
+  expect(offsets(iort.IORT_RMR)).toMatchObject({
+    flags: 16,
+    numberOfMemoryRangeDescriptors: 20,
+    referenceToMemoryRangeDescriptors: 24,
+  })
+  expect([iort.IORT_ID_MAPPING.size, iort.IORT_MEMORY_RANGE_DESCRIPTOR.size]).toEqual([20, 20])
+  expect([iort.IORT_SMMU_GLOBAL_INTERRUPTS.size, iort.IORT_SMMU_INTERRUPT.size]).toEqual([16, 8])
+  expect(offsets(iort.IORT_ID_MAPPING)).toEqual({
+    inputBase: 0,
+    numberOfIds: 4,
+    outputBase: 8,
+    outputReference: 12,
+    flags: 16,
+  })
+})
+
+test('VIOT nodes have the lengths that ACPI 6.5 gives', () => {
+  expect(viot.VIOT.size + 36).toBe(48)
+  expect(offsets(viot.VIOT)).toEqual({ nodeCount: 0, nodeOffset: 2, reserved: 4 })
+  expect(
+    [viot.VIOT_PCI_RANGE, viot.VIOT_MMIO, viot.VIOT_VIRTIO_IOMMU_PCI, viot.VIOT_VIRTIO_IOMMU_MMIO].map(
+      ({ size }) => size,
+    ),
+  ).toEqual([24, 24, 16, 16])
+  expect(offsets(viot.VIOT_PCI_RANGE)).toMatchObject({
+    length: 2,
+    endpointStart: 4,
+    pciSegmentStart: 8,
+    pciSegmentEnd: 10,
+    pciBdfStart: 12,
+    pciBdfEnd: 14,
+    outputNode: 16,
+  })
+  expect(offsets(viot.VIOT_MMIO)).toMatchObject({ endpointId: 4, baseAddress: 8, outputNode: 16 })
+  expect(offsets(viot.VIOT_VIRTIO_IOMMU_PCI)).toMatchObject({ pciSegment: 4, pciBdf: 6 })
+  expect(offsets(viot.VIOT_VIRTIO_IOMMU_MMIO)).toMatchObject({ baseAddress: 8 })
 })

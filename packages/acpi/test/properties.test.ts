@@ -223,6 +223,9 @@ test('a FADT cut at any field is read back as it was written, and cut anywhere k
 test('any bytes are read, printed and rebuilt, or refused with a DmascopeError', () => {
   const signature = fc.constantFrom(
     'DMAR',
+    'IVRS',
+    'IORT',
+    'VIOT',
     'APIC',
     'MCFG',
     'FACP',
