@@ -93,5 +93,8 @@ const scale = (functions: number): TimedCase => ({
   },
 })
 
-/** The whole job: the command, the same in a warm process, and machines with many functions. */
-export const jobCases = (): TimedCase[] => [wall, inProcess, ...SIZES.map(scale)]
+/** The whole job: the command, and the same in a warm process. */
+export const jobCases = (): TimedCase[] => [wall, inProcess]
+
+/** Machines with many functions. */
+export const scaleCases = (): TimedCase[] => SIZES.map(scale)

@@ -1,7 +1,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { iommuCases } from './iommu-dmascope.ts'
 import { iommuFloorCases } from './iommu-floor.ts'
-import { jobCases } from './job-cases.ts'
+import { jobCases, scaleCases } from './job-cases.ts'
 import { portCases } from './job-port.ts'
 import { formatTimes, runTimed, type TimedCase } from './job-timed.ts'
 import type { BenchCase } from './runner.ts'
@@ -23,6 +23,7 @@ const SUITES: Readonly<Record<string, () => (BenchCase | TimedCase)[] | Promise<
   port: portCases,
   iommu: () => [...iommuCases(), ...iommuFloorCases()],
   job: jobCases,
+  scale: scaleCases,
 }
 
 const command = new Command('bench')

@@ -24,14 +24,31 @@ export interface DsdtFacts {
 const PINS = [0, 1, 2, 3] as const
 const LAST_PORT = 0xffff
 
+/** Tables of machines without expanders, which differ in little: assembling one takes as long as reading it does. */
+const kept = new Map<string, Uint8Array>()
+const MOST_KEPT = 16
+
 /**
  * A DSDT with a host bridge for each root bus and what software needs of it: its IDs, its windows and its interrupt
  * routing.
  *
  * DEVIATION: QEMU's has more devices (keyboard, real-time clock, hotplug), none with a bearing on DMA, and link devices
  * that read and write routing registers; these have the interrupt for good that firmware gives them.
+ *
+ * @returns a copy, the caller's own
  */
 export function dsdt(chipset: Chipset, facts: DsdtFacts): Uint8Array {
+  if (facts.expanders.length > 0) return assemble(chipset, facts)
+  const key = `${chipset.rootBusName} ${facts.lowRamEnd} ${facts.ecamBase}`
+  let table = kept.get(key)
+  if (table === undefined) {
+    table = assemble(chipset, facts)
+    if (kept.size < MOST_KEPT) kept.set(key, table)
+  }
+  return table.slice()
+}
+
+function assemble(chipset: Chipset, facts: DsdtFacts): Uint8Array {
   const expanders = facts.expanders.map((bus) => ({ bus, windows: windowsOf(bus) }))
   const first = hostBridge(firstBridge(chipset, facts, expanders))
   const others = expanders.map(({ bus, windows }) => aml.scope('\\_SB', hostBridge(expanderBridge(bus, windows))))
