@@ -11,6 +11,7 @@ const LONGEST_SHARED = 64
 export class StringTable {
   readonly #out: GrowingBytes
   readonly #offsets = new Map<string, number>()
+  #isCutOff: boolean
 
   /** Starts with a strings block that was read: its names keep their places. */
   constructor(kept: Uint8Array = new Uint8Array(0)) {
@@ -22,14 +23,16 @@ export class StringTable {
       this.#remember(nameFromBytes(kept, start, end), start)
       start = end + 1
     }
-    // A last string without its NUL is no name; what comes behind it must not become its end.
-    if (kept.length > 0 && kept[kept.length - 1] !== 0) this.#out.name('')
+    this.#isCutOff = kept.length > 0 && kept[kept.length - 1] !== 0
   }
 
   /** Where a name stands, putting it at the end if it stands nowhere yet. */
   offsetOf(name: string): number {
     const known = this.#offsets.get(name)
     if (known !== undefined) return known
+    // A last string without its NUL is no name; what comes behind it must not become its end.
+    if (this.#isCutOff) this.#out.name('')
+    this.#isCutOff = false
     const offset = this.#out.length
     this.#out.name(name)
     this.#remember(name, offset)

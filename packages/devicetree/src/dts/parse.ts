@@ -65,7 +65,6 @@ class Parser {
       values: this.#values,
       reservations: this.#reservations,
       bootCpuid: this.#bootCpuid,
-      scanner: this.#scanner,
     })
   }
 

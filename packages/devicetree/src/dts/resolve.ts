@@ -3,7 +3,7 @@ import type { GrowingBytes } from '../dtb/growing-bytes.ts'
 import { DtNode } from '../node.ts'
 import { dtsError } from '../problem.ts'
 import { DtProperty, NO_LABELS } from '../property.ts'
-import { positionOf, type Scanner } from './scanner.ts'
+import { positionOf } from './scanner.ts'
 import { type Fixup, liveNodes, type Reference, type SourceNode, type SourceProperty } from './source-tree.ts'
 
 /** What was read of a text. */
@@ -14,7 +14,6 @@ export interface ParsedText {
   readonly values: GrowingBytes
   readonly reservations: readonly Reservation[]
   readonly bootCpuid: number
-  readonly scanner: Scanner
 }
 
 /** Long names and many references to them must not make a small text a large tree. */
@@ -82,21 +81,14 @@ class Phandles {
   readonly #known = new Map<SourceNode, number>()
   #next = 1
 
-  constructor({ root, values, scanner }: ParsedText) {
+  constructor({ root, values }: ParsedText) {
     this.#values = values
     for (const one of liveNodes(root)) {
       for (const name of ['phandle', 'linux,phandle']) {
         const made = one.property(name)
         if (made === undefined || made.deleted || made.length !== 4 || made.fixups !== null) continue
         const phandle = values.view.getUint32(made.start)
-        const other = this.#taken.get(phandle)
-        if (other !== undefined && other !== one) {
-          throw scanner.error(
-            'DTS_PHANDLE',
-            `${one.path()} and ${other.path()} have the same phandle 0x${phandle.toString(16)}`,
-          )
-        }
-        this.#taken.set(phandle, one)
+        if (!this.#taken.has(phandle)) this.#taken.set(phandle, one)
         if (!this.#known.has(one)) this.#known.set(one, phandle)
       }
     }
@@ -104,7 +96,12 @@ class Phandles {
 
   of(target: SourceNode, reference: Reference): number {
     const known = this.#known.get(target)
-    if (known !== undefined) return known
+    if (known !== undefined) {
+      const first = this.#taken.get(known)!
+      if (first === target) return known
+      const message = `${first.path()} has the phandle 0x${known.toString(16)} of ${target.path()} too`
+      throw dtsError('DTS_PHANDLE', positionOf(reference.mark), message)
+    }
     const written = target.property('phandle')
     if (written !== undefined && !written.deleted) {
       throw dtsError(
