@@ -275,6 +275,29 @@ describe('self-tests', () => {
   })
 })
 
+describe('a device that no driver takes', () => {
+  it.each(['vfio-pci', 'e1000', 'qemu-xhci', 'edu'])(
+    '%s is bound by none, and its DMA is tested all the same',
+    (model) => {
+      const given = model === 'vfio-pci' ? { host: '02:00.0' } : {}
+      expect(find(boot(machineWith([VTD, device(model, 2, given)])), '0000:00:02.0')).toMatchObject({
+        driver: null,
+        domain: 'dma-fq',
+        dmaPath: 'iommu',
+        io: { kind: 'synthetic', attempted: true, ok: true },
+      })
+    },
+  )
+
+  it('is not tested where it masters no memory', () => {
+    expect(find(boot(machineWith([VTD, device('i6300esb', 2)])), '0000:00:02.0')).toMatchObject({
+      driver: null,
+      dmaPath: null,
+      io: { kind: 'none', attempted: false },
+    })
+  })
+})
+
 describe('when the machine is not what the tables say', () => {
   it('a device that takes IOVAs for physical addresses hangs, and the result says how', () => {
     const machine = machineWith([VTD, disk(2, ACCESS_PLATFORM), disk(3)])

@@ -13,30 +13,41 @@ export interface Argument {
 const PROGRAM = /(?:^|[\\/])qemu(?:-system-([a-z0-9_]+)|-kvm)?(?:\.exe)?$/i
 const PROGRAM_PATHS = /^(?:kvm|qemu-kvm|qemu)$/
 
-/** The program that a command line begins with: its architecture, or null where it begins with an option. */
-function programOf(first: string | undefined): { architecture: string } | null {
-  if (first === undefined || first.startsWith('-')) return null
-  const match = PROGRAM.exec(first)
-  if (match !== null) return { architecture: match[1] ?? 'x86_64' }
-  return PROGRAM_PATHS.test(first.split(/[\\/]/).at(-1)!) ? { architecture: 'x86_64' } : null
+/** A program's architecture; null for a word that names none of QEMU's. */
+function architectureOf(word: string): string | null {
+  const match = PROGRAM.exec(word)
+  if (match !== null) return match[1] ?? 'x86_64'
+  return PROGRAM_PATHS.test(word.split(/[\\/]/).at(-1)!) ? 'x86_64' : null
+}
+
+/**
+ * Where the program stands: among the words before the first option, after what the shell takes for itself
+ * (`LC_ALL=C`, as libvirt logs it; `sudo`). -1 where the command line begins with an option.
+ */
+function programIndex(args: readonly string[]): number {
+  const option = args.findIndex((word) => word.startsWith('-'))
+  const leading = option < 0 ? args : args.slice(0, option)
+  return leading.findIndex((word) => architectureOf(word) !== null)
 }
 
 const shown = (text: string): string => (text.length > 240 ? `${text.slice(0, 237)}...` : text)
 
 /**
- * Splits a command line into options. Arguments are counted from 1, the program's name not counted.
+ * Splits a command line into options. Arguments are counted from 1, the program's name and what stands before it not
+ * counted.
  *
  * @throws DmascopeError QEMU_ARCHITECTURE, QEMU_UNKNOWN_OPTION, QEMU_MISSING_ARGUMENT or QEMU_OPTION_REFUSED
  */
 export function readArguments(args: readonly string[]): Argument[] {
-  const program = programOf(args[0])
-  const skip = program === null ? 0 : 1
-  if (program !== null && program.architecture !== 'x86_64' && program.architecture !== 'i386') {
+  const skip = programIndex(args) + 1
+  const program = skip === 0 ? '' : args[skip - 1]!
+  const architecture = architectureOf(program) ?? 'x86_64'
+  if (architecture !== 'x86_64' && architecture !== 'i386') {
     throw refusal(
       'QEMU_ARCHITECTURE',
-      { text: args[0]!, written: args[0]! },
-      `machines of ${program.architecture} are not modelled yet; qemu-system-x86_64 is`,
-      { architecture: program.architecture },
+      { text: program, written: program },
+      `machines of ${architecture} are not modelled yet; qemu-system-x86_64 is`,
+      { architecture },
     )
   }
   const options: Argument[] = []

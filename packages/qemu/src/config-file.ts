@@ -44,7 +44,8 @@ const GROUPS = [
 ]
 
 /**
- * Reads a file of `-readconfig`: `[group "id"]`, then lines `key = "value"`; `#` begins a comment line.
+ * Reads a file of `-readconfig`: `[group "id"]`, then lines `key = "value"`; `#` begins a comment line. As in QEMU,
+ * what follows the closing quote or bracket counts for nothing.
  *
  * @throws DmascopeError QEMU_FILE where it cannot be read, QEMU_SYNTAX naming the line
  */
@@ -71,7 +72,7 @@ export function readConfigFile(
       written: `${path}: ${written}`,
     })
     if (line === '' || line.startsWith('#')) continue
-    const header = /^\[\s*([A-Za-z0-9_-]+)(?:\s+"([^"]*)")?\s*\]$/.exec(line)
+    const header = /^\[\s*([A-Za-z0-9_-]+)(?:\s+"([^"]*)")?\s*\]/.exec(line)
     if (header !== null) {
       const group = header[1]!
       if (!GROUPS.includes(group)) {
@@ -81,7 +82,7 @@ export function readConfigFile(
       sections.push(current)
       continue
     }
-    const pair = /^([A-Za-z0-9_.-]+)\s*=\s*"([^"]*)"$/.exec(line) ?? /^([A-Za-z0-9_.-]+)\s*=\s*([^"\s].*)?$/.exec(line)
+    const pair = /^([A-Za-z0-9_.-]+)\s*=\s*"([^"]*)"/.exec(line) ?? /^([A-Za-z0-9_.-]+)\s*=\s*([^"\s].*)?$/.exec(line)
     if (pair === null) throw refusal('QEMU_SYNTAX', at(line), 'parse error; write [group "id"] or key = "value"')
     if (current === null) throw refusal('QEMU_SYNTAX', at(line), 'no group defined: write [group "id"] before it')
     current.pairs.set(pair[1]!, pair[2] ?? '')

@@ -32,7 +32,6 @@ export function splitAtCommas(text: string): string[] {
   return parts
 }
 
-
 /**
  * Reads an option's argument.
  *

@@ -24,12 +24,16 @@ const isBefore = (a: Version, b: Version): boolean => a[0] < b[0] || (a[0] === b
 /** Machine types of other hardware: known, so that the message can say so. */
 const OTHERS = ['microvm', 'isapc', 'none', 'x-remote', 'xenfv', 'xenpv', 'virt', 'pseries', 'nitro-enclave']
 
+/** Proxmox VE appends its own revision of a machine type, which has no bearing on DMA. */
+const PROXMOX_REVISION = /\+pve\d+$/
+
 /**
- * Resolves `q35`, `pc`, `pc-q35-7.2`, `pc-i440fx-11.1`.
+ * Resolves `q35`, `pc`, `pc-q35-7.2`, `pc-i440fx-11.1`, and Proxmox VE's `q35+pve1`.
  *
  * @throws DmascopeError QEMU_MACHINE
  */
-export function machineType(name: string, version: QemuVersion, place: Place): MachineType {
+export function machineType(written: string, version: QemuVersion, place: Place): MachineType {
+  const name = written.replace(PROXMOX_REVISION, '')
   if (name === 'q35' || name === 'pc') return { machine: name, compatible: VERSION[version] }
   const match = /^pc-(q35|i440fx)-(\d{1,2})\.(\d{1,2})$/.exec(name)
   if (match !== null) {

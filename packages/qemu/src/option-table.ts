@@ -43,6 +43,8 @@ export const OPTIONS: ReadonlyMap<string, OptionSpec> = new Map([
      no-user-config only-migratable preconfig mem-prealloc singlestep one-insn-per-tb perfmap jitdump sdl curses portrait
      rotate async-teardown enable-sync-profile`,
   ),
+  // Of Proxmox VE's QEMU alone.
+  ...listed('ignored', true, 'id'),
   ...listed('refused', false, 'h help version', NO_MACHINE),
   ...listed('refused', true, 'writeconfig', NO_MACHINE),
   ...listed(

@@ -11,6 +11,7 @@ import { probeBusMaster } from './bus-master-test.ts'
 import { probeDmaProbe } from './dma-probe.ts'
 import { type BoundDriver, notAttempted } from './driver.ts'
 import { isExpressPort, probePort } from './pcieport.ts'
+import { testUnclaimed } from './unclaimed.ts'
 import { VIRTIO_BALLOON } from './virtio-balloon.ts'
 import { VIRTIO_BLK } from './virtio-blk.ts'
 import { VIRTIO_CONSOLE } from './virtio-console.ts'
@@ -28,7 +29,8 @@ export interface Bound {
 }
 
 /**
- * Binds drivers to devices, driver by driver in the profile's order, each to its devices in enumeration order.
+ * Binds drivers to devices, driver by driver in the profile's order, each to its devices in enumeration order. What is
+ * left over is tested where it can be.
  *
  * @returns what was bound, in enumeration order
  */
@@ -46,6 +48,11 @@ export function bindDrivers(kernel: Kernel, records: readonly DeviceRecord[]): r
       const taken = probeVirtio(device, entry)
       if (taken !== null) bound.set(device.record, { record: device.record, driver: taken, virtio: device })
     }
+  }
+  for (const record of records) {
+    if (record.driver !== null || record.refusal !== null) continue
+    const tested = testUnclaimed(kernel, record)
+    if (tested !== null) bound.set(record, { record, driver: tested, virtio: null })
   }
   return records.flatMap((record) => bound.get(record) ?? [])
 }

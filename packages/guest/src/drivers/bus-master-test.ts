@@ -12,13 +12,30 @@ import { crc32 } from '../checksum.ts'
 import type { DeviceRecord } from '../device-record.ts'
 import { connectInterrupt } from '../interrupts/device-interrupt.ts'
 import type { Kernel } from '../kernel.ts'
-import { enableDevice, setMaster } from '../pci/pci-function.ts'
+import type { Bar } from '../pci/bars.ts'
+import { enableDevice, type PciFunction, setMaster } from '../pci/pci-function.ts'
 import { RegisterWindow } from '../pci/register-window.ts'
 import { type BoundDriver, failed, hung, type IoOutcome, notAttempted, passed, wrong } from './driver.ts'
 import { firstDifference, POISON_SEED, patternOf, sameBytes } from './test-pattern.ts'
 
 const REG = BUS_MASTER_REGISTERS.registers
 const CHUNK = 4096
+
+const hasRoom = ({ kind, base, size }: Bar): boolean =>
+  kind === 'memory' && base !== 0 && size >= BUS_MASTER_BLOCK_BYTES
+
+/** The test block, in whichever BAR it stands; null where there is none, or where the function does not decode. */
+export function findTestBlock(kernel: Kernel, fn: PciFunction): RegisterWindow | null {
+  for (const bar of fn.bars.filter(hasRoom)) {
+    const registers = new RegisterWindow(kernel.bus, bar)
+    if (registers.read(REG.SIGNATURE.offset, 4) === BUS_MASTER_SIGNATURE) return registers
+  }
+  return null
+}
+
+/** Address bits that the device drives, for one that is bound to no driver that would know. */
+export const statedMaskBits = (block: RegisterWindow): number =>
+  Math.min(Math.max(block.read(REG.DMA_MASK_BITS.offset, 4), 1), 64)
 
 /**
  * The driver of devices that are modelled by their DMA alone: whatever the real driver would do, this one has the
@@ -29,12 +46,11 @@ const CHUNK = 4096
  */
 export function probeBusMaster(kernel: Kernel, record: DeviceRecord, maskBits: number): BoundDriver | string {
   const { fn } = record
-  const bar = fn.bars.find(({ kind, base, size }) => kind === 'memory' && base !== 0 && size >= BUS_MASTER_BLOCK_BYTES)
-  if (bar === undefined) return 'no memory BAR'
+  if (!fn.bars.some(hasRoom)) return 'no memory BAR'
   enableDevice(kernel.config, fn)
   setMaster(kernel.config, fn)
-  const registers = new RegisterWindow(kernel.bus, bar)
-  if (registers.read(REG.SIGNATURE.offset, 4) !== BUS_MASTER_SIGNATURE) {
+  const registers = findTestBlock(kernel, fn)
+  if (registers === null) {
     return {
       ioKind: 'synthetic',
       selfTest: () => notAttempted('the function has no DMA test block: its own driver is not modelled'),

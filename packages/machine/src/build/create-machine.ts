@@ -32,7 +32,7 @@ export function createMachine(
   description: MachineDescription,
   options: { readonly trace?: boolean } = {},
 ): BuiltMachine {
-  const chipset = CHIPSETS[description.machine]
+  const chipset = chipsetOf(description)
   checkMemory(description)
   const complete = withDefaultDevices(description, chipset)
   const placement = placeDevices(
@@ -59,6 +59,18 @@ export function createMachine(
 }
 
 const isOn = (value: unknown): boolean => value === true || value === 'on'
+const isOff = (value: unknown): boolean => value === false || value === 'off'
+
+/** The chipset, without the functions that `-machine sata=off`, `smbus=off` and, on pc, `acpi=off` leave out. */
+function chipsetOf({ machine, machineProperties: { sata, smbus, acpi } }: MachineDescription): Chipset {
+  const chipset = CHIPSETS[machine]
+  const left = new Set<string>()
+  if (isOff(sata)) left.add('ich9-ahci')
+  if (isOff(smbus)) left.add('ICH9-SMB')
+  if (isOff(acpi)) left.add('PIIX4_PM')
+  if (left.size === 0) return chipset
+  return { ...chipset, functions: () => chipset.functions().filter(({ model }) => !left.has(model)) }
+}
 
 function checkMemory({ memory }: MachineDescription): void {
   if (Number.isSafeInteger(memory) && memory >= SMALLEST_MEMORY && memory <= LARGEST_MEMORY && memory % 0x10_0000 === 0)
@@ -162,9 +174,10 @@ function platformFacts(
     machine: description.machine,
     qemuVersion: description.qemuVersion,
     cpus: description.cpus,
-    hpet: description.machineProperties.hpet !== 'off' && description.machineProperties.hpet !== false,
+    hpet: !isOff(description.machineProperties.hpet),
     ecamBase: description.machine === 'q35' ? 0xb000_0000 : null,
-    dmar: unit === null ? null : dmarFacts(roots, unit),
+    // DEVIATION: with acpi=off QEMU offers no table at all, and SeaBIOS writes some of its own, which name no IOMMU.
+    dmar: unit === null || isOff(description.machineProperties.acpi) ? null : dmarFacts(roots, unit),
     // QEMU puts each new root bus at the head of its list.
     expanders: roots
       .slice(1)

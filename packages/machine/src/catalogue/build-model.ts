@@ -1,9 +1,9 @@
 import type { QemuVersion } from '../description.ts'
+import { PCI_PROPERTIES } from './base-properties.ts'
 import type { BackendModel, BarModel, CapabilityModel, DeviceModel, PciModel } from './model.ts'
 import { QEMU_VERSIONS } from './property.ts'
 import type { PropertyList } from './property-specs.ts'
 import { bearing, text } from './property-specs.ts'
-import { PCI_PROPERTIES } from './base-properties.ts'
 
 const KiB = 1024
 

@@ -11,7 +11,10 @@ const GAPS: readonly Gap[] = [
   { names: /^(?:ctucan_pci|kvaser_pci|mioe3680_pci|pcm3680_pci)$/, because: 'CAN controllers are not modelled' },
   { names: /^(?:tpci200|ipoctal232)$/, because: 'IndustryPack carriers are not modelled' },
   { names: /^ufs(?:-lu)?$/, because: 'UFS is not modelled' },
-  { names: /^(?:pci-ipmi-(?:kcs|bt)|acpi-erst|igbvf|igd-passthrough-isa-bridge|x-pci-proxy-dev)$/, because: 'it is not modelled' },
+  {
+    names: /^(?:pci-ipmi-(?:kcs|bt)|acpi-erst|igbvf|igd-passthrough-isa-bridge|x-pci-proxy-dev)$/,
+    because: 'it is not modelled',
+  },
   { names: /^(?:vhost-user-(?:test-)?device-pci|vhost-user-spi-pci)$/, because: 'its virtio device type is not known' },
 ]
 

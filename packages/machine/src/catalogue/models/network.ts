@@ -1,7 +1,7 @@
+import { NIC_PROPERTIES } from '../base-properties.ts'
 import { deviceModel, io, mem, mem64, NETDEV, NIC_ROM, pciModel, SINCE_8 } from '../build-model.ts'
 import type { DeviceModel } from '../model.ts'
 import { all, bearing, off, on, type PropertyList, uint8, uint16 } from '../property-specs.ts'
-import { NIC_PROPERTIES } from '../base-properties.ts'
 
 const KiB = 1024
 const ETHERNET = 0x020000

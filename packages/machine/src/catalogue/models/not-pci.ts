@@ -1,3 +1,4 @@
+import { BLOCK_PROPERTIES, GEOMETRY_PROPERTIES } from '../base-properties.ts'
 import { backend, DRIVE, deviceModel } from '../build-model.ts'
 import type { DeviceModel } from '../model.ts'
 import {
@@ -14,7 +15,6 @@ import {
   uint32,
   uint64,
 } from '../property-specs.ts'
-import { BLOCK_PROPERTIES, GEOMETRY_PROPERTIES } from '../base-properties.ts'
 
 const none = (name: string, properties: PropertyList = {}, more: Partial<DeviceModel> = {}): DeviceModel =>
   deviceModel({ ...more, name, kind: 'none', properties })

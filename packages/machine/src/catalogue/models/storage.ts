@@ -1,3 +1,4 @@
+import { BLOCK_PROPERTIES } from '../base-properties.ts'
 import { DRIVE, deviceModel, io, mem, mem64, pciModel } from '../build-model.ts'
 import type { DeviceModel } from '../model.ts'
 import {
@@ -16,7 +17,6 @@ import {
   uint32,
   uint64,
 } from '../property-specs.ts'
-import { BLOCK_PROPERTIES } from '../base-properties.ts'
 
 const KiB = 1024
 const LSI = 0x1000

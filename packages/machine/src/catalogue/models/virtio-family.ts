@@ -1,7 +1,7 @@
+import { VIRTIO_PCI_GENERATION, VIRTIO_PCI_PROPERTIES, VIRTIO_PROPERTIES } from '../base-properties.ts'
 import { backend, deviceModel, type ModelInput } from '../build-model.ts'
 import type { DeviceModel, ModelKind, VirtioModel } from '../model.ts'
 import { bearing, differs, type PropertyList, text, uint32 } from '../property-specs.ts'
-import { VIRTIO_PCI_GENERATION, VIRTIO_PCI_PROPERTIES, VIRTIO_PROPERTIES } from '../base-properties.ts'
 
 /** A virtio device type, from which the models of its names follow. */
 export interface VirtioFamily {

@@ -1,3 +1,4 @@
+import { BLOCK_PROPERTIES, GEOMETRY_PROPERTIES, NIC_PROPERTIES, VIRTIO_NET_PROPERTIES } from '../base-properties.ts'
 import { backend, DRIVE, NETDEV, NIC_ROM } from '../build-model.ts'
 import type { DeviceModel } from '../model.ts'
 import {
@@ -14,7 +15,6 @@ import {
   uint32,
   uint64,
 } from '../property-specs.ts'
-import { BLOCK_PROPERTIES, GEOMETRY_PROPERTIES, NIC_PROPERTIES, VIRTIO_NET_PROPERTIES } from '../base-properties.ts'
 import { virtioFamily as family, vhostUser } from './virtio-family.ts'
 
 const BLK: PropertyList = {
