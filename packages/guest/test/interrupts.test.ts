@@ -85,6 +85,25 @@ describe('vectors', () => {
     expect(lines.join()).toContain('nobody cared')
   })
 
+  it('on a line that was disabled are asked all the same, once nothing else is left', () => {
+    const bus = new SparseBus()
+    const vectors = vectorsOn(bus, 5000)
+    const vector = vectors.allocate('level')!
+    let work = 0
+    let asked = 0
+    vector.handlers.push(() => {
+      asked++
+      return work-- > 0
+    })
+    bus.interrupts.push(...new Array<number>(1000).fill(vector.number))
+    expect(vectors.wait(() => false)).toBe('idle')
+    work = 3
+    asked = 0
+    expect(vectors.wait(() => work === 0)).toBe('done')
+    expect(asked).toBe(3)
+    expect(vectors.wait(() => false)).toBe('idle')
+  })
+
   it('tell silence from impatience', () => {
     const bus = new SparseBus()
     const vectors = vectorsOn(bus)

@@ -34,6 +34,8 @@ export class Vectors {
   readonly #table: (Vector | undefined)[] = new Array<Vector | undefined>(256)
   readonly #log: (line: string) => void
   readonly #patience: number
+  /** Vectors of lines that were disabled. */
+  readonly #polled: Vector[] = []
   #next = FIRST
   #spurious = 0
 
@@ -91,10 +93,20 @@ export class Vectors {
   wait(done: () => boolean): WaitResult {
     let patience = this.#patience
     while (!done()) {
-      if (!this.poll() && this.#bus.idle()) return done() ? 'done' : 'idle'
+      if (!this.poll() && this.#bus.idle() && !this.#pollDisabled()) return done() ? 'done' : 'idle'
       if (--patience <= 0) return done() ? 'done' : 'gave-up'
     }
     return 'done'
+  }
+
+  /**
+   * Asks the handlers on lines that were disabled: Linux does ten times a second, so that devices that share a line with
+   * one that nobody serves are slow, not dead. Answers whether any had something to do.
+   */
+  #pollDisabled(): boolean {
+    let claimed = false
+    for (const { handlers } of this.#polled) for (const handler of handlers) claimed = handler() || claimed
+    return claimed
   }
 
   #account(vector: Vector, claimed: boolean): void {
@@ -106,6 +118,7 @@ export class Vectors {
     if (vector.trigger === 'level' && vector.unclaimed === NOBODY_CARED) {
       this.#log(`interrupt: vector 0x${vector.number.toString(16)}: nobody cared, line disabled`)
       vector.disable()
+      this.#polled.push(vector)
     }
   }
 }
