@@ -2,6 +2,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import type { BootFlags } from './commands/boot.ts'
 import { BAD_INPUT, DONE } from './exit.ts'
 import { describeFailure } from './output/failure.ts'
+import { print } from './output/standard-output.ts'
 import { VERSION } from './version.ts'
 
 const BOOT_EXAMPLES = `
@@ -40,6 +41,7 @@ function program(qemuArguments: readonly string[] | null): Command {
     .helpCommand(false)
     .showHelpAfterError('(see --help)')
     .addHelpText('after', ROOT_EXAMPLES)
+    .configureOutput({ writeOut: print })
     .exitOverride()
     .configureOutput({ outputError: (text, write) => write(`dmascope: ${text}`) })
   const command = (name: string, description: string): Command =>
@@ -95,7 +97,7 @@ function program(qemuArguments: readonly string[] | null): Command {
     )
     .action(async (a: string, b: string) => {
       const { diff } = await import('./commands/diff.ts')
-      process.exitCode = await diff(a, b)
+      process.exitCode = diff(a, b)
     })
   return root
 }
@@ -106,10 +108,6 @@ export async function main(argv: readonly string[]): Promise<void> {
   const own = cut < 0 ? argv : argv.slice(0, cut)
   const qemuArguments = cut < 0 ? null : argv.slice(cut + 1)
   const verbose = own.includes('--verbose')
-  // A reader that closes early, such as head, ends the command without a word.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    process.exit(error.code === 'EPIPE' ? DONE : BAD_INPUT)
-  })
   try {
     const root = program(qemuArguments)
     for (const one of root.commands) one.exitOverride()

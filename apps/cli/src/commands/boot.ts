@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DmascopeError } from '@dmascope/layout'
 import {
@@ -13,6 +13,7 @@ import { runBoot } from '../boot/run-boot.ts'
 import { DONE, FAILED_ON } from '../exit.ts'
 import { styleFor } from '../output/colours.ts'
 import { fileError } from '../output/failure.ts'
+import { isTerminal, print } from '../output/standard-output.ts'
 import { loadSource, qemuVersionOf } from '../sources/load-source.ts'
 
 export interface BootFlags {
@@ -45,16 +46,16 @@ export async function boot(
     tables: flags.dumpFirmware !== undefined,
   })
   const asked = flags.why === undefined ? null : deviceOf(report, flags.why, description.devices)
-  process.stdout.write(view(report, asked, flags, repeated(source, qemuArguments, flags)))
-  if (flags.dumpFirmware !== undefined) await dump(flags.dumpFirmware, tables)
-  if (flags.trace !== undefined) await write(flags.trace, formatTraceEvents(trace.accesses, trace.dropped))
+  print(await view(report, asked, flags, repeated(source, qemuArguments, flags)))
+  if (flags.dumpFirmware !== undefined) dump(flags.dumpFirmware, tables)
+  if (flags.trace !== undefined) write(flags.trace, formatTraceEvents(trace.accesses, trace.dropped))
   return flags.failOn !== undefined && fails(report, flags.failOn) ? FAILED_ON : DONE
 }
 
-function view(report: Report, asked: ReportDevice | null, flags: BootFlags, whyCommand: string): string {
+async function view(report: Report, asked: ReportDevice | null, flags: BootFlags, whyCommand: string): Promise<string> {
   if (flags.format === 'json') return `${JSON.stringify(asked ?? report, null, 2)}\n`
   if (flags.format === 'markdown') return formatMarkdown(report)
-  const style = styleFor(process.stdout, process.env)
+  const style = await styleFor(isTerminal(), process.env)
   if (asked !== null) return formatWhy(report, asked, { style })
   return formatText(report, { style, whyCommand, verbose: flags.verbose === true })
 }
@@ -88,18 +89,18 @@ function fails(report: Report, level: 'error' | 'warning'): boolean {
   )
 }
 
-async function dump(folder: string, tables: ReadonlyMap<string, Uint8Array>): Promise<void> {
+function dump(folder: string, tables: ReadonlyMap<string, Uint8Array>): void {
   try {
-    await mkdir(folder, { recursive: true })
+    mkdirSync(folder, { recursive: true })
   } catch (error) {
     throw fileError(error, folder, 'make the folder')
   }
-  for (const [name, bytes] of tables) await write(join(folder, `${name}.dat`), bytes)
+  for (const [name, bytes] of tables) write(join(folder, `${name}.dat`), bytes)
 }
 
-async function write(path: string, data: string | Uint8Array): Promise<void> {
+function write(path: string, data: string | Uint8Array): void {
   try {
-    await writeFile(path, data)
+    writeFileSync(path, data)
   } catch (error) {
     throw fileError(error, path, 'write')
   }

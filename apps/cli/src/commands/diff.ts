@@ -1,18 +1,19 @@
 import { DmascopeError } from '@dmascope/layout'
 import { diffReports, type Report } from '@dmascope/report'
 import { DONE, FAILED_ON } from '../exit.ts'
+import { printLine } from '../output/standard-output.ts'
 import { readText } from '../sources/load-source.ts'
 
 /** `dmascope diff`. Answers the exit status: 1 where they differ. */
-export async function diff(a: string, b: string): Promise<number> {
-  const differences = diffReports(await readReport(a), await readReport(b))
-  for (const line of differences) console.log(line)
+export function diff(a: string, b: string): number {
+  const differences = diffReports(readReport(a), readReport(b))
+  for (const line of differences) printLine(line)
   if (differences.length === 0) console.error('dmascope: the reports agree on every device')
   return differences.length === 0 ? DONE : FAILED_ON
 }
 
-async function readReport(path: string): Promise<Report> {
-  const text = await readText(path)
+function readReport(path: string): Report {
+  const text = readText(path)
   try {
     const report = JSON.parse(text) as Partial<Report>
     if (report.schemaVersion === 1 && Array.isArray(report.devices)) return report as Report

@@ -1,15 +1,16 @@
 import { DmascopeError } from '@dmascope/layout'
+import { printLine } from '../output/standard-output.ts'
 
 /** `dmascope schema`. @throws DmascopeError CLI_SCHEMA */
 export async function schema(what: string): Promise<void> {
   if (what === 'report') {
     const { reportJsonSchema } = await import('@dmascope/report/schema')
-    console.log(JSON.stringify(reportJsonSchema(), null, 2))
+    printLine(JSON.stringify(reportJsonSchema(), null, 2))
     return
   }
   if (what === 'machine') {
     const { machineFileSchema } = await import('../sources/machine-file.ts')
-    console.log(JSON.stringify(machineFileSchema(), null, 2))
+    printLine(JSON.stringify(machineFileSchema(), null, 2))
     return
   }
   throw new DmascopeError('CLI_SCHEMA', `there is no schema '${what}'; write report or machine`, { what })

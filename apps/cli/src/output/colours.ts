@@ -1,9 +1,9 @@
 import { PLAIN, type Style } from '@dmascope/report'
-import pc from 'picocolors'
 
 /** Colours on a terminal, unless NO_COLOR is set to anything (no-color.org). */
-export function styleFor(stream: { readonly isTTY?: boolean }, env: NodeJS.ProcessEnv): Style {
-  if (stream.isTTY !== true || (env.NO_COLOR ?? '') !== '') return PLAIN
-  const { bold, dim, green, yellow, red } = pc.createColors(true)
+export async function styleFor(isTerminal: boolean, env: NodeJS.ProcessEnv): Promise<Style> {
+  if (!isTerminal || (env.NO_COLOR ?? '') !== '') return PLAIN
+  const { createColors } = (await import('picocolors')).default
+  const { bold, dim, green, yellow, red } = createColors(true)
   return { bold, dim, good: green, warn: yellow, bad: red }
 }

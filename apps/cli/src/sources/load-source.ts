@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
 import { DmascopeError } from '@dmascope/layout'
 import {
   DEFAULT_PRESET,
@@ -69,7 +68,7 @@ export async function loadSource(
 }
 
 async function loadFile(path: string, version: QemuVersion | undefined): Promise<LoadedSource> {
-  const text = path === '-' ? await standardInput() : await readText(path)
+  const text = path === '-' ? await standardInput() : readText(path)
   const { readMachineFile } = await import('./machine-file.ts')
   const { description, guest } = readMachineFile(text, {
     file: path === '-' ? 'standard input' : path,
@@ -78,9 +77,9 @@ async function loadFile(path: string, version: QemuVersion | undefined): Promise
   return { description: version === undefined ? description : { ...description, qemuVersion: version }, guest }
 }
 
-export async function readText(path: string): Promise<string> {
+export function readText(path: string): string {
   try {
-    return await readFile(path, 'utf8')
+    return readFileSync(path, 'utf8')
   } catch (error) {
     throw fileError(error, path, 'read')
   }
