@@ -266,8 +266,9 @@ function* judge(table: Iort): Generator<Problem> {
 
 function* judgeMapping(from: IortNode, mapping: IortIdMapping, to: string | undefined): Generator<Problem> {
   const { offset = 0, inputBase, outputBase, numberOfIds, outputReference } = mapping
-  if (to === undefined || !TARGETS.has(to)) {
-    const what = to === undefined ? 'where no node is' : `a ${to}, which takes none`
+  const self = outputReference === from.offset
+  if (self || to === undefined || !TARGETS.has(to)) {
+    const what = self ? 'itself' : to === undefined ? 'where no node is' : `a ${to}, which takes none`
     const message = `${recordAt(from)} maps IDs to ${hex(outputReference)}, ${what}`
     yield { code: 'IORT_REFERENCE', offset: offset + spec.IORT_ID_MAPPING.fields.outputReference.offset, message }
   }

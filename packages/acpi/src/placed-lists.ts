@@ -5,7 +5,7 @@ import type { Problem } from './problem.ts'
 import { growingSize, listOf, type PlainValues, readValues, writeGrowing, writeValues } from './values.ts'
 
 /** A list in a record at an offset, from the record's start, that one of the record's fields gives. */
-export interface PlacedList {
+interface PlacedList {
   /** Its name in plain data. */
   readonly key: string
   readonly form: Form
@@ -16,7 +16,7 @@ export interface PlacedList {
 }
 
 /** What follows a record's fixed fields at once. */
-export type InlineList =
+type InlineList =
   /** Equal structures of a single field, kept as that field's values; their number stands in the field `count`. */
   | { readonly kind: 'values'; readonly key: string; readonly form: Form; readonly count: string }
   /** Text, ended by one NUL. */

@@ -212,6 +212,14 @@ describe('an IORT', () => {
     expect(to('30000000')).toEqual([])
   })
 
+  test('a SMMU whose output is itself', () => {
+    const smmuv3 = (reference: string): string =>
+      `04 5000 00 00000000 01000000 3c000000 0000050900000000 00000000 00000000 0000000000000000 00000000
+       6a000000 6b000000 6d000000 6c000000 00000000 ffff0000 00000000 ${reference} 00000000`
+    expect(problemsOf(iort(2, ITS + smmuv3('30000000')))).toEqual([])
+    expect(problemsOf(iort(2, ITS + smmuv3('48000000')))).toEqual([['IORT_REFERENCE', 72 + 72]])
+  })
+
   test('IDs past 32 bits', () => {
     const mapping = '01000000 ffffffff 00000000 30000000 00000000'
     expect(problemsOf(iort(2, ITS + complex('01000000', '20000000', mapping)))).toEqual([['IORT_ID_MAPPING', 104]])

@@ -27,39 +27,12 @@ import {
   parseTable,
   printTable,
   type Rsdp,
-  type SdtHeader,
   sdtHeader,
 } from '../src/index.ts'
 import { FADT } from '../src/spec/fadt.ts'
+import { digits, header, latin, u8, u16, u32, u64, withoutPositions } from './arbitraries.ts'
 
 const numRuns = Number(process.env.DMASCOPE_FUZZ_RUNS ?? 300)
-const u8 = fc.nat(0xff)
-const u16 = fc.nat(0xffff)
-const u32 = fc.nat(0xffff_ffff)
-const u64 = fc.oneof(
-  fc.maxSafeNat(),
-  fc.tuple(fc.integer({ min: 0x20_0000, max: 0xffff_ffff }), u32).map(([hi, lo]) => {
-    return `0x${hi.toString(16).padStart(8, '0')}${lo.toString(16).padStart(8, '0')}` as const
-  }),
-)
-const latin = (length: number): fc.Arbitrary<string> =>
-  fc.array(u8, { minLength: length, maxLength: length }).map((codes) => String.fromCharCode(...codes))
-const digits = (maxLength: number): fc.Arbitrary<string> =>
-  fc.uint8Array({ maxLength }).map((bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(''))
-const header: fc.Arbitrary<SdtHeader> = fc.record({
-  revision: u8,
-  oemId: latin(6),
-  oemTableId: latin(8),
-  oemRevision: u32,
-  creatorId: latin(4),
-  creatorRevision: u32,
-})
-
-/** What a parsed value says that its builder does not take: offsets and problems. */
-function withoutPositions(value: unknown): unknown {
-  return JSON.parse(JSON.stringify(value, (key, inner) => (key === 'offset' || key === 'problems' ? undefined : inner)))
-}
-
 const step = fc.record({ device: u8, function: u8 })
 const scope: fc.Arbitrary<DeviceScope> = fc.oneof(
   fc.record({

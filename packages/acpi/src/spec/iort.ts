@@ -32,7 +32,7 @@ export const IORT_ID_MAPPING = struct('ID Mapping', SOURCE, {
 
 export const IORT_ID_MAPPING_FLAGS = bits(32, 'Flags', SOURCE, { SINGLE_MAPPING: 0 })
 
-export const IORT_MEMORY_ACCESS_PROPERTIES = struct('Memory Access Properties', SOURCE, {
+const IORT_MEMORY_ACCESS_PROPERTIES = struct('Memory Access Properties', SOURCE, {
   /** CCA: 1 where the device is fully coherent. */
   cacheCoherent: le32,
   allocationHints: u8,
