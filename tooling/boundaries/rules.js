@@ -35,6 +35,7 @@ const DRIVER_KNOWLEDGE = [
   '^packages/memory/src/contracts/',
   '/src/spec/',
   '/src/vtd/spec/',
+  '/src/amdvi/spec/',
   '^packages/virtqueue/src/driver/',
   '^packages/acpi/src/',
   '^packages/devicetree/src/',

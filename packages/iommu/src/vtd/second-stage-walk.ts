@@ -1,8 +1,8 @@
 import type { GuestRam } from '@dmascope/memory'
+import { CHUNK_PAGES_LOG2, TableMemory } from '../table-memory.ts'
 import type { Translation } from '../translator.ts'
 import type { VtdFeatures } from './options.ts'
 import { FAULT_REASONS } from './spec/faults.ts'
-import { CHUNK_PAGES_LOG2, TableMemory } from './table-memory.ts'
 
 const PS = 0x80
 const SNP = 0x800

@@ -1,0 +1,5 @@
+export { AmdViUnit } from './amdvi-unit.ts'
+export { FAULTS, type FaultCause, faultOf } from './faults.ts'
+export type { AmdViFeatures, AmdViOptions, AmdViWiring, DeviceTlbAnswer, SeenFault } from './options.ts'
+export { capabilityBlockOf, extendedFeature2Of, extendedFeatureOf } from './options.ts'
+export { amdviOptionsFor } from './qemu.ts'
