@@ -7,6 +7,8 @@ import { formatTimes, runTimed, type TimedCase } from './job-timed.ts'
 import type { BenchCase } from './runner.ts'
 import { DEFAULT_OPTIONS, runCases } from './runner.ts'
 import { formatTable } from './table.ts'
+import { treeCases } from './tree-dmascope.ts'
+import { treeFloorCases } from './tree-floor.ts'
 import { dmascopeCases } from './vq-dmascope.ts'
 import { floorCases } from './vq-floor.ts'
 import { v86Cases } from './vq-v86.ts'
@@ -22,6 +24,7 @@ const SUITES: Readonly<Record<string, () => (BenchCase | TimedCase)[] | Promise<
   vq: async () => [...dmascopeCases(), ...floorCases(), ...(await v86Cases())],
   port: portCases,
   iommu: () => [...iommuCases(), ...iommuFloorCases()],
+  tree: () => [...treeCases(), ...treeFloorCases()],
   job: jobCases,
   scale: scaleCases,
 }
