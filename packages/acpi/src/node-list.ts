@@ -1,7 +1,8 @@
 import { type AnnotatedLine, annotateRaw } from './annotate.ts'
+import { annotateRecords } from './annotate-records.ts'
 import { fromHex, toHex } from './hex.ts'
 import { hex, type Problem } from './problem.ts'
-import { annotateRecords, buildRecords, parseRecords, type RecordSet } from './records.ts'
+import { buildRecords, parseRecords, type RecordSet } from './records.ts'
 import { listOf, type PlainValues } from './values.ts'
 
 /** Nodes that refer to each other by their offsets: as many as `nodeCount` says, from `nodeOffset` on. */

@@ -1,7 +1,7 @@
 import type { Struct, WordField } from '@dmascope/layout'
-import { type AnnotatedLine, annotate, annotateRaw, type Form, fieldLabel } from './annotate.ts'
+import type { Form } from './annotate.ts'
 import { fromHex, fromText, toHex, toText } from './hex.ts'
-import { annotatePlaced, buildPlaced, type PlacedForm, parsePlaced } from './placed-lists.ts'
+import { buildPlaced, type PlacedForm, parsePlaced } from './placed-lists.ts'
 import { hex, type Problem } from './problem.ts'
 import { listOf, type PlainValues, readValues, writeValues } from './values.ts'
 
@@ -16,14 +16,14 @@ type Tail =
   /** Text as long as the last fixed field says, which plain data does not have. */
   | { readonly kind: 'counted-text'; readonly key: string; readonly count: string }
 
-interface TailedForm extends Form {
+export interface TailedForm extends Form {
   readonly tail?: Tail
 }
 
 /** `kind` is the record's in plain data. Fields whose meaning is `text` are text there, without the NULs at the end. */
 type RecordKind = (TailedForm | PlacedForm) & { readonly kind: string }
 
-const isPlaced = (form: RecordKind): form is RecordKind & PlacedForm => 'lists' in form
+export const isPlaced = (form: RecordKind): form is RecordKind & PlacedForm => 'lists' in form
 const minimumOf = (form: RecordKind): number => (isPlaced(form) ? form.minimum : form.of.size)
 
 /** Records that follow one another, each starting with a type and its length. */
@@ -37,7 +37,8 @@ export interface RecordSet {
   readonly kinds: Readonly<Record<number, RecordKind>>
 }
 
-const lengthOf = (set: RecordSet, view: DataView, offset: number, left: number): number =>
+/** Bytes of the record at `offset`, of which `left` are there; 0 where it cannot be told. */
+export const lengthOf = (set: RecordSet, view: DataView, offset: number, left: number): number =>
   set.lengthOf?.(view, offset, left) ?? set.head.fields.length?.get(view, offset) ?? 0
 
 /** A record of a type that is not known, or too short for its type: its bytes behind what all records have. */
@@ -208,7 +209,7 @@ function buildRecord(record: PlainValues, set: RecordSet): Uint8Array {
   if (lengthField === undefined) {
     const told = lengthOf(set, view, 0, out.length)
     if (told !== out.length) {
-      throw new RangeError(`a ${set.what} of type ${type} takes ${told} bytes, got ${out.length}`)
+      throw new RangeError(`${set.what} of type ${type}: takes ${told} bytes, got ${out.length}`)
     }
   } else {
     const limit = 2 ** (8 * lengthField.size) - 1
@@ -272,48 +273,6 @@ function buildTail(tail: Tail | undefined, record: PlainValues): Uint8Array {
     default:
       return new Uint8Array(0)
   }
-}
-
-/** The lines of at most `limit` records in [start, end) of the view; for each a line with its name, then its fields. */
-export function annotateRecords(
-  view: DataView,
-  start: number,
-  end: number,
-  set: RecordSet,
-  depth: number,
-  limit?: number,
-): AnnotatedLine[] {
-  const lines: AnnotatedLine[] = []
-  const { records, end: rest } = parseRecords(view, start, end, set, [], limit)
-  for (const record of records) {
-    const offset = record.offset as number
-    const size = lengthOf(set, view, offset, end - offset)
-    const form = record.kind === 'unknown' ? undefined : set.kinds[set.head.fields.type.get(view, offset)]!
-    const { name, source } = form?.of ?? { name: `unknown ${set.what}`, source: set.head.source }
-    lines.push({ offset, size, bytes: '', field: name, value: source, meaning: '', depth })
-    if (form === undefined) {
-      lines.push(...annotate({ of: set.head }, view, offset, depth + 1))
-      lines.push(...annotateRaw('Data', view, offset + set.head.size, offset + size, depth + 1))
-    } else if (isPlaced(form)) lines.push(...annotatePlaced(form, view, offset, offset + size, depth + 1))
-    else lines.push(...annotateTailed(form, view, offset, offset + size, depth + 1))
-  }
-  lines.push(...annotateRaw('Trailing bytes', view, rest, end, depth))
-  return lines
-}
-
-function annotateTailed(form: TailedForm, view: DataView, offset: number, end: number, depth: number): AnnotatedLine[] {
-  const { tail } = form
-  const lines = annotate(form, view, offset, depth)
-  const behind = offset + form.of.size
-  if (tail?.kind === 'records') return [...lines, ...annotateRecords(view, behind, end, tail.set, depth)]
-  if (tail?.kind !== 'items') {
-    const name = tail === undefined ? 'Trailing bytes' : fieldLabel(tail.key)
-    return [...lines, ...annotateRaw(name, view, behind, end, depth)]
-  }
-  let at = behind
-  const { size } = tail.form.of
-  for (; at + size <= end; at += size) lines.push(...annotate(tail.form, view, at, depth))
-  return [...lines, ...annotateRaw('Trailing bytes', view, at, end, depth)]
 }
 
 /** For problems: `DRHD at 0x30`. */

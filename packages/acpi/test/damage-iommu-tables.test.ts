@@ -163,7 +163,7 @@ describe('an IVRS', () => {
     expect(() => build({ ...hid, hardwareId: 7 })).toThrow('hardwareId: takes text, got number')
     expect(() => build({ ...hid, uid: 'x'.repeat(256) })).toThrow(RangeError)
     expect(() => build({ kind: 'unknown', type: 0x49, data: '00' })).toThrow(
-      'a IVHD device entry of type 73 takes 8 bytes, got 2',
+      'IVHD device entry of type 73: takes 8 bytes, got 2',
     )
     expect(() => build({ kind: 'select', deviceId: 0x10000, dteSetting: 0 })).toThrow(RangeError)
   })
