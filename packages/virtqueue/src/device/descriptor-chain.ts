@@ -37,17 +37,12 @@ const CHAIN_DEFERRED = 7
 /** `refusal` says why. */
 export const CHAIN_REFUSED = 8
 
-function larger(old: Uint32Array<ArrayBuffer>): Uint32Array<ArrayBuffer> {
-  const made = new Uint32Array(old.length * 2)
-  made.set(old)
-  return made
-}
-
 /** The buffers of one chain of descriptors, and the walk that collects them and believes nothing. */
 export class DescriptorChain {
-  hi = new Uint32Array(FIRST_CAPACITY)
-  lo = new Uint32Array(FIRST_CAPACITY)
-  length = new Uint32Array(FIRST_CAPACITY)
+  /** Of the buffers in [0, count): bus addresses, lengths. Parts of `#buffers`. */
+  lo = new Uint32Array()
+  hi = new Uint32Array()
+  length = new Uint32Array()
   count = 0
   readableCount = 0
   readableBytes = 0
@@ -58,6 +53,12 @@ export class DescriptorChain {
   /** The descriptor table. */
   readonly part: RingPart
 
+  /**
+   * `#capacity` lower halves of addresses, then as many upper halves, then lengths: one array, since the pointers of
+   * three leave the loop of `collect` too few registers (7 % of it).
+   */
+  #buffers = new Uint32Array()
+  #capacity = 0
   readonly #size: number
   readonly #longest: number
   readonly #indirectAllowed: boolean
@@ -76,6 +77,7 @@ export class DescriptorChain {
     this.#indirectAllowed = indirectAllowed
     this.#windows = new IndirectWindows(port)
     this.#table = new RingPart(port, 0, 0, 0, ACCESS_READ, 4)
+    this.#reserve(FIRST_CAPACITY)
   }
 
   /**
@@ -83,8 +85,9 @@ export class DescriptorChain {
    * from another. For `CHAIN_DONE` that is all; what else it answers, `goOn` takes.
    */
   collect(words: Uint32Array, base: number, entries: number, first: number, before: number): number {
-    const { hi, lo, length } = this
-    const bound = Math.min(before + entries, hi.length)
+    const buffers = this.#buffers
+    const capacity = this.#capacity
+    const bound = Math.min(before + entries, capacity)
     let index = first
     let count = before
     let readableCount = 0
@@ -120,9 +123,9 @@ export class DescriptorChain {
         readableCount = count + 1
         readableBytes += bytes
       } else return ORDER
-      hi[count] = addressHi
-      lo[count] = addressLo
-      length[count] = bytes
+      buffers[count] = addressLo
+      buffers[count + capacity] = addressHi
+      buffers[count + 2 * capacity] = bytes
       count++
       if ((flagsNext & NEXT) === 0) break
       index = flagsNext >>> NEXT_SHIFT
@@ -199,7 +202,11 @@ export class DescriptorChain {
       const words = part.fetch128(index * DESC_BYTES)
       if (part.deferred) return false
       const at = count * DESC_WORDS
-      if (at === this.#fetched.length) this.#fetched = larger(this.#fetched)
+      if (at === this.#fetched.length) {
+        const longer = new Uint32Array(2 * at)
+        longer.set(this.#fetched)
+        this.#fetched = longer
+      }
       this.#fetched.set(words, at)
       const flagsNext = words[WORD_FLAGS_NEXT]!
       index = flagsNext >>> NEXT_SHIFT
@@ -211,11 +218,21 @@ export class DescriptorChain {
 
   /** Makes room for longer chains; false where no chain may be longer, so that this one is a loop. */
   #grow(most: number): boolean {
-    if (this.hi.length >= Math.min(most, this.#longest)) return false
-    this.hi = larger(this.hi)
-    this.lo = larger(this.lo)
-    this.length = larger(this.length)
+    if (this.#capacity >= Math.min(most, this.#longest)) return false
+    this.#reserve(2 * this.#capacity)
     return true
+  }
+
+  #reserve(capacity: number): void {
+    const buffers = new Uint32Array(3 * capacity)
+    buffers.set(this.lo, 0)
+    buffers.set(this.hi, capacity)
+    buffers.set(this.length, 2 * capacity)
+    this.#buffers = buffers
+    this.#capacity = capacity
+    this.lo = buffers.subarray(0, capacity)
+    this.hi = buffers.subarray(capacity, 2 * capacity)
+    this.length = buffers.subarray(2 * capacity)
   }
 
   #refuse(head: number, outcome: number): number {
