@@ -52,10 +52,21 @@ export { DeviceTree, pathOf, phandleOf, type Reservation } from './device-tree.t
 export type { DtbBlob } from './dtb/blob.ts'
 export { parseDtb, type ReadOptions } from './dtb/read.ts'
 export { buildDtb, type WriteOptions } from './dtb/write.ts'
-export { formatDts } from './dts/format.ts'
+export { formatDts, formatValue } from './dts/format.ts'
 export { type ParseDtsOptions, parseDts } from './dts/parse.ts'
 export type { IncludeText } from './dts/scanner.ts'
 export { DtNode, firstDifference, node } from './node.ts'
 export type { DtbErrorCode, DtsErrorCode, Problem, ProblemCode, TextPosition } from './problem.ts'
 export { DtProperty, type PropertyInput, property } from './property.ts'
+export {
+  FDT_BEGIN_NODE,
+  FDT_END,
+  FDT_END_NODE,
+  FDT_MAGIC,
+  FDT_NOP,
+  FDT_PROP,
+  fdt_header,
+  fdt_property,
+  fdt_reserve_entry,
+} from './spec/fdt.ts'
 export { type U64, u64FromPair } from './values.ts'

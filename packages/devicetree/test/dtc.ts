@@ -1,7 +1,9 @@
 import { spawnSync } from 'node:child_process'
 
+const COMPILER = 'dtc'
+
 /** Whether the devicetree compiler is installed (Debian: device-tree-compiler). */
-export const hasDtc = spawnSync('dtc', ['--version']).status === 0
+export const hasDtc = spawnSync(COMPILER, ['--version']).status === 0
 
 export interface DtcRun {
   readonly output: Buffer
@@ -12,7 +14,7 @@ export interface DtcRun {
 
 /** Runs `dtc` from one format to another. */
 export function dtc(from: 'dtb' | 'dts', to: 'dtb' | 'dts', input: Uint8Array | string): DtcRun {
-  const { stdout, stderr, status } = spawnSync('dtc', ['-I', from, '-O', to, '-'], { input, maxBuffer: 1 << 28 })
+  const { stdout, stderr, status } = spawnSync(COMPILER, ['-I', from, '-O', to, '-'], { input, maxBuffer: 1 << 28 })
   const warnings = stderr
     .toString()
     .split('\n')
