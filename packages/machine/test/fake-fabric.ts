@@ -11,7 +11,7 @@ export const HOLE = 0xd000_0000
 export const OWNER = '0000:00:03.0'
 
 /** An IOMMU that is a list of pages. A page that is not in it is refused, and the refusal kept. */
-export class PageList implements Translator {
+class PageList implements Translator {
   readonly epochs = new Uint32Array(64)
   readonly faults: { readonly hi: number; readonly lo: number; readonly access: Access }[] = []
   readonly #pages = new Map<string, { to: number; rights: number; tag: number }>()

@@ -104,7 +104,7 @@ export const fault = (phase: 'firmware' | 'probe' | 'self-test'): DeviceObservat
   phase,
 })
 
-export const description: MachineDescription = {
+const description: MachineDescription = {
   machine: 'q35',
   qemuVersion: '11.1',
   name: 'q35',

@@ -16,20 +16,20 @@ import type { PlacedDevice } from './placed-bus.ts'
 const DEFAULT_DISK_BYTES = 8 * 0x10_0000
 
 /** Which interfaces a virtio function offers: QEMU's `virtio_pci_realize`. */
-export interface VirtioGeneration {
+interface VirtioGeneration {
   readonly legacy: boolean
   readonly modern: boolean
 }
 
 /** Behind a PCI Express port, as QEMU asks: an express bus that is not the root. */
-export const behindPort = ({ bus }: PlacedDevice): boolean => bus.nature === 'express' && !bus.root
+const behindPort = ({ bus }: PlacedDevice): boolean => bus.nature === 'express' && !bus.root
 
 /**
  * Legacy, modern or both, by `disable-legacy` (auto: on behind a PCI Express port), `disable-modern` and the device type.
  *
  * @throws DmascopeError MACHINE_REFUSED in QEMU's words
  */
-export function generationOf(placed: PlacedDevice): VirtioGeneration {
+function generationOf(placed: PlacedDevice): VirtioGeneration {
   const { model, properties } = placed
   const virtio = model.virtio
   if (virtio === null) throw new TypeError(`${model.name} is no virtio device`)

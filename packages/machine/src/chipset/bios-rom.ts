@@ -1,6 +1,6 @@
 /** Bytes of the firmware image, which ends at 4 GiB and whose last 128 KiB also stand below 1 MiB. */
-export const BIOS_ROM_BYTES = 0x4_0000
-export const BIOS_ROM_LOW_BYTES = 0x4_0000
+const BIOS_ROM_BYTES = 0x4_0000
+const BIOS_ROM_LOW_BYTES = 0x4_0000
 export const BIOS_ROM_BASE = 0x1_0000_0000 - BIOS_ROM_BYTES
 
 /** `ljmp $0xf000, $0xe05b`, where the processor starts. */

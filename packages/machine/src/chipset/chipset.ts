@@ -1,7 +1,7 @@
 import { bits, field, reg8, registers } from '@dmascope/layout'
 import type { AddressSpace } from '@dmascope/memory'
 import { romRegion } from '@dmascope/memory'
-import { type ConfigSpace, Msi, type PciFunction, type PciSlot, type RootComplex, registerImage } from '@dmascope/pci'
+import { type ConfigSpace, Msi, type PciFunction, type RootComplex, registerImage } from '@dmascope/pci'
 import { BIOS_ROM_BASE, biosRom, lowBiosRom } from './bios-rom.ts'
 import { ICH9_ROUTING, type InterruptRouting, PIIX3_ROUTING } from './interrupt-routing.ts'
 import { ShadowMap } from './shadow.ts'
@@ -51,7 +51,7 @@ const PCIEXBAR = registers('PCIEXBAR', 'Q35 MCH §5.1.16', {
   BYTE6: reg8(6, 'ro'),
   BYTE7: reg8(7, 'ro'),
 })
-export const PCIEXBAR_OFFSET = 0x60
+const PCIEXBAR_OFFSET = 0x60
 const Q35_PAM_OFFSET = 0x90
 const I440FX_PAM_OFFSET = 0x58
 const PIRQ_ROUTES = registers('PIRQRC', 'PIIX3 §2.2.6', {
@@ -208,6 +208,3 @@ export function followPciexbar(host: ConfigSpace, root: RootComplex, spaces: rea
     taken = spaces.map((space) => space.add(region))
   })
 }
-
-/** Device and function of a slot on its root bus as `_PRT` and the pins see it. */
-export const isOnRootBus = (slot: PciSlot): boolean => slot.bus.bridge === null

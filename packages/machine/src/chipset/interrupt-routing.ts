@@ -1,6 +1,3 @@
-/** INTA# is pin 0 here, INTD# is 3. */
-export type Pin = 0 | 1 | 2 | 3
-
 /** How a chipset's interrupt pins on the root bus reach the IOAPIC. */
 export interface InterruptRouting {
   /** Global system interrupt of a root-bus device's pin. Below zero, as QEMU's expanders give them, pins are no pins. */
@@ -44,6 +41,3 @@ export const PIIX3_ROUTING: InterruptRouting = {
  */
 export const ISA_LINKS = [10, 10, 11, 11] as const
 export const expanderLink = (device: number, pin: number): 0 | 1 | 2 | 3 => ((device + pin + 3) & 3) as 0 | 1 | 2 | 3
-
-/** A pin below a bridge, as it arrives at the bridge's own pins (PCI-to-PCI bridge 1.2 §9.1). */
-export const swizzle = (device: number, pin: number): number => (device + pin) & 3

@@ -2,7 +2,7 @@ import { be16, be32, be64, bytes, struct } from '@dmascope/layout'
 import type { AddressSpace, PortHandler } from '@dmascope/memory'
 
 /** Selectors of QEMU's firmware configuration device (QEMU docs/specs/fw_cfg). */
-export const FW_CFG = {
+const FW_CFG = {
   SIGNATURE: 0x0000,
   ID: 0x0001,
   RAM_SIZE: 0x0003,
@@ -14,13 +14,13 @@ export const FW_CFG = {
   FILE_FIRST: 0x0020,
 } as const
 
-export const FW_CFG_FILE = struct('FWCfgFile', 'QEMU docs/specs/fw_cfg', {
+const FW_CFG_FILE = struct('FWCfgFile', 'QEMU docs/specs/fw_cfg', {
   size: be32,
   select: be16,
   reserved: be16,
   name: bytes(56),
 })
-export const FW_CFG_DMA_ACCESS = struct('FWCfgDmaAccess', 'QEMU docs/specs/fw_cfg', {
+const FW_CFG_DMA_ACCESS = struct('FWCfgDmaAccess', 'QEMU docs/specs/fw_cfg', {
   control: be32,
   length: be32,
   address: be64,

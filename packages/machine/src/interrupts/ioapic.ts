@@ -9,7 +9,7 @@ export const IOAPIC = registers('IOAPIC', '82093AA §3.1', {
 })
 
 /** A redirection entry in compatibility format (82093AA §3.2.4). */
-export const IOREDTBL = bits(64, 'IOREDTBL', '82093AA §3.2.4', {
+const IOREDTBL = bits(64, 'IOREDTBL', '82093AA §3.2.4', {
   INTVEC: field([7, 0], 'rw'),
   DELMOD: field([10, 8], 'rw', { 0: 'fixed', 1: 'lowest priority', 2: 'SMI', 4: 'NMI', 5: 'INIT', 7: 'ExtINT' }),
   DESTMOD: field(11, 'rw', { 0: 'physical', 1: 'logical' }),
@@ -23,10 +23,10 @@ export const IOREDTBL = bits(64, 'IOREDTBL', '82093AA §3.2.4', {
 
 const PINS = 24
 const VERSION = 0x0017_0020
-const MASKED = 1 << 16
-const LEVEL = 1 << 15
-const REMOTE_IRR = 1 << 14
-const READ_ONLY = REMOTE_IRR | (1 << 12)
+const MASKED = IOREDTBL.fields.MASK.loMask
+const LEVEL = IOREDTBL.fields.TRIGMOD.loMask
+const REMOTE_IRR = IOREDTBL.fields.RIRR.loMask
+const READ_ONLY = REMOTE_IRR | IOREDTBL.fields.DELIVS.loMask
 
 /**
  * An IOAPIC of 24 pins. It raises interrupts as messages, so that an IOMMU can remap them: the upper half of an entry
