@@ -3,7 +3,7 @@ import type { RequesterId } from '../translator.ts'
 import { faultOf } from './faults.ts'
 import type { AmdViWiring, SeenFault } from './options.ts'
 import type { RegisterFile } from './register-file.ts'
-import { EVENT, IO_PAGE_FAULT } from './spec/events.ts'
+import { EVENT, EVENT_CODE, IO_PAGE_FAULT } from './spec/events.ts'
 import { AMDVI_REGISTERS, CONTROL, EVENT_LOG_BASE, STATUS } from './spec/registers.ts'
 
 const AT = AMDVI_REGISTERS.registers
@@ -68,9 +68,11 @@ export class EventLog {
     const fault = faultOf(value)
     let recorded = false
     if (fault !== undefined && !suppressed) {
-      const own =
-        (access === 'interrupt' ? I.hiMask : access === 'write' ? RW.hiMask : 0) | (translationRequest ? TR.hiMask : 0)
-      recorded = this.#append(access === 'command' ? 0 : requester, fault.eventHi | own | domain, hi, lo)
+      // INVALID_DEVICE_REQUEST does not tell the direction, but by its type.
+      const write = access === 'write' && (value & 0xf) !== EVENT_CODE.INVALID_DEVICE_REQUEST
+      const own = access === 'interrupt' ? I.hiMask : write ? RW.hiMask : 0
+      const request = translationRequest ? TR.hiMask : 0
+      recorded = this.#append(Math.max(requester, 0), fault.eventHi | own | request | domain, hi, lo)
     }
     this.tell(requester, access, hi, lo, value, fault?.text ?? `fault 0x${value.toString(16)}`, recorded)
     return value

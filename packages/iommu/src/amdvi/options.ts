@@ -10,6 +10,7 @@ import {
   EFR2,
   HATS_LEVELS,
   MISC_INFO_0,
+  RANGE,
 } from './spec/features.ts'
 
 /** What the hardware is able to do, what it announces, and where the specification leaves it a choice. */
@@ -190,7 +191,9 @@ export function capabilityBlockOf(features: AmdViFeatures, base: number): readon
   })
   const info = wordOf(MISC_INFO_0, { GVAsize: 2, PAsize: features.physicalWidth, VAsize: features.addressWidth })
   const low = BASE_ADDRESS_LOW.fields.BaseAddress.setLo(0, base % 0x1_0000_0000)
-  return [header[1], low, Math.floor(base / 0x1_0000_0000), 0, info[1], 0]
+  // IVRS tells which devices are behind the unit: the range is not valid, and reads as QEMU's.
+  const range = RANGE.fields.LastDevice.setLo(0, 0xff)
+  return [header[1], low, Math.floor(base / 0x1_0000_0000), range, info[1], 0]
 }
 
 function wordOf<Name extends string>(

@@ -1,0 +1,104 @@
+import type { Access } from '@dmascope/memory'
+import { AmdViGuest, IR, IW } from './amdvi-guest.ts'
+import { VtdGuest } from './vtd-guest.ts'
+
+export const DEVICE = 0x0018
+export const OTHER = 0x0020
+
+/** What a fault is, whichever way a model numbers it. */
+export type Outcome = 'ok' | 'not mapped' | 'no permission' | 'unknown requester' | 'beyond width' | 'unsupported'
+
+/** One unit with a guest that programs it: what every model of an IOMMU can be asked to do. */
+export interface Rig {
+  readonly name: string
+  /** Rights are read = 1 and write = 2; 0 unmaps. Tells the unit nothing. */
+  map(iova: number, output: number, rights: number, log2Size?: number): void
+  /** DEVICE's own entry from now on, without telling the unit. */
+  passThrough(): void
+  block(): void
+  detach(): void
+  /** The unit is told that everything may have changed. */
+  invalidate(): void
+  dma(requester: number, iova: number, access: Access): Outcome
+  /** Where the last DMA that was `ok` went. */
+  readonly output: number
+  readonly route: 'bypass' | 'translated'
+  readonly log2Size: number
+  /** Faults that the hardware recorded, for the guest to see. */
+  readonly recorded: number
+}
+
+export function vtdRig(): Rig {
+  const guest = new VtdGuest({ faultRecords: 8 })
+  const top = guest.page()
+  guest.context(DEVICE, top | 1, 2 | (7 << 8))
+  guest.enable()
+  // An unmapped page grants nothing: VT-d tells it from a page without permission by no reason of its own.
+  const outcomes: Readonly<Record<number, Outcome>> = {
+    0: 'ok',
+    2: 'unknown requester',
+    4: 'beyond width',
+    5: 'no permission',
+    6: 'not mapped',
+    256: 'unsupported',
+  }
+  return {
+    name: 'VT-d',
+    map: (iova, output, rights, log2Size) => guest.map(top, iova, output, rights, log2Size),
+    passThrough: () => guest.context(DEVICE, 0x9, 2 | (7 << 8)),
+    block: () => guest.context(DEVICE, guest.page() | 1, 2 | (7 << 8)),
+    detach: () => guest.context(DEVICE, 0, 0),
+    invalidate: () => guest.invalidateAll(),
+    dma: (requester, iova, access) => outcomes[guest.dma(requester, iova, access)] ?? 'unsupported',
+    get output() {
+      return guest.output
+    },
+    get route() {
+      return guest.out.route
+    },
+    get log2Size() {
+      return guest.out.log2Size
+    },
+    get recorded() {
+      return guest.unit.faultsSeen.filter(({ recorded }) => recorded).length
+    },
+  }
+}
+
+export function amdviRig(): Rig {
+  const guest = new AmdViGuest()
+  const top = guest.page()
+  guest.paged(DEVICE, top)
+  // Whom nobody attached is blocked: V and TV clear would let it pass.
+  for (const requester of [OTHER, 0x0118]) guest.device(requester, 1)
+  guest.enable()
+  const outcomes: Readonly<Record<number, Outcome>> = {
+    0: 'ok',
+    2: 'not mapped',
+    18: 'no permission',
+    66: 'beyond width',
+    82: 'unknown requester',
+    8: 'unsupported',
+  }
+  return {
+    name: 'AMD-Vi',
+    map: (iova, output, rights, log2Size) => guest.map(top, iova, output, rights, log2Size),
+    passThrough: () => guest.device(DEVICE, 3, IR | IW, 7),
+    block: () => guest.device(DEVICE, guest.page() | (4 << 9) | 3, IR | IW, 7),
+    detach: () => guest.device(DEVICE, 1),
+    invalidate: () => guest.invalidateAll(),
+    dma: (requester, iova, access) => outcomes[guest.dma(requester, iova, access)] ?? 'unsupported',
+    get output() {
+      return guest.output
+    },
+    get route() {
+      return guest.out.route
+    },
+    get log2Size() {
+      return guest.out.log2Size
+    },
+    get recorded() {
+      return guest.unit.faultsSeen.filter(({ recorded }) => recorded).length
+    },
+  }
+}
