@@ -280,6 +280,11 @@ describe('refusals', () => {
       describeMachine([device('intel-iommu')], { machine: 'pc' }),
       /Machine-type 'pc' not supported by intel-iommu/,
     ],
+    [
+      'an assigned device behind a unit without caching mode',
+      describeMachine([device('intel-iommu'), device('vfio-pci', { host: '01:00.0' })]),
+      /device 01\.0 requires caching mode; write .*caching-mode=on/,
+    ],
     ['memory that is no size', describeMachine([], { memory: 1000 }), /multiple of 1 MiB/],
   ])('refuses %s, says where, and near QEMU’s words', (_what, description, message) => {
     const error = refusal(description)

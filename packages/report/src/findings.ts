@@ -155,15 +155,6 @@ export const DEVICE_RULES: readonly DeviceRule[] = [
     fix: () => null,
   },
   {
-    id: 'DMA-0011',
-    level: 'note',
-    title: 'A ring that the firmware left behind faulted when translation came on',
-    applies: ({ device }) => device.faults.some((fault) => fault.phase === 'firmware'),
-    message: ({ device }) =>
-      `${shortId(device.id)} still held a ring of the firmware's when translation came on, and faulted once. The driver resets it; nothing is lost.`,
-    fix: () => null,
-  },
-  {
     id: 'DMA-0012',
     level: 'error',
     title: 'The guest programmed an IOMMU that does not translate',

@@ -170,15 +170,6 @@ const RULES: readonly [string, { trips: Case; says: RegExp; fix: string | null; 
     },
   ],
   [
-    'DMA-0011',
-    {
-      trips: { seen: { faults: [fault('firmware')] } },
-      says: /^00:03\.0 still held a ring of the firmware's/,
-      fix: null,
-      not: { seen: { faults: [fault('probe')] } },
-    },
-  ],
-  [
     'DMA-0012',
     {
       trips: { seen: tested({ untranslated: 1 }) },

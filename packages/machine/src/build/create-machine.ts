@@ -142,18 +142,31 @@ function plugDevices(machine: Machine, placement: Placement, bypass: boolean): R
     const above = placed.bus.above === null ? undefined : functions.get(placed.bus.above)
     const bus: PciBus | undefined = above !== undefined && isBridge(above) ? above.secondary : root?.bus
     const past = root?.bypass === true
+    const behindIommu = !past && wiredBehindIommu(placed)
+    if (behindIommu) refuseWithoutCachingMode(machine, placed)
     machine.plug({
       function: one,
       model: placed.model.name,
       described: placed.description,
       device: placed.device,
       fn: placed.fn,
-      behindIommu: !past && wiredBehindIommu(placed),
+      behindIommu,
       bypass: past,
       ...(bus !== undefined && { bus }),
     })
   })
   return [...roots.values()]
+}
+
+/** Shadowing an assigned device's mappings needs to hear of each new one (QEMU's `vtd_iommu_notify_flag_changed`). */
+function refuseWithoutCachingMode({ iommu }: Machine, { model, description, device, fn }: PlacedDevice): void {
+  if (model.kind !== 'vfio' || iommu === null || iommu.features.cachingMode) return
+  const place = `${device.toString(16).padStart(2, '0')}.${fn}`
+  throw new DmascopeError(
+    'MACHINE_REFUSED',
+    `${description.location.text}: device ${place} requires caching mode; write -device intel-iommu,...,caching-mode=on`,
+    { device: model.name },
+  )
 }
 
 /**

@@ -35,7 +35,7 @@ export const mem64 = (index: BarModel['index'], size: number, prefetchable = fal
  * Capabilities in the way lspci abbreviates them: `01@c8,05@d0,x0001@100` is power management at 0xc8, MSI at 0xd0,
  * and the extended capability 1 (AER) at 0x100; in the order in which software walks the chain.
  */
-export function capabilities(list: string): readonly CapabilityModel[] {
+function capabilities(list: string): readonly CapabilityModel[] {
   if (list === '') return []
   return list.split(',').map((entry) => {
     const match = /^(x?)([0-9a-f]+)@([0-9a-f]+)$/.exec(entry)

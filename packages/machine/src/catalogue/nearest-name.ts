@@ -1,5 +1,5 @@
 /** Edits (insert, delete, replace, swap of neighbours) that turn `from` into `to`, or `limit + 1` where it takes more. */
-export function editDistance(from: string, to: string, limit = 8): number {
+function editDistance(from: string, to: string, limit = 8): number {
   if (Math.abs(from.length - to.length) > limit) return limit + 1
   let beforeLast: number[] = []
   let last = Array.from({ length: to.length + 1 }, (_, index) => index)
