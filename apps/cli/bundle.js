@@ -72,12 +72,14 @@ const parts = await Promise.all(
 )
 const textOf = (rest) => parts.flatMap((part) => (part.rest === rest ? [part.text] : [])).join(',\n')
 
+// Elsewhere where a folder is named: a test bundles beside a copy of bin/.
+const dist = process.argv[2] ?? `${here}dist`
 // V8 tells a stale cache by the source's length alone: none may outlive its bundle.
-rmSync(`${here}dist`, { recursive: true, force: true })
-mkdirSync(`${here}dist`)
-writeFileSync(`${here}dist/rest.cjs`, `'use strict'\nmodule.exports = {\n${textOf(true)}\n}\n`)
+rmSync(dist, { recursive: true, force: true })
+mkdirSync(dist)
+writeFileSync(`${dist}/rest.cjs`, `'use strict'\nmodule.exports = {\n${textOf(true)}\n}\n`)
 writeFileSync(
-  `${here}dist/main.cjs`,
+  `${dist}/main.cjs`,
   `'use strict'
 const parts = {
 ${textOf(false)}
@@ -98,7 +100,7 @@ exports.main = part('./main.js').main
 `,
 )
 // The first boot leaves the compiled code behind.
-const first = spawnSync(process.execPath, [`${here}bin/dmascope.js`, 'boot'], {
+const first = spawnSync(process.execPath, [`${dist}/../bin/dmascope.js`, 'boot'], {
   stdio: ['ignore', 'ignore', 'inherit'],
 })
 process.exitCode = first.status ?? 1

@@ -73,13 +73,13 @@ function program(qemuArguments: readonly string[] | null): Command {
       process.exitCode = await boot(source, qemuArguments, flags)
     })
   command('presets', 'list the machines to start from')
-    .option('--format <format>', 'text or json', 'text')
+    .addOption(new Option('--format <format>', 'text or json').choices(['text', 'json']).default('text'))
     .action(async (flags: { format: string }) => {
       const { presets } = await import('./commands/presets.ts')
       presets(flags.format === 'json')
     })
   command('guests', 'list the kernels to boot')
-    .option('--format <format>', 'text or json', 'text')
+    .addOption(new Option('--format <format>', 'text or json').choices(['text', 'json']).default('text'))
     .action(async (flags: { format: string }) => {
       const { guests } = await import('./commands/guests.ts')
       guests(flags.format === 'json')

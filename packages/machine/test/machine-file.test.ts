@@ -154,6 +154,16 @@ describe('a machine file', () => {
     ],
     ['machine: q35\nmachine: pc\n', 'MACHINE_FILE_SYNTAX m.yaml:2:1: Map keys must be unique'],
     ['machine: [q35\n', 'MACHINE_FILE_SYNTAX m.yaml:2:1: '],
+    ['machine: q35\n---\nmachine: pc\n', 'MACHINE_FILE_SYNTAX m.yaml:2:1: a second document begins'],
+    [
+      'machine: q35\ndevices:\n  - &a {model: e1000e}\n  - <<: *a\n    addr: 5\n',
+      'MACHINE_FILE_SYNTAX m.yaml:4:5: YAML 1.2 has no merge keys; write the keys out',
+    ],
+    [
+      'machine: q35\ndevices:\n  - model: e1000e\n    properties: {mac: x}\n',
+      "MACHINE_FILE_UNKNOWN_KEY m.yaml:4:5: unknown key 'properties'; a device's properties stand beside its model",
+    ],
+    [`machine: q35\n${'#'.repeat(1_000_000)}`, 'MACHINE_FILE_SYNTAX m.yaml: larger than a machine file may be (1 MB)'],
     ['machine: q35\n__proto__: 1\n', 'MACHINE_FILE_SYNTAX m.yaml:2:1: a key is a plain word'],
     ['machine: q35\nqemuVersion: 8.0\n', 'MACHINE_FILE_VALUE m.yaml:2:14: qemuVersion: expected '],
   ])('%j is refused with its place and what to write', (text, message) => {

@@ -1,5 +1,5 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { mkdirSync, statSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { DmascopeError } from '@dmascope/layout'
 import {
   formatMarkdown,
@@ -36,6 +36,15 @@ export async function boot(
   qemuArguments: readonly string[] | null,
   flags: BootFlags,
 ): Promise<number> {
+  for (const [option, path] of [
+    ['--trace', flags.trace],
+    ['--dump-firmware', flags.dumpFirmware],
+  ] as const) {
+    if (path !== '-' && path !== '') continue
+    throw new DmascopeError('CLI_FILE', `${option} '${path}': standard output is the report's; name a file or folder`, {
+      option,
+    })
+  }
   const version = flags.qemuVersion === undefined ? undefined : qemuVersionOf(flags.qemuVersion)
   const loaded = await loadSource(source, qemuArguments, version)
   const description = { ...loaded.description, ...(flags.append !== undefined && { append: flags.append }) }
@@ -46,15 +55,18 @@ export async function boot(
     tables: flags.dumpFirmware !== undefined,
   })
   const asked = flags.why === undefined ? null : deviceOf(report, flags.why, description.devices)
-  print(await view(report, asked, flags, repeated(source, qemuArguments, flags)))
+  // Files first: where one cannot be written, nothing stands on standard output.
   if (flags.dumpFirmware !== undefined) dump(flags.dumpFirmware, tables)
   if (flags.trace !== undefined) write(flags.trace, formatTraceEvents(trace.accesses, trace.dropped))
+  print(await view(report, asked, flags, repeated(source, qemuArguments, flags)))
   return flags.failOn !== undefined && fails(report, flags.failOn) ? FAILED_ON : DONE
 }
 
 async function view(report: Report, asked: ReportDevice | null, flags: BootFlags, whyCommand: string): Promise<string> {
   if (flags.format === 'json') return `${JSON.stringify(asked ?? report, null, 2)}\n`
-  if (flags.format === 'markdown') return formatMarkdown(report)
+  if (flags.format === 'markdown') {
+    return asked === null ? formatMarkdown(report) : `\`\`\`text\n${formatWhy(report, asked).trimEnd()}\n\`\`\`\n`
+  }
   const style = await styleFor(isTerminal(), process.env)
   if (asked !== null) return formatWhy(report, asked, { style })
   return formatText(report, { style, whyCommand, verbose: flags.verbose === true })
@@ -91,12 +103,28 @@ function fails(report: Report, level: 'error' | 'warning'): boolean {
 
 function dump(folder: string, tables: ReadonlyMap<string, Uint8Array>): void {
   try {
-    mkdirSync(folder, { recursive: true })
+    makeFolder(folder)
   } catch (error) {
     throw fileError(error, folder, 'make the folder')
   }
   for (const [name, bytes] of tables) write(join(folder, `${name}.dat`), bytes)
 }
+
+/** Node's own recursive mkdir never ends below a folder that takes none, such as /proc. */
+function makeFolder(folder: string): void {
+  try {
+    mkdirSync(folder)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    const above = dirname(folder)
+    if (code === 'ENOENT' && above !== folder && !isFolder(above)) {
+      makeFolder(above)
+      mkdirSync(folder)
+    } else if (!isFolder(folder)) throw error
+  }
+}
+
+const isFolder = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
 
 function write(path: string, data: string | Uint8Array): void {
   try {

@@ -19,6 +19,9 @@ export function fileError(error: unknown, path: string, doing: string): Dmascope
     ENOENT: 'there is no such file or folder',
     EACCES: 'permission denied',
     EISDIR: 'it is a folder',
+    EEXIST: 'there is a file of that name',
+    EROFS: 'the file system is read-only',
+    ENOSPC: 'no space is left',
     ENOTDIR: 'a part of the path is no folder',
   }
   const why = (code !== undefined && reason[code]) || String((error as Error).message)

@@ -85,8 +85,18 @@ export function readText(path: string): string {
   }
 }
 
+/** Bytes: more than any machine file may have. What feeds more than that never ends, as like as not. */
+const MOST_STANDARD_INPUT = 16 * 1024 * 1024
+
 async function standardInput(): Promise<string> {
   const parts: Buffer[] = []
-  for await (const part of process.stdin) parts.push(part as Buffer)
+  let length = 0
+  for await (const part of process.stdin) {
+    parts.push(part as Buffer)
+    length += (part as Buffer).length
+    if (length > MOST_STANDARD_INPUT) {
+      throw new DmascopeError('CLI_FILE', 'standard input: larger than a machine file may be', { length })
+    }
+  }
   return Buffer.concat(parts).toString('utf8')
 }

@@ -1,6 +1,5 @@
-import { DmascopeError } from '@dmascope/layout'
+import { DmascopeError, nearestName } from '@dmascope/layout'
 import type { GuestProfile } from './guest-profile.ts'
-import { nearest } from './nearest.ts'
 import { PROFILES } from './profiles.ts'
 
 const OPTIONS = ['without', 'iova']
@@ -35,9 +34,9 @@ export function listGuests(): GuestListing {
 }
 
 const unknown = (code: string, what: string, got: string, known: readonly string[], text: string): DmascopeError => {
-  const near = nearest(got, known)
-  const hint = near === null ? '' : `; did you mean ${near}?`
-  return new DmascopeError(code, `guest "${text}": unknown ${what} "${got}"${hint} Known: ${known.join(', ')}.`, {
+  const near = nearestName(got, known)
+  const hint = near === null ? '; ' : `; did you mean ${near}? `
+  return new DmascopeError(code, `guest "${text}": unknown ${what} "${got}"${hint}known are ${known.join(', ')}`, {
     text,
     got,
     nearest: near,

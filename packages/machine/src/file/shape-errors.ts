@@ -1,6 +1,5 @@
-import { DmascopeError } from '@dmascope/layout'
+import { DmascopeError, nearestName } from '@dmascope/layout'
 import type { z } from 'zod'
-import { nearestName } from '../catalogue/nearest-name.ts'
 import { MACHINE_FILE } from './schema.ts'
 import type { SourceFile } from './source.ts'
 
@@ -68,6 +67,14 @@ export function shapeError(issue: Issue, source: SourceFile): DmascopeError {
   const where = source.where(issue.path)
   const what = pathText(issue.path)
   const missing = issue.code === 'invalid_type' && issue.input === undefined && what !== ''
+  const nested = issue.path.length === 3 && issue.path[0] === 'devices' && issue.path[2] === 'properties'
+  if (nested) {
+    return new DmascopeError(
+      'MACHINE_FILE_UNKNOWN_KEY',
+      `${source.whereKey(issue.path)}: unknown key 'properties'; a device's properties stand beside its model`,
+      { key: 'properties' },
+    )
+  }
   return new DmascopeError(
     'MACHINE_FILE_VALUE',
     `${where}: ${what === '' ? 'the file' : what}: ${expected(issue)}${missing ? ', and it is missing or empty' : ''}`,

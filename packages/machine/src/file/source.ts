@@ -7,6 +7,9 @@ type Path = readonly PropertyKey[]
 const MAX_NODES = 10_000
 const MAX_DEPTH = 32
 
+/** Characters. What is larger is no machine file, and would take minutes to parse. */
+const MAX_LENGTH = 1_000_000
+
 /** Keys whose text matters as written: `02.0` is a slot and a function, not the number 2; `7.2` is no fraction. */
 const TEXT_KEYS = new Set(['addr', 'qemuVersion'])
 
@@ -24,10 +27,16 @@ export class SourceFile {
    */
   constructor(text: string, name: string) {
     this.#name = name
+    if (text.length > MAX_LENGTH) {
+      throw new DmascopeError('MACHINE_FILE_SYNTAX', `${name}: larger than a machine file may be (1 MB)`, {
+        file: name,
+      })
+    }
     this.#document = parseDocument(text, { lineCounter: this.#lines, prettyErrors: false, version: '1.2' })
     const [error] = this.#document.errors
     if (error !== undefined) {
-      throw new DmascopeError('MACHINE_FILE_SYNTAX', `${this.#at(error.pos[0])}: ${error.message}`, {
+      const words = error.code === 'MULTIPLE_DOCS' ? 'a second document begins; a file has one machine' : error.message
+      throw new DmascopeError('MACHINE_FILE_SYNTAX', `${this.#at(error.pos[0])}: ${words}`, {
         file: name,
         yaml: error.code,
       })
@@ -104,6 +113,13 @@ export class SourceFile {
           )
         }
         const name = String(key.value)
+        if (name === '<<') {
+          throw new DmascopeError(
+            'MACHINE_FILE_SYNTAX',
+            `${this.#at(key.range?.[0] ?? 0)}: YAML 1.2 has no merge keys; write the keys out, or let an alias stand for the whole mapping`,
+            { file: this.#name },
+          )
+        }
         object[name] = this.#read(value as Node | null, depth + 1, budget, TEXT_KEYS.has(name))
       }
       return object

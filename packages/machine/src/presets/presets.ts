@@ -1,5 +1,4 @@
-import { DmascopeError } from '@dmascope/layout'
-import { nearestName } from '../catalogue/nearest-name.ts'
+import { DmascopeError, nearestName } from '@dmascope/layout'
 import type { MachineDescription, QemuVersion } from '../description.ts'
 import { describeMachine } from '../file/describe-machine.ts'
 import type { DeviceContent, MachineFileContent } from '../file/schema.ts'
@@ -151,7 +150,7 @@ export function findPreset(name: string): Preset {
   const nearest = nearestName(name, names)
   throw new DmascopeError(
     'MACHINE_UNKNOWN_PRESET',
-    `there is no preset '${name}'${nearest === null ? '' : `; did you mean '${nearest}'?`} Presets are ${names.join(', ')}`,
+    `there is no preset '${name}'${nearest === null ? '; ' : `; did you mean '${nearest}'? `}presets are ${names.join(', ')}`,
     { name, nearest },
   )
 }
