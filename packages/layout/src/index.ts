@@ -17,6 +17,7 @@ export {
   numberFromPair,
   u8,
 } from './kinds.ts'
+export { nearestName } from './nearest-name.ts'
 export type { PrintedField } from './print.ts'
 export { describeBits, describeRegisters, describeStruct, printStruct, printWord } from './print.ts'
 export type { Register, RegisterSpec, Registers, WriteRule } from './registers.ts'

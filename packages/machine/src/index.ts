@@ -1,5 +1,5 @@
 // The errors of bad input, so that packages that build on machine descriptions need no other import for them.
-export { DmascopeError } from '@dmascope/layout'
+export { DmascopeError, nearestName } from '@dmascope/layout'
 export type { BuiltMachine } from './build/create-machine.ts'
 export { createMachine } from './build/create-machine.ts'
 export { capabilitiesOn, DEVICE_MODELS, findModel, nearestModel, requireModel, romSize } from './catalogue/catalogue.ts'
@@ -18,7 +18,6 @@ export type {
   PlugRule,
   VirtioModel,
 } from './catalogue/model.ts'
-export { nearestName } from './catalogue/nearest-name.ts'
 export type { ParsedValue, PropertySpec, PropertyType } from './catalogue/property.ts'
 export {
   describeType,

@@ -1,7 +1,7 @@
+import { nearestName } from '@dmascope/layout'
 import { requireModel } from '../catalogue/catalogue.ts'
 import { checkProperties, type Properties, withDefaults } from '../catalogue/check-properties.ts'
 import type { DeviceModel } from '../catalogue/model.ts'
-import { nearestName } from '../catalogue/nearest-name.ts'
 import type { DeviceDescription, MachineDescription, PropertyValue } from '../description.ts'
 import { findSlot } from './find-slot.ts'
 import { expanderBus, machineBus, type PlacedBus, type PlacedDevice, refusePlace, secondaryBus } from './placed-bus.ts'

@@ -1,4 +1,4 @@
-import { DmascopeError } from '@dmascope/layout'
+import { DmascopeError, nearestName } from '@dmascope/layout'
 import type { PropertyValue, QemuVersion } from '../description.ts'
 import type { CapabilityModel, DeviceModel, PciModel } from './model.ts'
 import { BRIDGE_MODELS } from './models/bridges.ts'
@@ -11,7 +11,6 @@ import { TEST_AND_OTHER_MODELS } from './models/test-and-other.ts'
 import { USB_MODELS } from './models/usb.ts'
 import { VIRTIO_MODELS } from './models/virtio.ts'
 import { MORE_VIRTIO_MODELS } from './models/virtio-more.ts'
-import { nearestName } from './nearest-name.ts'
 import { whyNotModelled } from './not-modelled.ts'
 
 /** Every device model that is known, in no particular order. Closed: what is not here is refused by name. */

@@ -1,7 +1,6 @@
-import { DmascopeError } from '@dmascope/layout'
+import { DmascopeError, nearestName } from '@dmascope/layout'
 import type { PropertyValue, QemuVersion } from '../description.ts'
 import type { DeviceModel } from './model.ts'
-import { nearestName } from './nearest-name.ts'
 import { describeType, type PropertySpec, parsePropertyValue } from './property.ts'
 
 /** Property values by QEMU's names. */

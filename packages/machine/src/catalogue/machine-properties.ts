@@ -1,7 +1,6 @@
-import { DmascopeError } from '@dmascope/layout'
+import { DmascopeError, nearestName } from '@dmascope/layout'
 import type { PropertyValue } from '../description.ts'
 import type { Properties, Where } from './check-properties.ts'
-import { nearestName } from './nearest-name.ts'
 import { describeType, type PropertyType, parsePropertyValue } from './property.ts'
 
 const BOOL: PropertyType = { kind: 'bool' }

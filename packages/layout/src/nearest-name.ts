@@ -46,9 +46,3 @@ export function nearestName(name: string, candidates: Iterable<string>): string 
   }
   return best
 }
-
-/** `; did you mean "x"?`, or nothing where no candidate is near: the end of a message about an unknown name. */
-export function didYouMean(name: string, candidates: Iterable<string>): string {
-  const near = nearestName(name, candidates)
-  return near === null ? '' : `; did you mean "${near}"?`
-}
