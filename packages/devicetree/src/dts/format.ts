@@ -22,11 +22,12 @@ export function formatDts(tree: DeviceTree): string {
   }
   if (tree.reservations.length > 0) out.push('\n')
   if (tree.root.name !== '') throw unsayable(tree.root, `the root is named ${JSON.stringify(tree.root.name)}`)
+  const valid = new Set<string>()
   const open: { readonly node: DtNode; next: number }[] = []
   const enter = (node: DtNode, name: string): void => {
     const indent = indentOf(open.length)
     out.push(indent, labelsBefore(node.labels, node), name, ' {\n')
-    checkNames(node)
+    checkNames(node, valid)
     const inner = indentOf(open.length + 1)
     for (const made of node.properties) {
       out.push(inner, labelsBefore(made.labels, node), made.name)
@@ -72,19 +73,33 @@ const unsayable = (node: DtNode, message: string): DmascopeError => {
   return new DmascopeError('DTS_UNSAYABLE', `${path}: ${message}; no source text says that`, { path })
 }
 
+/** Up to so many names are compared with one another; more are put in a set. */
+const FEW = 8
+
 /** Two of the same name would become one, and other characters cannot be read back. */
-function checkNames(node: DtNode): void {
-  const { properties, children } = node
-  for (const [what, all] of [
-    ['property', properties],
-    ['node', children],
-  ] as const) {
-    const seen = all.length > 1 ? new Set<string>() : null
-    for (const { name } of all) {
+function checkNames(node: DtNode, valid: Set<string>): void {
+  checkEach(node, 'property', node.properties, valid)
+  checkEach(node, 'node', node.children, null)
+}
+
+/** @param valid - names that were found good: properties have the same few all over a tree */
+function checkEach(
+  node: DtNode,
+  what: 'property' | 'node',
+  all: readonly { readonly name: string }[],
+  valid: Set<string> | null,
+): void {
+  const seen = all.length > FEW ? new Set<string>() : null
+  for (let index = 0; index < all.length; index++) {
+    const { name } = all[index]!
+    if (valid === null || !valid.has(name)) {
       if (!NAME.test(name)) throw unsayable(node, `${JSON.stringify(name)} as the name of a ${what}`)
-      if (seen?.has(name)) throw unsayable(node, `two of ${what} ${name}`)
-      seen?.add(name)
+      valid?.add(name)
     }
+    let isSecond = seen?.has(name) === true
+    seen?.add(name)
+    if (seen === null) for (let before = 0; before < index; before++) isSecond ||= all[before]!.name === name
+    if (isSecond) throw unsayable(node, `two of ${what} ${name}`)
   }
 }
 

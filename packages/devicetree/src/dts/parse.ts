@@ -1,10 +1,11 @@
 import type { DeviceTree, Reservation } from '../device-tree.ts'
 import { GrowingBytes } from '../dtb/growing-bytes.ts'
+import { DtProperty } from '../property.ts'
 import { u64FromPair } from '../values.ts'
 import { type NumberWords, readNumber } from './literal.ts'
 import { resolveTree } from './resolve.ts'
-import { type IncludeText, type Mark, Scanner } from './scanner.ts'
-import { SourceNode, type SourceProperty } from './source-tree.ts'
+import { type IncludeText, Scanner } from './scanner.ts'
+import { type Fixup, SourceNode } from './source-tree.ts'
 import { readReference, ValueReader } from './value-reader.ts'
 
 /** What a parser may be told of a text. */
@@ -37,6 +38,17 @@ export function parseDts(text: string, options: ParseDtsOptions = {}): DeviceTre
   return parser.parse()
 }
 
+/** Braces that are open. */
+interface Braces {
+  readonly node: SourceNode
+  readonly serial: number
+  hasNodes: boolean
+  /** Properties from here on were written in these braces. */
+  readonly firstNew: number
+  /** Those before that were. */
+  overridden: Set<string> | null
+}
+
 class Parser {
   readonly #scanner: Scanner
   readonly #values: GrowingBytes
@@ -44,6 +56,7 @@ class Parser {
   readonly #bootCpuid: number
   readonly #root = new SourceNode('', null)
   readonly #labels = new Map<string, SourceNode>()
+  readonly #fixups = new Map<DtProperty, Fixup[]>()
   readonly #reservations: Reservation[] = []
   readonly #number: NumberWords = { lo: 0, hi: 0 }
   /** Counts braces, so that a second node of one name in the same ones is told from one that comes later. */
@@ -63,6 +76,7 @@ class Parser {
       root: this.#root,
       labels: this.#labels,
       values: this.#values,
+      fixups: this.#fixups,
       reservations: this.#reservations,
       bootCpuid: this.#bootCpuid,
     })
@@ -168,11 +182,12 @@ class Parser {
   /** `{ properties nodes };`, and those of all nodes within. */
   #body(outermost: SourceNode): void {
     const scanner = this.#scanner
-    const open: { readonly node: SourceNode; readonly serial: number; hasNodes: boolean }[] = []
+    const open: Braces[] = []
     const enter = (node: SourceNode): void => {
       if (open.length >= MAX_DEPTH) throw scanner.error('DTS_DEPTH', `more than ${MAX_DEPTH} nodes within one another`)
       scanner.expect('{')
-      open.push({ node, serial: ++this.#bodies, hasNodes: false })
+      const firstNew = node.properties.length
+      open.push({ node, serial: ++this.#bodies, hasNodes: false, firstNew, overridden: null })
     }
     enter(outermost)
     while (open.length > 0) {
@@ -186,16 +201,16 @@ class Parser {
       if (code === SLASH && this.#deletion(top.node)) continue
       const omit = code === SLASH && scanner.acceptDirective('omit-if-no-ref')
       const labels = this.#readLabels()
-      const mark = scanner.mark()
       const name = scanner.name("a property, a node or '}'")
       if (scanner.peek() === OPEN_BRACE) {
         top.hasNodes = true
-        enter(this.#child(top.node, name, labels, omit, top.serial, mark))
+        enter(this.#child(top.node, name, labels, omit, top.serial))
         continue
       }
       if (omit) throw scanner.unexpected("'{': /omit-if-no-ref/ stands before a node")
-      if (top.hasNodes) throw scanner.error('DTS_SYNTAX', `property ${name} stands behind a node; move it before`, mark)
-      this.#property(top.node, name, labels, top.serial, mark)
+      if (top.hasNodes)
+        throw scanner.error('DTS_SYNTAX', `property ${name} stands behind a node; move it before`, scanner.nameMark())
+      this.#property(top, name, labels)
     }
   }
 
@@ -206,24 +221,20 @@ class Parser {
       const child = scanner.peek() === AMPERSAND ? this.#referenced() : within.child(scanner.name('the name of a node'))
       if (child !== undefined) this.#delete(child)
     } else if (scanner.acceptDirective('delete-property')) {
-      const made = within.property(scanner.name('the name of a property'))
-      if (made !== undefined) made.deleted = true
+      within.removeProperty(scanner.name('the name of a property'))
     } else return false
     scanner.expect(';')
     return true
   }
 
-  #child(
-    parent: SourceNode,
-    name: string,
-    labels: string[] | null,
-    omit: boolean,
-    serial: number,
-    mark: Mark,
-  ): SourceNode {
+  #child(parent: SourceNode, name: string, labels: string[] | null, omit: boolean, serial: number): SourceNode {
     const known = parent.child(name)
     if (known !== undefined && !known.deleted && known.body === serial) {
-      throw this.#scanner.error('DTS_DUPLICATE', `a second node ${name} within the same braces`, mark)
+      throw this.#scanner.error(
+        'DTS_DUPLICATE',
+        `a second node ${name} within the same braces`,
+        this.#scanner.nameMark(),
+      )
     }
     const child = known ?? parent.addChild(name)
     child.deleted = false
@@ -233,19 +244,31 @@ class Parser {
     return child
   }
 
-  #property(owner: SourceNode, name: string, labels: string[] | null, serial: number, mark: Mark): void {
+  #property(braces: Braces, name: string, labels: string[] | null): void {
     const scanner = this.#scanner
-    const known = owner.property(name)
-    if (known !== undefined && !known.deleted && known.body === serial) {
-      throw scanner.error('DTS_DUPLICATE', `a second property ${name} within the same braces`, mark)
+    const owner = braces.node
+    const index = owner.indexOf(name)
+    if (index !== -1) {
+      const isSecond = index >= braces.firstNew || braces.overridden?.has(name) === true
+      if (isSecond && owner.gone?.has(name) !== true) {
+        throw scanner.error(
+          'DTS_DUPLICATE',
+          `a second property ${name} within the same braces`,
+          this.#scanner.nameMark(),
+        )
+      }
+      braces.overridden ??= new Set()
+      braces.overridden.add(name)
     }
-    const made: SourceProperty = known ?? owner.addProperty(name)
-    made.deleted = false
-    made.body = serial
-    made.labels = labels
-    made.start = this.#values.length
-    made.fixups = scanner.accept(0x3d) ? this.#reader.read() : null
-    made.length = this.#values.length - made.start
+    const values = this.#values
+    const start = values.length
+    const fixups = scanner.accept(0x3d) ? this.#reader.read() : null
     scanner.expect(';')
+    const made = new DtProperty(name, values.bytes, start, values.length - start, -1, labels ?? undefined)
+    owner.put(made, index)
+    if (fixups !== null) {
+      owner.hasFixups = true
+      this.#fixups.set(made, fixups)
+    }
   }
 }

@@ -2,9 +2,9 @@ import { DeviceTree, type Reservation } from '../device-tree.ts'
 import type { GrowingBytes } from '../dtb/growing-bytes.ts'
 import { DtNode } from '../node.ts'
 import { dtsError } from '../problem.ts'
-import { DtProperty, NO_LABELS } from '../property.ts'
+import { DtProperty } from '../property.ts'
 import { positionOf } from './scanner.ts'
-import { type Fixup, liveNodes, type Reference, type SourceNode, type SourceProperty } from './source-tree.ts'
+import { type Fixup, liveNodes, type Reference, type SourceNode } from './source-tree.ts'
 
 /** What was read of a text. */
 export interface ParsedText {
@@ -12,6 +12,7 @@ export interface ParsedText {
   readonly labels: ReadonlyMap<string, SourceNode>
   /** The values of all properties, one behind another. */
   readonly values: GrowingBytes
+  readonly fixups: ReadonlyMap<DtProperty, readonly Fixup[]>
   readonly reservations: readonly Reservation[]
   readonly bootCpuid: number
 }
@@ -25,26 +26,28 @@ const MAX_PATH_BYTES = 1 << 26
  * @throws DmascopeError `DTS_REFERENCE`, `DTS_PHANDLE`
  */
 export function resolveTree(parsed: ParsedText): DeviceTree {
-  const phandles = new Phandles(parsed)
-  const rebuilt = new Map<SourceProperty, Uint8Array>()
-  let pathBytes = 0
+  const { values } = parsed
+  const owners: SourceNode[] = []
+  if (parsed.fixups.size > 0) for (const one of liveNodes(parsed.root)) if (one.hasFixups) owners.push(one)
   // First the phandles of the whole tree, in its order, then the paths: dtc numbers phandles so.
-  for (const owner of liveNodes(parsed.root)) {
+  const phandles = parsed.fixups.size > 0 ? new Phandles(parsed) : null
+  for (const owner of owners) {
     for (const made of owner.properties) {
-      if (made.deleted || made.fixups === null) continue
-      for (const fixup of made.fixups) {
+      for (const fixup of fixupsOf(parsed, owner, made)) {
         const target = targetOf(parsed, fixup.target)
         target.referenced = true
         if (fixup.kind === 'phandle') {
-          parsed.values.view.setUint32(made.start + fixup.at, phandles.of(target, fixup.target))
+          values.view.setUint32(made.start + fixup.at, phandles!.of(target, fixup.target))
         }
       }
     }
   }
-  for (const owner of liveNodes(parsed.root)) {
+  const rebuilt = new Map<DtProperty, Uint8Array>()
+  let pathBytes = 0
+  for (const owner of owners) {
     for (const made of owner.properties) {
-      const paths = made.deleted ? undefined : made.fixups?.filter(({ kind }) => kind === 'path')
-      if (paths === undefined || paths.length === 0) continue
+      const paths = fixupsOf(parsed, owner, made).filter(({ kind }) => kind === 'path')
+      if (paths.length === 0) continue
       const bytes = withPaths(parsed, made, paths)
       pathBytes += bytes.length
       if (pathBytes > MAX_PATH_BYTES) {
@@ -53,9 +56,13 @@ export function resolveTree(parsed: ParsedText): DeviceTree {
       rebuilt.set(made, bytes)
     }
   }
-  const root = convert(parsed.root, parsed.values.written(), rebuilt)
+  const root = convert(parsed.root, values.written(), rebuilt)
   return new DeviceTree(root, { reservations: parsed.reservations, bootCpuid: parsed.bootCpuid })
 }
+
+const NO_FIXUPS: readonly Fixup[] = []
+const fixupsOf = ({ fixups }: ParsedText, owner: SourceNode, made: DtProperty): readonly Fixup[] =>
+  owner.gone?.has(made.name) === true ? NO_FIXUPS : (fixups.get(made) ?? NO_FIXUPS)
 
 function targetOf({ root, labels }: ParsedText, reference: Reference): SourceNode {
   let found = reference.label === '' ? root : labels.get(reference.label)
@@ -81,12 +88,12 @@ class Phandles {
   readonly #known = new Map<SourceNode, number>()
   #next = 1
 
-  constructor({ root, values }: ParsedText) {
+  constructor({ root, values, fixups }: ParsedText) {
     this.#values = values
     for (const one of liveNodes(root)) {
       for (const name of ['phandle', 'linux,phandle']) {
         const made = one.property(name)
-        if (made === undefined || made.deleted || made.length !== 4 || made.fixups !== null) continue
+        if (made === undefined || made.length !== 4 || fixups.has(made)) continue
         const phandle = values.view.getUint32(made.start)
         if (!this.#taken.has(phandle)) this.#taken.set(phandle, one)
         if (!this.#known.has(one)) this.#known.set(one, phandle)
@@ -102,8 +109,7 @@ class Phandles {
       const message = `${first.path()} has the phandle 0x${known.toString(16)} of ${target.path()} too`
       throw dtsError('DTS_PHANDLE', positionOf(reference.mark), message)
     }
-    const written = target.property('phandle')
-    if (written !== undefined && !written.deleted) {
+    if (target.property('phandle') !== undefined) {
       throw dtsError(
         'DTS_PHANDLE',
         positionOf(reference.mark),
@@ -114,18 +120,15 @@ class Phandles {
     const phandle = this.#next
     this.#taken.set(phandle, target)
     this.#known.set(target, phandle)
-    const made = written ?? target.addProperty('phandle')
-    made.deleted = false
-    made.fixups = null
-    made.start = this.#values.length
-    made.length = 4
-    this.#values.u32(phandle)
+    const values = this.#values
+    values.u32(phandle)
+    target.put(new DtProperty('phandle', values.bytes, values.length - 4, 4), target.indexOf('phandle'))
     return phandle
   }
 }
 
 /** A value with the paths of its references put in, each with its NUL. */
-function withPaths(parsed: ParsedText, made: SourceProperty, paths: readonly Fixup[]): Uint8Array {
+function withPaths(parsed: ParsedText, made: DtProperty, paths: readonly Fixup[]): Uint8Array {
   const texts = paths.map(({ target }) => targetOf(parsed, target).path())
   const total = texts.reduce((sum, { length }) => sum + length + 1, made.length)
   const bytes = new Uint8Array(total)
@@ -144,20 +147,23 @@ function withPaths(parsed: ParsedText, made: SourceProperty, paths: readonly Fix
   return bytes
 }
 
-function convert(root: SourceNode, values: Uint8Array, rebuilt: ReadonlyMap<SourceProperty, Uint8Array>): DtNode {
+/** The same property, while nobody else has it: its value's memory may have moved as the values grew. */
+interface Movable {
+  data: Uint8Array
+}
+
+function convert(root: SourceNode, values: Uint8Array, rebuilt: ReadonlyMap<DtProperty, Uint8Array>): DtNode {
+  const settled = (one: DtProperty): DtProperty => {
+    const bytes = rebuilt.size === 0 ? undefined : rebuilt.get(one)
+    if (bytes !== undefined) return new DtProperty(one.name, bytes, 0, bytes.length, -1, one.labels)
+    ;(one as Movable).data = values
+    return one
+  }
   const made = (from: SourceNode): DtNode => {
-    const properties: DtProperty[] = []
-    for (const one of from.properties) {
-      if (one.deleted) continue
-      const labels = one.labels ?? NO_LABELS
-      const bytes = rebuilt.size === 0 ? undefined : rebuilt.get(one)
-      properties.push(
-        bytes === undefined
-          ? new DtProperty(one.name, values, one.start, one.length, -1, labels)
-          : new DtProperty(one.name, bytes, 0, bytes.length, -1, labels),
-      )
-    }
-    const node = new DtNode(from.name, properties)
+    const { gone, properties } = from
+    for (let index = 0; index < properties.length; index++) properties[index] = settled(properties[index]!)
+    const live = gone === null || gone.size === 0 ? properties : properties.filter(({ name }) => !gone.has(name))
+    const node = new DtNode(from.name, live)
     if (from.labels !== null) node.labels = from.labels
     return node
   }

@@ -7,6 +7,7 @@ export type IncludeText = (name: string, from: string) => string | null
 const MAX_INCLUDE_DEPTH = 64
 /** A file that includes itself twice would else double at each depth. */
 const MAX_INCLUDES = 4096
+const NAME_SLOTS = 512
 
 /** Where something stands: kept as numbers until someone needs line and column. */
 export interface Mark {
@@ -47,18 +48,27 @@ export class Scanner {
   /** Of the next character in `text`. */
   at = 0
   #source: SourceText
+  #nameSource: SourceText
+  #nameAt = 0
   readonly #outer: Mark[] = []
   readonly #include: IncludeText | undefined
   #included = 0
+  readonly #names: string[] = new Array(NAME_SLOTS).fill('')
 
   constructor(text: string, name: string, include?: IncludeText) {
     this.text = text
     this.#source = { name, text }
+    this.#nameSource = this.#source
     this.#include = include
   }
 
   mark(offset = this.at): Mark {
     return { source: this.#source, offset }
+  }
+
+  /** Where the name stands that was taken last. */
+  nameMark(): Mark {
+    return { source: this.#nameSource, offset: this.#nameAt }
   }
 
   error(code: DtsErrorCode, message: string, mark: Mark = this.mark()): DmascopeError {
@@ -127,11 +137,20 @@ export class Scanner {
     if (this.peek() === 0x5c) this.at++
     const { text } = this
     const start = this.at
+    this.#nameSource = this.#source
+    this.#nameAt = start
     let end = start
     while (isNameCode(text.charCodeAt(end))) end++
     if (end === start) throw this.unexpected(what)
     this.at = end
-    return text.slice(start, end)
+    // The same few names stand at every node: one string for each saves memory, and makes comparing quick.
+    const length = end - start
+    const slot = (length * 31 + text.charCodeAt(start) * 7 + text.charCodeAt(end - 1)) & (NAME_SLOTS - 1)
+    const known = this.#names[slot]!
+    if (known.length === length && text.startsWith(known, start)) return known
+    const name = text.slice(start, end)
+    this.#names[slot] = name
+    return name
   }
 
   /** Comments, and `/include/`. Answers whether there was one. */

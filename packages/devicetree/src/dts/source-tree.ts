@@ -1,3 +1,4 @@
+import type { DtProperty } from '../property.ts'
 import type { Mark } from './scanner.ts'
 
 /** A reference in a value, to be put in when the whole text is known. */
@@ -16,25 +17,17 @@ export interface Reference {
   readonly mark: Mark
 }
 
-/** A property of a text. Its value lies at `start` in the bytes of all values. */
-export interface SourceProperty {
-  readonly name: string
-  start: number
-  length: number
-  fixups: Fixup[] | null
-  labels: string[] | null
-  deleted: boolean
-  /** The braces that it was last written in. */
-  body: number
-}
-
 const INDEXED_FROM = 8
 
 /** A node of a text, as its braces and those that come later make it. */
 export class SourceNode {
   readonly name: string
   readonly parent: SourceNode | null
-  readonly properties: SourceProperty[] = []
+  readonly properties: DtProperty[] = []
+  /** Names of properties that were taken away: defined again they take their old places. */
+  gone: Set<string> | null = null
+  /** Whether a property has references to be put in. */
+  hasFixups = false
   readonly children: SourceNode[] = []
   labels: string[] | null = null
   deleted = false
@@ -43,7 +36,7 @@ export class SourceNode {
   /** The braces of the parent that it was last written in. */
   body = 0
   #index: Map<string, SourceNode> | null = null
-  #propertyIndex: Map<string, SourceProperty> | null = null
+  #propertyIndex: Map<string, number> | null = null
 
   constructor(name: string, parent: SourceNode | null) {
     this.name = name
@@ -65,21 +58,37 @@ export class SourceNode {
     return made
   }
 
-  property(name: string): SourceProperty | undefined {
+  /** Where a property of that name stands, also one that is gone; -1 where there is none. */
+  indexOf(name: string): number {
     const { properties } = this
     if (properties.length < INDEXED_FROM) {
-      for (const one of properties) if (one.name === name) return one
-      return undefined
+      for (let index = 0; index < properties.length; index++) if (properties[index]!.name === name) return index
+      return -1
     }
-    this.#propertyIndex ??= new Map(properties.map((one) => [one.name, one]))
-    return this.#propertyIndex.get(name)
+    this.#propertyIndex ??= new Map(properties.map((one, index) => [one.name, index]))
+    return this.#propertyIndex.get(name) ?? -1
   }
 
-  addProperty(name: string): SourceProperty {
-    const made = { name, start: 0, length: 0, fixups: null, labels: null, deleted: false, body: 0 }
+  /** A property that is not gone. */
+  property(name: string): DtProperty | undefined {
+    return this.gone?.has(name) === true ? undefined : this.properties[this.indexOf(name)]
+  }
+
+  /** Puts a property at `index`, or behind all where that is -1. */
+  put(made: DtProperty, index: number): void {
+    if (index !== -1) {
+      this.gone?.delete(made.name)
+      this.properties[index] = made
+      return
+    }
+    this.#propertyIndex?.set(made.name, this.properties.length)
     this.properties.push(made)
-    this.#propertyIndex?.set(name, made)
-    return made
+  }
+
+  removeProperty(name: string): void {
+    if (this.indexOf(name) === -1) return
+    this.gone ??= new Set()
+    this.gone.add(name)
   }
 
   /** Takes away the node and all in it; answers the labels that are free again. */
@@ -90,7 +99,7 @@ export class SourceNode {
       freed.push(...(one.labels ?? []))
       one.labels = null
       one.deleted = true
-      for (const made of one.properties) made.deleted = true
+      one.gone = new Set(one.properties.map(({ name }) => name))
       pending.push(...one.children.filter(({ deleted }) => !deleted))
     }
     return freed
