@@ -279,7 +279,7 @@ describe('a device that no driver takes', () => {
   it.each(['vfio-pci', 'e1000', 'qemu-xhci', 'edu'])('%s: its DMA is tested all the same', (model) => {
     const given = model === 'vfio-pci' ? { host: '02:00.0' } : {}
     // QEMU assigns a device of the host's only where it learns of every mapping.
-    const iommu = device('intel-iommu', null, { intremap: 'on', 'caching-mode': true })
+    const iommu = { ...VTD, properties: { ...VTD.properties, 'caching-mode': true } }
     expect(find(boot(machineWith([iommu, device(model, 2, given)])), '0000:00:02.0')).toMatchObject({
       driver: null,
       domain: 'dma',
