@@ -30,7 +30,7 @@ describe('a boot with each device model', () => {
       const { report } = runBoot({
         description: describeMachine(
           [
-            { model: 'intel-iommu', properties: {}, location: at },
+            { model: 'intel-iommu', properties: { 'caching-mode': true }, location: at },
             { model: name, id: 'it', addr: { device: 4, function: 0 }, properties: required, location: at },
           ],
           version,
