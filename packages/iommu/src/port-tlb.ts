@@ -6,7 +6,7 @@ import { type Fault, NO_PASID, type RequesterId, type Translation, type Translat
  * the newer of a set comes first.
  */
 const FIRST_SETS = 8
-const MOST_SETS = 128
+const MOST_SETS = 512
 const STRIDE = 8
 const SET_STRIDE = 2 * STRIDE
 /** KEY_LO has the rights in bits 1:0; the next two tell the sizes, and both from an empty line. */
@@ -199,8 +199,17 @@ export class PortTlb {
     const inner = large ? 0x1f_ffff : 4095
     const lines = this.#lines
     const line = kept ? ((page ^ (page >>> 8) ^ hi) & this.#mask) * SET_STRIDE : lines.length - STRIDE
-    // What stood there becomes the older one.
-    if (kept) for (let word = 0; word < STRIDE; word++) lines[line + STRIDE + word] = lines[line + word]!
+    // What stood there becomes the older one. Word by word: a loop takes thrice the time. BYPASS is 0 in both.
+    if (kept) {
+      const older = line + STRIDE
+      lines[older + KEY_LO] = lines[line + KEY_LO]!
+      lines[older + KEY_HI] = lines[line + KEY_HI]!
+      lines[older + OUT_LO] = lines[line + OUT_LO]!
+      lines[older + OUT_HI] = lines[line + OUT_HI]!
+      lines[older + TAG] = lines[line + TAG]!
+      lines[older + EPOCH] = lines[line + EPOCH]!
+      lines[older + LOG2_SIZE] = lines[line + LOG2_SIZE]!
+    }
     lines[line + KEY_LO] = (lo & ~inner) | (large ? LARGE : SMALL) | out.rights
     lines[line + KEY_HI] = hi
     lines[line + OUT_LO] = out.lo & ~inner

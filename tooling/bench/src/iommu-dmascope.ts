@@ -1,6 +1,17 @@
-import { NO_PASID, PortTlb, type Translation } from '@dmascope/iommu'
+import { NO_PASID, PortTlb, type Translation, type Translator } from '@dmascope/iommu'
+import { AmdViUnit } from '@dmascope/iommu/amdvi'
 import { VtdUnit } from '@dmascope/iommu/vtd'
-import { makeWorkload, type PageSize, REQUESTER, ROOT, type Stream } from './iommu-workload.ts'
+import type { GuestRam } from '@dmascope/memory'
+import {
+  AMDVI_FORMAT,
+  makeWorkload,
+  type PageSize,
+  REQUESTER,
+  ROOT,
+  type Stream,
+  type TableFormat,
+  VTD_FORMAT,
+} from './iommu-workload.ts'
 import type { BenchCase } from './runner.ts'
 
 /** Translations per CPU-second that are wanted. */
@@ -11,23 +22,38 @@ const TARGETS: Readonly<Record<string, number>> = {
   'iommu/2m/rand/walk': 30e6,
 }
 
-/** A unit that translates the workload's requester, as software sets it up. */
-function enabledUnit(ram: Parameters<typeof makeUnit>[0], iotlbEntries: number): VtdUnit {
-  const unit = makeUnit(ram, iotlbEntries)
-  unit.write(0x20, 4, ROOT)
-  unit.write(0x24, 4, 0)
-  unit.write(0x18, 4, 0x4000_0000)
-  unit.write(0x18, 4, 0x8000_0000)
-  return unit
+/** A kind of unit: its tables, and one that translates the workload's requester, as software sets it up. */
+interface UnitKind {
+  readonly format: TableFormat
+  enabled(ram: GuestRam, iotlbEntries: number): Translator
 }
 
-const makeUnit = (ram: ReturnType<typeof makeWorkload>['ram'], iotlbEntries: number): VtdUnit =>
-  new VtdUnit({ ram, addressWidth: 48, iotlbEntries, raiseMsi() {} })
+const VTD: UnitKind = {
+  format: VTD_FORMAT,
+  enabled(ram, iotlbEntries) {
+    const unit = new VtdUnit({ ram, addressWidth: 48, iotlbEntries, raiseMsi() {} })
+    unit.write(0x20, 4, ROOT)
+    unit.write(0x24, 4, 0)
+    unit.write(0x18, 4, 0x4000_0000)
+    unit.write(0x18, 4, 0x8000_0000)
+    return unit
+  },
+}
+
+const AMDVI: UnitKind = {
+  format: AMDVI_FORMAT,
+  enabled(ram, iotlbEntries) {
+    const unit = new AmdViUnit({ ram, iotlbEntries, raiseMsi() {} })
+    unit.write(0x00, 4, ROOT)
+    unit.write(0x18, 4, 1)
+    return unit
+  },
+}
 
 /** Through `Translator.translate`, with an IOTLB of so many entries. */
-function throughUnit(size: PageSize, stream: Stream, iotlbEntries: number): () => number {
-  const { ram, hi, lo, sum } = makeWorkload(size, stream)
-  const unit = enabledUnit(ram, iotlbEntries)
+function throughUnit(kind: UnitKind, size: PageSize, stream: Stream, iotlbEntries: number): () => number {
+  const { ram, hi, lo, sum } = makeWorkload(size, stream, kind.format)
+  const unit = kind.enabled(ram, iotlbEntries)
   const out: Translation = { hi: 0, lo: 0, log2Size: 0, rights: 0, tag: 0, route: 'bypass' }
   return () => {
     let total = 0
@@ -41,9 +67,9 @@ function throughUnit(size: PageSize, stream: Stream, iotlbEntries: number): () =
 }
 
 /** Through a port's own copies, with the unit behind them. */
-function throughPort(size: PageSize, stream: Stream): () => number {
-  const { ram, hi, lo, sum } = makeWorkload(size, stream)
-  const port = new PortTlb(enabledUnit(ram, 2048), REQUESTER)
+function throughPort(kind: UnitKind, size: PageSize, stream: Stream): () => number {
+  const { ram, hi, lo, sum } = makeWorkload(size, stream, kind.format)
+  const port = new PortTlb(kind.enabled(ram, 2048), REQUESTER)
   return () => {
     let total = 0
     for (let index = 0; index < hi.length; index++) {
@@ -56,15 +82,15 @@ function throughPort(size: PageSize, stream: Stream): () => number {
 }
 
 /** The unit alone (`walk` without an IOTLB, `iotlb` with one), and behind a port's copies (`tlb`). */
-export function iommuCases(): BenchCase[] {
+function casesOf(prefix: string, kind: UnitKind): BenchCase[] {
   const cases: BenchCase[] = []
   for (const size of ['4k', '2m'] as const) {
     for (const stream of ['rand', 'seq', 'hot'] as const) {
-      const id = `iommu/${size}/${stream}`
+      const id = `${prefix}/${size}/${stream}`
       const made: [id: string, prepare: () => () => number][] = [
-        [`${id}/walk`, () => throughUnit(size, stream, 0)],
-        [`${id}/iotlb`, () => throughUnit(size, stream, 2048)],
-        [`${id}/tlb`, () => throughPort(size, stream)],
+        [`${id}/walk`, () => throughUnit(kind, size, stream, 0)],
+        [`${id}/iotlb`, () => throughUnit(kind, size, stream, 2048)],
+        [`${id}/tlb`, () => throughPort(kind, size, stream)],
       ]
       for (const [name, prepare] of made) {
         const target = TARGETS[name]
@@ -74,3 +100,7 @@ export function iommuCases(): BenchCase[] {
   }
   return cases
 }
+
+export const iommuCases = (): BenchCase[] => casesOf('iommu', VTD)
+
+export const amdviCases = (): BenchCase[] => casesOf('iommu-amdvi', AMDVI)

@@ -1,11 +1,19 @@
-import { makeWorkload, type PageSize, type Stream, TOP_TABLE } from './iommu-workload.ts'
+import {
+  AMDVI_FORMAT,
+  makeWorkload,
+  type PageSize,
+  type Stream,
+  type TableFormat,
+  TOP_TABLE,
+  VTD_FORMAT,
+} from './iommu-workload.ts'
 import type { BenchCase } from './runner.ts'
 
 const TLB_LINES = 1024
 
 /** The least that a walk can be: no context, no rights, no reserved bits, no faults, memory in one piece. */
-function walkOnly(size: PageSize, stream: Stream): () => number {
-  const { ram, hi, lo, sum } = makeWorkload(size, stream)
+function walkOnly(size: PageSize, stream: Stream, format: TableFormat): () => number {
+  const { ram, hi, lo, sum } = makeWorkload(size, stream, format)
   const flat = flatCopy(ram)
   const large = size === '2m'
   return () => {
@@ -19,8 +27,8 @@ function walkOnly(size: PageSize, stream: Stream): () => number {
 }
 
 /** The same behind a direct-mapped table of pages that nothing ever invalidates. */
-function tlbOnly(size: PageSize, stream: Stream): () => number {
-  const { ram, hi, lo, sum } = makeWorkload(size, stream)
+function tlbOnly(size: PageSize, stream: Stream, format: TableFormat): () => number {
+  const { ram, hi, lo, sum } = makeWorkload(size, stream, format)
   const flat = flatCopy(ram)
   const large = size === '2m'
   const shift = large ? 21 : 12
@@ -58,14 +66,20 @@ function bareWalk(flat: DataView, hi: number, lo: number, large: boolean): numbe
   return (flat.getInt32((entry & -4096) + ((lo >>> 12) & 511) * 8, true) & -4096) | (lo & 4095)
 }
 
-/** Plain JavaScript floors for the same streams. */
-export function iommuFloorCases(): BenchCase[] {
+/** Both formats have addresses in the same bits, which is all that the floor looks at. */
+function casesOf(prefix: string, format: TableFormat): BenchCase[] {
   const cases: BenchCase[] = []
   for (const size of ['4k', '2m'] as const) {
     for (const stream of ['rand', 'seq', 'hot'] as const) {
-      cases.push({ id: `floor/iommu/${size}/${stream}/walk`, prepare: () => walkOnly(size, stream) })
-      cases.push({ id: `floor/iommu/${size}/${stream}/tlb`, prepare: () => tlbOnly(size, stream) })
+      const id = `floor/${prefix}/${size}/${stream}`
+      cases.push({ id: `${id}/walk`, prepare: () => walkOnly(size, stream, format) })
+      cases.push({ id: `${id}/tlb`, prepare: () => tlbOnly(size, stream, format) })
     }
   }
   return cases
 }
+
+/** Plain JavaScript floors for the same streams. */
+export const iommuFloorCases = (): BenchCase[] => casesOf('iommu', VTD_FORMAT)
+
+export const amdviFloorCases = (): BenchCase[] => casesOf('iommu-amdvi', AMDVI_FORMAT)

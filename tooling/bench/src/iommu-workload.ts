@@ -11,6 +11,35 @@ const STREAM = 32768
 const HOT_PAGES = 32
 const SEQUENTIAL_STEP = 256
 
+/** Control fields of entries, and what leads to the top table, as one kind of unit has them. */
+export interface TableFormat {
+  /** Lower and upper word of an entry at `level` that leads to a table or, as a leaf, to a page; both ways granted. */
+  flags(level: number, leaf: boolean): readonly [lo: number, hi: number]
+  /** Writes what makes the requester's addresses go through TOP_TABLE. */
+  attach(ram: GuestRam): void
+}
+
+export const VTD_FORMAT: TableFormat = {
+  flags: (level, leaf) => [leaf && level > 1 ? 0x83 : 3, 0],
+  attach(ram) {
+    const context = CONTEXT + (REQUESTER & 0xff) * 16
+    ram.write32(ROOT, CONTEXT | 1)
+    ram.write32(context, TOP_TABLE | 1)
+    ram.write32(context + 8, 0x2 | (7 << 8))
+  },
+}
+
+/** The AMD IOMMU's device table stands at ROOT. */
+export const AMDVI_FORMAT: TableFormat = {
+  flags: (level, leaf) => [(leaf ? 0 : (level - 1) << 9) | 1, 0x6000_0000],
+  attach(ram) {
+    const entry = ROOT + REQUESTER * 32
+    ram.write32(entry, TOP_TABLE | (4 << 9) | 3)
+    ram.write32(entry + 4, 0x6000_0000)
+    ram.write32(entry + 8, 7)
+  },
+}
+
 export type PageSize = '4k' | '2m'
 export type Stream = 'rand' | 'seq' | 'hot'
 
@@ -43,18 +72,19 @@ function randomSource(): (below: number) => number {
 const frameOf = (page: number, count: number): number => (page * 40503 + 977) % count
 
 /** Tables for all pages of one size, and the addresses to translate. */
-export function makeWorkload(size: PageSize, stream: Stream): Workload {
+export function makeWorkload(size: PageSize, stream: Stream, format = VTD_FORMAT): Workload {
   const ram = new GuestRam([{ base: 0, size: MEMORY_BYTES }])
   const { count, log2Size } = PAGES[size]
   let free = 0x4000
-  const entry = (table: number, index: number, address: number, flags: number): void => {
-    ram.write32(table + index * 8, ((address % 2 ** 32) | flags) >>> 0)
-    ram.write32(table + index * 8 + 4, Math.floor(address / 2 ** 32))
+  const entry = (table: number, index: number, address: number, level: number, leaf: boolean): void => {
+    const [lo, hi] = format.flags(level, leaf)
+    ram.write32(table + index * 8, ((address % 2 ** 32) | lo) >>> 0)
+    ram.write32(table + index * 8 + 4, (Math.floor(address / 2 ** 32) | hi) >>> 0)
   }
-  const below = (table: number, index: number): number => {
+  const below = (table: number, index: number, level: number): number => {
     const low = ram.read32(table + index * 8)
     if ((low & 3) !== 0) return (low & -4096) >>> 0
-    entry(table, index, free, 3)
+    entry(table, index, free, level, false)
     free += 4096
     return free - 4096
   }
@@ -62,16 +92,13 @@ export function makeWorkload(size: PageSize, stream: Stream): Workload {
   for (let page = 0; page < count; page++) {
     const address = start + page * 2 ** log2Size
     const output = 2 ** 32 + frameOf(page, count) * 2 ** log2Size
-    const third = below(TOP_TABLE, Math.floor(address / 2 ** 39) % 512)
-    const second = below(third, Math.floor(address / 2 ** 30) % 512)
-    if (size === '2m') entry(second, Math.floor(address / 2 ** 21) % 512, output, 0x83)
-    else entry(below(second, Math.floor(address / 2 ** 21) % 512), Math.floor(address / 4096) % 512, output, 3)
+    const third = below(TOP_TABLE, Math.floor(address / 2 ** 39) % 512, 4)
+    const second = below(third, Math.floor(address / 2 ** 30) % 512, 3)
+    const inSecond = Math.floor(address / 2 ** 21) % 512
+    if (size === '2m') entry(second, inSecond, output, 2, true)
+    else entry(below(second, inSecond, 2), Math.floor(address / 4096) % 512, output, 1, true)
   }
-  const context = CONTEXT + (REQUESTER & 0xff) * 16
-  entry(ROOT, 0, CONTEXT, 1)
-  entry(context, 0, TOP_TABLE, 1)
-  ram.write32(context + 8, 0x2 | (7 << 8))
-  ram.write32(context + 12, 0)
+  format.attach(ram)
   const random = randomSource()
   const hot = Array.from({ length: HOT_PAGES }, () => random(count))
   const hi = new Int32Array(STREAM)

@@ -1,6 +1,6 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
-import { iommuCases } from './iommu-dmascope.ts'
-import { iommuFloorCases } from './iommu-floor.ts'
+import { amdviCases, iommuCases } from './iommu-dmascope.ts'
+import { amdviFloorCases, iommuFloorCases } from './iommu-floor.ts'
 import { jobCases, scaleCases } from './job-cases.ts'
 import { portCases } from './job-port.ts'
 import { formatTimes, runTimed, type TimedCase } from './job-timed.ts'
@@ -24,6 +24,7 @@ const SUITES: Readonly<Record<string, () => (BenchCase | TimedCase)[] | Promise<
   vq: async () => [...dmascopeCases(), ...floorCases(), ...(await v86Cases())],
   port: portCases,
   iommu: () => [...iommuCases(), ...iommuFloorCases()],
+  'iommu-amdvi': () => [...amdviCases(), ...amdviFloorCases()],
   tree: () => [...treeCases(), ...treeFloorCases()],
   job: jobCases,
   scale: scaleCases,

@@ -32,6 +32,10 @@ const BLOCKED = FAULT_REASONS.requestBlocked.value
 const NOT_WRITABLE = FAULT_REASONS.notWritable.value
 const NOT_READABLE = FAULT_REASONS.notReadable.value
 
+/** Whether a page below 4 GiB, of 2^log2Size bytes around this address, overlaps the interrupt range. */
+const isOutputInRange = (lo: number, log2Size: number): boolean =>
+  ((lo ^ INTERRUPT_RANGE) & INTERRUPT_RANGE_MASK & (-1 << log2Size)) === 0
+
 /**
  * DMA remapping while GSTS.TES is set: contexts, the IOTLB, the walk and their faults.
  *
@@ -106,14 +110,13 @@ export class DmaRemapper {
       if (this.#cachingMode) this.iotlb.insert(context[line + DOMAIN]!, hi, lo, 0, 0, 12, reason << META_REASON_SHIFT)
       return this.#deny(requester, hi, lo, access, reason, levels)
     }
-    const { log2Size } = out
-    const outside = -1 << log2Size
-    const page = out.lo & outside
-    const overlaps = out.hi === 0 && ((page ^ INTERRUPT_RANGE) & INTERRUPT_RANGE_MASK & outside) === 0
+    const overlaps = out.hi === 0 && isOutputInRange(out.lo, out.log2Size)
     out.tag = -1
     out.route = 'translated'
     if (this.#caches) {
       const meta = out.rights | (overlaps ? META_CHECK_OUTPUT : 0)
+      const { log2Size } = out
+      const page = out.lo & (-1 << log2Size)
       out.tag = this.iotlb.insert(context[line + DOMAIN]!, hi, lo, out.hi, page, log2Size, meta) >> 3
     }
     return overlaps ? this.#checkOutput(requester, hi, lo, access, levels, out) : 0

@@ -62,8 +62,6 @@ export class SecondStageWalk {
     const tables = this.#tables
     const view = tables.view
     let page = table
-    let chunk = -1
-    let place = -1
     let rights = 3
     let shift = levels * 9 + 3
     const upper = this.#upper
@@ -81,10 +79,7 @@ export class SecondStageWalk {
     }
     while (true) {
       const index = shift >= 32 ? hi >>> (shift - 32) : shift === 30 ? (lo >>> 30) | (hi << 2) : lo >>> shift
-      if (page >>> CHUNK_PAGES_LOG2 !== chunk) {
-        chunk = page >>> CHUNK_PAGES_LOG2
-        place = tables.placeOf(chunk)
-      }
+      const place = tables.placeOf(page >>> CHUNK_PAGES_LOG2)
       const offset =
         place >= 0 ? ((place | (page & 511)) << 12) | ((index & 511) << 3) : tables.offsetOf(page, index & 511)
       if (offset < 0) return ENTRY_ACCESS
