@@ -8,6 +8,9 @@ export function gather(port: DmaPort, chain: DescriptorChain, offset: number, in
   let index = 0
   let skip = offset
   while (skip >= length[index]! && index < chain.readableCount) skip -= length[index++]!
+  // Mostly all of it lies in one buffer (6 % of a request that moves 4 KiB).
+  const first = lo[index]! + skip
+  if (skip + into.length <= length[index]! && first <= 0xffff_ffff) return port.read(hi[index]!, first, into)
   let done = 0
   while (done < into.length) {
     const run = Math.min(length[index]! - skip, into.length - done)
@@ -28,6 +31,9 @@ export function scatter(port: DmaPort, chain: DescriptorChain, offset: number, f
   let index = chain.readableCount
   let skip = offset
   while (skip >= length[index]! && index < chain.count) skip -= length[index++]!
+  // Mostly all of it lies in one buffer (6 % of a request that moves 4 KiB).
+  const first = lo[index]! + skip
+  if (skip + from.length <= length[index]! && first <= 0xffff_ffff) return port.write(hi[index]!, first, from)
   let done = 0
   while (done < from.length) {
     const run = Math.min(length[index]! - skip, from.length - done)
