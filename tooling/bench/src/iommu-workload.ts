@@ -2,7 +2,7 @@ import { GuestRam } from '@dmascope/memory'
 
 /** The IOMMU workload: four levels, 48 bits, tables in 8 MiB of memory, pages from 0x7f0000000000 on. */
 export const ROOT = 0x1000
-export const CONTEXT = 0x2000
+const CONTEXT = 0x2000
 export const TOP_TABLE = 0x3000
 export const REQUESTER = 0x0018
 const MEMORY_BYTES = 8 << 20

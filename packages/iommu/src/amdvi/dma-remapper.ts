@@ -17,8 +17,9 @@ import {
   VALID,
 } from './device-table-cache.ts'
 import type { EventLog } from './event-log.ts'
+import { ExclusionRange } from './exclusion-range.ts'
 import { FAULTS } from './faults.ts'
-import { HostWalk } from './host-walk.ts'
+import { HostWalk, isBeyond } from './host-walk.ts'
 import {
   Iotlb,
   META,
@@ -57,17 +58,13 @@ export class DmaRemapper {
   readonly devices: DeviceTableCache
   readonly #walk: HostWalk
   readonly #log: EventLog
+  readonly #exclusion = new ExclusionRange()
   readonly #caches: boolean
   readonly #cachesNotPresent: boolean
   readonly #htRange: boolean
   readonly #deviceIotlb: boolean
   /** The epoch of what no IOTLB entry stands for: pass-through, and the unit turned off. */
   readonly #wholeTag: number
-  #exclusionEnabled = false
-  #exclusionForAll = false
-  #exclusionFirst = 0
-  #exclusionEnd = 0
-
   constructor(ram: GuestRam, features: AmdViFeatures, log: EventLog) {
     this.iotlb = new Iotlb(features.iotlbEntries)
     this.devices = new DeviceTableCache(ram, features)
@@ -80,12 +77,9 @@ export class DmaRemapper {
     this.#wholeTag = features.iotlbEntries
   }
 
-  /** The exclusion range registers, as they are now: whole pages, `end` past the last byte. */
+  /** The exclusion range's registers were written. */
   setExclusion(enabled: boolean, forAll: boolean, first: number, end: number): void {
-    this.#exclusionEnabled = enabled
-    this.#exclusionForAll = forAll
-    this.#exclusionFirst = first
-    this.#exclusionEnd = end
+    this.#exclusion.set(enabled, forAll, first, end)
     this.iotlb.endCopies()
   }
 
@@ -112,7 +106,7 @@ export class DmaRemapper {
     const flags = device[line + FLAGS]!
     if (
       (flags & PAGED) === 0 ||
-      this.#exclusionEnabled ||
+      this.#exclusion.enabled ||
       (hi === 0 && (lo & INTERRUPT_RANGE_MASK) === INTERRUPT_RANGE) ||
       (hi >= HT_FIRST_HI && hi <= HT_LAST_HI)
     ) {
@@ -178,11 +172,7 @@ export class DmaRemapper {
       if (rule === 'forward') return this.bypass(hi, lo, 12, access, -1, out)
       if (rule !== 'translate') return this.#refuse(requester, line, hi, lo, access, rule)
     }
-    if (this.#exclusionEnabled && (this.#exclusionForAll || (flags & EXCLUDABLE) !== 0)) {
-      const address = (hi >>> 0) * 0x1_0000_0000 + (lo >>> 0)
-      const excluded = address >= this.#exclusionFirst && address < this.#exclusionEnd
-      if (excluded) return this.bypass(hi, lo, 12, 3, -1, out)
-    }
+    if (this.#exclusion.covers((flags & EXCLUDABLE) !== 0, hi, lo)) return this.bypass(hi, lo, 12, 3, -1, out)
     if ((flags & TRANSLATION_VALID) === 0) {
       return this.#deny(requester, line, hi, lo, access, FAULTS.translationInvalid.value)
     }
@@ -321,10 +311,3 @@ export class DmaRemapper {
 
 const tellsDomain = (code: number): boolean =>
   code === EVENT_CODE.IO_PAGE_FAULT || code === EVENT_CODE.PAGE_TAB_HARDWARE_ERROR
-
-/** Whether the address has bits above those that so many levels translate: 9 each, and 12. */
-function isBeyond(hi: number, lo: number, levels: number): boolean {
-  if (levels >= 6) return false
-  if (levels >= 3) return hi >>> (levels * 9 - 20) !== 0
-  return hi !== 0 || lo >>> (levels * 9 + 12) !== 0
-}

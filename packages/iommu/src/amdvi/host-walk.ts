@@ -164,3 +164,10 @@ function skipsBits(hi: number, lo: number, first: number, last: number): boolean
   const lower = last >= 32 ? lo >>> first : (lo >>> first) & (2 ** (last - first) - 1)
   return (upper | lower) !== 0
 }
+
+/** Whether the address has bits above those that so many levels translate: 9 each, and 12. */
+export function isBeyond(hi: number, lo: number, levels: number): boolean {
+  if (levels >= 6) return false
+  if (levels >= 3) return hi >>> (levels * 9 - 20) !== 0
+  return hi !== 0 || lo >>> (levels * 9 + 12) !== 0
+}
