@@ -31,7 +31,20 @@ const disks =
 
 const NETWORK: KeyValueSyntax = { implied: 'type', style: 'opts' }
 
-const machine = merging('machine', { implied: 'type', style: 'keyval' })
+/** `-machine smp.cpus=4,memory.size=2G` say what `-smp` and `-m` do. */
+const machine: Handler = (collected, value, place) => {
+  const own = new Map<string, PropertyValue>()
+  for (const [key, given] of parseKeyValue(value, { implied: 'type', style: 'keyval' }, place)) {
+    if (key.startsWith('smp.')) collected.smp.merge(new Map([[key.slice(4), given]]), place)
+    else if (key === 'memory.size') collected.memory.merge(new Map([['size', bytes(given)]]), place)
+    else if (key === 'memory.max-size') collected.memory.merge(new Map([['maxmem', bytes(given)]]), place)
+    else own.set(key, given)
+  }
+  collected.machine.merge(own, place)
+}
+
+/** A size that counts bytes where it has no suffix, for one that would count MiB. */
+const bytes = (value: PropertyValue): PropertyValue => (/^\d+$/.test(String(value)) ? `${value}B` : value)
 
 const HANDLERS: Readonly<Record<string, Handler>> = {
   machine,

@@ -242,10 +242,36 @@ const REFUSED: readonly (readonly [name: string, line: string, message: string])
     '-enable-kvm -M q35 -device intel-iommu,intremap=on',
     "argument 4 (-device intel-iommu,intremap=on): Interrupt Remapping cannot work with kernel-irqchip=on, please use 'split|off'.",
   ],
+  [
+    'an address width that the unit has not',
+    '-M q35 -device intel-iommu,aw-bits=57',
+    'argument 3 (-device intel-iommu,aw-bits=57): intel-iommu: Supported values for aw-bits are: 39, 48; got 57',
+  ],
+  [
+    'wide interrupt destinations without remapping',
+    '-M q35 -device intel-iommu,intremap=off,eim=on',
+    'argument 3 (-device intel-iommu,intremap=off,eim=on): intel-iommu: eim=on cannot be selected without intremap=on',
+  ],
   ['microvm', '-M microvm', "argument 1 (-M microvm): machine 'microvm' is not modelled; modelled are q35 and pc"],
 ]
 
+describe('-machine with parts', () => {
+  it('smp. and memory. say what -smp and -m do', () => {
+    const { cpus, memory } = build('-machine q35,smp.cpus=4,smp.sockets=1,memory.size=2G -nodefaults', '11.1')
+    expect({ cpus, memory }).toEqual({ cpus: 4, memory: 2 * 1024 ** 3 })
+    expect(build('-machine q35,memory.size=268435456', '11.1').memory).toBe(256 * 1024 ** 2)
+  })
+})
+
 describe('refused, with the cause, is', () => {
+  it('eim=on under QEMU 7.2, but with KVM and a split I/O APIC', () => {
+    expect(() => build('-M q35,kernel-irqchip=split -device intel-iommu,eim=on', '7.2')).toThrow(
+      'argument 3 (-device intel-iommu,eim=on): eim=on requires accel=kvm,kernel-irqchip=split',
+    )
+    build('-M q35,kernel-irqchip=split,accel=kvm -device intel-iommu,eim=on', '7.2')
+    build('-M q35,kernel-irqchip=split -device intel-iommu,eim=on', '11.1')
+  })
+
   it.each(REFUSED)('%s', (_name, line, message) => {
     let refusal: unknown
     try {

@@ -81,7 +81,9 @@ export function vtdOptionsFor(
   const interruptRemapping = flag('intremap', true)
   const extendedInterruptMode = flag('eim', interruptRemapping && flag('x-buggy-eim', false))
   if (extendedInterruptMode && !interruptRemapping) {
-    throw new DmascopeError('VTD_PROPERTY_VALUE', 'intel-iommu: eim=on needs intremap=on', { property: 'eim' })
+    throw new DmascopeError('VTD_PROPERTY_VALUE', 'intel-iommu: eim=on cannot be selected without intremap=on', {
+      property: 'eim',
+    })
   }
   const deviceIotlb = flag('device-iotlb', false)
   return {
@@ -111,8 +113,12 @@ export function vtdOptionsFor(
 function addressWidthOf(value: PropertyValue): 39 | 48 {
   const width = Number(value)
   if (width === 39 || width === 48) return width
-  throw new DmascopeError('VTD_PROPERTY_VALUE', `intel-iommu: aw-bits is 39 or 48, got ${JSON.stringify(value)}`, {
-    property: 'aw-bits',
-    value,
-  })
+  throw new DmascopeError(
+    'VTD_PROPERTY_VALUE',
+    `intel-iommu: Supported values for aw-bits are: 39, 48; got ${JSON.stringify(value)}`,
+    {
+      property: 'aw-bits',
+      value,
+    },
+  )
 }

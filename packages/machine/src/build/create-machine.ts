@@ -1,8 +1,8 @@
-import { VtdUnit, vtdOptionsFor } from '@dmascope/iommu/vtd'
+import { type VtdFeatures, VtdUnit, vtdOptionsFor } from '@dmascope/iommu/vtd'
 import { DmascopeError } from '@dmascope/layout'
 import { isBridge, type PciBus, type PciFunction } from '@dmascope/pci'
 import { type Chipset, I440FX, Q35 } from '../chipset/chipset.ts'
-import type { MachineDescription } from '../description.ts'
+import type { MachineDescription, PropertyValue, QemuVersion } from '../description.ts'
 import type { DmarFacts, PlatformFacts } from '../firmware/acpi-tables.ts'
 import { firmwareFiles, REBUILT_FILES } from '../firmware/firmware-files.ts'
 import { Machine, VTD_BASE } from '../machine.ts'
@@ -102,12 +102,31 @@ function iommuOf(placement: Placement, machine: MachineDescription): Unit | null
   const where = first.description.location.text
   if (machine.machine !== 'q35')
     throw refuse(where, `Machine-type '${machine.machine}' not supported by ${first.model.name}; use q35`)
-  const features = vtdOptionsFor(machine.qemuVersion, bearingOn(first.given))
+  const features = featuresOf(machine.qemuVersion, first.given, where)
+  const split = machine.machineProperties['kernel-irqchip'] === 'split'
+  if (
+    machine.qemuVersion === '7.2' &&
+    isOn(first.given.eim) &&
+    !isOn(first.given['x-buggy-eim']) &&
+    !(isKvm(machine) && split)
+  ) {
+    throw refuse(where, 'eim=on requires accel=kvm,kernel-irqchip=split')
+  }
   const inKernel = hasKernelIrqchip(machine)
   if (features.interruptRemapping && isOn(first.given.intremap) && inKernel) {
     throw refuse(where, "Interrupt Remapping cannot work with kernel-irqchip=on, please use 'split|off'.")
   }
   return { features: inKernel ? { ...features, interruptRemapping: false } : features }
+}
+
+/** @throws DmascopeError as `vtdOptionsFor` does, naming the place */
+function featuresOf(version: QemuVersion, given: Readonly<Record<string, PropertyValue>>, where: string): VtdFeatures {
+  try {
+    return vtdOptionsFor(version, bearingOn(given))
+  } catch (error) {
+    if (!(error instanceof DmascopeError)) throw error
+    throw new DmascopeError(error.code, `${where}: ${error.message}`, { ...error.context, where })
+  }
 }
 
 /** Whether KVM emulates the I/O APIC too, which keeps its messages from being remapped: so unless told otherwise. */
