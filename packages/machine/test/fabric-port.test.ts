@@ -50,6 +50,13 @@ describe('a port past the IOMMU', () => {
     expect(one.ledger.strayCount).toBe(0)
   })
 
+  it('counts no access of no bytes', () => {
+    const one = fabric()
+    expect(one.port.read(0, HOLE, new Uint8Array(0))).toBe(DMA_OK)
+    expect(one.port.write(0, HOLE, new Uint8Array(0))).toBe(DMA_OK)
+    expect(one.ledger.counts['self-test']).toMatchObject({ reads: 0, writes: 0, untranslated: 0 })
+  })
+
   it('reads all ones where nothing is, above 2^53 too, and says that nothing answered', () => {
     const one = fabric()
     for (const [hi, lo] of [

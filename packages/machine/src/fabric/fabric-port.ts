@@ -89,6 +89,8 @@ export class FabricPort implements DmaPort, InterruptPort {
 
   #transfer(startHi: number, startLo: number, buffer: Uint8Array, access: 1 | 2): DmaResult {
     if (!this.#fabric.busMasterEnabled()) return DMA_DISABLED
+    // No bytes, no access: it would count as one that nothing translated.
+    if (buffer.length === 0) return DMA_OK
     const counts = this.#ledger.counts[this.#ledger.phase]
     if (this.#tlb === null) {
       count(counts, access, buffer.length, 'untranslated')
