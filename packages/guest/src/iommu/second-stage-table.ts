@@ -33,6 +33,8 @@ export class SecondStageTable {
   readonly #pages: PageAllocator
   readonly #superpageLevels: number
   readonly #leafBits: number
+  /** Pages that are tables of this one. What an entry says is believed only of these: memory may be damaged. */
+  readonly #tables = new Set<number>()
   #entryLevel = 1
 
   private constructor(options: SecondStageOptions, root: number) {
@@ -129,6 +131,7 @@ export class SecondStageTable {
       if (!present) {
         const made = this.#pages.allocate(1)
         if (made === null) return null
+        this.#tables.add(made)
         this.#bus.write32(entry + 4, highWord(made))
         this.#bus.write32(entry, (lowWord(made) | RIGHTS) >>> 0)
         table = made
@@ -148,9 +151,12 @@ export class SecondStageTable {
       const start = base + index * span
       if (level > 1 && (lo & PS.loMask) === 0) {
         const child = ADDR.get(lo, this.#bus.read32(entry + 4))
-        this.#clear(child, level - 1, start, from, to, unlinked)
-        if (from > start || to < start + span) continue
-        unlinked.push(child)
+        if (this.#tables.has(child)) {
+          this.#clear(child, level - 1, start, from, to, unlinked)
+          if (from > start || to < start + span) continue
+          this.#tables.delete(child)
+          unlinked.push(child)
+        }
       }
       this.#bus.write32(entry, 0)
       this.#bus.write32(entry + 4, 0)
