@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
+import { iommuCheckedCases } from './iommu-checked-floor.ts'
 import { amdviCases, iommuCases } from './iommu-dmascope.ts'
 import { amdviFloorCases, iommuFloorCases } from './iommu-floor.ts'
 import { jobCases, scaleCases } from './job-cases.ts'
@@ -9,9 +10,10 @@ import { DEFAULT_OPTIONS, runCases } from './runner.ts'
 import { formatTable } from './table.ts'
 import { treeCases } from './tree-dmascope.ts'
 import { treeFloorCases } from './tree-floor.ts'
+import { checkedCases } from './vq-checked-floor.ts'
 import { dmascopeCases } from './vq-dmascope.ts'
 import { floorCases } from './vq-floor.ts'
-import { v86Cases } from './vq-v86.ts'
+import { publishedV86Cases, v86Cases } from './vq-v86.ts'
 
 const positive = (text: string): number => {
   const value = Number(text)
@@ -21,9 +23,10 @@ const positive = (text: string): number => {
 
 /** Each is measured in a process of its own: what the JIT has learnt of one would slow down another. */
 const SUITES: Readonly<Record<string, () => (BenchCase | TimedCase)[] | Promise<(BenchCase | TimedCase)[]>>> = {
-  vq: async () => [...dmascopeCases(), ...floorCases(), ...(await v86Cases())],
+  vq: async () => [...dmascopeCases(), ...floorCases(), ...checkedCases(), ...(await v86Cases())],
+  v86: publishedV86Cases,
   port: portCases,
-  iommu: () => [...iommuCases(), ...iommuFloorCases()],
+  iommu: () => [...iommuCases(), ...iommuFloorCases(), ...iommuCheckedCases()],
   'iommu-amdvi': () => [...amdviCases(), ...amdviFloorCases()],
   tree: () => [...treeCases(), ...treeFloorCases()],
   job: jobCases,

@@ -8,7 +8,7 @@ const rate = (ops: number): string =>
       : ops.toFixed(1)
 
 /** What the same work is compared with: ids with one of these words before them. */
-export const REFERENCES = ['floor', 'v86', 'no-iommu'] as const
+export const REFERENCES = ['floor', 'checked', 'v86', 'no-iommu'] as const
 
 /** The results as a table for a person: a row per case, with its ratio to each reference that was measured with it. */
 export function formatTable(results: readonly BenchResult[]): string {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { formatTable } from '../src/table.ts'
+import { checkedCases } from '../src/vq-checked-floor.ts'
 import { dmascopeCases } from '../src/vq-dmascope.ts'
 import { floorCases } from '../src/vq-floor.ts'
 
@@ -7,6 +8,7 @@ import { floorCases } from '../src/vq-floor.ts'
 describe.each([
   ['ours', dmascopeCases()],
   ['the floor', floorCases()],
+  ['the floor with our checks', checkedCases()],
 ])('the virtqueue workload, %s', (_name, cases) => {
   test.each(cases.map((one) => [one.id, one] as const))('%s', (id, one) => {
     const run = one.prepare()
