@@ -5,6 +5,7 @@ import { amdviFloorCases, iommuFloorCases } from './iommu-floor.ts'
 import { jobCases, scaleCases } from './job-cases.ts'
 import { portCases } from './job-port.ts'
 import { formatTimes, runTimed, type TimedCase } from './job-timed.ts'
+import { runApart, workOf } from './run-apart.ts'
 import type { BenchCase } from './runner.ts'
 import { DEFAULT_OPTIONS, runCases } from './runner.ts'
 import { formatTable } from './table.ts'
@@ -61,7 +62,9 @@ if (options.list) {
 } else if (cases.length > 0) {
   const rates = cases.filter((one) => !isTimed(one))
   const timed = cases.filter(isTimed)
-  const results = runCases(rates, { ...DEFAULT_OPTIONS, rounds: options.rounds, seconds: options.seconds })
+  const how = { ...DEFAULT_OPTIONS, rounds: options.rounds, seconds: options.seconds }
+  const works = new Set(rates.map(({ id }) => workOf(id)))
+  const results = works.size > 1 ? runApart(process.argv[1]!, options.suite, rates, how) : runCases(rates, how)
   const times = runTimed(timed, options.rounds)
   if (options.json) for (const one of [...results, ...times]) console.log(JSON.stringify(one))
   else console.log(`${results.length > 0 ? formatTable(results) : formatTimes(times)}\n`)
