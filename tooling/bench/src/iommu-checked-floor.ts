@@ -1,5 +1,5 @@
 import { makeWorkload, type PageSize, REQUESTER, type Stream, TOP_TABLE } from './iommu-workload.ts'
-import type { BenchCase } from './runner.ts'
+import { type BenchCase, reusable } from './runner.ts'
 
 const DOMAIN = 7
 const READ = 1
@@ -144,10 +144,10 @@ function tlbChecked(size: PageSize, stream: Stream): () => number {
   }
 }
 
-/** Plain JavaScript that makes the checks that the public API makes, for the cases that have a target. */
+/** Plain JavaScript, fit to serve more than one unit or port, that makes the checks that the public API makes, for the cases that have a target. */
 export const iommuCheckedCases = (): BenchCase[] => [
-  { id: 'checked/iommu/4k/rand/walk', prepare: () => walkChecked('4k', 'rand') },
-  { id: 'checked/iommu/4k/seq/tlb', prepare: () => tlbChecked('4k', 'seq') },
-  { id: 'checked/iommu/4k/hot/tlb', prepare: () => tlbChecked('4k', 'hot') },
-  { id: 'checked/iommu/2m/rand/walk', prepare: () => walkChecked('2m', 'rand') },
+  { id: 'checked/iommu/4k/rand/walk', prepare: () => reusable(() => walkChecked('4k', 'rand')) },
+  { id: 'checked/iommu/4k/seq/tlb', prepare: () => reusable(() => tlbChecked('4k', 'seq')) },
+  { id: 'checked/iommu/4k/hot/tlb', prepare: () => reusable(() => tlbChecked('4k', 'hot')) },
+  { id: 'checked/iommu/2m/rand/walk', prepare: () => reusable(() => walkChecked('2m', 'rand')) },
 ]

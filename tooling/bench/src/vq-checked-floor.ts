@@ -1,4 +1,4 @@
-import type { BenchCase } from './runner.ts'
+import { type BenchCase, reusable } from './runner.ts'
 import {
   AVAIL,
   blocksOf,
@@ -247,11 +247,11 @@ function prepareBoth(workload: Workload): () => number {
   }
 }
 
-/** Plain JavaScript that makes the checks and keeps the books that the public API does. */
+/** Plain JavaScript, fit to serve more than one queue, that makes the checks and keeps the books that the public API does. */
 export const checkedCases = (): BenchCase[] =>
   workloads()
     .filter(({ id }) => CHECKED.test(id))
     .map((workload) => ({
       id: `checked/${workload.id}`,
-      prepare: () => (workload.sides === 'dev' ? prepareDev(workload) : prepareBoth(workload)),
+      prepare: () => reusable(() => (workload.sides === 'dev' ? prepareDev(workload) : prepareBoth(workload))),
     }))
