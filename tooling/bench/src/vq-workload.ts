@@ -1,21 +1,21 @@
 /** The virtqueue workload: a block device of 256 entries in 16 MiB of flat memory, 4 KiB to the guest per chain. */
 export const MEMORY_BYTES = 16 << 20
-export const DISK_BYTES = 1 << 20
+const DISK_BYTES = 1 << 20
 export const QUEUE_SIZE = 256
 export const DESC = 0x1000
 export const AVAIL = 0x2000
 export const USED = 0x3000
 export const tableAddress = (slot: number): number => 0x10000 + slot * 128
-export const headerAddress = (slot: number): number => 0x80000 + slot * 32
+const headerAddress = (slot: number): number => 0x80000 + slot * 32
 export const statusAddress = (slot: number): number => headerAddress(slot) + 16
 export const dataAddress = (slot: number): number => 0x10_0000 + slot * 4096
 
-export type Kind = 'direct' | 'indirect'
+type Kind = 'direct' | 'indirect'
 export type Descriptors = 1 | 3 | 8
 /** A: the device walks the chain and sums its lengths. B: it reads the header, copies 4 KiB, writes the status. */
-export type Work = 'A' | 'B'
+type Work = 'A' | 'B'
 /** `both`: the driver fills the ring and reaps it; `dev`: it is prefilled, and the driver only moves `avail.idx`. */
-export type Sides = 'both' | 'dev'
+type Sides = 'both' | 'dev'
 
 export interface Workload {
   readonly id: string
