@@ -58,6 +58,7 @@ export type { IncludeText } from './dts/scanner.ts'
 export { DtNode, firstDifference, node } from './node.ts'
 export type { DtbErrorCode, DtsErrorCode, Problem, ProblemCode, TextPosition } from './problem.ts'
 export { DtProperty, type PropertyInput, property } from './property.ts'
+export { isDtb, isDts } from './recognise.ts'
 export {
   FDT_BEGIN_NODE,
   FDT_END,

@@ -1,0 +1,2 @@
+export { findTables, isRawTable, textOf } from './find-tables.ts'
+export type { FoundTable, TextProblem } from './found-table.ts'
