@@ -100,7 +100,8 @@ function boot(device: VirtioDevice): GuestDevice {
       described: null,
       device: 2,
       fn: 0,
-      behindIommu: false,
+      dmaThrough: null,
+      messagesThrough: null,
     }),
   )
   const result = bootGuest(machine.bus, { profile: 'linux-6.12', witness: machine.witness })

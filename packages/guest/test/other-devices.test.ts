@@ -19,7 +19,8 @@ function boot(device: VirtioDevice, legacy = false, hidden = 0): GuestDevice {
       described: null,
       device: 2,
       fn: 0,
-      behindIommu: false,
+      dmaThrough: null,
+      messagesThrough: null,
     }),
   )
   const { ports } = machine.bus

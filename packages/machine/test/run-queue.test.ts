@@ -119,7 +119,15 @@ describe('waiting for an interrupt', () => {
   it('ends although a device is never done, and says that the machine is not idle', () => {
     const machine = new Machine({ chipset: Q35, memory: 0x800_0000 })
     const busy = worker(() => 'more')
-    machine.plug({ function: busy, model: 'busy', described: null, device: 3, fn: 0, behindIommu: false })
+    machine.plug({
+      function: busy,
+      model: 'busy',
+      described: null,
+      device: 3,
+      fn: 0,
+      dmaThrough: null,
+      messagesThrough: null,
+    })
     expect(machine.bus.idle()).toBe(true)
     machine.bus.ports!.out32(0xcf8, 0x8000_1804)
     machine.bus.ports!.out32(0xcfc, 4)

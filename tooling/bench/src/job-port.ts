@@ -91,7 +91,15 @@ function programIommu({ bus }: Machine): void {
 function machineFor(translated: boolean): { machine: Machine; port: DmaPort; physical: number } {
   const { machine } = createMachine(DESCRIPTION)
   const holder = new PortHolder()
-  machine.plug({ function: holder, model: 'benchmark', described: null, ...FUNCTION, behindIommu: translated })
+  const iommu = machine.iommus[0] ?? null
+  machine.plug({
+    function: holder,
+    model: 'benchmark',
+    described: null,
+    ...FUNCTION,
+    dmaThrough: translated ? iommu : null,
+    messagesThrough: iommu,
+  })
   holder.config.write(0x04, 2, 4)
   const physical = translated ? RAM : 0
   if (translated) programIommu(machine)

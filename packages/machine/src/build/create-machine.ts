@@ -1,15 +1,17 @@
-import { type VtdFeatures, VtdUnit, vtdOptionsFor } from '@dmascope/iommu/vtd'
 import { DmascopeError } from '@dmascope/layout'
 import { isBridge, type PciBus, type PciFunction } from '@dmascope/pci'
 import { type Chipset, I440FX, Q35 } from '../chipset/chipset.ts'
-import type { MachineDescription, PropertyValue, QemuVersion } from '../description.ts'
-import type { DmarFacts, PlatformFacts } from '../firmware/acpi-tables.ts'
+import type { MachineDescription } from '../description.ts'
+import type { PlatformFacts } from '../firmware/acpi-tables.ts'
 import { firmwareFiles, REBUILT_FILES } from '../firmware/firmware-files.ts'
-import { Machine, VTD_BASE } from '../machine.ts'
+import type { IommuPlan, RootBusFacts } from '../iommu/iommu-plan.ts'
+import { planIommu } from '../iommu/plan-iommu.ts'
+import { Machine } from '../machine.ts'
 import { withDefaultDevices } from './default-devices.ts'
 import { type PlacedBus, type PlacedDevice, rootBusOf } from './placed-bus.ts'
 import { busNumberOf, type Placement, placeDevices } from './placement.ts'
-import { realize, refuseUnmodelled } from './realize.ts'
+import { realize } from './realize.ts'
+import { isOff, isOn } from './switches.ts'
 
 const CHIPSETS: Readonly<Record<MachineDescription['machine'], Chipset>> = { q35: Q35, pc: I440FX }
 const LARGEST_MEMORY = 2 ** 41
@@ -40,26 +42,23 @@ export function createMachine(
     { name: chipset.rootBusName, nature: chipset.express ? 'express' : 'conventional' },
     chipset.functions(),
   )
-  const unit = iommuOf(placement, description)
+  const plan = planIommu(placement, description)
   const bypass = isOn(description.machineProperties.default_bus_bypass_iommu)
   const machine = new Machine({
     chipset,
     memory: description.memory,
-    ...(unit !== null && { createIommu: (wiring) => new VtdUnit({ ...unit.features, ...wiring }) }),
+    ...(plan !== null && { createIommus: (wiring) => [plan.create(wiring)] }),
     rootBusBypass: bypass,
     trace: options.trace === true,
   })
-  const roots = plugDevices(machine, placement, bypass)
-  const facts = platformFacts(description, roots, unit)
+  const roots = plugDevices(machine, placement, bypass, plan)
+  const facts = platformFacts(description, roots, plan)
   const make = (): ReadonlyMap<string, Uint8Array> => firmwareFiles(chipset, facts, { lowRamEnd: machine.lowRamEnd })
   const files = make()
   const bootFacts = { cpus: description.cpus, commandLine: description.append }
   machine.offerFirmwareFiles(files, bootFacts, { names: REBUILT_FILES, make })
   return { machine, files }
 }
-
-const isOn = (value: unknown): boolean => value === true || value === 'on'
-const isOff = (value: unknown): boolean => value === false || value === 'off'
 
 /** The chipset, without the functions that `-machine sata=off`, `smbus=off` and, on pc, `acpi=off` leave out. */
 function chipsetOf({ machine, machineProperties: { sata, smbus, acpi } }: MachineDescription): Chipset {
@@ -82,70 +81,8 @@ function checkMemory({ memory }: MachineDescription): void {
   )
 }
 
-/** A root bus, and whether it is wired past the IOMMU. */
-interface RootBusFacts {
-  readonly bus: PciBus
-  readonly bypass: boolean
-}
-
-type Unit = { readonly features: ReturnType<typeof vtdOptionsFor> }
-
-function iommuOf(placement: Placement, machine: MachineDescription): Unit | null {
-  const [first, second] = placement.platform
-  if (first === undefined) return null
-  const refuse = (at: string, message: string): DmascopeError =>
-    new DmascopeError('MACHINE_REFUSED', `${at}: ${message}`, { device: first.model.name })
-  if (second !== undefined) {
-    throw refuse(second.description.location.text, 'QEMU does not support multiple vIOMMUs for x86 yet.')
-  }
-  refuseUnmodelled(first)
-  const where = first.description.location.text
-  if (machine.machine !== 'q35')
-    throw refuse(where, `Machine-type '${machine.machine}' not supported by ${first.model.name}; use q35`)
-  const features = featuresOf(machine.qemuVersion, first.given, where)
-  const split = machine.machineProperties['kernel-irqchip'] === 'split'
-  if (
-    machine.qemuVersion === '7.2' &&
-    isOn(first.given.eim) &&
-    !isOn(first.given['x-buggy-eim']) &&
-    !(isKvm(machine) && split)
-  ) {
-    throw refuse(where, 'eim=on requires accel=kvm,kernel-irqchip=split')
-  }
-  const inKernel = hasKernelIrqchip(machine)
-  if (features.interruptRemapping && isOn(first.given.intremap) && inKernel) {
-    throw refuse(where, "Interrupt Remapping cannot work with kernel-irqchip=on, please use 'split|off'.")
-  }
-  return { features: inKernel ? { ...features, interruptRemapping: false } : features }
-}
-
-/** @throws DmascopeError as `vtdOptionsFor` does, naming the place */
-function featuresOf(version: QemuVersion, given: Readonly<Record<string, PropertyValue>>, where: string): VtdFeatures {
-  try {
-    return vtdOptionsFor(version, bearingOn(given))
-  } catch (error) {
-    if (!(error instanceof DmascopeError)) throw error
-    throw new DmascopeError(error.code, `${where}: ${error.message}`, { ...error.context, where })
-  }
-}
-
-/** Whether KVM emulates the I/O APIC too, which keeps its messages from being remapped: so unless told otherwise. */
-function hasKernelIrqchip(machine: MachineDescription): boolean {
-  const { 'kernel-irqchip': given, type } = machine.machineProperties
-  // One machine type had another default.
-  return isKvm(machine) && (given === undefined ? type !== 'pc-q35-4.0' : isOn(given))
-}
-
-const isKvm = (machine: MachineDescription): boolean => machine.machineProperties.accel === 'kvm'
-
-/** Properties that the unit knows; the catalogue accepts a few that change nothing. */
-const bearingOn = (
-  given: Readonly<Record<string, string | number | boolean>>,
-): Record<string, string | number | boolean> =>
-  Object.fromEntries(Object.entries(given).filter(([name]) => !['svm', 'x-cap-fs1gp', 'addr', 'id'].includes(name)))
-
 /** @returns the root buses: the machine's own, then those of expanders in order of creation */
-function plugDevices(machine: Machine, placement: Placement, bypass: boolean): RootBusFacts[] {
+function plugDevices(machine: Machine, placement: Placement, bypass: boolean, plan: IommuPlan | null): RootBusFacts[] {
   const roots = new Map<PlacedBus, RootBusFacts>([[placement.rootBus, { bus: machine.root.rootBus, bypass }]])
   for (const [placed, { device, properties }] of placement.expanders) {
     const express = placed.nature === 'express'
@@ -155,37 +92,27 @@ function plugDevices(machine: Machine, placement: Placement, bypass: boolean): R
   const occupied = new Set(placement.functions.map(({ bus }) => bus.above))
   const functions = new Map<PlacedDevice, PciFunction>()
   placement.functions.forEach((placed, index) => {
-    const one = realize(placed, index, occupied.has(placed))
+    const itself = placed === plan?.functionAt ? machine.iommus[0]?.pciFunction : null
+    const one = itself ?? realize(placed, index, occupied.has(placed))
     functions.set(placed, one)
     const root = roots.get(rootBusOf(placed.bus))
     const above = placed.bus.above === null ? undefined : functions.get(placed.bus.above)
     const bus: PciBus | undefined = above !== undefined && isBridge(above) ? above.secondary : root?.bus
-    const past = root?.bypass === true
-    const behindIommu = !past && wiredBehindIommu(placed)
-    if (behindIommu) refuseWithoutCachingMode(machine, placed)
+    const iommu = root?.bypass === true ? null : (machine.iommus[0] ?? null)
+    const behindIommu = wiredBehindIommu(placed)
+    if (behindIommu && iommu !== null) plan?.checkDevice(placed)
     machine.plug({
       function: one,
       model: placed.model.name,
       described: placed.description,
       device: placed.device,
       fn: placed.fn,
-      behindIommu,
-      bypass: past,
+      dmaThrough: behindIommu ? iommu : null,
+      messagesThrough: iommu,
       ...(bus !== undefined && { bus }),
     })
   })
   return [...roots.values()]
-}
-
-/** Shadowing an assigned device's mappings needs to hear of each new one (QEMU's `vtd_iommu_notify_flag_changed`). */
-function refuseWithoutCachingMode({ iommu }: Machine, { model, description, device, fn }: PlacedDevice): void {
-  if (model.kind !== 'vfio' || iommu === null || iommu.features.cachingMode) return
-  const place = `${device.toString(16).padStart(2, '0')}.${fn}`
-  throw new DmascopeError(
-    'MACHINE_REFUSED',
-    `${description.location.text}: device ${place} requires caching mode; write -device intel-iommu,...,caching-mode=on`,
-    { device: model.name },
-  )
 }
 
 /**
@@ -200,7 +127,7 @@ function wiredBehindIommu({ model, properties }: PlacedDevice): boolean {
 function platformFacts(
   description: MachineDescription,
   roots: readonly RootBusFacts[],
-  unit: Unit | null,
+  plan: IommuPlan | null,
 ): PlatformFacts {
   return {
     machine: description.machine,
@@ -209,34 +136,11 @@ function platformFacts(
     hpet: !isOff(description.machineProperties.hpet),
     ecamBase: description.machine === 'q35' ? 0xb000_0000 : null,
     // DEVIATION: with acpi=off QEMU offers no table at all, and SeaBIOS writes some of its own, which name no IOMMU.
-    dmar: unit === null || isOff(description.machineProperties.acpi) ? null : dmarFacts(roots, unit),
+    iommuTable: plan === null || isOff(description.machineProperties.acpi) ? null : () => plan.acpiTable(roots),
     // QEMU puts each new root bus at the head of its list.
     expanders: roots
       .slice(1)
       .map(({ bus }) => bus)
       .reverse(),
-  }
-}
-
-/**
- * QEMU's `build_dmar_q35`: every function on a root bus that does not bypass, bridges as what is below them.
- *
- * DEVIATION: QEMU walks several expanders' buses in the order of a hash table; here they stand as they were created.
- */
-function dmarFacts(roots: readonly RootBusFacts[], { features }: Unit): DmarFacts {
-  return {
-    registerBase: VTD_BASE,
-    addressWidth: features.addressWidth,
-    interruptRemapping: features.interruptRemapping,
-    deviceIotlb: features.deviceIotlb,
-    scopes: roots
-      .filter(({ bypass }) => !bypass)
-      .flatMap(({ bus }) => bus.slots)
-      .map(({ bus, device, fn, function: one }) => ({
-        bus: bus.number,
-        device,
-        function: fn,
-        bridge: isBridge(one),
-      })),
   }
 }

@@ -13,11 +13,15 @@ export interface Placement {
   /** PCI functions, in order of creation: a bridge before what is below it. */
   readonly functions: readonly PlacedDevice[]
   /** Platform devices: IOMMUs. */
-  readonly platform: readonly {
-    readonly description: DeviceDescription
-    readonly model: DeviceModel
-    readonly given: Properties
-  }[]
+  readonly platform: readonly PlacedPlatformDevice[]
+}
+
+/** A device that stands on no bus. */
+export interface PlacedPlatformDevice {
+  readonly description: DeviceDescription
+  readonly model: DeviceModel
+  /** As given, typed. */
+  readonly given: Properties
 }
 
 /**
@@ -41,7 +45,7 @@ class Placer implements Placement {
   readonly rootBus: PlacedBus
   readonly expanders = new Map<PlacedBus, PlacedDevice>()
   readonly functions: PlacedDevice[] = []
-  readonly platform: Placement['platform'][number][] = []
+  readonly platform: PlacedPlatformDevice[] = []
   readonly #machine: MachineDescription
   readonly #buses: Map<string, PlacedBus>
   /** Where a device goes that names no bus. */

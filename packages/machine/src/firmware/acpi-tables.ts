@@ -1,18 +1,17 @@
 import {
-  buildDmar,
   buildFacs,
   buildFadt,
   buildHpet,
   buildMadt,
   buildMcfg,
   buildWaet,
-  type DeviceScope,
   type GenericAddress,
   ioAddress,
-  type SdtHeader,
 } from '@dmascope/acpi'
 import type { PciBus } from '@dmascope/pci'
 import type { QemuVersion } from '../description.ts'
+import { IOAPIC_BASE, IOAPIC_ID } from '../interrupts/ioapic.ts'
+import { qemuHeader } from './qemu-header.ts'
 
 /** What the tables of a PC machine say: plain data, drawn from the machine as it was built. */
 export interface PlatformFacts {
@@ -22,35 +21,11 @@ export interface PlatformFacts {
   readonly hpet: boolean
   /** Base of the ECAM, where the machine has one. */
   readonly ecamBase: number | null
-  readonly dmar: DmarFacts | null
+  /** Builds the table that tells of the IOMMU, as it is when called; null where there is none, or none is to be told. */
+  readonly iommuTable: (() => Uint8Array) | null
   /** Root buses besides bus 0, in the order in which the DSDT names them. Live: tables tell of them as they are. */
   readonly expanders: readonly PciBus[]
 }
-
-/** What the firmware claims of the remapping hardware. */
-export interface DmarFacts {
-  readonly registerBase: number
-  readonly addressWidth: number
-  readonly interruptRemapping: boolean
-  readonly deviceIotlb: boolean
-  /** Functions on root buses that the unit is said to cover: bridges stand for all below them. */
-  readonly scopes: readonly {
-    readonly bus: number
-    readonly device: number
-    readonly function: number
-    readonly bridge: boolean
-  }[]
-}
-
-/** QEMU gives every table these IDs. */
-export const qemuHeader = (revision: number): SdtHeader => ({
-  revision,
-  oemId: 'BOCHS ',
-  oemTableId: 'BXPC    ',
-  oemRevision: 1,
-  creatorId: 'BXPC',
-  creatorRevision: 1,
-})
 
 const NO_ADDRESS: GenericAddress = {
   addressSpaceId: 0,
@@ -59,11 +34,6 @@ const NO_ADDRESS: GenericAddress = {
   accessSize: 0,
   address: 0,
 }
-
-/** The IOAPIC's requester ID: bus 0xff, device 0, which no PCI function has (QEMU's Q35_PSEUDO_BUS_PLATFORM). */
-export const IOAPIC_SOURCE_ID = 0xff00
-export const IOAPIC_ID = 0
-export const IOAPIC_BASE = 0xfec0_0000
 
 export function facs(): Uint8Array {
   return buildFacs({
@@ -200,36 +170,4 @@ export function mcfg(base: number): Uint8Array {
 
 export function waet(): Uint8Array {
   return buildWaet({ signature: 'WAET', header: qemuHeader(1), emulatedDeviceFlags: 2 })
-}
-
-/** One unit with an explicit scope per function, as QEMU writes it since `bypass_iommu` exists. */
-export function dmar(facts: DmarFacts): Uint8Array {
-  const scopes: DeviceScope[] = [
-    {
-      kind: 'ioapic',
-      flags: 0,
-      enumerationId: IOAPIC_ID,
-      startBusNumber: IOAPIC_SOURCE_ID >>> 8,
-      path: [{ device: (IOAPIC_SOURCE_ID >>> 3) & 31, function: IOAPIC_SOURCE_ID & 7 }],
-    },
-    ...facts.scopes.map(
-      ({ bus, device, function: fn, bridge }): DeviceScope => ({
-        kind: bridge ? 'bridge' : 'endpoint',
-        flags: 0,
-        enumerationId: 0,
-        startBusNumber: bus,
-        path: [{ device, function: fn }],
-      }),
-    ),
-  ]
-  return buildDmar({
-    signature: 'DMAR',
-    header: qemuHeader(1),
-    hostAddressWidth: facts.addressWidth - 1,
-    flags: facts.interruptRemapping ? 1 : 0,
-    records: [
-      { kind: 'DRHD', flags: 0, size: 0, segmentNumber: 0, registerBaseAddress: facts.registerBase, scopes },
-      ...(facts.deviceIotlb ? [{ kind: 'ATSR' as const, flags: 1, segmentNumber: 0, scopes: [] }] : []),
-    ],
-  })
 }

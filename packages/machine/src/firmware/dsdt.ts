@@ -10,8 +10,8 @@ import {
 import type { PciBus } from '@dmascope/pci'
 import type { Chipset } from '../chipset/chipset.ts'
 import { expanderLink, ISA_LINKS } from '../chipset/interrupt-routing.ts'
-import { qemuHeader } from './acpi-tables.ts'
 import { type WindowRange, windowsOf, without } from './bus-windows.ts'
+import { qemuHeader } from './qemu-header.ts'
 
 /** What a DSDT says depends on. Buses are live: their windows are read when the table is made. */
 export interface DsdtFacts {

@@ -1,7 +1,8 @@
 import { buildLoaderScript, buildRsdp, buildRsdt, type LoaderCommand, RSDP } from '@dmascope/acpi'
 import type { Chipset } from '../chipset/chipset.ts'
-import { dmar, facs, fadt, hpet, madt, mcfg, type PlatformFacts, qemuHeader, waet } from './acpi-tables.ts'
+import { facs, fadt, hpet, madt, mcfg, type PlatformFacts, waet } from './acpi-tables.ts'
 import { dsdt } from './dsdt.ts'
+import { qemuHeader } from './qemu-header.ts'
 
 const TABLES_FILE = 'etc/acpi/tables'
 const RSDP_FILE = 'etc/acpi/rsdp'
@@ -78,7 +79,7 @@ export function firmwareFiles(
     madt(facts),
     ...(facts.hpet ? [hpet()] : []),
     ...(facts.ecamBase === null ? [] : [mcfg(facts.ecamBase)]),
-    ...(facts.dmar === null ? [] : [dmar(facts.dmar)]),
+    ...(facts.iommuTable === null ? [] : [facts.iommuTable()]),
     waet(),
   ]
   for (const table of rest) checksummed(add(table), table)

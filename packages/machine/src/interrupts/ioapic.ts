@@ -21,6 +21,10 @@ const IOREDTBL = bits(64, 'IOREDTBL', '82093AA §3.2.4', {
   DEST: field([63, 56], 'rw'),
 })
 
+/** The I/O APIC of a PC: its identifier in the MADT and in the tables of IOMMUs, and where it is. */
+export const IOAPIC_ID = 0
+export const IOAPIC_BASE = 0xfec0_0000
+
 const PINS = 24
 const VERSION = 0x0017_0020
 const MASKED = IOREDTBL.fields.MASK.loMask

@@ -1,0 +1,21 @@
+import type { PciBus } from '@dmascope/pci'
+import type { PlacedDevice } from '../build/placed-bus.ts'
+import type { IommuWiring, MachineIommu } from './machine-iommu.ts'
+
+/** A root bus, and whether it is wired past the IOMMU. */
+export interface RootBusFacts {
+  readonly bus: PciBus
+  readonly bypass: boolean
+}
+
+/** An IOMMU that a description asks for, with all that QEMU checks about it checked, before there is a machine. */
+export interface IommuPlan {
+  /** Where the device was placed that is the IOMMU's own function on PCI; null for an IOMMU that is none. */
+  readonly functionAt: PlacedDevice | null
+  /** Makes the IOMMU, once. */
+  create(wiring: IommuWiring): MachineIommu
+  /** The ACPI table that tells software of it, with bus numbers as they are when it is called. */
+  acpiTable(roots: readonly RootBusFacts[]): Uint8Array
+  /** @throws DmascopeError MACHINE_REFUSED where QEMU would not have this device behind it */
+  checkDevice(placed: PlacedDevice): void
+}

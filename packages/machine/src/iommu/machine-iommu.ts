@@ -1,0 +1,50 @@
+import type { RequesterId, Translator } from '@dmascope/iommu'
+import type { GuestRam, MmioHandler } from '@dmascope/memory'
+import type { PciFunction } from '@dmascope/pci'
+
+/** The kinds of IOMMU that a machine can have. */
+export type IommuKind = 'vtd'
+
+/** A fault as the machine's observer sees it, whether or not the hardware recorded it. */
+export interface IommuFault {
+  /** Negative where no requester caused it. */
+  readonly requester: RequesterId
+  readonly access: string
+  readonly hi: number
+  readonly lo: number
+  /** The model's own code. */
+  readonly reason: number
+  readonly text: string
+}
+
+/** What an IOMMU is wired to. */
+export interface IommuWiring {
+  /** Guest RAM, where its tables lie. */
+  readonly ram: GuestRam
+  /** Sends a message of the unit's own, which nothing remaps. */
+  readonly raiseMsi: (hi: number, lo: number, data: number) => void
+  readonly onFault: (fault: IommuFault) => void
+}
+
+/** Registers of an IOMMU at a fixed place. */
+export interface RegisterWindow {
+  readonly name: string
+  readonly base: number
+  readonly size: number
+  readonly handler: MmioHandler
+}
+
+/**
+ * An IOMMU as it stands in a machine. Each function that is wired behind it has a `PortTlb` of its own in front of the
+ * translator, and sends its messages through `translator.remapInterrupt`, be its DMA translated or not.
+ */
+export interface MachineIommu {
+  readonly kind: IommuKind
+  readonly translator: Translator
+  /** Mapped where software and devices see them. Empty for one that is reached through PCI or by hypercalls. */
+  readonly windows: readonly RegisterWindow[]
+  /** The function that it is on PCI; null for one that is none. It is plugged in where the plan says. */
+  readonly pciFunction: PciFunction | null
+  /** The requester ID of the I/O APIC's messages; null where they go past this IOMMU. */
+  readonly ioApicRequester: RequesterId | null
+}

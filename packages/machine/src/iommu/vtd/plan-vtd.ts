@@ -1,0 +1,70 @@
+import { type VtdFeatures, VtdUnit, vtdOptionsFor } from '@dmascope/iommu/vtd'
+import { DmascopeError } from '@dmascope/layout'
+import { hasKernelIrqchip, isKvm } from '../../build/accelerator.ts'
+import type { PlacedDevice } from '../../build/placed-bus.ts'
+import type { PlacedPlatformDevice } from '../../build/placement.ts'
+import { isOn } from '../../build/switches.ts'
+import type { MachineDescription, PropertyValue, QemuVersion } from '../../description.ts'
+import type { IommuPlan } from '../iommu-plan.ts'
+import { refuseIommu } from '../refuse-iommu.ts'
+import { dmarTable, VTD_BASE, VTD_IOAPIC_REQUESTER } from './dmar-table.ts'
+
+/** @throws DmascopeError MACHINE_REFUSED in QEMU's words, and those of `vtdOptionsFor` */
+export function planVtd(device: PlacedPlatformDevice, machine: MachineDescription): IommuPlan {
+  const features = checkedFeatures(device, machine)
+  return {
+    functionAt: null,
+    create(wiring) {
+      const unit = new VtdUnit({ ...features, ...wiring })
+      return {
+        kind: 'vtd',
+        translator: unit,
+        windows: [{ name: 'VT-d', base: VTD_BASE, size: 0x1000, handler: unit }],
+        pciFunction: null,
+        ioApicRequester: VTD_IOAPIC_REQUESTER,
+      }
+    },
+    acpiTable: (roots) => dmarTable(roots, features),
+    checkDevice: (placed) => {
+      if (placed.model.kind === 'vfio' && !features.cachingMode) throw withoutCachingMode(placed)
+    },
+  }
+}
+
+function checkedFeatures(device: PlacedPlatformDevice, machine: MachineDescription): VtdFeatures {
+  const { given, description } = device
+  const features = featuresOf(machine.qemuVersion, given, description.location.text)
+  const split = machine.machineProperties['kernel-irqchip'] === 'split'
+  if (machine.qemuVersion === '7.2' && isOn(given.eim) && !isOn(given['x-buggy-eim']) && !(isKvm(machine) && split)) {
+    throw refuseIommu(device, 'eim=on requires accel=kvm,kernel-irqchip=split')
+  }
+  const inKernel = hasKernelIrqchip(machine)
+  if (features.interruptRemapping && isOn(given.intremap) && inKernel) {
+    throw refuseIommu(device, "Interrupt Remapping cannot work with kernel-irqchip=on, please use 'split|off'.")
+  }
+  return inKernel ? { ...features, interruptRemapping: false } : features
+}
+
+/** @throws DmascopeError as `vtdOptionsFor` does, naming the place */
+function featuresOf(version: QemuVersion, given: Readonly<Record<string, PropertyValue>>, where: string): VtdFeatures {
+  try {
+    return vtdOptionsFor(version, bearingOn(given))
+  } catch (error) {
+    if (!(error instanceof DmascopeError)) throw error
+    throw new DmascopeError(error.code, `${where}: ${error.message}`, { ...error.context, where })
+  }
+}
+
+/** Properties that the unit knows; the catalogue accepts a few that change nothing. */
+const bearingOn = (given: Readonly<Record<string, PropertyValue>>): Record<string, PropertyValue> =>
+  Object.fromEntries(Object.entries(given).filter(([name]) => !['svm', 'x-cap-fs1gp', 'addr', 'id'].includes(name)))
+
+/** Shadowing an assigned device's mappings needs to hear of each new one (QEMU's `vtd_iommu_notify_flag_changed`). */
+function withoutCachingMode({ model, description, device, fn }: PlacedDevice): DmascopeError {
+  const place = `${device.toString(16).padStart(2, '0')}.${fn}`
+  return new DmascopeError(
+    'MACHINE_REFUSED',
+    `${description.location.text}: device ${place} requires caching mode; write -device intel-iommu,...,caching-mode=on`,
+    { device: model.name },
+  )
+}
