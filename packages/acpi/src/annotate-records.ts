@@ -1,4 +1,5 @@
-import { type AnnotatedLine, annotate, annotateRaw, fieldLabel } from './annotate.ts'
+import type { AnnotatedLine } from '@dmascope/layout'
+import { annotate, annotateRaw, fieldLabel } from './annotate.ts'
 import { annotatePlaced } from './placed-lists.ts'
 import { isPlaced, lengthOf, parseRecords, type RecordSet, type TailedForm } from './records.ts'
 

@@ -1,25 +1,12 @@
-import type { AnyField, BitField, Bits, NestedField, Struct } from '@dmascope/layout'
+import type { AnnotatedLine, AnyField, BitField, Bits, NestedField, Struct } from '@dmascope/layout'
 import { formatBits, hexPair } from '@dmascope/layout'
 import { toHex, toText } from './hex.ts'
 
-/** One field of a table for people: where it is, what it holds, what that means. */
-export interface AnnotatedLine {
-  /** Bytes from the table's start. */
-  readonly offset: number
-  readonly size: number
-  /** The field's bytes as hexadecimal digits, in the order of memory. */
-  readonly bytes: string
-  /** The specification's name; for a line that opens a record, the record's. */
-  readonly field: string
-  readonly value: string
-  /** Named value or set flags; empty where there is nothing to add. */
-  readonly meaning: string
-  /** 0 for the table's own fields, 1 for records, 2 for what is in them. */
-  readonly depth: number
-}
+/** What a field's value says in words; `base` is where its structure starts. */
+type Explain = (lo: number, hi: number, view: DataView, base: number) => string
 
-/** What a field's values mean: flags, or names of values. */
-type Meaning = Bits | Readonly<Record<number, string>> | 'text'
+/** What a field's values mean: flags, names of values, or words made from the value. */
+type Meaning = Bits | Readonly<Record<number, string>> | Explain | 'text'
 
 /** A structure and what its fields mean. */
 export interface Form {
@@ -73,8 +60,9 @@ export function fieldLabel(name: string): string {
 
 const isBits = (meaning: Meaning): meaning is Bits => typeof meaning === 'object' && 'fields' in meaning
 
-function meaningOf(meaning: Meaning | undefined, lo: number, hi: number): string {
+function meaningOf(meaning: Meaning | undefined, lo: number, hi: number, view: DataView, base: number): string {
   if (meaning === undefined || meaning === 'text') return ''
+  if (typeof meaning === 'function') return meaning(lo, hi, view, base)
   if (!isBits(meaning)) return (meaning as Readonly<Record<number, string>>)[lo] ?? (lo === 0 ? '' : 'unknown')
   const words = Object.values(meaning.fields as Record<string, BitField>)
   const shown = lo === 0 && hi === 0 ? [] : [formatBits(meaning, lo, hi)]
@@ -116,11 +104,11 @@ export function annotate(
       } else if (any.kind === 'le64') {
         const lo = view.getUint32(base + any.offset, true)
         const hi = view.getUint32(base + any.offset + 4, true)
-        lines.push({ ...line, value: `0x${hexPair(hi, lo)}`, meaning: meaningOf(meaning, lo, hi) })
+        lines.push({ ...line, value: `0x${hexPair(hi, lo)}`, meaning: meaningOf(meaning, lo, hi, view, base) })
       } else {
         const value = (any as { get(view: DataView, base: number): number }).get(view, base)
         const text = `0x${value.toString(16).padStart(any.size * 2, '0')}`
-        lines.push({ ...line, value: text, meaning: meaningOf(meaning, value, 0) })
+        lines.push({ ...line, value: text, meaning: meaningOf(meaning, value, 0, view, base) })
       }
     }
   }

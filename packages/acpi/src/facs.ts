@@ -1,4 +1,5 @@
-import { type AnnotatedLine, annotate, annotateRaw } from './annotate.ts'
+import type { AnnotatedLine } from '@dmascope/layout'
+import { annotate, annotateRaw } from './annotate.ts'
 import { fromHex, fromText, toHex } from './hex.ts'
 import { type Problem, type TableLocation, tableError } from './problem.ts'
 import { tableSignature } from './sdt-header.ts'

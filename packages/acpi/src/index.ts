@@ -1,3 +1,4 @@
+export type { AnnotatedLine } from '@dmascope/layout'
 export * as aml from './aml/encode.ts'
 export {
   definitionBlock,
@@ -20,7 +21,7 @@ export {
   readResources,
   resourceTemplate,
 } from './aml/resources.ts'
-export { type AnnotatedLine, printLines } from './annotate.ts'
+export { printLines } from './annotate.ts'
 export { checksum } from './checksum.ts'
 export {
   buildDefinitionBlock,

@@ -1,5 +1,4 @@
-import type { Struct } from '@dmascope/layout'
-import type { AnnotatedLine } from './annotate.ts'
+import type { AnnotatedLine, Struct } from '@dmascope/layout'
 import { type NodeList, type NodeListExtras, placeNodes } from './node-list.ts'
 import type { PlacedForm } from './placed-lists.ts'
 import { hex, type Problem, type TableLocation } from './problem.ts'

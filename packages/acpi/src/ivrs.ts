@@ -1,4 +1,4 @@
-import type { AnnotatedLine } from './annotate.ts'
+import type { AnnotatedLine } from '@dmascope/layout'
 import { hex, type Problem, type TableLocation } from './problem.ts'
 import { type RecordExtras, type RecordSet, recordAt, type UnknownRecord } from './records.ts'
 import type { ParsedTable } from './sdt-header.ts'

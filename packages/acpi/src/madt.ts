@@ -1,4 +1,4 @@
-import type { AnnotatedLine } from './annotate.ts'
+import type { AnnotatedLine } from '@dmascope/layout'
 import type { Problem, TableLocation } from './problem.ts'
 import type { RecordExtras, RecordSet, UnknownRecord } from './records.ts'
 import type { ParsedTable } from './sdt-header.ts'

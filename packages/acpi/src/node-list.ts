@@ -1,4 +1,5 @@
-import { type AnnotatedLine, annotateRaw } from './annotate.ts'
+import type { AnnotatedLine } from '@dmascope/layout'
+import { annotateRaw } from './annotate.ts'
 import { annotateRecords } from './annotate-records.ts'
 import { fromHex, toHex } from './hex.ts'
 import { hex, type Problem } from './problem.ts'

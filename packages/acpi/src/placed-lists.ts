@@ -1,5 +1,5 @@
-import type { WordField } from '@dmascope/layout'
-import { type AnnotatedLine, annotate, annotateRaw, type Form, fieldLabel } from './annotate.ts'
+import type { AnnotatedLine, WordField } from '@dmascope/layout'
+import { annotate, annotateRaw, type Form, fieldLabel } from './annotate.ts'
 import { fromHex, fromText, toHex, toText } from './hex.ts'
 import type { Problem } from './problem.ts'
 import { growingSize, listOf, type PlainValues, readValues, writeGrowing, writeValues } from './values.ts'

@@ -1,4 +1,5 @@
-import { type AnnotatedLine, annotateRaw } from './annotate.ts'
+import type { AnnotatedLine } from '@dmascope/layout'
+import { annotateRaw } from './annotate.ts'
 import { fromHex, toHex } from './hex.ts'
 import type { Problem, TableLocation } from './problem.ts'
 import { closeTable, HEADER_SIZE, openTable, type ParsedTable } from './sdt-header.ts'

@@ -1,4 +1,5 @@
-import { type AnnotatedLine, annotate, annotateRaw } from './annotate.ts'
+import type { AnnotatedLine } from '@dmascope/layout'
+import { annotate, annotateRaw } from './annotate.ts'
 import { checksum } from './checksum.ts'
 import { fromHex, fromText, toHex, toText } from './hex.ts'
 import { type Problem, type TableLocation, tableError } from './problem.ts'

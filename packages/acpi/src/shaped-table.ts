@@ -1,4 +1,5 @@
-import { type AnnotatedLine, annotate, annotateRaw, type Form } from './annotate.ts'
+import type { AnnotatedLine } from '@dmascope/layout'
+import { annotate, annotateRaw, type Form } from './annotate.ts'
 import { annotateRecords } from './annotate-records.ts'
 import { toHex } from './hex.ts'
 import { annotateNodes, buildNodes, type NodeList, parseNodes } from './node-list.ts'

@@ -1,4 +1,5 @@
-import { type AnnotatedLine, printLines } from './annotate.ts'
+import type { AnnotatedLine } from '@dmascope/layout'
+import { printLines } from './annotate.ts'
 import {
   buildDefinitionBlock,
   type DefinitionBlock,

@@ -1,4 +1,4 @@
-import type { AnnotatedLine } from './annotate.ts'
+import type { AnnotatedLine } from '@dmascope/layout'
 import { type NodeList, type NodeListExtras, placeNodes } from './node-list.ts'
 import { hex, type Problem, type TableLocation } from './problem.ts'
 import { type RecordExtras, recordAt, type UnknownRecord } from './records.ts'

@@ -1,3 +1,4 @@
+export { type AnnotatedLine, type AnnotationOptions, type AnnotationStyle, formatAnnotated } from './annotated-text.ts'
 export type { Access, BitField, BitRange, BitSpec, Bits, FieldSpec } from './bits.ts'
 export { addr, bits, field, formatBits, formatWord } from './bits.ts'
 export { DmascopeError } from './error.ts'

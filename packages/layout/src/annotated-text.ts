@@ -1,0 +1,166 @@
+/** One field of a table or blob for people: where it is, what it holds, what that means. */
+export interface AnnotatedLine {
+  /** Bytes from the start. */
+  readonly offset: number
+  readonly size: number
+  /** The field's bytes as hexadecimal digits, in the order of memory; empty for a line that opens a record. */
+  readonly bytes: string
+  /** The specification's name; for a line that opens a record, the record's. */
+  readonly field: string
+  readonly value: string
+  /** Named value or set flags; empty where there is nothing to add. */
+  readonly meaning: string
+  /** How deep the field lies within records: 0 for the table's own. */
+  readonly depth: number
+}
+
+/** Something wrong, told below the line of the byte that it is about. */
+interface Remark {
+  readonly code: string
+  readonly offset: number
+  readonly message: string
+}
+
+/** How parts of the text are set off; each takes and answers text. */
+export interface AnnotationStyle {
+  readonly offset: (text: string) => string
+  readonly bytes: (text: string) => string
+  /** Lines that open a record. */
+  readonly record: (text: string) => string
+  readonly meaning: (text: string) => string
+  readonly problem: (text: string) => string
+}
+
+export interface AnnotationOptions {
+  /** Columns to stay within where words can be broken at blanks. Default 100. */
+  readonly width?: number
+  /** What is wrong, in any order. */
+  readonly problems?: readonly Remark[]
+  readonly style?: AnnotationStyle
+}
+
+const same = (text: string): string => text
+const PLAIN: AnnotationStyle = { offset: same, bytes: same, record: same, meaning: same, problem: same }
+
+/** Of `0x` and sixteen digits. */
+const WIDEST_VALUE = 18
+/** Wider labels move their values to the right. */
+const WIDEST_LABEL = 46
+const INDENT = 2
+const LEAST_TEXT = 24
+
+/** Three characters a byte, but for the last. */
+const widthOf = (count: number): number => count * 3 - 1
+const spaced = (digits: string): string => digits.replace(/..(?!$)/g, '$& ')
+
+/** The columns of a text: computed once from all lines, so that every line has the same. */
+class Columns {
+  readonly digits: number
+  readonly label: number
+  readonly perRow: number
+  readonly text: number
+
+  constructor(lines: readonly AnnotatedLine[], width: number) {
+    let label = 0
+    let last = 0
+    let longest = 0
+    for (const { field, depth, offset, size, bytes } of lines) {
+      if (bytes !== '') {
+        label = Math.max(label, Math.min(field.length + depth * INDENT, WIDEST_LABEL))
+        longest = Math.max(longest, size)
+      }
+      last = Math.max(last, offset + size)
+    }
+    this.digits = Math.max(3, last.toString(16).length)
+    this.label = label
+    const left = (count: number): number => this.digits + 2 + widthOf(count) + 2 + label + 2
+    this.perRow = longest > 8 && left(16) + WIDEST_VALUE <= width ? 16 : 8
+    // Few lines have so many bytes: the others should not stand far from theirs.
+    this.text = Math.max(LEAST_TEXT, width - left(this.perRow))
+  }
+}
+
+/** Words put on lines of at most `width` columns; a longer word stands alone. */
+function wrap(text: string, width: number): string[] {
+  if (text.length <= width) return [text]
+  const rows: string[] = []
+  let rest = text
+  while (rest.length > width) {
+    const cut = rest.lastIndexOf(' ', width)
+    if (cut <= 0) break
+    rows.push(rest.slice(0, cut))
+    rest = rest.slice(cut + 1)
+  }
+  // What has no blank is cut where the line ends.
+  for (; rest.length > width; rest = rest.slice(width)) rows.push(rest.slice(0, width))
+  rows.push(rest)
+  return rows
+}
+
+/**
+ * Lines as text in columns: offset, bytes, field, value and meaning. Long fields go on in rows of their bytes, long
+ * values and meanings in rows below, so that nothing is left out. Each problem stands below the field that has its byte.
+ *
+ * @returns text that ends with a line feed, in chunks of some thousand lines; none for no lines
+ */
+export function* formatAnnotated(
+  lines: readonly AnnotatedLine[],
+  options: AnnotationOptions = {},
+): Generator<string, void, undefined> {
+  const { width = 100, problems = [], style = PLAIN } = options
+  const columns = new Columns(lines, width)
+  const remarks = [...problems].sort((a, b) => a.offset - b.offset)
+  let next = 0
+  let text = ''
+  for (const line of lines) {
+    while (next < remarks.length && line.bytes !== '' && remarks[next]!.offset < line.offset) {
+      text += remarkText(remarks[next++]!, width, style)
+    }
+    text += rowsOf(line, columns, style)
+    while (next < remarks.length && line.bytes !== '' && remarks[next]!.offset < line.offset + line.size) {
+      text += remarkText(remarks[next++]!, width, style)
+    }
+    if (text.length > 0x4_0000) {
+      yield text
+      text = ''
+    }
+  }
+  while (next < remarks.length) text += remarkText(remarks[next++]!, width, style)
+  if (text !== '') yield text
+}
+
+function rowsOf(line: AnnotatedLine, columns: Columns, style: AnnotationStyle): string {
+  const { offset, bytes, field, value, meaning, depth } = line
+  const { digits, perRow } = columns
+  const isRecord = bytes === ''
+  const label = `${' '.repeat(depth * INDENT)}${field}`
+  const values = wrap(meaning === '' ? value : `${value}  ${meaning}`, columns.text)
+  const wide = perRow * 2
+  const count = Math.max(1, Math.ceil(bytes.length / wide), values.length)
+  let text = ''
+  for (let row = 0; row < count; row++) {
+    const part = bytes.slice(row * wide, (row + 1) * wide)
+    const at = row === 0 || part !== '' ? (offset + row * perRow).toString(16).padStart(digits, '0') : ''
+    const shown = part === '' ? '' : spaced(part)
+    const words = values[row] ?? ''
+    // The name of a record needs no column of its own.
+    const name = row > 0 ? '' : isRecord ? label : label.padEnd(columns.label)
+    const gap = ' '.repeat(Math.max(0, widthOf(perRow) - shown.length) + 2)
+    const before = `${style.offset(at.padEnd(digits))}  ${style.bytes(shown)}`
+    if (row > 0 && words === '') text += `${before}\n`
+    else if (isRecord && row === 0)
+      text += `${before}${gap}${style.record(name)}${words === '' ? '' : `  ${style.meaning(words)}`}\n`
+    else {
+      const split = row === 0 ? Math.min(value.length, words.length) : 0
+      const coloured = `${words.slice(0, split)}${split < words.length ? style.meaning(words.slice(split)) : ''}`
+      text += `${before}${gap}${row === 0 ? name : ' '.repeat(columns.label)}  ${coloured}`.trimEnd()
+      text += '\n'
+    }
+  }
+  return text
+}
+
+function remarkText({ code, offset, message }: Remark, width: number, style: AnnotationStyle): string {
+  const rows = wrap(`${code} at 0x${offset.toString(16)}: ${message}`, Math.max(LEAST_TEXT, width - 4))
+  return rows.map((row, index) => `${style.problem(`${index === 0 ? '!!' : '  '}  ${row}`)}\n`).join('')
+}
