@@ -19,7 +19,8 @@ export function annotateRecords(
     const size = lengthOf(set, view, offset, end - offset)
     const form = record.kind === 'unknown' ? undefined : set.kinds[set.head.fields.type.get(view, offset)]!
     const { name, source } = form?.of ?? { name: `unknown ${set.what}`, source: set.head.source }
-    lines.push({ offset, size, bytes: '', field: name, value: source, meaning: '', depth })
+    const meaning = form?.summary?.(view, offset, offset + size) ?? ''
+    lines.push({ offset, size, bytes: '', field: name, value: source, meaning, depth })
     if (form === undefined) {
       lines.push(...annotate({ of: set.head }, view, offset, depth + 1))
       lines.push(...annotateRaw('Data', view, offset + set.head.size, offset + size, depth + 1))

@@ -12,6 +12,8 @@ type Meaning = Bits | Readonly<Record<number, string>> | Explain | 'text'
 export interface Form {
   readonly of: Struct<object>
   readonly meaning?: Readonly<Record<string, Meaning>>
+  /** What a record in [base, end) says as a whole, for the line that opens it. */
+  readonly summary?: (view: DataView, base: number, end: number) => string
 }
 
 /** Words that are not written as a capital and small letters. */

@@ -1,4 +1,5 @@
 import type { AnnotatedLine } from '@dmascope/layout'
+import { bitsOneLess, pathText, regionText, sizeText } from './meanings.ts'
 import { hex, type Problem, type TableLocation } from './problem.ts'
 import { type RecordExtras, type RecordSet, recordAt, type UnknownRecord } from './records.ts'
 import type { ParsedTable } from './sdt-header.ts'
@@ -78,6 +79,8 @@ const scopeForm = (kind: DeviceScopeKind) =>
     kind,
     of: DEVICE_SCOPE,
     meaning: { type: SCOPE_TYPES, flags: DEVICE_SCOPE_FLAGS },
+    summary: (view: DataView, base: number, end: number) =>
+      pathText(DEVICE_SCOPE.fields.startBusNumber.get(view, base), view, base + DEVICE_SCOPE.size, end),
     tail: { kind: 'items', key: 'path', form: { of: DEVICE_SCOPE_PATH } },
   }) as const
 const SCOPE_TYPES = {
@@ -101,14 +104,29 @@ const DEVICE_SCOPES: RecordSet = {
 }
 
 const RECORD_TYPES = { 0: 'DRHD', 1: 'RMRR', 2: 'ATSR', 3: 'RHSA', 4: 'ANDD', 5: 'SATC', 6: 'SIDP' }
+const registersSize = (size: number): string => `${sizeText(2 ** (12 + (size & 15)))} of registers`
+const reservedSize = (_lo: number, _hi: number, view: DataView, base: number): string => {
+  const { reservedMemoryRegionBaseAddress: first, reservedMemoryRegionLimitAddress: last } = RMRR.fields
+  return regionText(view, base + first.offset, base + last.offset)
+}
 const scopes = { kind: 'records', key: 'scopes', set: DEVICE_SCOPES } as const
 
 const REMAPPING_STRUCTURES: RecordSet = {
   what: 'remapping structure',
   head: REMAPPING_STRUCTURE,
   kinds: {
-    0: { kind: 'DRHD', of: DRHD, meaning: { type: RECORD_TYPES, flags: DRHD_FLAGS }, tail: scopes },
-    1: { kind: 'RMRR', of: RMRR, meaning: { type: RECORD_TYPES }, tail: scopes },
+    0: {
+      kind: 'DRHD',
+      of: DRHD,
+      meaning: { type: RECORD_TYPES, flags: DRHD_FLAGS, size: registersSize },
+      tail: scopes,
+    },
+    1: {
+      kind: 'RMRR',
+      of: RMRR,
+      meaning: { type: RECORD_TYPES, reservedMemoryRegionLimitAddress: reservedSize },
+      tail: scopes,
+    },
     2: { kind: 'ATSR', of: ATSR, meaning: { type: RECORD_TYPES, flags: ATSR_FLAGS }, tail: scopes },
     3: { kind: 'RHSA', of: RHSA, meaning: { type: RECORD_TYPES } },
     4: { kind: 'ANDD', of: ANDD, meaning: { type: RECORD_TYPES }, tail: { kind: 'text', key: 'acpiObjectName' } },
@@ -119,7 +137,7 @@ const REMAPPING_STRUCTURES: RecordSet = {
 
 const SHAPE: TableShape = {
   signature: 'DMAR',
-  body: { of: DMAR, meaning: { flags: DMAR_FLAGS } },
+  body: { of: DMAR, meaning: { hostAddressWidth: bitsOneLess, flags: DMAR_FLAGS } },
   list: { kind: 'records', key: 'records', set: REMAPPING_STRUCTURES },
 }
 

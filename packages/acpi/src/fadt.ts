@@ -2,7 +2,14 @@ import type { AnnotatedLine } from '@dmascope/layout'
 import type { Problem, TableLocation } from './problem.ts'
 import type { ParsedTable } from './sdt-header.ts'
 import { buildShaped, formatShaped, parseShaped, type TableShape } from './shaped-table.ts'
-import { FADT, FADT_ARM_BOOT_ARCH, FADT_FIELDS_1_0, FADT_FLAGS, FADT_IAPC_BOOT_ARCH } from './spec/fadt.ts'
+import {
+  FADT,
+  FADT_ARM_BOOT_ARCH,
+  FADT_FIELDS_1_0,
+  FADT_FLAGS,
+  FADT_IAPC_BOOT_ARCH,
+  FADT_PREFERRED_PM_PROFILE,
+} from './spec/fadt.ts'
 import { ADDRESS_SPACE_ID } from './spec/header.ts'
 import type { FieldValues } from './values.ts'
 
@@ -25,6 +32,7 @@ const SHAPE: TableShape = {
   body: {
     of: FADT,
     meaning: {
+      Preferred_PM_Profile: FADT_PREFERRED_PM_PROFILE,
       Flags: FADT_FLAGS,
       IAPC_BOOT_ARCH: FADT_IAPC_BOOT_ARCH,
       ARM_BOOT_ARCH: FADT_ARM_BOOT_ARCH,

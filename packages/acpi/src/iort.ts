@@ -1,4 +1,5 @@
 import type { AnnotatedLine, Struct } from '@dmascope/layout'
+import { nodeAt, sizeText } from './meanings.ts'
 import { type NodeList, type NodeListExtras, placeNodes } from './node-list.ts'
 import type { PlacedForm } from './placed-lists.ts'
 import { hex, type Problem, type TableLocation } from './problem.ts'
@@ -119,9 +120,15 @@ export interface Iort
   nodes: IortNode[]
 }
 
+/** One less than the number of IDs. */
+const idsText = (count: number): string => (count === 0 ? '1 ID' : `${count + 1} IDs`)
+
 const mappings = {
   key: 'mappings',
-  form: { of: spec.IORT_ID_MAPPING, meaning: { flags: spec.IORT_ID_MAPPING_FLAGS } },
+  form: {
+    of: spec.IORT_ID_MAPPING,
+    meaning: { numberOfIds: idsText, outputReference: nodeAt(spec.IORT_NODE_TYPE), flags: spec.IORT_ID_MAPPING_FLAGS },
+  },
   place: 'referenceToIdArray',
   count: 'numberOfIdMappings',
 } as const
@@ -204,13 +211,15 @@ const NODES: RecordSet = {
     4: node('smmuv3', spec.IORT_SMMUV3, 'proximityDomain', {
       meaning: { type, model: spec.IORT_SMMUV3_MODEL, flags: spec.IORT_SMMUV3_FLAGS },
     }),
-    5: node('pmcg', spec.IORT_PMCG, 'page1BaseAddress', { meaning: { type } }),
+    5: node('pmcg', spec.IORT_PMCG, 'page1BaseAddress', {
+      meaning: { type, nodeReference: nodeAt(spec.IORT_NODE_TYPE) },
+    }),
     6: node('rmr', spec.IORT_RMR, undefined, {
       meaning: { type, flags: spec.IORT_RMR_FLAGS },
       lists: [
         {
           key: 'memoryRangeDescriptors',
-          form: { of: spec.IORT_MEMORY_RANGE_DESCRIPTOR },
+          form: { of: spec.IORT_MEMORY_RANGE_DESCRIPTOR, meaning: { physicalRangeLength: sizeText } },
           place: 'referenceToMemoryRangeDescriptors',
           count: 'numberOfMemoryRangeDescriptors',
         },

@@ -1,4 +1,5 @@
 import type { AnnotatedLine } from '@dmascope/layout'
+import { bdf, sizeText } from './meanings.ts'
 import { hex, type Problem, type TableLocation } from './problem.ts'
 import { type RecordExtras, type RecordSet, recordAt, type UnknownRecord } from './records.ts'
 import type { ParsedTable } from './sdt-header.ts'
@@ -103,7 +104,7 @@ const ENTRY_TYPES = {
   72: 'Special device',
   240: 'ACPI HID',
 }
-const setting = { type: ENTRY_TYPES, dteSetting: IVHD_DTE_SETTING }
+const setting = { type: ENTRY_TYPES, deviceId: bdf, sourceDeviceId: bdf, dteSetting: IVHD_DTE_SETTING }
 const extended = { ...setting, extendedDteSetting: IVHD_EXTENDED_DTE_SETTING }
 const device = { of: IVHD_DEVICE_ENTRY, meaning: setting }
 const alias = { of: IVHD_ALIAS_ENTRY, meaning: setting }
@@ -150,11 +151,13 @@ const BLOCK_TYPES = {
 const entries = { kind: 'records', key: 'entries', set: DEVICE_ENTRIES } as const
 const later = {
   type: BLOCK_TYPES,
+  deviceId: bdf,
   flags: IVHD_FLAGS,
   iommuInfo: IVHD_IOMMU_INFO,
   iommuAttributes: IVHD_IOMMU_ATTRIBUTES,
 }
-const memory = { of: IVMD, meaning: { type: BLOCK_TYPES, flags: IVMD_FLAGS } }
+const ivmd = { type: BLOCK_TYPES, flags: IVMD_FLAGS, memoryBlockLength: sizeText }
+const memory = { of: IVMD, meaning: ivmd }
 
 const BLOCKS: RecordSet = {
   what: 'IVRS block',
@@ -165,6 +168,7 @@ const BLOCKS: RecordSet = {
       of: IVHD_10H,
       meaning: {
         type: BLOCK_TYPES,
+        deviceId: bdf,
         flags: IVHD_10H_FLAGS,
         iommuInfo: IVHD_IOMMU_INFO,
         iommuFeatureReporting: IVHD_IOMMU_FEATURE_REPORTING,
@@ -174,8 +178,8 @@ const BLOCKS: RecordSet = {
     17: { kind: 'IVHD-11h', of: IVHD_11H, meaning: later, tail: entries },
     64: { kind: 'IVHD-40h', of: IVHD_40H, meaning: later, tail: entries },
     32: { kind: 'IVMD-20h', ...memory },
-    33: { kind: 'IVMD-21h', ...memory },
-    34: { kind: 'IVMD-22h', ...memory },
+    33: { kind: 'IVMD-21h', of: IVMD, meaning: { ...ivmd, deviceId: bdf } },
+    34: { kind: 'IVMD-22h', of: IVMD, meaning: { ...ivmd, deviceId: bdf, auxiliaryData: bdf } },
   },
 }
 

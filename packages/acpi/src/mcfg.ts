@@ -1,4 +1,5 @@
 import type { AnnotatedLine } from '@dmascope/layout'
+import { ecamText } from './meanings.ts'
 import { hex, type Problem, type TableLocation } from './problem.ts'
 import type { ParsedTable } from './sdt-header.ts'
 import { buildShaped, formatShaped, parseShaped, type TableShape } from './shaped-table.ts'
@@ -16,10 +17,14 @@ export interface Mcfg extends ParsedTable, FieldValues<(typeof MCFG)['fields']> 
   allocations: McfgAllocation[]
 }
 
+const { baseAddress: BASE, startBusNumber: START } = MCFG_ALLOCATION.fields
+const busesText = (end: number, _hi: number, view: DataView, base: number): string =>
+  ecamText(BASE.lo.get(view, base), BASE.hi.get(view, base), START.get(view, base), end)
+
 const SHAPE: TableShape = {
   signature: 'MCFG',
   body: { of: MCFG },
-  list: { kind: 'items', key: 'allocations', form: { of: MCFG_ALLOCATION } },
+  list: { kind: 'items', key: 'allocations', form: { of: MCFG_ALLOCATION, meaning: { endBusNumber: busesText } } },
 }
 
 /** @throws DmascopeError `ACPI_TRUNCATED`, `ACPI_SIGNATURE` */

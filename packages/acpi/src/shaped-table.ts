@@ -27,9 +27,10 @@ export interface TableShape {
   readonly list?: List
 }
 
+const bytesText = (length: number): string => `${length} bytes`
 const HEADER_FORM: Form = {
   of: DESCRIPTION_HEADER,
-  meaning: { signature: 'text', oemId: 'text', oemTableId: 'text', creatorId: 'text' },
+  meaning: { signature: 'text', length: bytesText, oemId: 'text', oemTableId: 'text', creatorId: 'text' },
 }
 
 /** A table as parsed by its shape. Tables' own types say what else it has. */

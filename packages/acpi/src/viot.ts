@@ -1,4 +1,5 @@
 import type { AnnotatedLine } from '@dmascope/layout'
+import { bdf, nodeAt } from './meanings.ts'
 import { type NodeList, type NodeListExtras, placeNodes } from './node-list.ts'
 import { hex, type Problem, type TableLocation } from './problem.ts'
 import { type RecordExtras, recordAt, type UnknownRecord } from './records.ts'
@@ -43,7 +44,13 @@ export interface Viot
   nodes: ViotNode[]
 }
 
-const meaning = { type: VIOT_NODE_TYPE }
+const meaning = {
+  type: VIOT_NODE_TYPE,
+  pciBdfStart: bdf,
+  pciBdfEnd: bdf,
+  pciBdf: bdf,
+  outputNode: nodeAt(VIOT_NODE_TYPE),
+}
 
 const LIST: NodeList = {
   kind: 'nodes',

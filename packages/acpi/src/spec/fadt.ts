@@ -130,3 +130,16 @@ export const FACS_FLAGS = bits(32, 'Firmware Control Structure Feature Flags', '
   S4BIOS_F: 0,
   '64BIT_WAKE_SUPPORTED_F': 1,
 })
+
+/** The values of Preferred_PM_Profile. */
+export const FADT_PREFERRED_PM_PROFILE = {
+  0: 'Unspecified',
+  1: 'Desktop',
+  2: 'Mobile',
+  3: 'Workstation',
+  4: 'Enterprise Server',
+  5: 'SOHO Server',
+  6: 'Appliance PC',
+  7: 'Performance Server',
+  8: 'Tablet',
+} as const
