@@ -36,6 +36,7 @@ const DRIVER_KNOWLEDGE = [
   '/src/spec/',
   '/src/vtd/spec/',
   '/src/amdvi/spec/',
+  '/src/tce/spec/',
   '^packages/virtqueue/src/driver/',
   '^packages/acpi/src/',
   '^packages/devicetree/src/',

@@ -1,5 +1,6 @@
 import type { Access } from '@dmascope/memory'
 import { AmdViGuest, IR, IW } from './amdvi-guest.ts'
+import { LIOBN_32, TceGuest } from './tce-guest.ts'
 import { VtdGuest } from './vtd-guest.ts'
 
 export const DEVICE = 0x0018
@@ -8,9 +9,14 @@ export const OTHER = 0x0020
 /** What a fault is, whichever way a model numbers it. */
 export type Outcome = 'ok' | 'not mapped' | 'no permission' | 'unknown requester' | 'beyond width' | 'unsupported'
 
+/** What not every model has. */
+export type Need = 'requesters' | 'pass-through' | 'invalidation' | 'interrupt range' | 'page sizes in one table'
+
 /** One unit with a guest that programs it: what every model of an IOMMU can be asked to do. */
 export interface Rig {
   readonly name: string
+  /** What the model does not have, and why. */
+  readonly lacks?: Readonly<Partial<Record<Need, string>>>
   /** Rights are read = 1 and write = 2; 0 unmaps. Tells the unit nothing. */
   map(iova: number, output: number, rights: number, log2Size?: number): void
   /** DEVICE's own entry from now on, without telling the unit. */
@@ -24,7 +30,7 @@ export interface Rig {
   readonly output: number
   readonly route: 'bypass' | 'translated'
   readonly log2Size: number
-  /** Faults that the hardware recorded, for the guest to see. */
+  /** Faults that the hardware recorded for the guest to see; where none are, those that an observer was told of. */
   readonly recorded: number
 }
 
@@ -99,6 +105,46 @@ export function amdviRig(): Rig {
     },
     get recorded() {
       return guest.unit.faultsSeen.filter(({ recorded }) => recorded).length
+    },
+  }
+}
+
+export function tceRig(): Rig {
+  const guest = new TceGuest()
+  const outcomes: Readonly<Record<number, Outcome>> = {
+    0: 'ok',
+    1: 'beyond width',
+    2: 'not mapped',
+    3: 'no permission',
+    4: 'no permission',
+    256: 'unsupported',
+  }
+  return {
+    name: 'sPAPR TCE',
+    lacks: {
+      requesters: 'a bridge has one pair of windows for all that is below it',
+      'pass-through': 'every DMA goes through a TCE',
+      invalidation: 'a hypervisor call is in force when it returns',
+      'interrupt range': 'messages have a window of their own, beside the TCE windows',
+      'page sizes in one table': 'a window has pages of one size',
+    },
+    map: (iova, output, rights) => guest.put(LIOBN_32, BigInt(iova), BigInt(output + rights)),
+    passThrough: () => undefined,
+    block: () => guest.unit.reset(),
+    detach: () => undefined,
+    invalidate: () => undefined,
+    dma: (_requester, iova, access) => outcomes[guest.dma(BigInt(iova), access)] ?? 'unsupported',
+    get output() {
+      return Number(guest.output)
+    },
+    get route() {
+      return guest.out.route
+    },
+    get log2Size() {
+      return guest.out.log2Size
+    },
+    get recorded() {
+      return guest.unit.faultCount
     },
   }
 }

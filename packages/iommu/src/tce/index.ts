@@ -1,0 +1,5 @@
+export { createPeDmaWindow, queryPeDmaWindow, removePeDmaWindow, resetPeDmaWindow } from './ddw-calls.ts'
+export { TCE_FAULTS } from './faults.ts'
+export type { SeenFault, TceFeatures, TceMemory, TceOptions } from './options.ts'
+export { TceCalls } from './tce-calls.ts'
+export { TceUnit } from './tce-unit.ts'
