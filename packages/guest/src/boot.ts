@@ -1,8 +1,7 @@
-import { parseDmar } from '@dmascope/acpi'
 import type { CpuBus, DmaWitness } from '@dmascope/memory/contracts'
 import { DeviceRecord } from './device-record.ts'
 import { bindDrivers, testDevice } from './drivers/bind.ts'
-import { findAcpiTables, tryParse } from './early/acpi-tables.ts'
+import { findAcpiTables } from './early/acpi-tables.ts'
 import { readBootParams } from './early/boot-params.ts'
 import { usablePages } from './early/memory-map.ts'
 import { KernelPages } from './early/page-allocator.ts'
@@ -12,7 +11,8 @@ import { LegacyInterrupts } from './interrupts/legacy-interrupts.ts'
 import { LocalApic } from './interrupts/local-apic.ts'
 import { Vectors } from './interrupts/vectors.ts'
 import type { IommuSubsystem } from './iommu/contract.ts'
-import { createIommuSubsystem } from './iommu/subsystem.ts'
+import { createIommuSubsystem } from './iommu/create-subsystem.ts'
+import { readIommuTables } from './iommu/iommu-tables.ts'
 import type { Kernel } from './kernel.ts'
 import { ConfigAccess } from './pci/config-access.ts'
 import { enumerate } from './pci/enumerate.ts'
@@ -88,11 +88,8 @@ export function bootGuest(bus: CpuBus, options: BootOptions): GuestResult {
   const apic = new LocalApic(bus, platform.localApic)
   const vectors = new Vectors(bus, apic, patience, log)
   const faultVector = vectors.allocate('edge')
-  const found = tables.find('DMAR')
-  const dmar = found && tryParse(() => parseDmar(found.bytes, { address: found.address }), log)
-  const iommu = createIommuSubsystem({
+  const context = {
     bus,
-    tables: found && dmar && { dmar, address: found.address, bytes: found.bytes },
     pages,
     witness: options.witness,
     profile,
@@ -102,7 +99,8 @@ export function bootGuest(bus: CpuBus, options: BootOptions): GuestResult {
     hostBridgeWindows: platform.bridgeWindows,
     ram,
     ...(faultVector && { faultVector: faultVector.number }),
-  })
+  }
+  const iommu = createIommuSubsystem(context, readIommuTables(tables, log))
   const faults = new FaultLog(iommu, log)
   faultVector?.handlers.push(() => faults.read())
   apic.enable()
@@ -175,9 +173,9 @@ class FaultLog {
   /** Answers whether there was any. */
   read(): boolean {
     const faults = this.#iommu.readFaults()
-    for (const { source, unit, text } of faults) {
+    for (const { source, unit, recordedIn, text } of faults) {
       this.#log(`${unit}: ${text}`)
-      this.#records.find(({ fn }) => fn.id === source)?.why(text, `${unit}, fault recording register`)
+      this.#records.find(({ fn }) => fn.id === source)?.why(text, `${unit}, ${recordedIn}`)
     }
     return faults.length > 0
   }

@@ -23,12 +23,14 @@ export interface GuestResult {
   readonly timeline: readonly string[]
 }
 
+export type IommuKind = 'vtd' | 'amdvi' | 'virtio-iommu' | 'smmuv3' | 'tce'
+
 export interface GuestIommu {
-  /** `dmar0`, as Linux names it. */
+  /** `dmar0`, `ivhd0`, as Linux names it. */
   readonly id: string
-  readonly kind: 'vtd'
-  /** Guest-physical address of its registers. */
-  readonly base: number
+  readonly kind: IommuKind
+  /** Guest-physical address of its registers; null for one that is reached otherwise. */
+  readonly base: number | null
   /** The tables named it. */
   readonly exposed: boolean
   /** The kernel turned translation on. */

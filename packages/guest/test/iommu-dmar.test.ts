@@ -135,7 +135,7 @@ describe('a DMAR that Linux refuses', () => {
     const iommu = machine.boot(null)
     expect(iommu.enableInterruptRemapping()).toBe(false)
     iommu.attachDevices([disk])
-    expect(iommu.why(disk)).toEqual([{ fact: 'no DMAR: nothing says that an IOMMU is there', source: 'ACPI tables' }])
+    expect(iommu.why(disk)).toEqual([{ fact: 'no table names an IOMMU', source: 'firmware tables' }])
     expect(iommu.domainType(disk)).toBe('none')
   })
 })

@@ -1,8 +1,8 @@
 import { vtdOptionsFor } from '@dmascope/iommu/vtd'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { SecondStageTable } from '../src/iommu/second-stage-table.ts'
-import { addressMask } from '../src/iommu/vtd-domain.ts'
+import { SecondStageTable } from '../src/iommu/vtd/second-stage-table.ts'
+import { addressMask } from '../src/iommu/vtd/vtd-domain.ts'
 import { access, dmarOf, drhd, pci, requesterOf, TestMachine } from './iommu-machine.ts'
 
 const numRuns = Number(process.env.DMASCOPE_FUZZ_RUNS ?? 300)

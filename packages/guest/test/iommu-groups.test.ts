@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { PciDevice } from '../src/iommu/contract.ts'
-import { dmaAliases } from '../src/iommu/dma-alias.ts'
-import { IommuGroups } from '../src/iommu/iommu-groups.ts'
+import { dmaAliases } from '../src/iommu/groups/dma-alias.ts'
+import { IommuGroups } from '../src/iommu/groups/iommu-groups.ts'
 import { pci } from './iommu-machine.ts'
 
 const numRuns = Number(process.env.DMASCOPE_FUZZ_RUNS ?? 300)

@@ -140,6 +140,7 @@ describe('interrupt remapping', () => {
         address: 0x1ffd_c000,
         reason: 0x06,
         unit: 'dmar0',
+        recordedIn: 'fault recording register',
         access: 'read',
         text: 'dmar0 blocked a DMA read of 0000:00:03.0 at 0x1ffdc000: reason 0x06, no permission to read',
       },

@@ -5,8 +5,8 @@ import { type VtdOptions, VtdUnit } from '@dmascope/iommu/vtd'
 import { type CpuBus, type DmaWitness, GuestRam } from '@dmascope/memory'
 import { parseBdf } from '@dmascope/pci/spec'
 import type { PciDevice } from '../src/iommu/contract.ts'
-import { createIommuSubsystem } from '../src/iommu/subsystem.ts'
-import type { IommuSubsystemOptions } from '../src/iommu/subsystem-options.ts'
+import { createIommuSubsystem } from '../src/iommu/create-subsystem.ts'
+import type { IommuContext } from '../src/iommu/iommu-context.ts'
 import { parseKernelCommandLine } from '../src/profile/kernel-command-line.ts'
 import { parseGuest } from '../src/profile/parse-guest.ts'
 
@@ -110,19 +110,19 @@ export class TestMachine {
   /** The kernel's IOMMU code on this machine. */
   boot(
     tables: { readonly dmar: Dmar; readonly bytes: Uint8Array } | null,
-    options: { guest?: string; append?: string } & Partial<IommuSubsystemOptions> = {},
+    options: { guest?: string; append?: string } & Partial<IommuContext> = {},
   ) {
     const { guest = 'linux-6.12', append = '', ...rest } = options
-    return createIommuSubsystem({
+    const context: IommuContext = {
       bus: this.bus,
-      tables: tables && { ...tables, address: 0x0ffe_2334 },
       pages: this.pages,
       witness: NO_WITNESS,
       profile: parseGuest(guest),
       options: parseKernelCommandLine(append),
       log: (line) => this.log.push(line),
       ...rest,
-    })
+    }
+    return createIommuSubsystem(context, { dmar: tables && { ...tables, address: 0x0ffe_2334 } })
   }
 }
 

@@ -54,7 +54,8 @@ const INTERRUPT: Record<ReportDevice['interrupt']['mode'], string> = {
 /** The unit that the firmware puts the device behind, told by where its registers are; else the machine's first. */
 function iommuName(guest: GuestResult, device?: ReportDevice): string {
   const named = device?.firmware.by?.split(/[ ,]/) ?? []
-  const unit = guest.iommus.find(({ base }) => named.includes(`0x${base.toString(16)}`)) ?? guest.iommus[0]
+  const unit =
+    guest.iommus.find(({ base }) => base !== null && named.includes(`0x${base.toString(16)}`)) ?? guest.iommus[0]
   return unit?.id ?? 'the IOMMU'
 }
 

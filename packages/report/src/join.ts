@@ -53,7 +53,7 @@ export function joinReport({ description, guest, observations, version }: BootAc
       ({ id, kind, base, addressWidth, exposed, enabled, interruptRemapping, default: fallback }) => ({
         id,
         kind,
-        base: `0x${base.toString(16)}`,
+        base: base === null ? null : `0x${base.toString(16)}`,
         addressWidth,
         exposed,
         enabled,

@@ -29,9 +29,9 @@ export interface ReportMachine {
 
 export interface ReportIommu {
   readonly id: string
-  readonly kind: 'vtd'
-  /** Guest-physical address of its registers, hexadecimal. */
-  readonly base: string
+  readonly kind: 'vtd' | 'amdvi' | 'virtio-iommu' | 'smmuv3' | 'tce'
+  /** Guest-physical address of its registers, hexadecimal; null for one that is reached otherwise. */
+  readonly base: string | null
   readonly addressWidth: number
   readonly exposed: boolean
   readonly enabled: boolean

@@ -7,8 +7,8 @@ const domain = z.enum(['dma', 'dma-fq', 'identity', 'blocked', 'unknown', 'none'
 
 const iommu = z.strictObject({
   id: z.string(),
-  kind: z.enum(['vtd']),
-  base: hex,
+  kind: z.enum(['vtd', 'amdvi', 'virtio-iommu', 'smmuv3', 'tce']),
+  base: hex.nullable(),
   addressWidth: z.int(),
   exposed: z.boolean(),
   enabled: z.boolean(),

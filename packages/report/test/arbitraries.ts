@@ -111,8 +111,8 @@ const seen = (of: string): fc.Arbitrary<DeviceObservation> =>
 
 const iommu: fc.Arbitrary<GuestIommu> = fc.record({
   id: fc.constantFrom('dmar0', 'dmar1'),
-  kind: fc.constant('vtd' as const),
-  base: fc.constantFrom(0xfed9_0000, 0xfed9_1000),
+  kind: fc.constantFrom('vtd' as const, 'amdvi' as const, 'virtio-iommu' as const, 'smmuv3' as const, 'tce' as const),
+  base: fc.constantFrom(0xfed9_0000, 0xfed9_1000, null),
   exposed: fc.boolean(),
   enabled: fc.boolean(),
   interruptRemapping: fc.boolean(),

@@ -29,20 +29,31 @@ export interface Bound {
 }
 
 /**
- * Binds drivers to devices, driver by driver in the profile's order, each to its devices in enumeration order. What is
- * left over is tested where it can be.
+ * Binds drivers to devices, driver by driver in the profile's order, each to its devices in enumeration order. A probe
+ * that must wait for the device's IOMMU is tried again whenever a driver has come. What is left over is tested where it
+ * can be.
  *
  * @returns what was bound, in enumeration order
  */
 export function bindDrivers(kernel: Kernel, records: readonly DeviceRecord[]): readonly Bound[] {
   const bound = new Map<DeviceRecord, Bound>()
   const virtioDevices: VirtioDevice[] = []
-  for (const entry of kernel.profile.drivers) {
-    for (const record of records) {
-      if (record.driver !== null || !entry.pci.some((match) => matchesPci(match, record.fn))) continue
-      const taken = probePci(kernel, record, entry, virtioDevices)
-      if (taken !== null) bound.set(record, { record, driver: taken, virtio: null })
+  const deferred = new Set<DeviceRecord>()
+  const probe = (entry: DriverEntry, record: DeviceRecord): void => {
+    if (record.driver !== null || !entry.pci.some((match) => matchesPci(match, record.fn))) return
+    if (kernel.iommu.configure(record.fn) === 'deferred') {
+      if (!deferred.has(record)) record.why('its IOMMU has no driver yet: the probe waits', `${entry.name} probe`)
+      deferred.add(record)
+      return
     }
+    deferred.delete(record)
+    const taken = probePci(kernel, record, entry, virtioDevices)
+    if (taken !== null) bound.set(record, { record, driver: taken, virtio: null })
+  }
+  for (const [index, entry] of kernel.profile.drivers.entries()) {
+    const loaded = kernel.profile.drivers.slice(0, index + 1)
+    for (const record of [...deferred]) for (const one of loaded) probe(one, record)
+    for (const record of records) if (!deferred.has(record)) probe(entry, record)
     for (const device of virtioDevices) {
       if (!entry.virtio.includes(device.transport.type) || bound.has(device.record)) continue
       const taken = probeVirtio(device, entry)
@@ -50,7 +61,7 @@ export function bindDrivers(kernel: Kernel, records: readonly DeviceRecord[]): r
     }
   }
   for (const record of records) {
-    if (record.driver !== null || record.refusal !== null) continue
+    if (record.driver !== null || record.refusal !== null || deferred.has(record)) continue
     const tested = testUnclaimed(kernel, record)
     if (tested !== null) bound.set(record, { record, driver: tested, virtio: null })
   }

@@ -35,6 +35,8 @@ export interface RecordedFault {
   /** The unit's reason code; for VT-d, FRCD.FR. */
   readonly reason: number
   readonly unit: string
+  /** Where the unit keeps its records, as its manual calls it. */
+  readonly recordedIn: string
   readonly access: 'read' | 'write' | 'interrupt' | 'unknown'
   readonly text: string
 }
@@ -59,6 +61,12 @@ export interface IommuSubsystem {
   ): { readonly lo: number; readonly hi: number }
   /** Sets up translation, then groups and default domains for these devices, which stand in bus order. */
   attachDevices(devices: readonly PciDevice[]): void
+  /**
+   * A driver matches the device and is about to probe it, for the first time or again. Kinds whose drivers look at
+   * devices only then make its group here. `deferred`: the IOMMU that the tables put it behind has no driver yet, so
+   * that the probe must wait.
+   */
+  configure(device: PciDevice): 'ready' | 'deferred'
   readonly iommus: readonly GuestIommu[]
   /** What the tables say of a device. */
   coverage(device: PciDevice): { readonly covered: boolean; readonly by: string | null }

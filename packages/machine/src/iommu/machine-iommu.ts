@@ -2,9 +2,6 @@ import type { RequesterId, Translator } from '@dmascope/iommu'
 import type { GuestRam, MmioHandler } from '@dmascope/memory'
 import type { PciFunction } from '@dmascope/pci'
 
-/** The kinds of IOMMU that a machine can have. */
-export type IommuKind = 'vtd'
-
 /** A fault as the machine's observer sees it, whether or not the hardware recorded it. */
 export interface IommuFault {
   /** Negative where no requester caused it. */
@@ -39,7 +36,6 @@ export interface RegisterWindow {
  * translator, and sends its messages through `translator.remapInterrupt`, be its DMA translated or not.
  */
 export interface MachineIommu {
-  readonly kind: IommuKind
   readonly translator: Translator
   /** Mapped where software and devices see them. Empty for one that is reached through PCI or by hypercalls. */
   readonly windows: readonly RegisterWindow[]

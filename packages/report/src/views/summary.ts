@@ -11,7 +11,13 @@ const DOMAIN: Record<ReportDevice['guest']['domain'], string> = {
   unknown: 'unknown',
   none: 'none',
 }
-const KIND: Record<ReportIommu['kind'], string> = { vtd: 'VT-d' }
+const KIND: Record<ReportIommu['kind'], string> = {
+  vtd: 'VT-d',
+  amdvi: 'AMD-Vi',
+  'virtio-iommu': 'virtio-iommu',
+  smmuv3: 'SMMUv3',
+  tce: 'sPAPR TCE',
+}
 
 /** `q35 (QEMU 11.1), preset default · guest linux-6.12 · intel_iommu=on`. */
 export function headline({ machine, guest }: Report): string {
@@ -26,14 +32,16 @@ export function headline({ machine, guest }: Report): string {
 export function iommuLine(iommu: ReportIommu): string {
   const state = iommu.enabled ? `enabled, default domain ${DOMAIN[iommu.default]}` : 'not enabled'
   const interrupts = iommu.interruptRemapping ? 'interrupts remapped' : 'interrupts not remapped'
-  return `${iommu.id}  ${KIND[iommu.kind]}, ${iommu.addressWidth} bit, at ${iommu.base}: ${state}, ${interrupts}`
+  const place = iommu.base === null ? '' : `, at ${iommu.base}`
+  return `${iommu.id}  ${KIND[iommu.kind]}, ${iommu.addressWidth} bit${place}: ${state}, ${interrupts}`
 }
 
 /** What the firmware's tables claim of a device. Which unit they mean is told by where its registers are. */
 export function firmwareText({ firmware }: ReportDevice, { iommus }: Report): string {
   if (iommus.length === 0) return 'no IOMMU'
   if (!firmware.covered) return 'not covered'
-  const unit = iommus.find(({ base }) => firmware.by?.split(/[ ,]/).includes(base)) ?? iommus[0]
+  const named = firmware.by?.split(/[ ,]/) ?? []
+  const unit = iommus.find(({ base }) => base !== null && named.includes(base)) ?? iommus[0]
   return `behind ${unit?.id ?? 'an IOMMU'}`
 }
 

@@ -17,7 +17,6 @@ export function planVtd(device: PlacedPlatformDevice, machine: MachineDescriptio
     create(wiring) {
       const unit = new VtdUnit({ ...features, ...wiring })
       return {
-        kind: 'vtd',
         translator: unit,
         windows: [{ name: 'VT-d', base: VTD_BASE, size: 0x1000, handler: unit }],
         pciFunction: null,

@@ -5,7 +5,7 @@ import {
   PCIE_UPSTREAM_PORT,
   requesterId,
 } from '@dmascope/pci/spec'
-import type { PciDevice } from './contract.ts'
+import type { PciDevice } from '../contract.ts'
 
 /** A requester ID under which a device's DMA may arrive, and the function that puts it there. */
 export interface DmaAlias {

@@ -8,11 +8,13 @@ import {
   VTD_REGISTERS,
 } from '@dmascope/iommu/vtd/spec'
 import { formatBdf } from '@dmascope/pci/spec'
-import type { RecordedFault } from './contract.ts'
+import type { RecordedFault } from '../contract.ts'
 import type { RemappingUnit } from './remapping-unit.ts'
 
 const { FSTS: FSTS_REG } = VTD_REGISTERS.registers
 const { FRCD_LOW: LOW, FRCD_HIGH: HIGH } = FAULT_RECORDING.registers
+
+const RECORDED_IN = 'fault recording register'
 
 /**
  * Reads and clears what a unit recorded, as the fault handler does: from the record that FSTS.FRI names on, as long as
@@ -43,6 +45,7 @@ export function readUnitFaults(unit: RemappingUnit, segment: number): RecordedFa
       address: 0,
       reason: 0,
       unit: unit.name,
+      recordedIn: RECORDED_IN,
       access: 'unknown',
       text: `${unit.name}: more faults came than it has records for; they are lost`,
     })
@@ -63,12 +66,12 @@ function decode(
   if (reason >= FIRST_INTERRUPT_REASON) {
     const index = low.hi >>> 16
     const text = `${unit} blocked an interrupt of ${source}, index 0x${index.toString(16)}: ${code}`
-    return { source, address: index, reason, unit, access: 'interrupt', text }
+    return { source, address: index, reason, unit, recordedIn: RECORDED_IN, access: 'interrupt', text }
   }
   const address = addressOf(low.hi, low.lo)
   const access = T1.get(high.lo, high.hi) === 1 ? 'read' : 'write'
   const text = `${unit} blocked a DMA ${access} of ${source} at 0x${hexOf(low.hi, low.lo)}: ${code}`
-  return { source, address, reason, unit, access, text }
+  return { source, address, reason, unit, recordedIn: RECORDED_IN, access, text }
 }
 
 /** The page's address; all of a page that no Number counts exactly is rounded down to one that does. */

@@ -2,9 +2,9 @@ import type { PageAllocator } from '@dmascope/dma'
 import { FECTL, GSTS, VTD_REGISTERS } from '@dmascope/iommu/vtd/spec'
 import { highWord, lowWord } from '@dmascope/layout'
 import type { CpuBus } from '@dmascope/memory/contracts'
+import { plainMessage } from '../plain-interrupts.ts'
 import { ContextTables } from './context-tables.ts'
 import type { DrhdUnit } from './dmar-units.ts'
-import { plainMessage } from './interrupt-remapper.ts'
 import type { RemappingUnit } from './remapping-unit.ts'
 
 const R = VTD_REGISTERS.registers

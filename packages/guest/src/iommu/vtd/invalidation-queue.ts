@@ -14,7 +14,7 @@ import {
 } from '@dmascope/iommu/vtd/spec'
 import { highWord, lowWord } from '@dmascope/layout'
 import type { CpuBus } from '@dmascope/memory/contracts'
-import type { RegisterFile } from './register-file.ts'
+import type { RegisterFile } from '../register-file.ts'
 
 const R = VTD_REGISTERS.registers
 /** One page of descriptors. */

@@ -14,8 +14,8 @@ import {
 import { highWord, lowWord } from '@dmascope/layout'
 import type { CpuBus } from '@dmascope/memory/contracts'
 import { busOf } from '@dmascope/pci/spec'
-import type { MsiMessage, PciDevice } from './contract.ts'
-import { dmaAliases, ownRequester } from './dma-alias.ts'
+import type { MsiMessage, PciDevice } from '../contract.ts'
+import { dmaAliases, ownRequester } from '../groups/dma-alias.ts'
 import type { RemappingUnit } from './remapping-unit.ts'
 
 const R = VTD_REGISTERS.registers
@@ -95,21 +95,12 @@ export function remappableMessage(index: number): MsiMessage {
   return { hi: 0, lo, data: 0 }
 }
 
-/** A message in the processors' own format: fixed delivery to APIC 0, physical, edge. */
-export const plainMessage = (vector: number): MsiMessage => ({ hi: 0, lo: INTERRUPT_RANGE_FIRST, data: vector })
-
 /** An IOAPIC entry in remappable format. Its vector is the remapped one too, so that an end of interrupt finds it. */
 export function remappableEntry(index: number, vector: number, level: boolean): { lo: number; hi: number } {
   const { V, TM, HANDLE_15, HANDLE_14_0, FORMAT } = REMAPPABLE_RTE.fields
   const lo = HANDLE_15.setLo(TM.setLo(V.setLo(0, vector), level ? 1 : 0), index >>> 15)
   return { lo, hi: FORMAT.setHi(HANDLE_14_0.setHi(0, index & 0x7fff), 1) }
 }
-
-/** An IOAPIC entry in the processors' own format: fixed delivery to APIC 0, physical. */
-export const plainEntry = (vector: number, level: boolean): { lo: number; hi: number } => ({
-  lo: REMAPPABLE_RTE.fields.TM.setLo(REMAPPABLE_RTE.fields.V.setLo(0, vector), level ? 1 : 0),
-  hi: 0,
-})
 
 /** Accepts one requester alone. */
 export const fromRequester = (requester: number): SourceCheck => ({ svt: SOURCE_VALIDATION.requester, sid: requester })

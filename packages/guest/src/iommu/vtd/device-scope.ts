@@ -1,5 +1,5 @@
 import type { DeviceScope, DeviceScopeRecord } from '@dmascope/acpi'
-import type { PciDevice } from './contract.ts'
+import type { PciDevice } from '../contract.ts'
 import type { DmarSource, DrhdUnit } from './dmar-units.ts'
 
 /** How a unit came to be responsible for a device. */

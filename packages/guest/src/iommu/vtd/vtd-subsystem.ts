@@ -1,54 +1,46 @@
 import { toHex } from '@dmascope/acpi'
-import { DirectDma, type DmaOps, IommuDma, type IommuDomain } from '@dmascope/dma'
-import type { DomainType, Fact, GuestIommu } from '../result.ts'
-import type { IommuSubsystem, MsiMessage, PciDevice, RecordedFault } from './contract.ts'
-import { decidePolicy, type IommuPolicy } from './default-domain.ts'
+import type { DmaOps, IommuDomain } from '@dmascope/dma'
+import type { DomainType, Fact, GuestIommu } from '../../result.ts'
+import type { IommuSubsystem, MsiMessage, PciDevice, RecordedFault } from '../contract.ts'
+import { DeviceFacts } from '../device-facts.ts'
+import { dmaOpsIn } from '../group-domain.ts'
+import type { IommuContext } from '../iommu-context.ts'
+import { plainEntry, plainMessage } from '../plain-interrupts.ts'
 import { findUnit, type ScopeMatch, scopeText, sourceOf } from './device-scope.ts'
 import { type DmarSource, type DmarUnits, type DrhdUnit, readDmar } from './dmar-units.ts'
 import { readUnitFaults } from './fault-log.ts'
-import { plainEntry, plainMessage } from './interrupt-remapper.ts'
-import type { IommuSubsystemOptions } from './subsystem-options.ts'
 import { enableFaultEvents } from './unit-setup.ts'
 import { VtdInterrupts } from './vtd-interrupts.ts'
+import { decideVtdPolicy, type VtdPolicy } from './vtd-policy.ts'
 import { VtdTranslation } from './vtd-translation.ts'
 
-/**
- * The kernel's IOMMU code. Reads and judges the tables at once; touches the hardware when told to.
- *
- * Nothing that tables, hardware or devices do makes it throw: the log, `panic` and the facts tell.
- */
-export function createIommuSubsystem(options: IommuSubsystemOptions): IommuSubsystem {
-  return new VtdSubsystem(options)
-}
-
-class VtdSubsystem implements IommuSubsystem {
+/** VT-d, from a DMAR. */
+export class VtdSubsystem implements IommuSubsystem {
   readonly acsRequested: boolean
-  readonly #context: IommuSubsystemOptions
-  readonly #policy: IommuPolicy
-  readonly #source: DmarSource | null
-  /** Null where there is no table, or one that the kernel refused. */
+  readonly #context: IommuContext
+  readonly #policy: VtdPolicy
+  readonly #source: DmarSource
+  /** Null where the kernel refused the table. */
   readonly #dmar: DmarUnits | null = null
   /** Why the table was refused. */
   readonly #refused: string | null = null
   readonly #matches = new Map<PciDevice, ScopeMatch | null>()
-  readonly #facts = new Map<PciDevice, Fact[]>()
+  readonly #facts = new DeviceFacts()
   #interrupts: VtdInterrupts | null = null
   #interruptsOff = 'nobody asked for it'
   #translation: VtdTranslation | null = null
   #panic: string | null = null
 
-  constructor(context: IommuSubsystemOptions) {
+  constructor(context: IommuContext, source: DmarSource) {
     this.#context = context
-    this.#source = context.tables
-    this.#policy = decidePolicy(context.profile, context.options)
-    if (context.tables !== null) {
-      const dmar = readDmar(context.tables, context.bus, context.pages, context.log, (text) => {
-        this.#panic ??= text
-        context.log(`DMAR: the hardware does not work: ${text}`)
-      })
-      if (typeof dmar === 'string') this.#refused = dmar
-      else this.#dmar = dmar
-    }
+    this.#source = source
+    this.#policy = decideVtdPolicy(context.profile, context.options)
+    const dmar = readDmar(source, context.bus, context.pages, context.log, (text) => {
+      this.#panic ??= text
+      context.log(`DMAR: the hardware does not work: ${text}`)
+    })
+    if (typeof dmar === 'string') this.#refused = dmar
+    else this.#dmar = dmar
     this.acsRequested = this.#dmar !== null && this.#policy.enabled
   }
 
@@ -61,7 +53,7 @@ class VtdSubsystem implements IommuSubsystem {
   }
 
   enableInterruptRemapping(): boolean {
-    if (this.#dmar === null || this.#source === null) return false
+    if (this.#dmar === null) return false
     const enabled = VtdInterrupts.enable(this.#context, this.#source, this.#dmar)
     if (typeof enabled === 'string') {
       this.#interruptsOff = enabled
@@ -81,6 +73,11 @@ class VtdSubsystem implements IommuSubsystem {
   attachDevices(devices: readonly PciDevice[]): void {
     if (this.#dmar === null) return
     this.#translation = new VtdTranslation(this.#context, this.#dmar, this.#policy, devices)
+  }
+
+  /** Groups and domains were made at boot. */
+  configure(): 'ready' {
+    return 'ready'
   }
 
   get iommus(): readonly GuestIommu[] {
@@ -134,10 +131,9 @@ class VtdSubsystem implements IommuSubsystem {
 
   /** Source and bytes of `length` bytes of the table from a record on. */
   #cite(record: { readonly offset?: number }, length: number): { source: string; bytes?: string } {
-    const source = this.#source!
     const offset = record.offset ?? 0
-    const bytes = source.bytes?.subarray(offset, offset + length)
-    return { source: sourceOf(source, record), ...(bytes && { bytes: toHex(bytes) }) }
+    const bytes = this.#source.bytes?.subarray(offset, offset + length)
+    return { source: sourceOf(this.#source, record), ...(bytes && { bytes: toHex(bytes) }) }
   }
 
   coverage(device: PciDevice): { readonly covered: boolean; readonly by: string | null } {
@@ -163,12 +159,7 @@ class VtdSubsystem implements IommuSubsystem {
   }
 
   dmaOps(device: PciDevice, maskBits: number): DmaOps {
-    const { pages, witness, options } = this.#context
-    const owner = device.id
-    const space = this.#translation?.domainOf(device)?.space
-    return space
-      ? new IommuDma({ owner, maskBits, space, pages, witness, prefer32Bit: !options.forceDac })
-      : new DirectDma({ owner, maskBits, pages, witness })
+    return dmaOpsIn(this.#translation?.domainOf(device) ?? null, this.#context, device, maskBits)
   }
 
   msiMessage(device: PciDevice, index: number, vector: number): MsiMessage | null {
@@ -176,7 +167,7 @@ class VtdSubsystem implements IommuSubsystem {
     if (this.#interrupts === null) return plainMessage(vector)
     const match = this.#match(device)
     if (match === null) {
-      this.#because(device, {
+      this.#facts.add(device, {
         fact: 'interrupts are remapped and no unit names it: it has no MSI domain',
         source: 'map_dev_to_ir',
       })
@@ -184,7 +175,7 @@ class VtdSubsystem implements IommuSubsystem {
     }
     const made = this.#interrupts.message(device, match.drhd, index, vector)
     if (made === null) return null
-    this.#because(device, made.fact)
+    this.#facts.add(device, made.fact)
     return made.message
   }
 
@@ -196,23 +187,16 @@ class VtdSubsystem implements IommuSubsystem {
     this.#translation?.flushQueues()
   }
 
-  #because(device: PciDevice, fact: Fact): void {
-    const list = this.#facts.get(device) ?? []
-    if (!list.some((one) => one.fact === fact.fact)) list.push(fact)
-    this.#facts.set(device, list)
-  }
-
   why(device: PciDevice): readonly Fact[] {
     return [
       this.#coverageFact(device),
       ...(this.#match(device) ? this.#policy.why : []),
-      ...(this.#translation?.factsOf(device) ?? []),
-      ...(this.#facts.get(device) ?? []),
+      ...(this.#translation?.facts.of(device) ?? []),
+      ...this.#facts.of(device),
     ]
   }
 
   #coverageFact(device: PciDevice): Fact {
-    if (this.#source === null) return { fact: 'no DMAR: nothing says that an IOMMU is there', source: 'ACPI tables' }
     if (this.#refused !== null) {
       return { fact: `the kernel refused the DMAR: ${this.#refused}`, source: sourceOf(this.#source, { offset: 0 }) }
     }

@@ -15,8 +15,8 @@ import {
 } from '@dmascope/iommu/vtd/spec'
 import { highWord, lowWord } from '@dmascope/layout'
 import type { CpuBus } from '@dmascope/memory/contracts'
+import { type Pair, RegisterFile } from '../register-file.ts'
 import { InvalidationQueue } from './invalidation-queue.ts'
-import { type Pair, RegisterFile } from './register-file.ts'
 
 const R = VTD_REGISTERS.registers
 

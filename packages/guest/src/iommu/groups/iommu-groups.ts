@@ -1,5 +1,5 @@
+import type { PciDevice } from '../contract.ts'
 import { isIsolated, isMultifunction, isPathIsolated } from './access-control.ts'
-import type { PciDevice } from './contract.ts'
 import { dmaAliases } from './dma-alias.ts'
 
 /** Devices that cannot be told apart, or kept apart, by an IOMMU. */

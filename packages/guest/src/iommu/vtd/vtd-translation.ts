@@ -2,26 +2,21 @@ import { toHex } from '@dmascope/acpi'
 import { type IommuDomain, IovaSpace } from '@dmascope/dma'
 import { CAP } from '@dmascope/iommu/vtd/spec'
 import { formatRequesterId } from '@dmascope/pci/spec'
-import type { Fact } from '../result.ts'
+import type { PciDevice } from '../contract.ts'
+import { DeviceFacts } from '../device-facts.ts'
+import { type GroupDomain, PASS_THROUGH_DOMAIN } from '../group-domain.ts'
+import { dmaAliases } from '../groups/dma-alias.ts'
+import { type IommuGroup, IommuGroups } from '../groups/iommu-groups.ts'
+import type { IommuContext } from '../iommu-context.ts'
+import { MSI_REGION, mergeRegions } from '../reserved-regions.ts'
 import type { ContextTables, ContextTarget } from './context-tables.ts'
-import type { PciDevice } from './contract.ts'
-import type { IommuPolicy } from './default-domain.ts'
 import { findScopeMismatch, findUnit, namedBy } from './device-scope.ts'
-import { dmaAliases } from './dma-alias.ts'
+import { directRegions } from './direct-regions.ts'
 import type { DmarUnits, DrhdUnit } from './dmar-units.ts'
-import { type IommuGroup, IommuGroups } from './iommu-groups.ts'
-import { directRegions, MSI_REGION, mergeRegions } from './reserved-regions.ts'
 import { SecondStageTable } from './second-stage-table.ts'
-import type { IommuSubsystemOptions } from './subsystem-options.ts'
 import { setUpUnits, turnOff } from './unit-setup.ts'
-import { PASS_THROUGH_DOMAIN, VtdDomain } from './vtd-domain.ts'
-
-/** What a group's devices do their DMA in. */
-export interface GroupDomain {
-  readonly domain: IommuDomain
-  /** Addresses of a translated domain; null for an identity domain. */
-  readonly space: IovaSpace | null
-}
+import { VtdDomain } from './vtd-domain.ts'
+import type { VtdPolicy } from './vtd-policy.ts'
 
 /** Domain 0 tags what caching mode caches of absent entries; 1 is every unit's identity domain. */
 const IDENTITY_DOMAIN_ID = 1
@@ -35,16 +30,16 @@ export class VtdTranslation {
   readonly groups: IommuGroups
   /** Units that translate. */
   readonly enabled: ReadonlySet<DrhdUnit>
-  readonly defaultDomain: IommuPolicy['defaultDomain']
-  readonly #context: IommuSubsystemOptions
+  readonly defaultDomain: VtdPolicy['defaultDomain']
+  readonly #context: IommuContext
   readonly #dmar: DmarUnits
   readonly #domains = new Map<IommuGroup, GroupDomain>()
-  readonly #facts = new Map<PciDevice, Fact[]>()
+  readonly facts = new DeviceFacts()
   readonly #nextDomainId = new Map<DrhdUnit, number>()
   #tables: ReadonlyMap<DrhdUnit, ContextTables> = new Map()
   #identityMap: VtdDomain | null = null
 
-  constructor(context: IommuSubsystemOptions, dmar: DmarUnits, policy: IommuPolicy, devices: readonly PciDevice[]) {
+  constructor(context: IommuContext, dmar: DmarUnits, policy: VtdPolicy, devices: readonly PciDevice[]) {
     this.#context = context
     this.#dmar = dmar
     this.groups = new IommuGroups(devices, policy.enabled)
@@ -60,22 +55,16 @@ export class VtdTranslation {
     return (group && this.#domains.get(group)) ?? null
   }
 
-  factsOf(device: PciDevice): readonly Fact[] {
-    return this.#facts.get(device) ?? []
-  }
-
   flushQueues(): void {
     for (const { space } of this.#domains.values()) space?.flush()
   }
 
   #because(device: PciDevice, fact: string, source: string, bytes?: string): void {
-    const list = this.#facts.get(device) ?? []
-    list.push(bytes === undefined ? { fact, source } : { fact, source, bytes })
-    this.#facts.set(device, list)
+    this.facts.add(device, bytes === undefined ? { fact, source } : { fact, source, bytes })
   }
 
   /** Units that will translate; none where the kernel is told or forced to leave translation off. */
-  #activeUnits(policy: IommuPolicy, devices: readonly PciDevice[]): readonly DrhdUnit[] {
+  #activeUnits(policy: VtdPolicy, devices: readonly PciDevice[]): readonly DrhdUnit[] {
     const { log, profile, options } = this.#context
     const { units } = this.#dmar
     const graphicsOff = profile.configuration.graphicsUnitsOff || options.graphicsUnitsOff

@@ -6,7 +6,7 @@ import {
   PCIE_ROOT_PORT,
   PCIE_TO_PCI_BRIDGE,
 } from '@dmascope/pci/spec'
-import type { PciDevice } from './contract.ts'
+import type { PciDevice } from '../contract.ts'
 
 const { SOURCE_VALIDATION, P2P_REQUEST_REDIRECT, P2P_COMPLETION_REDIRECT, UPSTREAM_FORWARDING } =
   ACS_CONTROL_REGISTER.fields

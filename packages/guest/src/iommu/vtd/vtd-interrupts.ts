@@ -1,8 +1,9 @@
 import { type DeviceScopeRecord, toHex } from '@dmascope/acpi'
 import type { CpuBus } from '@dmascope/memory/contracts'
 import { CONFIG_ADDRESS, CONFIG_ADDRESS_PORT, CONFIG_DATA_PORT, PCI_HEADER_TYPE1 } from '@dmascope/pci/spec'
-import type { Fact } from '../result.ts'
-import type { MsiMessage, PciDevice } from './contract.ts'
+import type { Fact } from '../../result.ts'
+import type { MsiMessage, PciDevice } from '../contract.ts'
+import type { IommuContext } from '../iommu-context.ts'
 import { scopeText, sourceOf } from './device-scope.ts'
 import type { DmarSource, DmarUnits, DrhdUnit } from './dmar-units.ts'
 import {
@@ -14,7 +15,6 @@ import {
   type SourceCheck,
   sourceOfMessages,
 } from './interrupt-remapper.ts'
-import type { IommuSubsystemOptions } from './subsystem-options.ts'
 
 interface IoApicPlace {
   readonly drhd: DrhdUnit
@@ -43,7 +43,7 @@ export class VtdInterrupts {
   }
 
   /** Turns remapping on. @returns the reason where it stays off */
-  static enable(context: IommuSubsystemOptions, source: DmarSource, dmar: DmarUnits): VtdInterrupts | string {
+  static enable(context: IommuContext, source: DmarSource, dmar: DmarUnits): VtdInterrupts | string {
     const { bus, pages, options, log, ioApicIds = [] } = context
     if (options.interruptRemapping.off) return 'the command line turns it off'
     if (!dmar.interruptRemapping) return `${sourceOf(source, { offset: 37 })}: the platform says that it cannot`

@@ -1,0 +1,16 @@
+import type { IommuSubsystem } from './contract.ts'
+import type { IommuContext } from './iommu-context.ts'
+import type { IommuTables } from './iommu-tables.ts'
+import { NoIommu } from './no-iommu.ts'
+import { VtdSubsystem } from './vtd/vtd-subsystem.ts'
+
+/**
+ * The kernel's IOMMU code for the hardware that the tables name: the kernel sets up one kind, and looks for DMAR first.
+ * Reads and judges the tables at once; touches the hardware when told to.
+ *
+ * Nothing that tables, hardware or devices do makes it throw: the log, `panic` and the facts tell.
+ */
+export function createIommuSubsystem(context: IommuContext, tables: IommuTables): IommuSubsystem {
+  if (tables.dmar) return new VtdSubsystem(context, tables.dmar)
+  return new NoIommu(context)
+}

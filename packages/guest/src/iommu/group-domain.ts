@@ -1,0 +1,33 @@
+import { DirectDma, type DmaOps, IommuDma, type IommuDomain, type IovaSpace } from '@dmascope/dma'
+import type { PciDevice } from './contract.ts'
+import type { IommuContext } from './iommu-context.ts'
+
+/** What a group's devices do their DMA in. */
+export interface GroupDomain {
+  readonly domain: IommuDomain
+  /** Addresses of a translated domain; null for an identity domain. */
+  readonly space: IovaSpace | null
+}
+
+/** The DMA API of a device in this domain: through it where it translates, else straight. */
+export function dmaOpsIn(
+  found: GroupDomain | null,
+  { pages, witness, options }: IommuContext,
+  device: PciDevice,
+  maskBits: number,
+): DmaOps {
+  const owner = device.id
+  const space = found?.space
+  return space
+    ? new IommuDma({ owner, maskBits, space, pages, witness, prefer32Bit: !options.forceDac })
+    : new DirectDma({ owner, maskBits, pages, witness })
+}
+
+/** The identity domain of hardware that can pass requests through: there is nothing to map. */
+export const PASS_THROUGH_DOMAIN: IommuDomain = {
+  type: 'identity',
+  apertureEnd: 2 ** 52,
+  map: () => false,
+  unmap: () => {},
+  flush: () => {},
+}
