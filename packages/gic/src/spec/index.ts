@@ -1,0 +1,57 @@
+export { GICC, GICC_CTLR, GICC_INTERRUPT } from './cpu-interface.ts'
+export {
+  FIRST_LPI,
+  FIRST_PPI,
+  FIRST_SPI,
+  GIC_PIDR2,
+  GIC_PIDR2_OFFSET,
+  GICD,
+  GICD_ARRAYS,
+  GICD_CTLR_V2,
+  GICD_CTLR_V3,
+  GICD_IROUTER_OFFSET,
+  GICD_SGIR,
+  GICD_TYPER,
+  GICV2_PIDR2_OFFSET,
+  SPURIOUS_INTID,
+} from './distributor.ts'
+export {
+  COLLECTION_DW2,
+  EVENT_DW1,
+  GITS,
+  GITS_BASER,
+  GITS_BASER_COUNT,
+  GITS_BASER_TYPE,
+  GITS_CBASER,
+  GITS_CREADR,
+  GITS_CTLR,
+  GITS_CWRITER,
+  GITS_FRAME,
+  GITS_SIZE,
+  GITS_TRANSLATER_OFFSET,
+  GITS_TYPER,
+  ITS_COMMAND,
+  ITS_COMMAND_CODE,
+  ITS_DW0,
+  MAPD_DW1,
+  MAPD_DW2,
+} from './its.ts'
+export {
+  GICR,
+  GICR_CTLR,
+  GICR_FRAME,
+  GICR_PENDBASER,
+  GICR_PROPBASER,
+  GICR_STRIDE,
+  GICR_TYPER,
+  GICR_WAKER,
+  LPI_PROPERTY,
+} from './redistributor.ts'
+export {
+  ICC_CTLR_EL1,
+  ICC_IGRPEN1_EL1,
+  ICC_SRE_EL1,
+  SYSTEM_REGISTERS,
+  systemRegister,
+} from './system-registers.ts'
+export { MSI_TYPER, V2M } from './v2m-frame.ts'
