@@ -45,7 +45,7 @@ const PLAIN: AnnotationStyle = { offset: same, bytes: same, record: same, meanin
 /** Of `0x` and sixteen digits. */
 const WIDEST_VALUE = 18
 /** Wider labels move their values to the right. */
-const WIDEST_LABEL = 46
+const WIDEST_LABEL = 40
 const INDENT = 2
 const LEAST_TEXT = 24
 
@@ -80,20 +80,18 @@ class Columns {
   }
 }
 
-/** Words put on lines of at most `width` columns; a longer word stands alone. */
+/** Words put on lines of at most `width` columns; what has no blank is cut. */
 function wrap(text: string, width: number): string[] {
   if (text.length <= width) return [text]
   const rows: string[] = []
   let rest = text
   while (rest.length > width) {
-    const cut = rest.lastIndexOf(' ', width)
-    if (cut <= 0) break
-    rows.push(rest.slice(0, cut))
-    rest = rest.slice(cut + 1)
+    const blank = rest.lastIndexOf(' ', width)
+    const cut = blank > 0 ? blank : width
+    rows.push(rest.slice(0, cut).trimEnd())
+    rest = rest.slice(cut).trimStart()
   }
-  // What has no blank is cut where the line ends.
-  for (; rest.length > width; rest = rest.slice(width)) rows.push(rest.slice(0, width))
-  rows.push(rest)
+  if (rest !== '') rows.push(rest)
   return rows
 }
 
@@ -132,30 +130,28 @@ export function* formatAnnotated(
 function rowsOf(line: AnnotatedLine, columns: Columns, style: AnnotationStyle): string {
   const { offset, bytes, field, value, meaning, depth } = line
   const { digits, perRow } = columns
-  const isRecord = bytes === ''
   const label = `${' '.repeat(depth * INDENT)}${field}`
-  const values = wrap(meaning === '' ? value : `${value}  ${meaning}`, columns.text)
+  const at = (offset_: number): string => style.offset(offset_.toString(16).padStart(digits, '0'))
+  const gap = widthOf(perRow) + 2
+  if (bytes === '') {
+    const words = [value, meaning].filter((text) => text !== '').join('  ')
+    const text = style.record(label) + (words === '' ? '' : `  ${style.meaning(words)}`)
+    return `${at(offset)}  ${' '.repeat(gap)}${text}\n`
+  }
   const wide = perRow * 2
-  const count = Math.max(1, Math.ceil(bytes.length / wide), values.length)
+  const words = wrap(meaning === '' ? value : `${value}  ${meaning}`, columns.text)
+  const count = Math.max(Math.ceil(bytes.length / wide), words.length)
   let text = ''
   for (let row = 0; row < count; row++) {
-    const part = bytes.slice(row * wide, (row + 1) * wide)
-    const at = row === 0 || part !== '' ? (offset + row * perRow).toString(16).padStart(digits, '0') : ''
-    const shown = part === '' ? '' : spaced(part)
-    const words = values[row] ?? ''
-    // The name of a record needs no column of its own.
-    const name = row > 0 ? '' : isRecord ? label : label.padEnd(columns.label)
-    const gap = ' '.repeat(Math.max(0, widthOf(perRow) - shown.length) + 2)
-    const before = `${style.offset(at.padEnd(digits))}  ${style.bytes(shown)}`
-    if (row > 0 && words === '') text += `${before}\n`
-    else if (isRecord && row === 0)
-      text += `${before}${gap}${style.record(name)}${words === '' ? '' : `  ${style.meaning(words)}`}\n`
-    else {
-      const split = row === 0 ? Math.min(value.length, words.length) : 0
-      const coloured = `${words.slice(0, split)}${split < words.length ? style.meaning(words.slice(split)) : ''}`
-      text += `${before}${gap}${row === 0 ? name : ' '.repeat(columns.label)}  ${coloured}`.trimEnd()
-      text += '\n'
+    const part = spaced(bytes.slice(row * wide, (row + 1) * wide))
+    text += part === '' ? ' '.repeat(digits + 2) : `${at(offset + row * perRow)}  ${style.bytes(part)}`
+    const shown = words[row]
+    if (shown !== undefined) {
+      const split = row === 0 ? Math.min(value.length, shown.length) : 0
+      text += ' '.repeat(gap - part.length) + (row === 0 ? label : '').padEnd(columns.label)
+      text += `  ${shown.slice(0, split)}${split < shown.length ? style.meaning(shown.slice(split)) : ''}`
     }
+    text += '\n'
   }
   return text
 }

@@ -126,7 +126,7 @@ const HEX = '0123456789abcdef'
 const isTextByte = (byte: number): boolean => (byte >= 0x20 && byte < 0x7f) || (byte >= 9 && byte <= 13)
 
 /** Printable characters and a NUL behind each run of them. */
-function looksLikeText({ data, start, length }: DtProperty): boolean {
+export function looksLikeText({ data, start, length }: DtProperty): boolean {
   if (length === 0 || data[start + length - 1] !== 0) return false
   let wasNul = true
   for (let index = 0; index < length; index++) {
