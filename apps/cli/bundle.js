@@ -96,7 +96,7 @@ function part(name) {
   }
   return module.exports
 }
-exports.main = part('./main.js').main
+Object.assign(exports, part('./main.js'))
 `,
 )
 // The first boot leaves the compiled code behind.

@@ -42,4 +42,5 @@ script.runInThisContext()(bundle.exports, require, bundle)
 const argv = process.argv.slice(2)
 bundle.exports.main(argv).then(() => {
   if (cachedData === undefined && argv[0] === 'boot') keep(script)
+  bundle.exports.leaveWhenWritten()
 })

@@ -2,7 +2,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import type { BootFlags } from './commands/boot.ts'
 import { BAD_INPUT, DONE } from './exit.ts'
 import { describeFailure } from './output/failure.ts'
-import { print } from './output/standard-output.ts'
+import { leaveWhenWritten, print } from './output/standard-output.ts'
 import { VERSION } from './version.ts'
 
 const BOOT_EXAMPLES = `
@@ -101,6 +101,8 @@ function program(qemuArguments: readonly string[] | null): Command {
     })
   return root
 }
+
+export { leaveWhenWritten }
 
 /** Runs the command line. Sets the process's exit status; writes nothing to standard output but results. */
 export async function main(argv: readonly string[]): Promise<void> {

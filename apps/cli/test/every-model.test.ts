@@ -1,4 +1,4 @@
-import { DEVICE_MODELS, type DeviceDescription, type MachineDescription } from '@dmascope/machine'
+import { type DeviceDescription, deviceModels, type MachineDescription } from '@dmascope/machine'
 import { describe, expect, it } from 'vitest'
 import { runBoot } from '../src/boot/run-boot.ts'
 
@@ -17,7 +17,7 @@ const describeMachine = (devices: readonly DeviceDescription[], qemuVersion: '7.
   ignored: [],
 })
 
-const plugged = DEVICE_MODELS.filter(
+const plugged = deviceModels().filter(
   ({ pci, virtio, plug, kind }) => (pci !== null || virtio !== null) && plug === 'any' && kind !== 'host-bridge',
 )
 

@@ -111,14 +111,14 @@ function boot(device: VirtioDevice): GuestDevice {
 describe('a disk', () => {
   it('that does its work passes, without feature bits but VERSION_1', () => {
     const seen = boot(block(honest))
-    expect(seen.io).toMatchObject({ ok: true, detail: expect.stringContaining('wrote and read 64 KiB') })
+    expect(seen.io).toMatchObject({ ok: true, detail: expect.stringContaining('wrote and read 16 KiB') })
     expect(seen.virtio?.negotiated).toEqual([32, 40])
   })
 
   it('that never completes hangs', () => {
     const seen = boot(block(() => 'keep'))
     expect(seen).toMatchObject({
-      interrupt: { delivered: 0, lost: 8 },
+      interrupt: { delivered: 0, lost: 4 },
       io: { ok: false, hung: true, wrongData: false },
     })
     expect(seen.io.detail).toContain('the machine is idle; device status 0x0f')
@@ -127,13 +127,13 @@ describe('a disk', () => {
   it('that completes half of its requests hangs with the others', () => {
     let count = 0
     const seen = boot(block((request) => (count++ % 2 === 0 ? honest(request) : 'keep')))
-    expect(seen).toMatchObject({ interrupt: { lost: 4 }, io: { hung: true } })
-    expect(seen.io.detail).toContain('4 of 8 requests never completed')
+    expect(seen).toMatchObject({ interrupt: { lost: 2 }, io: { hung: true } })
+    expect(seen.io.detail).toContain('2 of 4 requests never completed')
   })
 
   it('whose interrupts are lost hangs, and the result says that it had finished', () => {
     const seen = boot(block(honest, { interrupts: false }))
-    expect(seen).toMatchObject({ interrupt: { delivered: 0, lost: 8 }, io: { ok: false, hung: true } })
+    expect(seen).toMatchObject({ interrupt: { delivered: 0, lost: 4 }, io: { ok: false, hung: true } })
     expect(seen.io.detail).toContain('the device finished, but no interrupt came')
   })
 

@@ -2,7 +2,7 @@
 export { DmascopeError, nearestName } from '@dmascope/layout'
 export type { BuiltMachine } from './build/create-machine.ts'
 export { createMachine } from './build/create-machine.ts'
-export { capabilitiesOn, DEVICE_MODELS, findModel, nearestModel, requireModel, romSize } from './catalogue/catalogue.ts'
+export { capabilitiesOn, deviceModels, findModel, nearestModel, requireModel, romSize } from './catalogue/catalogue.ts'
 export type { Properties, Where } from './catalogue/check-properties.ts'
 export { checkProperties, propertyNames, withDefaults } from './catalogue/check-properties.ts'
 export { checkMachineProperties, MACHINE_PROPERTIES, machinePropertyName } from './catalogue/machine-properties.ts'

@@ -3,9 +3,9 @@ import { parseTable } from '@dmascope/acpi'
 import { describe, expect, it } from 'vitest'
 import {
   createMachine,
-  DEVICE_MODELS,
   type DeviceDescription,
   DmascopeError,
+  deviceModels,
   type MachineDescription,
 } from '../src/index.ts'
 
@@ -294,7 +294,7 @@ describe('refusals', () => {
 })
 
 describe('catalogue', () => {
-  const onPci = DEVICE_MODELS.filter(({ pci, virtio, plug }) => (pci !== null || virtio !== null) && plug === 'any')
+  const onPci = deviceModels().filter(({ pci, virtio, plug }) => (pci !== null || virtio !== null) && plug === 'any')
 
   it.each(onPci.map((model) => [model.name, model] as const))(
     'builds %s on the root bus, or says that it is not modelled',

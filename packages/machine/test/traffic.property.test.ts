@@ -3,9 +3,9 @@ import fc from 'fast-check'
 import { afterAll, describe, expect, it } from 'vitest'
 import {
   createMachine,
-  DEVICE_MODELS,
   type DeviceDescription,
   DmascopeError,
+  deviceModels,
   type Machine,
   propertyNames,
 } from '../src/index.ts'
@@ -46,7 +46,7 @@ const IOMMU = device('intel-iommu', { intremap: 'on', 'device-iotlb': 'on' })
 
 /** One of each model that can be built alone on the root bus; virtio ones behind the IOMMU too. */
 function modelled(): DeviceDescription[] {
-  const candidates = DEVICE_MODELS.filter(
+  const candidates = deviceModels().filter(
     ({ plug, versions, kind }) => plug !== 'platform' && versions.includes('11.1') && kind !== 'host-bridge',
   )
   const found: DeviceDescription[] = []

@@ -1,8 +1,8 @@
 import {
-  DEVICE_MODELS,
   type DeviceModel,
   DmascopeError,
   describeType,
+  deviceModels,
   type Properties,
   type PropertyValue,
   parsePropertyValue,
@@ -51,7 +51,7 @@ const reaches = (driver: string, model: DeviceModel): boolean => driver === mode
 
 /** Drivers that `-global` can name. */
 const drivers = (): string[] => [
-  ...new Set([...DEVICE_MODELS.flatMap(({ name, parents }) => [name, ...parents]), ...BUILT_IN]),
+  ...new Set([...deviceModels().flatMap(({ name, parents }) => [name, ...parents]), ...BUILT_IN]),
 ]
 
 const isProcessor = (driver: string): boolean => /(?:^cpu$|-cpu$|^cpu-)/.test(driver)
@@ -65,7 +65,7 @@ const isProcessor = (driver: string): boolean => /(?:^cpu$|-cpu$|^cpu-)/.test(dr
 export function checkGlobals(globals: readonly Global[], version: QemuVersion): string[] {
   const ignored: string[] = []
   for (const { driver, property, value, place } of globals) {
-    const models = DEVICE_MODELS.filter((model) => reaches(driver, model))
+    const models = deviceModels().filter((model) => reaches(driver, model))
     if (models.length === 0) {
       if (!BUILT_IN.includes(driver) && !isProcessor(driver)) {
         throw unknownName(

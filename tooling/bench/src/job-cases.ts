@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { DEFAULT_PRESET, describePreset, findPreset } from '@dmascope/machine'
-import { bootAndReport, crowdedMachine, MOST_FUNCTIONS } from './job-machine.ts'
+import { bootAndReport, MOST_BEHIND_PORTS, machineOfBridges, machineOfPorts } from './job-machine.ts'
 import type { TimedCase } from './job-timed.ts'
 
 /** Functions of the chipset itself. */
@@ -54,7 +54,7 @@ const inProcess: TimedCase = {
   unit: 'ms',
   target: 5,
   times: 31,
-  note: 'CPU time, warm: the default machine built, booted with self-tests of 64 KiB, and reported as text',
+  note: 'CPU time, warm: the default machine built, booted with self-tests of 16 KiB, and reported as text',
   prepare() {
     const description = describePreset(findPreset(DEFAULT_PRESET))
     const run = (): number => {
@@ -69,18 +69,21 @@ const inProcess: TimedCase = {
   },
 }
 
-/** The first is small enough to show what a machine costs before its devices; the last is what a segment holds so. */
-const SIZES = [100, 500, 1000, 2000, MOST_FUNCTIONS]
+/** The smallest shows what a machine costs before its devices; the largest are what a segment holds so, and the goal. */
+const SIZES = [
+  ...[100, 500, 1000, MOST_BEHIND_PORTS].map((functions) => ({ behind: 'ports', functions, make: machineOfPorts })),
+  ...[1000, 10_000].map((functions) => ({ behind: 'bridges', functions, make: machineOfBridges })),
+] as const
 
-const scale = (functions: number): TimedCase => ({
-  id: `job/scale/${functions}`,
+const scale = ({ behind, functions, make }: (typeof SIZES)[number]): TimedCase => ({
+  id: `job/scale/${behind}/${functions}`,
   unit: 'us per function',
   times: 3,
-  ...(functions === MOST_FUNCTIONS && {
+  ...(functions === MOST_BEHIND_PORTS && {
     note: `the most that root ports reach in one segment: 240 ports, a device of 8 functions below each`,
   }),
   prepare() {
-    const description = crowdedMachine(functions)
+    const description = make(functions)
     const run = (): number => {
       const start = cpuMilliseconds()
       const { report } = bootAndReport(description)

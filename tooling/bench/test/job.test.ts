@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { bootAndReport, crowdedMachine, MOST_FUNCTIONS } from '../src/job-machine.ts'
+import { bootAndReport, MOST_BEHIND_PORTS, machineOfBridges, machineOfPorts } from '../src/job-machine.ts'
 import { portCases } from '../src/job-port.ts'
 import { formatTimes, runTimed } from '../src/job-timed.ts'
 import { formatTable } from '../src/table.ts'
@@ -12,12 +12,19 @@ describe('the virtqueue workload through a machine’s port', () => {
 })
 
 test('a crowded machine: every function is found, ports and devices, and 2160 are the most', () => {
-  const { report } = bootAndReport(crowdedMachine(30))
+  const { report } = bootAndReport(machineOfPorts(30))
   const kinds = report.devices.map(({ kind }) => kind)
   expect(kinds.filter((kind) => kind === 'pcie-root-port')).toHaveLength(4)
   expect(kinds.filter((kind) => kind === 'pci-testdev')).toHaveLength(26)
-  expect(MOST_FUNCTIONS).toBe(2160)
-  expect(() => crowdedMachine(2161)).toThrow(RangeError)
+  expect(MOST_BEHIND_PORTS).toBe(2160)
+  expect(() => machineOfPorts(2161)).toThrow(RangeError)
+})
+
+test('a machine of bridges: 10,000 functions boot, and every one is found', () => {
+  const { report } = bootAndReport(machineOfBridges(10_000))
+  const kinds = report.devices.map(({ kind }) => kind)
+  expect(kinds.filter((kind) => kind === 'pci-bridge')).toHaveLength(41)
+  expect(kinds.filter((kind) => kind === 'i6300esb')).toHaveLength(9959)
 })
 
 test('times: the median of the rounds, the ratio to what they are held against, and the target', () => {

@@ -41,3 +41,11 @@ export function print(text: string): void {
 }
 
 export const printLine = (line: string): void => print(`${line}\n`)
+
+/**
+ * Ends the process at once where all is written: it would else wait some milliseconds for the compiler's threads to end
+ * what nobody needs any more.
+ */
+export function leaveWhenWritten(): void {
+  if (!watched || process.stdout.writableLength === 0) process.exit()
+}

@@ -22,7 +22,7 @@ const TYPE0 = PCI_HEADER_TYPE0.registers
 const TYPE1 = PCI_HEADER_TYPE1.registers
 
 /** More functions than any machine has; a bus of nonsense, where every read answers something, ends here. */
-const MAX_FUNCTIONS = 4096
+const MAX_FUNCTIONS = 16_384
 
 /**
  * Finds all functions below these root buses, depth first, by the bus numbers that firmware gave to bridges: a bus's own

@@ -1,48 +1,71 @@
 import { DmascopeError, nearestName } from '@dmascope/layout'
 import type { PropertyValue, QemuVersion } from '../description.ts'
 import type { CapabilityModel, DeviceModel, PciModel } from './model.ts'
-import { BRIDGE_MODELS } from './models/bridges.ts'
-import { DISPLAY_AND_SOUND_MODELS } from './models/display-and-sound.ts'
-import { IOMMU_MODELS } from './models/iommus.ts'
-import { NETWORK_MODELS } from './models/network.ts'
-import { NOT_PCI_MODELS } from './models/not-pci.ts'
-import { STORAGE_MODELS } from './models/storage.ts'
-import { TEST_AND_OTHER_MODELS } from './models/test-and-other.ts'
-import { USB_MODELS } from './models/usb.ts'
-import { VIRTIO_MODELS } from './models/virtio.ts'
-import { MORE_VIRTIO_MODELS } from './models/virtio-more.ts'
+import { bridgeModels } from './models/bridges.ts'
+import { displayAndSoundModels } from './models/display-and-sound.ts'
+import { iommuModels } from './models/iommus.ts'
+import { networkModels } from './models/network.ts'
+import { notPciModels } from './models/not-pci.ts'
+import { storageModels } from './models/storage.ts'
+import { testAndOtherModels } from './models/test-and-other.ts'
+import { usbModels } from './models/usb.ts'
+import { virtioModels } from './models/virtio.ts'
+import { moreVirtioModels } from './models/virtio-more.ts'
 import { whyNotModelled } from './not-modelled.ts'
 
-/** Every device model that is known, in no particular order. Closed: what is not here is refused by name. */
-export const DEVICE_MODELS: readonly DeviceModel[] = [
-  ...VIRTIO_MODELS,
-  ...MORE_VIRTIO_MODELS,
-  ...IOMMU_MODELS,
-  ...BRIDGE_MODELS,
-  ...NETWORK_MODELS,
-  ...STORAGE_MODELS,
-  ...USB_MODELS,
-  ...DISPLAY_AND_SOUND_MODELS,
-  ...TEST_AND_OTHER_MODELS,
-  ...NOT_PCI_MODELS,
+/** The families, those that most machines have first. One is made when a name is looked for that no earlier one has. */
+const FAMILIES: readonly (() => readonly DeviceModel[])[] = [
+  virtioModels,
+  iommuModels,
+  networkModels,
+  bridgeModels,
+  storageModels,
+  usbModels,
+  displayAndSoundModels,
+  testAndOtherModels,
+  moreVirtioModels,
+  notPciModels,
 ]
 
-const BY_NAME: ReadonlyMap<string, DeviceModel> = (() => {
-  const byName = new Map<string, DeviceModel>()
-  for (const model of DEVICE_MODELS) {
+const made: DeviceModel[] = []
+const byName = new Map<string, DeviceModel>()
+let familiesMade = 0
+
+/** Makes the next family. @returns false where there is none */
+function makeFamily(): boolean {
+  const family = FAMILIES[familiesMade]
+  if (family === undefined) return false
+  familiesMade++
+  for (const model of family()) {
+    made.push(model)
     for (const name of [model.name, ...model.aliases]) {
       if (byName.has(name)) throw new TypeError(`two device models are called "${name}"`)
       byName.set(name, model)
     }
   }
-  return byName
-})()
+  return true
+}
+
+/** Every device model that is known, in no particular order. Closed: what is not here is refused by name. */
+export function deviceModels(): readonly DeviceModel[] {
+  while (makeFamily());
+  return made
+}
 
 /** The model of a name or an alias, as `-device` takes them: case matters. Null where there is none. */
-export const findModel = (name: string): DeviceModel | null => BY_NAME.get(name) ?? null
+export function findModel(name: string): DeviceModel | null {
+  do {
+    const model = byName.get(name)
+    if (model !== undefined) return model
+  } while (makeFamily())
+  return null
+}
 
 /** The known model name nearest to `name`, or null where none is near. */
-export const nearestModel = (name: string): string | null => nearestName(name, BY_NAME.keys())
+export function nearestModel(name: string): string | null {
+  deviceModels()
+  return nearestName(name, byName.keys())
+}
 
 /**
  * The model of a name, in a QEMU release.

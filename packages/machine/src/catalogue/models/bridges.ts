@@ -58,7 +58,7 @@ const PXB: PropertyList = {
 }
 
 /** Ports, switches, bridges and expander buses. */
-export const BRIDGE_MODELS: readonly DeviceModel[] = [
+export const bridgeModels = (): readonly DeviceModel[] => [
   deviceModel({
     name: 'pcie-root-port',
     kind: 'root-port',

@@ -75,7 +75,7 @@ const hda = (name: string, deviceId: number, revision: number): DeviceModel =>
   })
 
 /** Displays and sound cards. A display's frame buffer is its own memory: it masters none of the guest's. */
-export const DISPLAY_AND_SOUND_MODELS: readonly DeviceModel[] = [
+export const displayAndSoundModels = (): readonly DeviceModel[] => [
   deviceModel({
     name: 'VGA',
     kind: 'display',

@@ -21,7 +21,7 @@ const X86_IOMMU: PropertyList = {
 }
 
 /** IOMMUs that are platform devices. `virtio-iommu-pci` stands among the virtio devices. */
-export const IOMMU_MODELS: readonly DeviceModel[] = [
+export const iommuModels = (): readonly DeviceModel[] => [
   deviceModel({
     name: 'intel-iommu',
     kind: 'intel-iommu',

@@ -56,7 +56,7 @@ const EEPRO100 = [
 ] as const
 
 /** Network cards that are not virtio. */
-export const NETWORK_MODELS: readonly DeviceModel[] = [
+export const networkModels = (): readonly DeviceModel[] => [
   e1000('e1000', 0x100e, 0x03, ['e1000-82540em']),
   e1000('e1000-82544gc', 0x1008, 0x03, []),
   e1000('e1000-82545em', 0x100f, 0x03, []),

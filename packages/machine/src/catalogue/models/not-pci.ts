@@ -75,7 +75,7 @@ const PORT: PropertyList = { nr: uint32(null), name: text }
  * Devices that are not on PCI and master no memory of their own: what hangs on a controller's bus, the ISA bus or the
  * chipset. A machine is built without them; their options are listed as ignored.
  */
-export const NOT_PCI_MODELS: readonly DeviceModel[] = [
+export const notPciModels = (): readonly DeviceModel[] => [
   none(
     'scsi-hd',
     { ...BLOCK_PROPERTIES, ...GEOMETRY_PROPERTIES, ...SCSI },

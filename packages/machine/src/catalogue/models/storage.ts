@@ -66,7 +66,7 @@ const megasas = (frames: number): PropertyList => ({
 })
 
 /** Disk controllers. Disks on a controller's own bus stand among the devices that are not PCI. */
-export const STORAGE_MODELS: readonly DeviceModel[] = [
+export const storageModels = (): readonly DeviceModel[] => [
   deviceModel({
     name: 'nvme',
     kind: 'nvme',

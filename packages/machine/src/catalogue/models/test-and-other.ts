@@ -103,7 +103,7 @@ const serial = (name: string, deviceId: number, size: number, properties: Proper
   })
 
 /** Test devices, passed-through ones, our own probe, and what is none of the other groups. */
-export const TEST_AND_OTHER_MODELS: readonly DeviceModel[] = [
+export const testAndOtherModels = (): readonly DeviceModel[] => [
   deviceModel({
     name: 'edu',
     kind: 'test',

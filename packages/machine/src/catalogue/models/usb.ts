@@ -55,7 +55,7 @@ const ehci = (name: string, ids: readonly [number, number], revision: number, pi
   })
 
 /** USB host controllers. What is plugged into them stands among the devices that are not PCI. */
-export const USB_MODELS: readonly DeviceModel[] = [
+export const usbModels = (): readonly DeviceModel[] => [
   deviceModel({
     name: 'qemu-xhci',
     kind: 'usb',

@@ -53,7 +53,7 @@ const INPUT_KINDS = [
 const KIB = 1024
 
 /** The other virtio devices that QEMU has: file systems, sockets, displays, input, memory, and an IOMMU. */
-export const MORE_VIRTIO_MODELS: readonly DeviceModel[] = [
+export const moreVirtioModels = (): readonly DeviceModel[] => [
   ...family({
     base: 'virtio-9p',
     kind: 'virtio-9p',

@@ -69,7 +69,7 @@ const VHOST_SCSI: PropertyList = {
  * Block, network, entropy, console, balloon and SCSI devices. Class codes, IDs and default vectors as QEMU gives them;
  * one CPU, one queue pair.
  */
-export const VIRTIO_MODELS: readonly DeviceModel[] = [
+export const virtioModels = (): readonly DeviceModel[] => [
   ...family({
     base: 'virtio-blk',
     kind: 'virtio-blk',
