@@ -26,7 +26,7 @@ export interface BootOptions {
   readonly profile: GuestProfile | string
   /** Is told which memory each device has been given. Tells the guest nothing. */
   readonly witness: DmaWitness
-  /** Bytes that each I/O self-test moves, where its device can: 64 KiB unless given. */
+  /** Bytes that each I/O self-test moves, where its device can: 16 KiB unless given. */
   readonly selfTestBytes?: number
   /** Interrupts, or fruitless polls of a bus that is not idle, that one wait lets pass: 20,000 unless given. */
   readonly patience?: number
@@ -34,7 +34,7 @@ export interface BootOptions {
   readonly onEvent?: (line: string) => void
 }
 
-const SELF_TEST_BYTES = 64 * 1024
+const SELF_TEST_BYTES = 16 * 1024
 const MOST_SELF_TEST_BYTES = 64 * 1024 * 1024
 const PATIENCE = 20_000
 
