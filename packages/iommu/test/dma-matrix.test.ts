@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { amdviRig, DEVICE, type Need, OTHER, type Outcome, type Rig, tceRig, vtdRig } from './iommu-rigs.ts'
+import { amdviRig, DEVICE, type Need, OTHER, type Outcome, type Rig, tceRig, viommuRig, vtdRig } from './iommu-rigs.ts'
 
 const READ = 1
 const WRITE = 2
@@ -161,6 +161,7 @@ describe.each([
   ['VT-d', vtdRig],
   ['AMD-Vi', amdviRig],
   ['sPAPR TCE', tceRig],
+  ['virtio-iommu', viommuRig],
 ] as const)('DMA probe matrix, on %s', (_name, makeRig) => {
   it.for(ROWS)('$name', ({ requester = DEVICE, iova, access, before, needs, outcome, output, route }, context) => {
     const rig = makeRig()

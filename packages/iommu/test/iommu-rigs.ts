@@ -1,6 +1,7 @@
 import type { Access } from '@dmascope/memory'
 import { AmdViGuest, IR, IW } from './amdvi-guest.ts'
 import { LIOBN_32, TceGuest } from './tce-guest.ts'
+import { attach, detach, map, unmap, ViommuGuest } from './viommu-guest.ts'
 import { VtdGuest } from './vtd-guest.ts'
 
 export const DEVICE = 0x0018
@@ -145,6 +146,62 @@ export function tceRig(): Rig {
     },
     get recorded() {
       return guest.unit.faultCount
+    },
+  }
+}
+
+/**
+ * A guest tells this unit of each change by a request. What it has not notified the device of, which is how Linux puts
+ * off the UNMAP of a lazy domain, is the invalidation that is missing.
+ */
+export function viommuRig(): Rig {
+  const guest = new ViommuGuest({
+    inputBits: 48,
+    reservedRegions: [{ kind: 'msi', start: 0xfee0_0000, end: 0xfeef_ffff }],
+  })
+  for (let left = 0; left < 64; left++) guest.offerEvent()
+  guest.send(attach(1, DEVICE))
+  /** Ends of what is mapped, by start. */
+  const mapped = new Map<number, number>()
+  const outcomes: Readonly<Record<number, Outcome>> = {
+    0: 'ok',
+    1: 'unknown requester',
+    2: 'unknown requester',
+    3: 'not mapped',
+    4: 'no permission',
+    6: 'beyond width',
+    256: 'unsupported',
+  }
+  return {
+    name: 'virtio-iommu',
+    map(iova, output, rights, log2Size = 12) {
+      const end = mapped.get(iova)
+      const last = iova + 2 ** log2Size - 1
+      // A domain that loses an address tells so later; a new one must be told before it is used.
+      if (end !== undefined) guest.queue(unmap(1, iova, end))
+      mapped.delete(iova)
+      if (rights === 0) return
+      mapped.set(iova, last)
+      guest.queue(map(1, iova, last, output, rights))
+      if (end === undefined) guest.kick()
+    },
+    passThrough: () => void guest.queue(attach(2, DEVICE, 1)),
+    block: () => void guest.queue(attach(3, DEVICE)),
+    detach: () => void guest.queue(detach(1, DEVICE)),
+    invalidate: () => void guest.kick(),
+    dma: (requester, iova, access) => outcomes[guest.dma(requester, iova, access)] ?? 'unsupported',
+    get output() {
+      return guest.output
+    },
+    get route() {
+      return guest.out.route
+    },
+    get log2Size() {
+      return guest.out.log2Size
+    },
+    get recorded() {
+      guest.unit.work(0)
+      return guest.unit.faultsSeen.filter(({ recorded }) => recorded).length
     },
   }
 }
