@@ -154,20 +154,27 @@ export class DescriptorChain {
   goOn(stopped: number, head: number, words: Uint32Array, first: number): number {
     let outcome = stopped
     while (outcome === FULL && this.#grow(this.#size)) outcome = this.collect(words, 0, this.#size, first, 0)
-    if (outcome === REFERS) return this.#walkIndirect(head, words)
+    if (outcome === REFERS) return this.walkIndirect(head, words, this.#refersAt, this.count)
     return outcome === CHAIN_DONE ? CHAIN_DONE : this.#refuse(head, outcome)
   }
 
+  /** Whether the descriptor at word `at` refers to an indirect table. */
+  refers(words: Uint32Array, at: number): boolean {
+    return (words[at + WORD_FLAGS_NEXT]! & INDIRECT) !== 0
+  }
+
   /**
-   * A device handles descriptors, as many as there are, and then one that refers to an indirect table, which ends the
-   * chain (virtio 1.3 §2.7.5.3.2).
+   * Goes on in an indirect table. A device handles descriptors, `before` of them, and then one that refers to such a
+   * table, which ends the chain (virtio 1.3 §2.7.5.3.2).
+   *
+   * @param at - where the one lies that refers to it, in words
+   * @returns CHAIN_DONE, CHAIN_DEFERRED or CHAIN_REFUSED
    */
-  #walkIndirect(head: number, words: Uint32Array): number {
-    const before = this.count
-    const lo = words[this.#refersAt + WORD_LO]!
-    const hi = words[this.#refersAt + WORD_HI]!
-    const bytes = words[this.#refersAt + WORD_LEN]!
-    const hasNext = (words[this.#refersAt + WORD_FLAGS_NEXT]! & NEXT) !== 0
+  walkIndirect(head: number, words: Uint32Array, at: number, before: number): number {
+    const lo = words[at + WORD_LO]!
+    const hi = words[at + WORD_HI]!
+    const bytes = words[at + WORD_LEN]!
+    const hasNext = (words[at + WORD_FLAGS_NEXT]! & NEXT) !== 0
     if (!this.#indirectAllowed || hasNext || bytes === 0 || (bytes & (DESC_BYTES - 1)) !== 0) {
       return this.#refuseTable(head, bytes, hasNext)
     }

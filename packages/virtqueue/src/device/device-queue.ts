@@ -1,7 +1,14 @@
 import type { DmaPort, DmaResult } from '@dmascope/memory'
 import { ACCESS_READ, ACCESS_READ_WRITE, DMA_DISABLED } from '@dmascope/memory'
 import { needEvent } from '../need-event.ts'
-import { VIRTQ_AVAIL, VIRTQ_AVAIL_F, VIRTQ_USED, VIRTQ_USED_ELEM, VIRTQ_USED_F } from '../spec/split-ring.ts'
+import {
+  VIRTQ_AVAIL,
+  VIRTQ_AVAIL_F,
+  VIRTQ_DESC,
+  VIRTQ_USED,
+  VIRTQ_USED_ELEM,
+  VIRTQ_USED_F,
+} from '../spec/split-ring.ts'
 import { availableRingBytes, checkQueueSize, descriptorTableBytes, usedRingBytes } from '../split-ring-layout.ts'
 import { gather, scatter } from './chain-copy.ts'
 import { CHAIN_DONE, CHAIN_REFUSED, DescriptorChain } from './descriptor-chain.ts'
@@ -21,6 +28,7 @@ const USED_IDX_HALF = USED_IDX >>> 1
 const USED_RING_WORDS = USED_RING >>> 2
 const ELEM_WORDS = VIRTQ_USED_ELEM.size >>> 2
 const ELEM_BYTES = VIRTQ_USED_ELEM.size
+const DESC_WORDS = VIRTQ_DESC.size >>> 2
 const ELEM_ID = VIRTQ_USED_ELEM.fields.id.offset >>> 2
 const ELEM_LEN = VIRTQ_USED_ELEM.fields.len.offset >>> 2
 
@@ -135,8 +143,14 @@ export class DeviceQueue {
     if (halves === null || words === null) return this.#fetchNext()
     const head = halves[AVAIL_RING_HALVES + (index & this.#mask)]!
     if (head >= this.size) return this.#refuseHead(head)
-    const outcome = chain.collect(words, 0, this.size, head, 0)
-    if (outcome !== CHAIN_DONE && !this.#goOn(outcome, head, words)) return false
+    // Most indirect chains are one descriptor, and a table.
+    if (chain.refers(words, head * DESC_WORDS)) {
+      const outcome = chain.walkIndirect(head, words, head * DESC_WORDS, 0)
+      if (outcome !== CHAIN_DONE) return this.#stop(outcome)
+    } else {
+      const outcome = chain.collect(words, 0, this.size, head, 0)
+      if (outcome !== CHAIN_DONE && !this.#goOn(outcome, head, words)) return false
+    }
     chain.tableReads += chain.count
     this.#head = head
     this.#nextAvail = (index + 1) & 0xffff
