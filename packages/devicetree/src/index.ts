@@ -1,3 +1,4 @@
+export { annotateDtb } from './annotate/annotate-dtb.ts'
 export {
   addressCells,
   type BusAddress,

@@ -34,6 +34,13 @@ export interface AnnotationStyle {
 export interface AnnotationOptions {
   /** Columns to stay within where words can be broken at blanks. Default 100. */
   readonly width?: number
+  /** Bytes on one row. Default: 16 where values have room beside them, else 8. */
+  readonly bytesPerRow?: number
+  /**
+   * What the columns have to hold, so that lines need not be gone through first: the longest field's characters with its
+   * indent, and the bytes that there are.
+   */
+  readonly columns?: { readonly field: number; readonly end: number }
   /** What is wrong, in any order. */
   readonly problems?: readonly Remark[]
   readonly style?: AnnotationStyle
@@ -48,50 +55,79 @@ const WIDEST_VALUE = 18
 const WIDEST_LABEL = 40
 const INDENT = 2
 const LEAST_TEXT = 24
+const WHOLE_ROW = 16
+/** Short enough to be garbage before the collector must copy it. */
+const CHUNK = 0x2000
+const BLANK = 0x20
 
 /** Three characters a byte, but for the last. */
 const widthOf = (count: number): number => count * 3 - 1
-const spaced = (digits: string): string => digits.replace(/..(?!$)/g, '$& ')
 
-/** The columns of a text: computed once from all lines, so that every line has the same. */
+const codes: number[] = []
+/** Digits in pairs. Made at once: a tree has hundreds of thousands of them. */
+function spaced(digits: string): string {
+  codes.length = 0
+  for (let at = 0; at < digits.length; at++) {
+    if (at !== 0 && at % 2 === 0) codes.push(BLANK)
+    codes.push(digits.charCodeAt(at))
+  }
+  return String.fromCharCode.apply(null, codes)
+}
+
+/** What the columns have to hold. */
+function measure(lines: readonly AnnotatedLine[]): { field: number; end: number; longest: number } {
+  let longestField = 0
+  let end = 0
+  let longest = 0
+  for (const { field, depth, offset, size, bytes } of lines) {
+    if (bytes !== '') {
+      longestField = Math.max(longestField, field.length + depth * INDENT)
+      longest = Math.max(longest, size)
+    }
+    end = Math.max(end, offset + size)
+  }
+  return { field: longestField, end, longest }
+}
+
+/** The columns of a text, the same for every line. */
 class Columns {
   readonly digits: number
   readonly label: number
   readonly perRow: number
   readonly text: number
 
-  constructor(lines: readonly AnnotatedLine[], width: number) {
-    let label = 0
-    let last = 0
-    let longest = 0
-    for (const { field, depth, offset, size, bytes } of lines) {
-      if (bytes !== '') {
-        label = Math.max(label, Math.min(field.length + depth * INDENT, WIDEST_LABEL))
-        longest = Math.max(longest, size)
-      }
-      last = Math.max(last, offset + size)
-    }
-    this.digits = Math.max(3, last.toString(16).length)
-    this.label = label
-    const left = (count: number): number => this.digits + 2 + widthOf(count) + 2 + label + 2
-    this.perRow = longest > 8 && left(16) + WIDEST_VALUE <= width ? 16 : 8
+  constructor(held: { field: number; end: number; longest: number }, width: number, perRow: number | undefined) {
+    this.label = Math.min(held.field, WIDEST_LABEL)
+    this.digits = Math.max(3, held.end.toString(16).length)
+    const left = (count: number): number => this.digits + 2 + widthOf(count) + 2 + this.label + 2
+    this.perRow = perRow ?? (held.longest > 8 && left(16) + WIDEST_VALUE <= width ? 16 : 8)
     // Few lines have so many bytes: the others should not stand far from theirs.
     this.text = Math.max(LEAST_TEXT, width - left(this.perRow))
   }
 }
 
-/** Words put on lines of at most `width` columns; what has no blank is cut. */
+/**
+ * Words put on lines of at most `width` columns; what has no blank is cut. Lines below the first of an indented text
+ * are indented further.
+ */
 function wrap(text: string, width: number): string[] {
   if (text.length <= width) return [text]
   const rows: string[] = []
-  let rest = text
-  while (rest.length > width) {
-    const blank = rest.lastIndexOf(' ', width)
-    const cut = blank > 0 ? blank : width
-    rows.push(rest.slice(0, cut).trimEnd())
-    rest = rest.slice(cut).trimStart()
+  const indent = text.length - text.trimStart().length
+  const hang = indent === 0 ? '' : ' '.repeat(Math.min(indent + INDENT, width >>> 1))
+  // Cut out of the text one after the other: to copy the rest each time would be quadratic.
+  for (let start = 0; start < text.length; ) {
+    const before = rows.length === 0 ? '' : hang
+    const room = width - before.length
+    let end = Math.min(start + room, text.length)
+    if (end < text.length) {
+      const blank = text.slice(start, end + 1).lastIndexOf(' ')
+      if (blank > (rows.length === 0 ? indent : 0)) end = start + blank
+    }
+    rows.push(before + text.slice(start, end).trimEnd())
+    start = end
+    while (text.charCodeAt(start) === BLANK) start++
   }
-  if (rest !== '') rows.push(rest)
   return rows
 }
 
@@ -99,18 +135,21 @@ function wrap(text: string, width: number): string[] {
  * Lines as text in columns: offset, bytes, field, value and meaning. Long fields go on in rows of their bytes, long
  * values and meanings in rows below, so that nothing is left out. Each problem stands below the field that has its byte.
  *
- * @returns text that ends with a line feed, in chunks of some thousand lines; none for no lines
+ * @returns text that ends with a line feed, in chunks of some KiB; none for no lines
  */
 export function* formatAnnotated(
-  lines: readonly AnnotatedLine[],
+  lines: Iterable<AnnotatedLine>,
   options: AnnotationOptions = {},
 ): Generator<string, void, undefined> {
   const { width = 100, problems = [], style = PLAIN } = options
-  const columns = new Columns(lines, width)
+  const held = options.columns
+  const all = held === undefined ? [...lines] : lines
+  const measured = held === undefined ? measure(all as AnnotatedLine[]) : { ...held, longest: WHOLE_ROW }
+  const columns = new Columns(measured, width, options.bytesPerRow)
   const remarks = [...problems].sort((a, b) => a.offset - b.offset)
   let next = 0
   let text = ''
-  for (const line of lines) {
+  for (const line of all) {
     while (next < remarks.length && line.bytes !== '' && remarks[next]!.offset < line.offset) {
       text += remarkText(remarks[next++]!, width, style)
     }
@@ -118,7 +157,7 @@ export function* formatAnnotated(
     while (next < remarks.length && line.bytes !== '' && remarks[next]!.offset < line.offset + line.size) {
       text += remarkText(remarks[next++]!, width, style)
     }
-    if (text.length > 0x4_0000) {
+    if (text.length > CHUNK) {
       yield text
       text = ''
     }
@@ -148,8 +187,9 @@ function rowsOf(line: AnnotatedLine, columns: Columns, style: AnnotationStyle): 
     const shown = words[row]
     if (shown !== undefined) {
       const split = row === 0 ? Math.min(value.length, shown.length) : 0
-      text += ' '.repeat(gap - part.length) + (row === 0 ? label : '').padEnd(columns.label)
-      text += `  ${shown.slice(0, split)}${split < shown.length ? style.meaning(shown.slice(split)) : ''}`
+      text += ' '.repeat(gap - part.length) + (row === 0 ? label : '').padEnd(shown === '' ? 0 : columns.label)
+      if (shown !== '')
+        text += `  ${shown.slice(0, split)}${split < shown.length ? style.meaning(shown.slice(split)) : ''}`
     }
     text += '\n'
   }
