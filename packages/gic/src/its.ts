@@ -24,7 +24,7 @@ const IIDR = 0x43b
 const PIDR2 = 0x3b
 const WORDS = 0x200 / 4
 /** Width of device, event and collection IDs. */
-export const ITS_ID_BITS = 16
+const ITS_ID_BITS = 16
 const { Enabled, Quiescent } = GITS_CTLR.fields
 
 /** What became of a message that reached the ITS. */

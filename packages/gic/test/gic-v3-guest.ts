@@ -2,12 +2,12 @@ import { AddressSpace, GuestRam } from '@dmascope/memory'
 import { GicV3, Its } from '../src/index.ts'
 import { SYSTEM_REGISTERS } from '../src/spec/index.ts'
 
-export const MIB = 0x10_0000
+const MIB = 0x10_0000
 /** Where this guest puts what the hardware needs. */
 export const PROPERTIES = 1 * MIB
 export const PENDING = 2 * MIB
 export const DEVICES = 3 * MIB
-export const COLLECTIONS = 4 * MIB
+const COLLECTIONS = 4 * MIB
 export const QUEUE = 5 * MIB
 export const EVENTS = 6 * MIB
 

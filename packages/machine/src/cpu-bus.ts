@@ -1,27 +1,43 @@
-import type { AddressSpace, CpuBus, PortBus, PortSpace } from '@dmascope/memory'
+import type { AddressSpace, CpuBus, PortBus, PortSpace, SystemRegisterBus } from '@dmascope/memory'
 import type { RunQueue } from './fabric/run-queue.ts'
-import type { LocalApic } from './interrupts/lapic.ts'
+
+/** What interrupts the processor. */
+export interface CpuInterruptSource {
+  /** Whether an interrupt waits that the processor would take now. */
+  readonly pending: boolean
+  /** Takes it: what `CpuBus.nextInterrupt` answers, or -1. */
+  take(): number
+}
+
+/** Ways into the machine besides memory, which not every architecture has. */
+interface CpuBusExtras {
+  readonly ports?: PortSpace
+  readonly systemRegisters?: SystemRegisterBus
+  readonly hypercall?: NonNullable<CpuBus['hypercall']>
+}
 
 /** The machine as software on its processor sees it. */
 export class MachineCpuBus implements CpuBus {
-  readonly ports: PortBus
+  readonly ports?: PortBus
+  readonly systemRegisters?: SystemRegisterBus
+  readonly hypercall?: NonNullable<CpuBus['hypercall']>
   readonly #space: AddressSpace
-  readonly #apic: LocalApic
+  readonly #interrupts: CpuInterruptSource
   readonly #queue: RunQueue
-  readonly #interrupted = (): boolean => this.#apic.pending
+  readonly #interrupted = (): boolean => this.#interrupts.pending
 
-  constructor(space: AddressSpace, ports: PortSpace, apic: LocalApic, queue: RunQueue) {
+  constructor(
+    space: AddressSpace,
+    interrupts: CpuInterruptSource,
+    queue: RunQueue,
+    { ports, systemRegisters, hypercall }: CpuBusExtras,
+  ) {
     this.#space = space
-    this.#apic = apic
+    this.#interrupts = interrupts
     this.#queue = queue
-    this.ports = {
-      in8: (port) => ports.read(port, 1),
-      in16: (port) => ports.read(port, 2),
-      in32: (port) => ports.read(port, 4),
-      out8: (port, value) => ports.write(port, 1, value & 0xff),
-      out16: (port, value) => ports.write(port, 2, value & 0xffff),
-      out32: (port, value) => ports.write(port, 4, value >>> 0),
-    }
+    if (ports !== undefined) this.ports = portBus(ports)
+    if (systemRegisters !== undefined) this.systemRegisters = systemRegisters
+    if (hypercall !== undefined) this.hypercall = hypercall
   }
 
   read8(address: number): number {
@@ -57,11 +73,20 @@ export class MachineCpuBus implements CpuBus {
   }
 
   nextInterrupt(): number {
-    if (!this.#apic.pending) this.#queue.run(this.#interrupted)
-    return this.#apic.take()
+    if (!this.#interrupts.pending) this.#queue.run(this.#interrupted)
+    return this.#interrupts.take()
   }
 
   idle(): boolean {
-    return this.#queue.empty && !this.#apic.pending
+    return this.#queue.empty && !this.#interrupts.pending
   }
 }
+
+const portBus = (ports: PortSpace): PortBus => ({
+  in8: (port) => ports.read(port, 1),
+  in16: (port) => ports.read(port, 2),
+  in32: (port) => ports.read(port, 4),
+  out8: (port, value) => ports.write(port, 1, value & 0xff),
+  out16: (port, value) => ports.write(port, 2, value & 0xffff),
+  out32: (port, value) => ports.write(port, 4, value >>> 0),
+})

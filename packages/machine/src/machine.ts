@@ -1,24 +1,15 @@
 import { PortTlb } from '@dmascope/iommu'
-import { AddressSpace, type CpuBus, type DmaWitness, GuestRam, PortSpace } from '@dmascope/memory'
+import { AddressSpace, type CpuBus, type DmaWitness, GuestRam } from '@dmascope/memory'
 import { type PciBus, type PciFunction, type PciSlot, RootComplex } from '@dmascope/pci'
-import type { Chipset } from './chipset/chipset.ts'
-import { followPciexbar, placeBiosRom } from './chipset/chipset.ts'
-import { MachineCpuBus } from './cpu-bus.ts'
+import type { Architecture, Board, BoardHardware } from './board/board.ts'
 import type { DeviceDescription } from './description.ts'
 import { FabricPort } from './fabric/fabric-port.ts'
 import { DeviceLedger, Ledger, type TracedAccess } from './fabric/ledger.ts'
-import { PciWindow } from './fabric/pci-window.ts'
 import { PluggedFunctions } from './fabric/plugged-functions.ts'
 import { RunQueue } from './fabric/run-queue.ts'
-import { type FileRefresh, FW_CFG_PORT_BASE, FW_CFG_PORT_COUNT, FwCfg } from './firmware/fw-cfg.ts'
-import { IntxLines } from './interrupts/intx-lines.ts'
-import { IOAPIC_BASE, IOAPIC_ID, IoApic } from './interrupts/ioapic.ts'
-import { LocalApic } from './interrupts/lapic.ts'
-import { MessageRouter } from './interrupts/message-router.ts'
+import { type FileRefresh, FwCfg } from './firmware/fw-cfg.ts'
 import type { IommuWiring, MachineIommu } from './iommu/machine-iommu.ts'
 import type { DeviceObservation } from './observation.ts'
-
-const FOUR_GIB = 0x1_0000_0000
 
 /** A function to plug in, and which IOMMUs stand on its ways. */
 export interface PluggedFunction {
@@ -43,7 +34,7 @@ export interface ExpanderBus {
 }
 
 export interface MachineOptions {
-  readonly chipset: Chipset
+  readonly board: Board
   readonly memory: number
   /** Makes the IOMMUs, where there are any, over the machine's RAM. */
   readonly createIommus?: (wiring: IommuWiring) => readonly MachineIommu[]
@@ -54,7 +45,7 @@ export interface MachineOptions {
 }
 
 /**
- * An emulated PC. Software runs on its `bus`; devices reach memory through their ports; the ledger watches.
+ * An emulated machine. Software runs on its `bus`; devices reach memory through their ports; the ledger watches.
  *
  * Build one with `createMachine`, and `dispose` it when done: RAM is then used again.
  */
@@ -66,81 +57,53 @@ export class Machine {
   readonly #ram: GuestRam
   readonly #cpuSpace: AddressSpace
   readonly #dmaSpace: AddressSpace
-  readonly #ports = new PortSpace()
-  readonly #lines: IntxLines
   readonly #queue = new RunQueue()
   readonly #ledger: Ledger
   readonly #plugged: PluggedFunctions
-  readonly #chipset: Chipset
+  readonly #board: Board
+  readonly #hardware: BoardHardware
   readonly #expanders = new Map<PciBus, number>()
-  readonly #messages: MessageRouter
   readonly #memory: number
 
   constructor(options: MachineOptions) {
-    const { chipset, memory } = options
-    this.#chipset = chipset
+    const { board, memory } = options
+    this.#board = board
     this.#memory = memory
-    const low = chipset.lowRamEnd(memory)
-    this.#ram = new GuestRam(
-      memory > low
-        ? [
-            { base: 0, size: low },
-            { base: FOUR_GIB, size: memory - low },
-          ]
-        : [{ base: 0, size: low }],
-    )
+    this.#ram = new GuestRam(board.ramRanges(memory))
     this.#cpuSpace = new AddressSpace(this.#ram)
     this.#dmaSpace = new AddressSpace(this.#ram)
-    const spaces = [this.#cpuSpace, this.#dmaSpace]
-    this.root = new RootComplex({ bus: { extendedConfig: chipset.express } })
+    this.root = new RootComplex({ bus: { extendedConfig: board.express } })
     this.#plugged = new PluggedFunctions(this.root)
-    const apic = new LocalApic((vector) => ioapic.endOfInterrupt(vector))
-    this.#messages = new MessageRouter(apic)
-    const ioapic = new IoApic(IOAPIC_ID, (addressLo, data, level) => {
-      const iommu = this.iommus.find(({ ioApicRequester }) => ioApicRequester !== null) ?? null
-      this.#messages.send(iommu, iommu?.ioApicRequester ?? 0, addressLo, data, level)
-    })
-    this.#lines = new IntxLines(this.root, chipset.routing, ioapic, (bus) => this.#expanders.get(bus) ?? null)
     this.#ledger = new Ledger((owner) => this.#plugged.find(owner)?.ledger ?? null, { trace: options.trace === true })
     this.witness = this.#ledger
+    this.#hardware = board.build({
+      cpuSpace: this.#cpuSpace,
+      dmaSpace: this.#dmaSpace,
+      root: this.root,
+      queue: this.#queue,
+      iommus: () => this.iommus,
+      expanderOf: (bus) => this.#expanders.get(bus) ?? null,
+    })
+    this.bus = this.#hardware.bus
     this.iommus =
       options.createIommus?.({
         ram: this.#ram,
-        raiseMsi: (_hi, _lo, data) => this.#messages.deliver(data, false),
+        raiseMsi: (hi, lo, data) => this.#hardware.raiseMsi(hi, lo, data),
+        raiseWire: (index) => this.#hardware.raiseWire(index),
         onFault: (fault) => this.#plugged.recordFault(fault),
       }) ?? []
-
-    const window = new PciWindow(this.root, this.#queue)
-    for (const space of spaces) {
-      space.addWindow(window)
-      space.add({ name: 'IOAPIC', base: IOAPIC_BASE, size: IoApic.size, kind: 'mmio', handler: ioapic })
+    for (const space of [this.#cpuSpace, this.#dmaSpace]) {
       for (const { windows } of this.iommus) for (const registers of windows) space.add({ ...registers, kind: 'mmio' })
     }
-    this.#cpuSpace.add({
-      name: 'local APIC',
-      base: LocalApic.base,
-      size: LocalApic.size,
-      kind: 'mmio',
-      handler: apic,
-    })
-    this.#ports.add(0xcf8, 8, this.root.createCf8Ports())
-    this.#ports.setFallback((port) => window.findPort(port))
-    this.bus = new MachineCpuBus(this.#cpuSpace, this.#ports, apic, this.#queue)
-
-    for (const { device, fn, model, function: one } of chipset.functions()) {
+    for (const { device, fn, model, function: one } of board.functions()) {
       const iommu = options.rootBusBypass === true ? null : (this.iommus[0] ?? null)
       this.plug({ function: one, model, described: null, device, fn, dmaThrough: iommu, messagesThrough: iommu })
     }
-    const host = this.root.rootBus.slotAt(0, 0)?.function
-    if (host !== undefined) {
-      placeBiosRom(chipset, host.config, spaces)
-      if (chipset.express) followPciexbar(host.config, this.root, spaces)
-    }
+    this.#hardware.finish()
   }
 
-  /** Bytes of RAM below 4 GiB. */
-  get lowRamEnd(): number {
-    return this.#chipset.lowRamEnd(this.#memory)
+  get architecture(): Architecture {
+    return this.#board.architecture
   }
 
   /** Adds a root bus. @throws RangeError where its number is taken */
@@ -158,19 +121,23 @@ export class Machine {
       ...(one.bus !== undefined && { bus: one.bus }),
     })
     const ledger = new DeviceLedger()
+    const { messages } = this.#hardware
+    const tlb = tlbFor(slot, one.dmaThrough)
     const port = new FabricPort(
       {
         space: this.#dmaSpace,
         books: this.#ledger,
-        sendMessage: (addressLo, data) =>
-          this.#messages.send(one.messagesThrough, slot.sourceId, addressLo, data, false),
-        setPin: (asserted) => this.#lines.set(one.function, asserted),
+        messages,
+        sendMessage: (addressLo, data) => messages.send(one.messagesThrough, slot.sourceId, addressLo, data),
+        ringDoorbell: (address, data) => messages.ring(address, data, slot.sourceId),
+        setPin: (asserted) => this.#hardware.setPin(one.function, asserted),
         busMasterEnabled: () => one.function.config.busMasterEnabled,
         turn: () => this.#queue.turns,
         name: () => this.#plugged.idOf(slot),
       },
       ledger,
-      tlbFor(slot, one.dmaThrough),
+      tlb,
+      one.messagesThrough === one.dmaThrough ? tlb : tlbFor(slot, one.messagesThrough),
     )
     one.function.connect(port, port)
     one.function.config.onWrite(0, one.function.config.size, () => this.#queue.touch(one.function))
@@ -207,11 +174,12 @@ export class Machine {
     facts: { readonly cpus: number; readonly commandLine: string },
     refresh: FileRefresh | null = null,
   ): void {
-    this.#ports.add(
-      FW_CFG_PORT_BASE,
-      FW_CFG_PORT_COUNT,
-      new FwCfg(this.#cpuSpace, { memoryBytes: this.#memory, ...facts }, files, refresh),
-    )
+    this.#hardware.place(new FwCfg(this.#cpuSpace, { memoryBytes: this.#memory, ...facts }, files, refresh))
+  }
+
+  /** Puts bytes into memory before any software runs, as QEMU does with what it is to boot. */
+  load(address: number, bytes: Uint8Array): void {
+    this.#cpuSpace.writeBytes(address, bytes)
   }
 
   /** Firmware is done: what devices do from now on is the kernel's doing. */

@@ -9,7 +9,7 @@ import {
 } from '@dmascope/memory'
 import fc from 'fast-check'
 import { afterEach, describe, expect, it } from 'vitest'
-import { FakeFabric, HOLE, MIB, OWNER, REGISTERS, ROM } from './fake-fabric.ts'
+import { DOORBELL, FakeFabric, HOLE, MIB, OWNER, REGISTERS, ROM } from './fake-fabric.ts'
 
 const RUNS = Number(process.env.DMASCOPE_FUZZ_RUNS ?? 300)
 const made: FakeFabric[] = []
@@ -99,6 +99,35 @@ describe('a port past the IOMMU', () => {
     expect(ramAt(one, MIB, 4)).toEqual(filled(4, 0))
     expect(one.ledger.counts['self-test']).toMatchObject({ reads: 0, writes: 0, untranslated: 0 })
     expect([one.ledger.msi, one.messages, one.books.trace]).toEqual([0, [], []])
+  })
+})
+
+describe('a doorbell', () => {
+  it('is rung by a message that is a plain write, and no access is counted', () => {
+    const one = fabric()
+    expect(one.port.msi(0, DOORBELL, 7)).toBe(DMA_OK)
+    expect([one.doorbell, one.ledger.msi, one.ledger.counts['self-test'].writes]).toEqual([[7], 1, 0])
+  })
+
+  it('is reached through the IOMMU of the bus, even where the data goes past it', () => {
+    const one = fabric({ messagesBehindIommu: true })
+    one.grant(MIB, 0x1000)
+    expect(one.port.write(0, MIB, filled(4, 1))).toBe(DMA_OK)
+    expect(one.port.msi(0, DOORBELL, 7)).toBe(DMA_FAULT)
+    expect(one.iommu.faults).toEqual([{ hi: 0, lo: DOORBELL, access: ACCESS_WRITE }])
+    one.iommu.map(0, 0xffff_f000, REGISTERS)
+    expect(one.port.msi(0, 0xffff_f040, 8)).toBe(DMA_OK)
+    expect([one.doorbell, one.ledger.msi]).toEqual([[8], 1])
+    expect(one.ledger.counts['self-test']).toMatchObject({ writes: 1, untranslated: 1, translated: 0, faulted: 0 })
+  })
+
+  it('is rung by a write of data too, and that is no stray access', () => {
+    const one = fabric()
+    expect(one.port.write(0, DOORBELL, bytes(9, 0, 0, 0))).toBe(DMA_OK)
+    expect([one.doorbell, one.ledger.msi, one.ledger.strayCount]).toEqual([[9], 1, 0])
+    // Of another length it is a write to registers.
+    expect(one.port.write(0, DOORBELL, bytes(9, 0))).toBe(DMA_OK)
+    expect([one.doorbell, one.ledger.strayCount]).toEqual([[9], 1])
   })
 })
 

@@ -22,7 +22,9 @@ class VtdFabric {
     {
       space: this.base.space,
       books: this.base.books,
+      messages: { first: 0xfee0_0000, last: 0xfeef_ffff },
       sendMessage: () => 'untranslated',
+      ringDoorbell: () => false,
       setPin: () => {},
       busMasterEnabled: () => true,
       turn: () => this.base.turn,
@@ -30,6 +32,7 @@ class VtdFabric {
     },
     this.base.ledger,
     new PortTlb(this.unit, SOURCE),
+    null,
   )
 
   entry(address: number, low: number, high = 0): void {

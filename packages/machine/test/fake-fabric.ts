@@ -8,6 +8,8 @@ export const MIB = 0x10_0000
 export const ROM = 0xfff0_0000
 export const REGISTERS = 0xfe00_0000
 export const HOLE = 0xd000_0000
+/** Among the registers. */
+export const DOORBELL = REGISTERS + 0x40
 export const OWNER = '0000:00:03.0'
 
 /** An IOMMU that is a list of pages. A page that is not in it is refused, and the refusal kept. */
@@ -67,6 +69,8 @@ export class FakeFabric {
   readonly tlb = new PortTlb(this.iommu, 0x18)
   readonly port: FabricPort
   readonly messages: [number, number][] = []
+  /** What was written to the doorbell. */
+  readonly doorbell: number[] = []
   readonly pin: boolean[] = []
   /** Register accesses, as `write 4+4=1`. */
   readonly registers: string[] = []
@@ -74,7 +78,13 @@ export class FakeFabric {
   busMaster = true
   turn = 0
 
-  constructor(options: { readonly behindIommu?: boolean; readonly trace?: boolean } = {}) {
+  constructor(
+    options: {
+      readonly behindIommu?: boolean
+      readonly messagesBehindIommu?: boolean
+      readonly trace?: boolean
+    } = {},
+  ) {
     this.books = new Ledger((owner) => (owner === OWNER ? this.ledger : null), { trace: options.trace === true })
     this.ledger.phase = 'self-test'
     this.space.add({
@@ -98,6 +108,12 @@ export class FakeFabric {
       {
         space: this.space,
         books: this.books,
+        messages: { first: 0xfee0_0000, last: 0xfeef_ffff },
+        ringDoorbell: (address, data) => {
+          if (address !== DOORBELL) return false
+          this.doorbell.push(data)
+          return true
+        },
         sendMessage: (address, data) => {
           this.messages.push([address, data])
           return this.messageRoute
@@ -109,6 +125,7 @@ export class FakeFabric {
       },
       this.ledger,
       options.behindIommu === true ? this.tlb : null,
+      options.messagesBehindIommu === true || options.behindIommu === true ? this.tlb : null,
     )
   }
 

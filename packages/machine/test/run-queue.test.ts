@@ -1,6 +1,7 @@
 import type { PciFunction } from '@dmascope/pci'
 import { ConfigSpace } from '@dmascope/pci'
 import { describe, expect, it } from 'vitest'
+import { pcBoard } from '../src/board/pc-board.ts'
 import { Q35 } from '../src/chipset/chipset.ts'
 import { RunQueue } from '../src/fabric/run-queue.ts'
 import { createMachine, Machine } from '../src/index.ts'
@@ -117,7 +118,7 @@ describe('the run queue', () => {
 
 describe('waiting for an interrupt', () => {
   it('ends although a device is never done, and says that the machine is not idle', () => {
-    const machine = new Machine({ chipset: Q35, memory: 0x800_0000 })
+    const machine = new Machine({ board: pcBoard(Q35), memory: 0x800_0000 })
     const busy = worker(() => 'more')
     machine.plug({
       function: busy,

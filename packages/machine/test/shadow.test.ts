@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
+import { pcBoard } from '../src/board/pc-board.ts'
 import { I440FX, Q35 } from '../src/chipset/chipset.ts'
 import { Machine } from '../src/index.ts'
 
@@ -18,7 +19,7 @@ afterEach(() => {
 
 describe.each(CHIPSETS)('the programmable attribute map of %s', (_name, chipset, pam0) => {
   const build = (): Machine => {
-    machine = new Machine({ chipset, memory: 0x800_0000 })
+    machine = new Machine({ board: pcBoard(chipset), memory: 0x800_0000 })
     return machine
   }
   const setPam = (index: number, value: number): void => {

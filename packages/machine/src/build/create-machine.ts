@@ -1,5 +1,6 @@
 import { DmascopeError } from '@dmascope/layout'
 import { isBridge, type PciBus, type PciFunction } from '@dmascope/pci'
+import { pcBoard } from '../board/pc-board.ts'
 import { type Chipset, I440FX, Q35 } from '../chipset/chipset.ts'
 import type { MachineDescription } from '../description.ts'
 import type { PlatformFacts } from '../firmware/acpi-tables.ts'
@@ -45,7 +46,7 @@ export function createMachine(
   const plan = planIommu(placement, description)
   const bypass = isOn(description.machineProperties.default_bus_bypass_iommu)
   const machine = new Machine({
-    chipset,
+    board: pcBoard(chipset),
     memory: description.memory,
     ...(plan !== null && { createIommus: (wiring) => [plan.create(wiring)] }),
     rootBusBypass: bypass,
@@ -53,7 +54,8 @@ export function createMachine(
   })
   const roots = plugDevices(machine, placement, bypass, plan)
   const facts = platformFacts(description, roots, plan)
-  const make = (): ReadonlyMap<string, Uint8Array> => firmwareFiles(chipset, facts, { lowRamEnd: machine.lowRamEnd })
+  const make = (): ReadonlyMap<string, Uint8Array> =>
+    firmwareFiles(chipset, facts, { lowRamEnd: chipset.lowRamEnd(description.memory) })
   const files = make()
   const bootFacts = { cpus: description.cpus, commandLine: description.append }
   machine.offerFirmwareFiles(files, bootFacts, { names: REBUILT_FILES, make })

@@ -22,9 +22,6 @@ import { Refusals } from './refusals.ts'
 const PAGE = 0x1000
 /** An address that no memory of ours can have: bits beyond a Number's 53 are set. */
 const FIRST_UNREACHABLE_HIGH = 0x20_0000
-/** Messages go to this megabyte; a DMA write there is an interrupt, whoever makes it (Intel SDM vol. 3, §11.11). */
-const MSI_FIRST = 0xfee0_0000
-const MSI_LAST = 0xfeef_ffff
 
 /** How an access went on its way to memory, or a message to a processor. */
 export type Route = 'translated' | 'untranslated' | 'faulted'
@@ -34,11 +31,15 @@ export interface Fabric {
   /** Untranslated bus addresses lead here. */
   readonly space: AddressSpace
   readonly books: Ledger
+  /** Bus addresses [first, last], below 4 GiB, that are messages before they are addresses. None where first > last. */
+  readonly messages: { readonly first: number; readonly last: number }
   /**
-   * A message of the function: through interrupt remapping where its bus has that, then to a processor. `address` is
-   * the low word; the high one is 0. Answers which way it went; `faulted`: remapping refused it.
+   * A message of the function to that range: through interrupt remapping where its bus has that, then to a processor.
+   * `address` is the low word; the high one is 0. Answers which way it went; `faulted`: remapping refused it.
    */
   sendMessage(addressLo: number, data: number): Route
+  /** A write of four bytes has come to this physical address. False where that is no interrupt controller's doorbell. */
+  ringDoorbell(address: number, data: number): boolean
   setPin(asserted: boolean): void
   busMasterEnabled(): boolean
   /** Changes with each turn that functions get to work. */
@@ -56,13 +57,20 @@ export class FabricPort implements DmaPort, InterruptPort {
   readonly #ledger: DeviceLedger
   /** Null where the function is wired past every IOMMU. Replaced when a machine is rewired. */
   #tlb: PortTlb | null
+  /** What messages meet that are no more than writes: the IOMMU of the bus, whatever the data goes through. */
+  readonly #messageTlb: PortTlb | null
+  readonly #messageFirst: number
+  readonly #messageLast: number
   #views = 0
   readonly #refusals: Refusals
 
-  constructor(fabric: Fabric, ledger: DeviceLedger, tlb: PortTlb | null) {
+  constructor(fabric: Fabric, ledger: DeviceLedger, tlb: PortTlb | null, messageTlb: PortTlb | null) {
     this.#fabric = fabric
     this.#ledger = ledger
     this.#tlb = tlb
+    this.#messageTlb = messageTlb
+    this.#messageFirst = fabric.messages.first
+    this.#messageLast = fabric.messages.last
     this.#refusals = new Refusals(() => fabric.turn())
   }
 
@@ -81,7 +89,7 @@ export class FabricPort implements DmaPort, InterruptPort {
   }
 
   write(hi: number, lo: number, from: Uint8Array): DmaResult {
-    if (hi === 0 && lo >= MSI_FIRST && lo <= MSI_LAST && from.length === 4) {
+    if (hi === 0 && lo >= this.#messageFirst && lo <= this.#messageLast && from.length === 4) {
       return this.msi(hi, lo, new DataView(from.buffer, from.byteOffset, 4).getUint32(0, true))
     }
     return this.#transfer(hi >>> 0, lo >>> 0, from, ACCESS_WRITE)
@@ -175,6 +183,8 @@ export class FabricPort implements DmaPort, InterruptPort {
       return DMA_OK
     }
     const landed = landingOf(space, physical)
+    if (landed === 'mmio' && access === ACCESS_WRITE && buffer.length === 4 && this.#ring(physical, buffer))
+      return DMA_OK
     const before =
       !allowed && access === ACCESS_WRITE && landed === 'ram' ? ramPreview(space, physical, buffer.length) : undefined
     if (landed === 'hole') {
@@ -183,6 +193,14 @@ export class FabricPort implements DmaPort, InterruptPort {
     else space.writeBytes(physical, buffer)
     if (!allowed) this.#recordStray(hi, lo, physical, buffer, access, landed, before)
     return landed === 'hole' ? DMA_DECODE_ERROR : DMA_OK
+  }
+
+  /** A plain write to a doorbell is a message like any other. */
+  #ring(physical: number, buffer: Uint8Array): boolean {
+    const data = new DataView(buffer.buffer, buffer.byteOffset, 4).getUint32(0, true)
+    if (!this.#fabric.ringDoorbell(physical, data)) return false
+    this.#ledger.msi++
+    return true
   }
 
   #recordStray(
@@ -295,16 +313,37 @@ export class FabricPort implements DmaPort, InterruptPort {
 
   msi(hi: number, lo: number, data: number): DmaResult {
     if (!this.#fabric.busMasterEnabled()) return DMA_DISABLED
-    if (hi === 0 && lo >= MSI_FIRST && lo <= MSI_LAST) {
+    if (hi === 0 && lo >= this.#messageFirst && lo <= this.#messageLast) {
       this.#ledger.msi++
       const route = this.#fabric.sendMessage(lo, data)
       this.#trace('msi', hi, lo, null, 4, route)
       return route === 'faulted' ? DMA_FAULT : DMA_OK
     }
-    // A message elsewhere is a plain write of four bytes.
+    return this.#writeMessage(hi >>> 0, lo >>> 0, data)
+  }
+
+  /** A message that is a write of four bytes, translated as one: to a doorbell, or wherever it leads. */
+  #writeMessage(hi: number, lo: number, data: number): DmaResult {
+    const tlb = this.#messageTlb
+    if (tlb !== null && tlb.lookup(hi, lo, ACCESS_WRITE) !== 0) {
+      this.#trace('msi', hi, lo, null, 4, 'faulted')
+      return DMA_FAULT
+    }
+    const route = tlb?.route === 'translated' ? 'translated' : 'untranslated'
+    const toHi = tlb === null ? hi : tlb.hi
+    const toLo = tlb === null ? lo : tlb.lo
+    if (toHi < FIRST_UNREACHABLE_HIGH) {
+      const address = toHi * 0x1_0000_0000 + toLo
+      if (this.#fabric.ringDoorbell(address, data)) {
+        this.#ledger.msi++
+        this.#trace('msi', hi, lo, address, 4, route)
+        return DMA_OK
+      }
+    }
     const word = new Uint8Array(4)
     new DataView(word.buffer).setUint32(0, data, true)
-    return this.#transfer(hi >>> 0, lo >>> 0, word, ACCESS_WRITE)
+    count(this.#ledger.counts[this.#ledger.phase], ACCESS_WRITE, 4, route)
+    return this.#land(hi, lo, toHi, toLo, word, ACCESS_WRITE, route)
   }
 
   intx(level: boolean): void {

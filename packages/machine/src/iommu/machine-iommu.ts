@@ -20,6 +20,8 @@ export interface IommuWiring {
   readonly ram: GuestRam
   /** Sends a message of the unit's own, which nothing remaps. */
   readonly raiseMsi: (hi: number, lo: number, data: number) => void
+  /** An edge on the unit's interrupt wire of this number, from 0 on, where the board has wires for it. */
+  readonly raiseWire: (index: number) => void
   readonly onFault: (fault: IommuFault) => void
 }
 

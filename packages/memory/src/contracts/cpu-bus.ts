@@ -18,9 +18,12 @@ export interface CpuBus {
   writeBytes(address: number, from: Uint8Array): void
   /** Port I/O, on machines that have it. */
   readonly ports?: PortBus
+  /** System registers that belong to the machine rather than to the processor, on machines that have them. */
+  readonly systemRegisters?: SystemRegisterBus
   /**
    * Lets the machine run until an interrupt is delivered to the CPU, and answers its vector; -1 where none came for
-   * now. This is the only way in which I/O completes for a kernel.
+   * now. This is the only way in which I/O completes for a kernel. A processor whose interrupts bear no vector answers
+   * 0, and its software asks the interrupt controller which interrupt it is.
    */
   nextInterrupt(): number
   /** True where nothing is pending anywhere: no device works, no interrupt waits. To wait longer is to hang. */
@@ -34,6 +37,12 @@ export interface CpuBus {
   setPageState?(page: number, state: 'private' | 'shared'): number
   /** 64-bit arguments and results as (lo, hi) pairs. Answers the platform's status code. */
   hypercall?(number: number, args: Uint32Array, out: Uint32Array): number
+}
+
+/** System registers of an Arm processor: named by op0, op1, CRn, CRm, op2 in 16 bits; values below 2^53. */
+export interface SystemRegisterBus {
+  read(register: number): number
+  write(register: number, value: number): void
 }
 
 /** Port I/O: 16-bit ports, unsigned values. */

@@ -1,0 +1,74 @@
+import type { RequesterId } from '@dmascope/iommu'
+import type { AddressSpace, CpuBus } from '@dmascope/memory'
+import type { PciBus, PciFunction, RootComplex } from '@dmascope/pci'
+import type { Route } from '../fabric/fabric-port.ts'
+import type { RunQueue } from '../fabric/run-queue.ts'
+import type { FwCfg } from '../firmware/fw-cfg.ts'
+import type { MachineIommu } from '../iommu/machine-iommu.ts'
+
+/** The processors that software is for, as QEMU's programs are named. */
+export type Architecture = 'x86_64' | 'aarch64' | 'ppc64'
+
+/** A function that is on the root bus whatever devices are added. */
+export interface BoardFunction {
+  readonly device: number
+  readonly fn: number
+  /** Its name in the report. */
+  readonly model: string
+  readonly function: PciFunction
+}
+
+/** What a machine type brings with it: where RAM is, what is on the root bus, how interrupts travel. */
+export interface Board {
+  readonly architecture: Architecture
+  /** The root bus's name, as `bus=` takes it. */
+  readonly rootBusName: string
+  readonly express: boolean
+  /** RAM of this many bytes, ascending. */
+  ramRanges(memoryBytes: number): readonly { readonly base: number; readonly size: number }[]
+  /** New functions, in the order of their numbers. */
+  functions(): readonly BoardFunction[]
+  /** Builds what is not on PCI into a machine, before any function is plugged in. Once for each machine. */
+  build(site: BoardSite): BoardHardware
+}
+
+/** What a board is built into. */
+export interface BoardSite {
+  /** What a processor's addresses lead to, and what a device's do once they are translated. */
+  readonly cpuSpace: AddressSpace
+  readonly dmaSpace: AddressSpace
+  readonly root: RootComplex
+  readonly queue: RunQueue
+  /** The machine's IOMMUs. To be asked when a message is on its way: they are made after the board. */
+  iommus(): readonly MachineIommu[]
+  /** Device number, on the first root bus, of the expander that brings a root bus; null for the first itself. */
+  expanderOf(bus: PciBus): number | null
+}
+
+/** How messages reach processors. */
+export interface MessageWiring {
+  /** Bus addresses [first, last], below 4 GiB, that are messages before they are addresses. None where first > last. */
+  readonly first: number
+  readonly last: number
+  /** A message to that range, through the IOMMU that it meets. */
+  send(iommu: MachineIommu | null, requester: RequesterId, addressLo: number, data: number): Route
+  /** A device's write of four bytes has come to this address. False where that is no interrupt controller's doorbell. */
+  ring(address: number, data: number, requester: RequesterId): boolean
+}
+
+/** A board's hardware, in a machine. */
+export interface BoardHardware {
+  /** The CPU seam. */
+  readonly bus: CpuBus
+  readonly messages: MessageWiring
+  /** A function drives its interrupt pin. */
+  setPin(one: PciFunction, asserted: boolean): void
+  /** A message of an IOMMU's own, which nothing remaps. */
+  raiseMsi(hi: number, lo: number, data: number): void
+  /** An edge on the IOMMU's own interrupt wire of this number, on boards that have such wires. */
+  raiseWire(index: number): void
+  /** Puts QEMU's firmware configuration device where software looks for it. */
+  place(device: FwCfg): void
+  /** The board's own functions are plugged in. */
+  finish(): void
+}

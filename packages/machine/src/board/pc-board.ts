@@ -1,0 +1,69 @@
+import { PortSpace } from '@dmascope/memory'
+import type { Chipset } from '../chipset/chipset.ts'
+import { followPciexbar, placeBiosRom } from '../chipset/chipset.ts'
+import { MachineCpuBus } from '../cpu-bus.ts'
+import { PciWindow } from '../fabric/pci-window.ts'
+import { FW_CFG_PORT_BASE, FW_CFG_PORT_COUNT, type FwCfg } from '../firmware/fw-cfg.ts'
+import { IntxLines } from '../interrupts/intx-lines.ts'
+import { IOAPIC_BASE, IOAPIC_ID, IoApic } from '../interrupts/ioapic.ts'
+import { LocalApic } from '../interrupts/lapic.ts'
+import { MessageRouter } from '../interrupts/message-router.ts'
+import type { Board, BoardHardware, BoardSite } from './board.ts'
+
+const FOUR_GIB = 0x1_0000_0000
+/** Messages go to this megabyte; a DMA write there is an interrupt, whoever makes it (Intel SDM vol. 3, §11.11). */
+const MSI_FIRST = 0xfee0_0000
+const MSI_LAST = 0xfeef_ffff
+
+/** A PC: this chipset, local and I/O APIC, CF8 and CFC. */
+export const pcBoard = (chipset: Chipset): Board => ({
+  architecture: 'x86_64',
+  rootBusName: chipset.rootBusName,
+  express: chipset.express,
+  ramRanges(memoryBytes) {
+    const low = chipset.lowRamEnd(memoryBytes)
+    const ranges = [{ base: 0, size: low }]
+    return memoryBytes > low ? [...ranges, { base: FOUR_GIB, size: memoryBytes - low }] : ranges
+  },
+  functions: () => chipset.functions(),
+  build: (site) => buildPc(chipset, site),
+})
+
+function buildPc(chipset: Chipset, { cpuSpace, dmaSpace, root, queue, iommus, expanderOf }: BoardSite): BoardHardware {
+  const spaces = [cpuSpace, dmaSpace]
+  const apic = new LocalApic((vector) => ioapic.endOfInterrupt(vector))
+  const router = new MessageRouter(apic)
+  const ioapic = new IoApic(IOAPIC_ID, (addressLo, data, level) => {
+    const iommu = iommus().find(({ ioApicRequester }) => ioApicRequester !== null) ?? null
+    router.send(iommu, iommu?.ioApicRequester ?? 0, addressLo, data, level)
+  })
+  const lines = new IntxLines(root, chipset.routing, ioapic, expanderOf)
+  const window = new PciWindow(root, queue)
+  for (const space of spaces) {
+    space.addWindow(window)
+    space.add({ name: 'IOAPIC', base: IOAPIC_BASE, size: IoApic.size, kind: 'mmio', handler: ioapic })
+  }
+  cpuSpace.add({ name: 'local APIC', base: LocalApic.base, size: LocalApic.size, kind: 'mmio', handler: apic })
+  const ports = new PortSpace()
+  ports.add(0xcf8, 8, root.createCf8Ports())
+  ports.setFallback((port) => window.findPort(port))
+  return {
+    bus: new MachineCpuBus(cpuSpace, apic, queue, { ports }),
+    messages: {
+      first: MSI_FIRST,
+      last: MSI_LAST,
+      send: (iommu, requester, addressLo, data) => router.send(iommu, requester, addressLo, data, false),
+      ring: () => false,
+    },
+    setPin: (one, asserted) => lines.set(one, asserted),
+    raiseMsi: (_hi, _lo, data) => router.deliver(data, false),
+    raiseWire() {},
+    place: (device: FwCfg) => ports.add(FW_CFG_PORT_BASE, FW_CFG_PORT_COUNT, device),
+    finish() {
+      const host = root.rootBus.slotAt(0, 0)?.function
+      if (host === undefined) return
+      placeBiosRom(chipset, host.config, spaces)
+      if (chipset.express) followPciexbar(host.config, root, spaces)
+    },
+  }
+}
