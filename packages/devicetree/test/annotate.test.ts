@@ -49,7 +49,7 @@ describe('annotated blobs', () => {
       'fdt_header',
       ...'magic totalsize off_dt_struct off_dt_strings off_mem_rsvmap version last_comp_version'.split(' '),
       ...'boot_cpuid_phys size_dt_strings size_dt_struct'.split(' '),
-      'memory reservation block',
+      'memory reservations',
       'address',
       'size',
       'structure block',

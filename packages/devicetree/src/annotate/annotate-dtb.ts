@@ -72,7 +72,7 @@ const MEANINGS: Readonly<Record<string, (value: number) => string>> = {
 /** Entries up to the one of zeros; answers where they end. */
 function* annotateReservations(lines: LineMaker, start: number, end: number): Generator<AnnotatedLine, number> {
   const { size, fields: entry } = fdt_reserve_entry
-  yield lines.heading(start, { ...fdt_reserve_entry, name: 'memory reservation block' })
+  yield lines.heading(start, { ...fdt_reserve_entry, name: 'memory reservations' })
   let at = start
   for (let ended = false; !ended && at + size <= end; at += size) {
     ended = true
