@@ -17,6 +17,8 @@ export interface PluggedFunction {
   readonly model: string
   readonly described: DeviceDescription | null
   readonly bus?: PciBus
+  /** The segment that it goes into; the first unless given. */
+  readonly root?: RootComplex
   readonly device: number
   readonly fn: number
   /** What its DMA goes through; null for straight to memory. */
@@ -54,6 +56,8 @@ export class Machine {
   readonly witness: DmaWitness
   readonly iommus: readonly MachineIommu[]
   readonly root: RootComplex
+  /** One a segment of PCI; the first is `root`. */
+  readonly roots: readonly RootComplex[]
   readonly #ram: GuestRam
   readonly #cpuSpace: AddressSpace
   readonly #dmaSpace: AddressSpace
@@ -72,14 +76,18 @@ export class Machine {
     this.#ram = new GuestRam(board.ramRanges(memory))
     this.#cpuSpace = new AddressSpace(this.#ram)
     this.#dmaSpace = new AddressSpace(this.#ram)
-    this.root = new RootComplex({ bus: { extendedConfig: board.express } })
-    this.#plugged = new PluggedFunctions(this.root)
+    this.roots = (board.segments ?? [0]).map(
+      (segment) => new RootComplex({ segment, bus: { extendedConfig: board.express } }),
+    )
+    this.root = this.roots[0]!
+    this.#plugged = new PluggedFunctions(this.roots)
     this.#ledger = new Ledger((owner) => this.#plugged.find(owner)?.ledger ?? null, { trace: options.trace === true })
     this.witness = this.#ledger
     this.#hardware = board.build({
       cpuSpace: this.#cpuSpace,
       dmaSpace: this.#dmaSpace,
       root: this.root,
+      roots: this.roots,
       queue: this.#queue,
       iommus: () => this.iommus,
       expanderOf: (bus) => this.#expanders.get(bus) ?? null,
@@ -91,6 +99,8 @@ export class Machine {
         raiseMsi: (hi, lo, data) => this.#hardware.raiseMsi(hi, lo, data),
         raiseWire: (index) => this.#hardware.raiseWire(index),
         onFault: (fault) => this.#plugged.recordFault(fault),
+        hasRequester: (requester) => this.#plugged.hasRequester(requester),
+        touch: (one) => this.#queue.touch(one),
       }) ?? []
     for (const space of [this.#cpuSpace, this.#dmaSpace]) {
       for (const { windows } of this.iommus) for (const registers of windows) space.add({ ...registers, kind: 'mmio' })
@@ -115,7 +125,8 @@ export class Machine {
 
   /** Plugs a function in, and wires it. @throws RangeError where the slot is taken */
   plug(one: PluggedFunction): void {
-    const slot = this.root.attach(one.function, {
+    const root = one.root ?? this.root
+    const slot = root.attach(one.function, {
       device: one.device,
       fn: one.fn,
       ...(one.bus !== undefined && { bus: one.bus }),
@@ -133,7 +144,7 @@ export class Machine {
         setPin: (asserted) => this.#hardware.setPin(one.function, asserted),
         busMasterEnabled: () => one.function.config.busMasterEnabled,
         turn: () => this.#queue.turns,
-        name: () => this.#plugged.idOf(slot),
+        name: () => this.#plugged.idOf(slot, root),
       },
       ledger,
       tlb,
@@ -145,23 +156,26 @@ export class Machine {
       function: one.function,
       model: one.model,
       described: one.described,
+      root,
       slot,
       port,
       ledger,
+      behindIommu: one.messagesThrough !== null,
       faults: [],
     })
   }
 
   /**
-   * Wires a function's DMA anew: behind the machine's first IOMMU, or past it. Neither tables nor description change; the report must
-   * see it all the same.
+   * Wires a function's DMA anew: behind the machine's first IOMMU, where each segment has one behind its segment's, or
+   * past it. Neither tables nor description change; the report must see it all the same.
    *
    * @throws RangeError where nothing sits at that address
    */
   rewire(id: string, behindIommu: boolean): void {
     const plugged = this.#plugged.find(id)
     if (plugged === null) throw new RangeError(`no function at ${id}`)
-    plugged.port.rewire(tlbFor(plugged.slot, behindIommu ? (this.iommus[0] ?? null) : null))
+    const iommu = this.iommus[this.roots.indexOf(plugged.root)] ?? null
+    plugged.port.rewire(tlbFor(plugged.slot, behindIommu ? iommu : null))
   }
 
   /**

@@ -93,6 +93,11 @@ export class RootComplex {
     return slot
   }
 
+  /** Whether the function is attached here. */
+  holds(of: PciFunction): boolean {
+    return this.#slots.has(of)
+  }
+
   /** The function's own ID, by the bus numbers that software programmed. Hold `slotOf(function)` where it is hot. */
   requesterIdOf(of: PciFunction): number {
     return this.slotOf(of).requesterId

@@ -24,6 +24,8 @@ export interface Board {
   /** The root bus's name, as `bus=` takes it. */
   readonly rootBusName: string
   readonly express: boolean
+  /** Segments of PCI, each with a root bus 0 of its own, where there are more than segment 0. */
+  readonly segments?: readonly number[]
   /** RAM of this many bytes, ascending. */
   ramRanges(memoryBytes: number): readonly { readonly base: number; readonly size: number }[]
   /** New functions, in the order of their numbers. */
@@ -38,6 +40,8 @@ export interface BoardSite {
   readonly cpuSpace: AddressSpace
   readonly dmaSpace: AddressSpace
   readonly root: RootComplex
+  /** One a segment, in the board's order; the first is `root`. */
+  readonly roots: readonly RootComplex[]
   readonly queue: RunQueue
   /** The machine's IOMMUs. To be asked when a message is on its way: they are made after the board. */
   iommus(): readonly MachineIommu[]
@@ -47,7 +51,11 @@ export interface BoardSite {
 
 /** How messages reach processors. */
 export interface MessageWiring {
-  /** Bus addresses [first, last], below 4 GiB, that are messages before they are addresses. None where first > last. */
+  /**
+   * Bus addresses that are messages before they are addresses: upper half `hi`, 0 unless given, lower half [first, last].
+   * None where first > last.
+   */
+  readonly hi?: number
   readonly first: number
   readonly last: number
   /** A message to that range, through the IOMMU that it meets. */

@@ -31,11 +31,14 @@ export interface Fabric {
   /** Untranslated bus addresses lead here. */
   readonly space: AddressSpace
   readonly books: Ledger
-  /** Bus addresses [first, last], below 4 GiB, that are messages before they are addresses. None where first > last. */
-  readonly messages: { readonly first: number; readonly last: number }
+  /**
+   * Bus addresses that are messages before they are addresses: upper half `hi`, 0 unless given, lower half [first, last].
+   * None where first > last.
+   */
+  readonly messages: { readonly hi?: number; readonly first: number; readonly last: number }
   /**
    * A message of the function to that range: through interrupt remapping where its bus has that, then to a processor.
-   * `address` is the low word; the high one is 0. Answers which way it went; `faulted`: remapping refused it.
+   * `address` is the low word. Answers which way it went; `faulted`: remapping refused it.
    */
   sendMessage(addressLo: number, data: number): Route
   /** A write of four bytes has come to this physical address. False where that is no interrupt controller's doorbell. */
@@ -59,6 +62,7 @@ export class FabricPort implements DmaPort, InterruptPort {
   #tlb: PortTlb | null
   /** What messages meet that are no more than writes: the IOMMU of the bus, whatever the data goes through. */
   readonly #messageTlb: PortTlb | null
+  readonly #messageHi: number
   readonly #messageFirst: number
   readonly #messageLast: number
   #views = 0
@@ -69,6 +73,7 @@ export class FabricPort implements DmaPort, InterruptPort {
     this.#ledger = ledger
     this.#tlb = tlb
     this.#messageTlb = messageTlb
+    this.#messageHi = fabric.messages.hi ?? 0
     this.#messageFirst = fabric.messages.first
     this.#messageLast = fabric.messages.last
     this.#refusals = new Refusals(() => fabric.turn())
@@ -89,7 +94,7 @@ export class FabricPort implements DmaPort, InterruptPort {
   }
 
   write(hi: number, lo: number, from: Uint8Array): DmaResult {
-    if (hi === 0 && lo >= this.#messageFirst && lo <= this.#messageLast && from.length === 4) {
+    if (hi === this.#messageHi && lo >= this.#messageFirst && lo <= this.#messageLast && from.length === 4) {
       return this.msi(hi, lo, new DataView(from.buffer, from.byteOffset, 4).getUint32(0, true))
     }
     return this.#transfer(hi >>> 0, lo >>> 0, from, ACCESS_WRITE)
@@ -313,7 +318,7 @@ export class FabricPort implements DmaPort, InterruptPort {
 
   msi(hi: number, lo: number, data: number): DmaResult {
     if (!this.#fabric.busMasterEnabled()) return DMA_DISABLED
-    if (hi === 0 && lo >= this.#messageFirst && lo <= this.#messageLast) {
+    if (hi === this.#messageHi && lo >= this.#messageFirst && lo <= this.#messageLast) {
       this.#ledger.msi++
       const route = this.#fabric.sendMessage(lo, data)
       this.#trace('msi', hi, lo, null, 4, route)

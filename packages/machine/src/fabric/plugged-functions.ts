@@ -1,3 +1,4 @@
+import type { RequesterId } from '@dmascope/iommu'
 import { hexPair } from '@dmascope/layout'
 import type { PciFunction, PciSlot, RootComplex } from '@dmascope/pci'
 import { formatBdf } from '@dmascope/pci/spec'
@@ -13,24 +14,27 @@ const KEPT_FAULTS = 32
 /** A function as it sits in the machine, with its way to memory and its books. */
 export interface Plugged {
   readonly function: PciFunction
+  readonly root: RootComplex
   readonly slot: PciSlot
   readonly model: string
   readonly described: DeviceDescription | null
   readonly port: FabricPort
   readonly ledger: DeviceLedger
+  /** An IOMMU stands above its bus, whether or not its DMA goes through it. */
+  readonly behindIommu: boolean
   readonly faults: DeviceObservation['faults'][number][]
 }
 
-/** Every function of the machine, by the address that software gave its bus. */
+/** Every function of the machine, by segment and by the address that software gave its bus. */
 export class PluggedFunctions {
-  readonly #root: RootComplex
+  readonly #roots: readonly RootComplex[]
   readonly #plugged = new Map<PciFunction, Plugged>()
-  /** Answers of `find`, good while the tree's generation stands. */
+  /** Answers of `find`, good while no tree's generation changes. */
   readonly #named = new Map<string, Plugged | null>()
   #namedAt = -1
 
-  constructor(root: RootComplex) {
-    this.#root = root
+  constructor(roots: readonly RootComplex[]) {
+    this.#roots = roots
   }
 
   add(plugged: Plugged): void {
@@ -42,15 +46,17 @@ export class PluggedFunctions {
   }
 
   /** `0000:00:03.0`, by bus numbers as they are now. */
-  idOf(slot: PciSlot): string {
-    return formatBdf(slot.requesterId, this.#root.segment)
+  idOf(slot: PciSlot, root: RootComplex): string {
+    return formatBdf(slot.requesterId, root.segment)
   }
 
   /** The guest names a device thousands of times: each name is taken apart once for a state of the tree. */
   find(id: string): Plugged | null {
-    if (this.#namedAt !== this.#root.generation) {
+    let generation = 0
+    for (const root of this.#roots) generation += root.generation
+    if (this.#namedAt !== generation) {
       this.#named.clear()
-      this.#namedAt = this.#root.generation
+      this.#namedAt = generation
     }
     let found = this.#named.get(id)
     if (found === undefined) {
@@ -62,23 +68,32 @@ export class PluggedFunctions {
 
   #findNow(id: string): Plugged | null {
     const match = /^([0-9a-f]{4}):([0-9a-f]{2}):([0-9a-f]{2})\.([0-7])$/.exec(id)
-    if (match === null || Number.parseInt(match[1]!, 16) !== this.#root.segment) return null
+    if (match === null) return null
     const [bus, device, fn] = [match[2]!, match[3]!, match[4]!].map((part) => Number.parseInt(part, 16)) as [
       number,
       number,
       number,
     ]
-    return this.#at((bus << 8) | (device << 3) | fn)
+    return this.#at(Number.parseInt(match[1]!, 16), (bus << 8) | (device << 3) | fn)
   }
 
-  #at(requester: number): Plugged | null {
-    const found = requester < 0 ? null : this.#root.functionAt(requester)
+  #at(segment: number, requester: number): Plugged | null {
+    const root = this.#roots.find((one) => one.segment === segment)
+    const found = requester < 0 || root === undefined ? null : root.functionAt(requester)
     return found === null ? null : (this.#plugged.get(found) ?? null)
+  }
+
+  /** Whether requests of a function whose bus is under an IOMMU bear this ID. */
+  hasRequester(requester: RequesterId): boolean {
+    for (const { behindIommu, slot } of this.#plugged.values()) {
+      if (behindIommu && slot.sourceId === requester) return true
+    }
+    return false
   }
 
   /** Keeps a fault with the function whose requester ID it bears. */
   recordFault(fault: IommuFault): void {
-    const plugged = this.#at(fault.requester)
+    const plugged = this.#at(fault.segment ?? 0, fault.requester)
     if (plugged === null || plugged.faults.length >= KEPT_FAULTS) return
     plugged.faults.push({
       address: `0x${hexPair(fault.hi, fault.lo).replace(/^0+(?=.)/, '')}`,
@@ -88,15 +103,15 @@ export class PluggedFunctions {
     })
   }
 
-  /** What was seen of every function, in bus order. Copies. */
+  /** What was seen of every function, by segment, in bus order. Copies. */
   observe(): DeviceObservation[] {
     const seen: DeviceObservation[] = []
-    for (const slot of this.#root.functions()) {
+    for (const slot of this.#roots.flatMap((root) => [...root.functions()])) {
       const plugged = this.#plugged.get(slot.function)
       if (plugged === undefined) continue
-      const { ledger, port, described, model, faults } = plugged
+      const { root, ledger, port, described, model, faults } = plugged
       seen.push({
-        id: this.idOf(slot),
+        id: this.idOf(slot, root),
         model,
         deviceId: described?.id ?? null,
         behindIommu: port.behindIommu,

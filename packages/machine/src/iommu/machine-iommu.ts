@@ -6,6 +6,8 @@ import type { PciFunction } from '@dmascope/pci'
 export interface IommuFault {
   /** Negative where no requester caused it. */
   readonly requester: RequesterId
+  /** Of PCI; 0 unless given. */
+  readonly segment?: number
   readonly access: string
   readonly hi: number
   readonly lo: number
@@ -23,6 +25,10 @@ export interface IommuWiring {
   /** An edge on the unit's interrupt wire of this number, from 0 on, where the board has wires for it. */
   readonly raiseWire: (index: number) => void
   readonly onFault: (fault: IommuFault) => void
+  /** Whether requests of a function whose bus is not wired past the IOMMU bear this ID. */
+  readonly hasRequester: (requester: RequesterId) => boolean
+  /** The IOMMU's function on PCI has work to do that no register write told of. */
+  readonly touch: (pciFunction: PciFunction) => void
 }
 
 /** Registers of an IOMMU at a fixed place. */
