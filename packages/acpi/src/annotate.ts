@@ -101,7 +101,7 @@ export function annotate(
         depth,
       }
       if (any.kind === 'bytes') {
-        const value = meaning === 'text' ? JSON.stringify(toText(data)) : toHex(data)
+        const value = meaning === 'text' ? JSON.stringify(toText(data)).replaceAll('\\u0000', '\\0') : toHex(data)
         lines.push({ ...line, value, meaning: '' })
       } else if (any.kind === 'le64') {
         const lo = view.getUint32(base + any.offset, true)

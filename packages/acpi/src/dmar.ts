@@ -135,7 +135,8 @@ const REMAPPING_STRUCTURES: RecordSet = {
   },
 }
 
-const SHAPE: TableShape = {
+/** What the table is made up of. */
+export const DMAR_SHAPE: TableShape = {
   signature: 'DMAR',
   body: { of: DMAR, meaning: { hostAddressWidth: bitsOneLess, flags: DMAR_FLAGS } },
   list: { kind: 'records', key: 'records', set: REMAPPING_STRUCTURES },
@@ -148,16 +149,16 @@ const SHAPE: TableShape = {
  * @throws DmascopeError `ACPI_TRUNCATED`, `ACPI_SIGNATURE`
  */
 export function parseDmar(data: Uint8Array, at?: TableLocation): Dmar & { problems: Problem[] } {
-  const table = parseShaped(SHAPE, data, at) as unknown as Dmar & { problems: Problem[] }
+  const table = parseShaped(DMAR_SHAPE, data, at) as unknown as Dmar & { problems: Problem[] }
   table.problems.push(...judge(table))
   return table
 }
 
 /** @throws TypeError, RangeError naming the field at fault */
-export const buildDmar = (table: Dmar): Uint8Array => buildShaped(SHAPE, table)
+export const buildDmar = (table: Dmar): Uint8Array => buildShaped(DMAR_SHAPE, table)
 
 /** Every field with its byte offset. */
-export const formatDmar = (table: Dmar): AnnotatedLine[] => formatShaped(SHAPE, table)
+export const formatDmar = (table: Dmar): AnnotatedLine[] => formatShaped(DMAR_SHAPE, table)
 
 /** What Linux warns of, or refuses, beyond the form of the table. */
 function* judge(table: Dmar): Generator<Problem> {

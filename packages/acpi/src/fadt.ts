@@ -27,7 +27,8 @@ export interface Fadt extends ParsedTable, Pick<Values, FirstFields>, Partial<Om
   signature: 'FACP'
 }
 
-const SHAPE: TableShape = {
+/** What the table is made up of. */
+export const FADT_SHAPE: TableShape = {
   signature: 'FACP',
   body: {
     of: FADT,
@@ -48,13 +49,13 @@ const SHAPE: TableShape = {
  * @throws DmascopeError `ACPI_TRUNCATED` below the 116 bytes of ACPI 1.0, `ACPI_SIGNATURE`
  */
 export const parseFadt = (data: Uint8Array, at?: TableLocation): Fadt & { problems: Problem[] } =>
-  parseShaped(SHAPE, data, at) as unknown as Fadt & { problems: Problem[] }
+  parseShaped(FADT_SHAPE, data, at) as unknown as Fadt & { problems: Problem[] }
 
 /** @throws TypeError, RangeError naming the field at fault */
-export const buildFadt = (table: Fadt): Uint8Array => buildShaped(SHAPE, table)
+export const buildFadt = (table: Fadt): Uint8Array => buildShaped(FADT_SHAPE, table)
 
 /** Every field with its byte offset. */
-export const formatFadt = (table: Fadt): AnnotatedLine[] => formatShaped(SHAPE, table)
+export const formatFadt = (table: Fadt): AnnotatedLine[] => formatShaped(FADT_SHAPE, table)
 
 /** A generic address of ports, as the FADT's X_ fields have them. */
 export const ioAddress = (address: number, registerBitWidth: number): GenericAddress => ({

@@ -10,17 +10,18 @@ export interface Hpet extends ParsedTable, FieldValues<(typeof HPET)['fields']> 
   signature: 'HPET'
 }
 
-const SHAPE: TableShape = {
+/** What the table is made up of. */
+export const HPET_SHAPE: TableShape = {
   signature: 'HPET',
   body: { of: HPET, meaning: { eventTimerBlockId: HPET_EVENT_TIMER_BLOCK_ID, addressSpaceId: ADDRESS_SPACE_ID } },
 }
 
 /** @throws DmascopeError `ACPI_TRUNCATED`, `ACPI_SIGNATURE` */
 export const parseHpet = (data: Uint8Array, at?: TableLocation): Hpet & { problems: Problem[] } =>
-  parseShaped(SHAPE, data, at) as unknown as Hpet & { problems: Problem[] }
+  parseShaped(HPET_SHAPE, data, at) as unknown as Hpet & { problems: Problem[] }
 
 /** @throws TypeError, RangeError naming the field at fault */
-export const buildHpet = (table: Hpet): Uint8Array => buildShaped(SHAPE, table)
+export const buildHpet = (table: Hpet): Uint8Array => buildShaped(HPET_SHAPE, table)
 
 /** Every field with its byte offset. */
-export const formatHpet = (table: Hpet): AnnotatedLine[] => formatShaped(SHAPE, table)
+export const formatHpet = (table: Hpet): AnnotatedLine[] => formatShaped(HPET_SHAPE, table)

@@ -230,7 +230,8 @@ const NODES: RecordSet = {
 }
 
 const LIST: NodeList = { kind: 'nodes', key: 'nodes', set: NODES }
-const SHAPE: TableShape = { signature: 'IORT', body: { of: spec.IORT }, list: LIST }
+/** What the table is made up of. */
+export const IORT_SHAPE: TableShape = { signature: 'IORT', body: { of: spec.IORT }, list: LIST }
 
 /**
  * Reads an IORT. Damage that Linux survives or reports stands in `problems`; the result rebuilds to the same bytes.
@@ -239,16 +240,16 @@ const SHAPE: TableShape = { signature: 'IORT', body: { of: spec.IORT }, list: LI
  * @throws DmascopeError `ACPI_TRUNCATED`, `ACPI_SIGNATURE`
  */
 export function parseIort(data: Uint8Array, at?: TableLocation): Iort & { problems: Problem[] } {
-  const table = parseShaped(SHAPE, data, at) as unknown as Iort & { problems: Problem[] }
+  const table = parseShaped(IORT_SHAPE, data, at) as unknown as Iort & { problems: Problem[] }
   table.problems.push(...judge(table))
   return table
 }
 
 /** @throws TypeError, RangeError naming the field at fault */
-export const buildIort = (table: Iort): Uint8Array => buildShaped(SHAPE, table)
+export const buildIort = (table: Iort): Uint8Array => buildShaped(IORT_SHAPE, table)
 
 /** Every field with its byte offset. */
-export const formatIort = (table: Iort): AnnotatedLine[] => formatShaped(SHAPE, table)
+export const formatIort = (table: Iort): AnnotatedLine[] => formatShaped(IORT_SHAPE, table)
 
 /** The byte in the table that each node will stand at, by index: what `outputReference` and `nodeReference` take. */
 export const iortNodeOffsets = (table: Pick<Iort, 'nodes' | 'nodeOffset'>): number[] =>

@@ -183,7 +183,8 @@ const BLOCKS: RecordSet = {
   },
 }
 
-const SHAPE: TableShape = {
+/** What the table is made up of. */
+export const IVRS_SHAPE: TableShape = {
   signature: 'IVRS',
   body: { of: IVRS, meaning: { IVinfo: IVRS_IVINFO } },
   list: { kind: 'records', key: 'blocks', set: BLOCKS },
@@ -196,16 +197,16 @@ const SHAPE: TableShape = {
  * @throws DmascopeError `ACPI_TRUNCATED`, `ACPI_SIGNATURE`
  */
 export function parseIvrs(data: Uint8Array, at?: TableLocation): Ivrs & { problems: Problem[] } {
-  const table = parseShaped(SHAPE, data, at) as unknown as Ivrs & { problems: Problem[] }
+  const table = parseShaped(IVRS_SHAPE, data, at) as unknown as Ivrs & { problems: Problem[] }
   table.problems.push(...judge(table))
   return table
 }
 
 /** @throws TypeError, RangeError naming the field at fault */
-export const buildIvrs = (table: Ivrs): Uint8Array => buildShaped(SHAPE, table)
+export const buildIvrs = (table: Ivrs): Uint8Array => buildShaped(IVRS_SHAPE, table)
 
 /** Every field with its byte offset. */
-export const formatIvrs = (table: Ivrs): AnnotatedLine[] => formatShaped(SHAPE, table)
+export const formatIvrs = (table: Ivrs): AnnotatedLine[] => formatShaped(IVRS_SHAPE, table)
 
 /** What no reader can act on, beyond the form of the table. */
 function* judge(table: Ivrs): Generator<Problem> {

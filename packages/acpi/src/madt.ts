@@ -112,7 +112,8 @@ const INTERRUPT_CONTROLLER_STRUCTURES: RecordSet = {
   },
 }
 
-const SHAPE: TableShape = {
+/** What the table is made up of. */
+export const MADT_SHAPE: TableShape = {
   signature: 'APIC',
   body: { of: MADT, meaning: { flags: MADT_FLAGS } },
   list: { kind: 'records', key: 'records', set: INTERRUPT_CONTROLLER_STRUCTURES },
@@ -120,10 +121,10 @@ const SHAPE: TableShape = {
 
 /** @throws DmascopeError `ACPI_TRUNCATED`, `ACPI_SIGNATURE` */
 export const parseMadt = (data: Uint8Array, at?: TableLocation): Madt & { problems: Problem[] } =>
-  parseShaped(SHAPE, data, at) as unknown as Madt & { problems: Problem[] }
+  parseShaped(MADT_SHAPE, data, at) as unknown as Madt & { problems: Problem[] }
 
 /** @throws TypeError, RangeError naming the field at fault */
-export const buildMadt = (table: Madt): Uint8Array => buildShaped(SHAPE, table)
+export const buildMadt = (table: Madt): Uint8Array => buildShaped(MADT_SHAPE, table)
 
 /** Every field with its byte offset. */
-export const formatMadt = (table: Madt): AnnotatedLine[] => formatShaped(SHAPE, table)
+export const formatMadt = (table: Madt): AnnotatedLine[] => formatShaped(MADT_SHAPE, table)

@@ -21,7 +21,8 @@ const { baseAddress: BASE, startBusNumber: START } = MCFG_ALLOCATION.fields
 const busesText = (end: number, _hi: number, view: DataView, base: number): string =>
   ecamText(BASE.lo.get(view, base), BASE.hi.get(view, base), START.get(view, base), end)
 
-const SHAPE: TableShape = {
+/** What the table is made up of. */
+export const MCFG_SHAPE: TableShape = {
   signature: 'MCFG',
   body: { of: MCFG },
   list: { kind: 'items', key: 'allocations', form: { of: MCFG_ALLOCATION, meaning: { endBusNumber: busesText } } },
@@ -29,7 +30,7 @@ const SHAPE: TableShape = {
 
 /** @throws DmascopeError `ACPI_TRUNCATED`, `ACPI_SIGNATURE` */
 export function parseMcfg(data: Uint8Array, at?: TableLocation): Mcfg & { problems: Problem[] } {
-  const table = parseShaped(SHAPE, data, at) as unknown as Mcfg & { problems: Problem[] }
+  const table = parseShaped(MCFG_SHAPE, data, at) as unknown as Mcfg & { problems: Problem[] }
   for (const { offset = 0, baseAddress, startBusNumber, endBusNumber } of table.allocations) {
     if (startBusNumber <= endBusNumber && Number(baseAddress) !== 0) continue
     const message = `buses ${hex(startBusNumber, 2)} to ${hex(endBusNumber, 2)} at ${hex(Number(baseAddress))}`
@@ -39,7 +40,7 @@ export function parseMcfg(data: Uint8Array, at?: TableLocation): Mcfg & { proble
 }
 
 /** @throws TypeError, RangeError naming the field at fault */
-export const buildMcfg = (table: Mcfg): Uint8Array => buildShaped(SHAPE, table)
+export const buildMcfg = (table: Mcfg): Uint8Array => buildShaped(MCFG_SHAPE, table)
 
 /** Every field with its byte offset. */
-export const formatMcfg = (table: Mcfg): AnnotatedLine[] => formatShaped(SHAPE, table)
+export const formatMcfg = (table: Mcfg): AnnotatedLine[] => formatShaped(MCFG_SHAPE, table)

@@ -135,7 +135,8 @@ function parseRecord(
   return record
 }
 
-const textFields = (form: Form): string[] => {
+/** Fields that are text in plain data. */
+export const textFields = (form: Form): string[] => {
   const meanings = form.meaning ?? {}
   return Object.keys(meanings).filter((name) => meanings[name] === 'text')
 }

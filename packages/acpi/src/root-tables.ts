@@ -17,11 +17,13 @@ export interface Xsdt extends ParsedTable {
   entries: U64[]
 }
 
-const RSDT_SHAPE: TableShape = {
+/** What the table is made up of. */
+export const RSDT_SHAPE: TableShape = {
   signature: 'RSDT',
   list: { kind: 'values', key: 'entries', form: { of: RSDT_ENTRY } },
 }
-const XSDT_SHAPE: TableShape = {
+/** What the table is made up of. */
+export const XSDT_SHAPE: TableShape = {
   signature: 'XSDT',
   list: { kind: 'values', key: 'entries', form: { of: XSDT_ENTRY } },
 }

@@ -66,7 +66,8 @@ const LIST: NodeList = {
     },
   },
 }
-const SHAPE: TableShape = { signature: 'VIOT', body: { of: VIOT }, list: LIST }
+/** What the table is made up of. */
+export const VIOT_SHAPE: TableShape = { signature: 'VIOT', body: { of: VIOT }, list: LIST }
 
 /**
  * Reads a VIOT. Damage that Linux survives or reports stands in `problems`; the result rebuilds to the same bytes.
@@ -75,16 +76,16 @@ const SHAPE: TableShape = { signature: 'VIOT', body: { of: VIOT }, list: LIST }
  * @throws DmascopeError `ACPI_TRUNCATED`, `ACPI_SIGNATURE`
  */
 export function parseViot(data: Uint8Array, at?: TableLocation): Viot & { problems: Problem[] } {
-  const table = parseShaped(SHAPE, data, at) as unknown as Viot & { problems: Problem[] }
+  const table = parseShaped(VIOT_SHAPE, data, at) as unknown as Viot & { problems: Problem[] }
   table.problems.push(...judge(table))
   return table
 }
 
 /** @throws TypeError, RangeError naming the field at fault */
-export const buildViot = (table: Viot): Uint8Array => buildShaped(SHAPE, table)
+export const buildViot = (table: Viot): Uint8Array => buildShaped(VIOT_SHAPE, table)
 
 /** Every field with its byte offset. */
-export const formatViot = (table: Viot): AnnotatedLine[] => formatShaped(SHAPE, table)
+export const formatViot = (table: Viot): AnnotatedLine[] => formatShaped(VIOT_SHAPE, table)
 
 /** The byte in the table that each node will stand at, by index: what `outputNode` takes. */
 export const viotNodeOffsets = (table: Pick<Viot, 'nodes' | 'nodeOffset'>): number[] =>

@@ -1,0 +1,1 @@
+export { anyTableSchema, tableSchema } from './table-schema.ts'
