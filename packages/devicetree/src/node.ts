@@ -55,6 +55,14 @@ export class DtNode {
     return node
   }
 
+  /** A node whose name is known to be of bytes, and whose properties nobody else keeps. For readers. */
+  static made(name: string, properties: DtProperty[]): DtNode {
+    const node = new DtNode('')
+    node.#name = name
+    node.#properties = properties
+    return node
+  }
+
   get parent(): DtNode | null {
     return this.#parent
   }

@@ -192,12 +192,13 @@ class Parser {
     enter(outermost)
     while (open.length > 0) {
       const top = open[open.length - 1]!
-      if (scanner.accept(CLOSE_BRACE)) {
+      const code = scanner.peek()
+      if (code === CLOSE_BRACE) {
+        scanner.at++
         scanner.expect(';')
         open.pop()
         continue
       }
-      const code = scanner.peek()
       if (code === SLASH && this.#deletion(top.node)) continue
       const omit = code === SLASH && scanner.acceptDirective('omit-if-no-ref')
       const labels = this.#readLabels()

@@ -163,7 +163,7 @@ function convert(root: SourceNode, values: Uint8Array, rebuilt: ReadonlyMap<DtPr
     const { gone, properties } = from
     for (let index = 0; index < properties.length; index++) properties[index] = settled(properties[index]!)
     const live = gone === null || gone.size === 0 ? properties : properties.filter(({ name }) => !gone.has(name))
-    const node = new DtNode(from.name, live)
+    const node = DtNode.made(from.name, live)
     if (from.labels !== null) node.labels = from.labels
     return node
   }

@@ -50,6 +50,9 @@ export class Scanner {
   #source: SourceText
   #nameSource: SourceText
   #nameAt = 0
+  /** Where a label was looked for last and not found, and where it would have ended: a name goes on from there. */
+  #wordAt = -1
+  #wordEnd = 0
   readonly #outer: Mark[] = []
   readonly #include: IncludeText | undefined
   #included = 0
@@ -81,6 +84,8 @@ export class Scanner {
       const { text } = this
       let at = this.at
       let code = text.charCodeAt(at)
+      // Most characters that are looked at stand right here, and start no comment.
+      if (code > 0x2f) return code
       while ((classOf(code) & SPACE) !== 0) code = text.charCodeAt(++at)
       this.at = at
       if (code === 0x2f) {
@@ -126,7 +131,11 @@ export class Scanner {
     if (!isLabelCode(first) || isDigitCode(first)) return ''
     let end = this.at + 1
     while (isLabelCode(this.text.charCodeAt(end))) end++
-    if (this.text.charCodeAt(end) !== 0x3a) return ''
+    if (this.text.charCodeAt(end) !== 0x3a) {
+      this.#wordAt = this.at
+      this.#wordEnd = end
+      return ''
+    }
     const label = this.text.slice(this.at, end)
     this.at = end + 1
     return label
@@ -139,7 +148,7 @@ export class Scanner {
     const start = this.at
     this.#nameSource = this.#source
     this.#nameAt = start
-    let end = start
+    let end = start === this.#wordAt ? this.#wordEnd : start
     while (isNameCode(text.charCodeAt(end))) end++
     if (end === start) throw this.unexpected(what)
     this.at = end
@@ -201,6 +210,7 @@ export class Scanner {
     this.#source = { name, text }
     this.text = text
     this.at = 0
+    this.#wordAt = -1
   }
 
   #leave(): void {
@@ -208,6 +218,7 @@ export class Scanner {
     this.#source = source
     this.text = source.text
     this.at = offset
+    this.#wordAt = -1
   }
 }
 
