@@ -1,4 +1,5 @@
 import { buildDmar, type DeviceScope } from '@dmascope/acpi'
+import { DmascopeError } from '@dmascope/layout'
 import { isBridge } from '@dmascope/pci'
 import { qemuHeader } from '../../firmware/qemu-header.ts'
 import { IOAPIC_ID } from '../../interrupts/ioapic.ts'
@@ -9,6 +10,9 @@ export const VTD_BASE = 0xfed9_0000
 
 /** The I/O APIC's requester ID: bus 0xff, device 0, which no PCI function has (QEMU's Q35_PSEUDO_BUS_PLATFORM). */
 export const VTD_IOAPIC_REQUESTER = 0xff00
+
+/** A DRHD of a 16-bit length holds 16 bytes of its own, and 8 for each scope, the I/O APIC's among them. */
+const MOST_FUNCTIONS = Math.floor((0xffff - 16) / 8) - 1
 
 /** What the table says of the unit itself. */
 interface DmarFeatures {
@@ -22,6 +26,8 @@ interface DmarFeatures {
  * that does not bypass; bridges stand for what is below them.
  *
  * DEVIATION: QEMU walks several expanders' buses in the order of a hash table; here they stand as they were created.
+ *
+ * @throws DmascopeError MACHINE_NOT_MODELLED for more functions than fit in a unit's record
  */
 export function dmarTable(roots: readonly RootBusFacts[], features: DmarFeatures): Uint8Array {
   const ioApic: DeviceScope = {
@@ -43,6 +49,13 @@ export function dmarTable(roots: readonly RootBusFacts[], features: DmarFeatures
         path: [{ device, function: fn }],
       }),
     )
+  if (functions.length > MOST_FUNCTIONS) {
+    throw new DmascopeError(
+      'MACHINE_NOT_MODELLED',
+      `${functions.length} functions on root buses do not fit in a DMAR's DRHD, whose length has 16 bits: QEMU cuts that short, and the table is broken; put functions behind bridges, of which each is one scope: at most ${MOST_FUNCTIONS}`,
+      { functions: functions.length, most: MOST_FUNCTIONS },
+    )
+  }
   return buildDmar({
     signature: 'DMAR',
     header: qemuHeader(1),
