@@ -1,5 +1,16 @@
 import { describe, expect, it } from 'vitest'
-import { amdviRig, DEVICE, type Need, OTHER, type Outcome, type Rig, tceRig, viommuRig, vtdRig } from './iommu-rigs.ts'
+import {
+  amdviRig,
+  DEVICE,
+  type Need,
+  OTHER,
+  type Outcome,
+  type Rig,
+  smmuv3Rig,
+  tceRig,
+  viommuRig,
+  vtdRig,
+} from './iommu-rigs.ts'
 
 const READ = 1
 const WRITE = 2
@@ -160,6 +171,7 @@ const ROWS: readonly Row[] = [
 describe.each([
   ['VT-d', vtdRig],
   ['AMD-Vi', amdviRig],
+  ['SMMUv3', smmuv3Rig],
   ['sPAPR TCE', tceRig],
   ['virtio-iommu', viommuRig],
 ] as const)('DMA probe matrix, on %s', (_name, makeRig) => {

@@ -1,5 +1,6 @@
 import type { Access } from '@dmascope/memory'
 import { AmdViGuest, IR, IW } from './amdvi-guest.ts'
+import { PAGE_RO, PAGE_RW, REG, SmmuV3Guest } from './smmuv3-guest.ts'
 import { LIOBN_32, TceGuest } from './tce-guest.ts'
 import { attach, detach, map, unmap, ViommuGuest } from './viommu-guest.ts'
 import { VtdGuest } from './vtd-guest.ts'
@@ -95,6 +96,51 @@ export function amdviRig(): Rig {
     detach: () => guest.device(DEVICE, 1),
     invalidate: () => guest.invalidateAll(),
     dma: (requester, iova, access) => outcomes[guest.dma(requester, iova, access)] ?? 'unsupported',
+    get output() {
+      return guest.output
+    },
+    get route() {
+      return guest.out.route
+    },
+    get log2Size() {
+      return guest.out.log2Size
+    },
+    get recorded() {
+      return guest.unit.faultsSeen.filter(({ recorded }) => recorded).length
+    },
+  }
+}
+
+export function smmuv3Rig(): Rig {
+  const guest = new SmmuV3Guest()
+  const top = guest.page()
+  guest.attach(DEVICE, top)
+  guest.enable()
+  const outcomes: Readonly<Record<number, Outcome>> = {
+    0: 'ok',
+    2: 'unknown requester',
+    4: 'unknown requester',
+    16: 'not mapped',
+    19: 'no permission',
+  }
+  // An address above all that T0SZ leaves is F_TRANSLATION like any other: the event's address alone tells.
+  const isBeyond = (event: readonly number[]): boolean => event[0] === 16 && event[5]! >= 0x1_0000
+  return {
+    name: 'SMMUv3',
+    lacks: { 'interrupt range': 'messages are writes like any other, and are translated' },
+    map(iova, output, rights, log2Size) {
+      guest.map(top, iova, output, rights === 0 ? 0 : rights === 1 ? PAGE_RO : PAGE_RW, log2Size)
+    },
+    passThrough: () => guest.stream(DEVICE, 0x9),
+    block: () => guest.attach(DEVICE, guest.page()),
+    detach: () => guest.stream(DEVICE, 0),
+    invalidate: () => guest.invalidateAll(),
+    dma(requester, iova, access) {
+      const outcome = outcomes[guest.dma(requester, iova, access)] ?? 'unsupported'
+      return outcome === 'not mapped' && isBeyond(guest.event(guest.read(REG.EVENTQ_PROD) - 1))
+        ? 'beyond width'
+        : outcome
+    },
     get output() {
       return guest.output
     },

@@ -1,5 +1,6 @@
 import { NO_PASID, PortTlb, type Translation, type Translator } from '@dmascope/iommu'
 import { AmdViUnit } from '@dmascope/iommu/amdvi'
+import { SmmuV3Unit } from '@dmascope/iommu/smmuv3'
 import { VtdUnit } from '@dmascope/iommu/vtd'
 import type { GuestRam } from '@dmascope/memory'
 import {
@@ -8,6 +9,7 @@ import {
   type PageSize,
   REQUESTER,
   ROOT,
+  SMMUV3_FORMAT,
   type Stream,
   type TableFormat,
   VTD_FORMAT,
@@ -46,6 +48,17 @@ const AMDVI: UnitKind = {
     const unit = new AmdViUnit({ ram, iotlbEntries, raiseMsi() {} })
     unit.write(0x00, 4, ROOT)
     unit.write(0x18, 4, 1)
+    return unit
+  },
+}
+
+const SMMUV3: UnitKind = {
+  format: SMMUV3_FORMAT,
+  enabled(ram, iotlbEntries) {
+    const unit = new SmmuV3Unit({ ram, tlbEntries: iotlbEntries, raiseInterrupt() {} })
+    unit.write(0x80, 4, ROOT)
+    unit.write(0x88, 4, 6)
+    unit.write(0x20, 4, 1)
     return unit
   },
 }
@@ -104,3 +117,5 @@ function casesOf(prefix: string, kind: UnitKind): BenchCase[] {
 export const iommuCases = (): BenchCase[] => casesOf('iommu', VTD)
 
 export const amdviCases = (): BenchCase[] => casesOf('iommu-amdvi', AMDVI)
+
+export const smmuv3Cases = (): BenchCase[] => casesOf('iommu-smmuv3', SMMUV3)

@@ -2,6 +2,7 @@ import {
   AMDVI_FORMAT,
   makeWorkload,
   type PageSize,
+  SMMUV3_FORMAT,
   type Stream,
   type TableFormat,
   TOP_TABLE,
@@ -83,3 +84,5 @@ function casesOf(prefix: string, format: TableFormat): BenchCase[] {
 export const iommuFloorCases = (): BenchCase[] => casesOf('iommu', VTD_FORMAT)
 
 export const amdviFloorCases = (): BenchCase[] => casesOf('iommu-amdvi', AMDVI_FORMAT)
+
+export const smmuv3FloorCases = (): BenchCase[] => casesOf('iommu-smmuv3', SMMUV3_FORMAT)

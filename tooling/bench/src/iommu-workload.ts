@@ -40,6 +40,18 @@ export const AMDVI_FORMAT: TableFormat = {
   },
 }
 
+/** The SMMUv3's linear stream table stands at ROOT, one context descriptor (ASID 7, 48 bits) at CONTEXT. */
+export const SMMUV3_FORMAT: TableFormat = {
+  flags: (level, leaf) => [(leaf ? 0xc40 : 0) | (leaf && level > 1 ? 1 : 3), 0],
+  attach(ram) {
+    const entry = ROOT + REQUESTER * 64
+    ram.write32(entry, CONTEXT | 0xb)
+    ram.write32(CONTEXT, 0xc000_0010)
+    ram.write32(CONTEXT + 4, 0x0007_6205)
+    ram.write32(CONTEXT + 8, TOP_TABLE)
+  },
+}
+
 export type PageSize = '4k' | '2m'
 export type Stream = 'rand' | 'seq' | 'hot'
 

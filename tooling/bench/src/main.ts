@@ -1,7 +1,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { iommuCheckedCases } from './iommu-checked-floor.ts'
-import { amdviCases, iommuCases } from './iommu-dmascope.ts'
-import { amdviFloorCases, iommuFloorCases } from './iommu-floor.ts'
+import { amdviCases, iommuCases, smmuv3Cases } from './iommu-dmascope.ts'
+import { amdviFloorCases, iommuFloorCases, smmuv3FloorCases } from './iommu-floor.ts'
 import { jobCases, scaleCases } from './job-cases.ts'
 import { portCases } from './job-port.ts'
 import { formatTimes, runTimed, type TimedCase } from './job-timed.ts'
@@ -29,6 +29,7 @@ const SUITES: Readonly<Record<string, () => (BenchCase | TimedCase)[] | Promise<
   port: portCases,
   iommu: () => [...iommuCases(), ...iommuFloorCases(), ...iommuCheckedCases()],
   'iommu-amdvi': () => [...amdviCases(), ...amdviFloorCases()],
+  'iommu-smmuv3': () => [...smmuv3Cases(), ...smmuv3FloorCases()],
   tree: () => [...treeCases(), ...treeFloorCases()],
   job: jobCases,
   scale: scaleCases,

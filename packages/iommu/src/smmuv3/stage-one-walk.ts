@@ -8,6 +8,7 @@ import {
   FLAT,
   MASK_HI,
   MASK_LO,
+  NO_PAGE,
   OUTPUT_BEYOND_HI,
   PRIVILEGED,
   SHIFT,
@@ -24,20 +25,19 @@ const ACCESS_FLAG = EVENTS.F_ACCESS.value
 const PERMISSION = EVENTS.F_PERMISSION.value
 /** Descriptor bits: lower word, then upper word of a table descriptor's APTable. */
 const VALID = 1
-const TABLE_OR_PAGE = 2
 const AP_UNPRIVILEGED = 0x40
 const AP_READ_ONLY = 0x80
 const AF = 0x400
 const NOT_GLOBAL = 0x800
 const TABLE_UNPRIVILEGED_NONE_HI = 0x2000_0000
 const TABLE_READ_ONLY_HI = 0x4000_0000
-/** What tables above take away, in bits that no other flag of a walk has: all, or writing. */
-const BOTH = 3
-
-/** Lines of the walk cache, each of four words: context, region, table, and rights with USED. */
+/** Lines of the walk cache, each of four words: context, region, table, and what the descriptors above say with USED. */
 const LINES = 64
 const STRIDE = 4
-const USED = 4
+const ABOVE = TABLE_READ_ONLY_HI | TABLE_UNPRIVILEGED_NONE_HI
+/** A bit that no descriptor has in ABOVE. */
+const USED = 1
+const BOTH = 3
 
 /** The bits of an address that choose a descriptor of a table whose descriptors stand for 2^shift bytes. */
 const indexAt = (hi: number, lo: number, shift: number): number =>
@@ -53,6 +53,11 @@ export class StageOneWalk {
   readonly #upper = new Int32Array(LINES * STRIDE)
   readonly #cachesUpper: boolean
   readonly #tables: TableMemory
+  /** After a descent: the upper words of all table descriptors, the leaf's shift, and the table of level 2 with its own. */
+  #above = 0
+  #shift = 0
+  #middle = 0
+  #aboveMiddle = 0
 
   constructor(ram: GuestRam, features: SmmuV3Features) {
     this.#tables = new TableMemory(ram)
@@ -76,111 +81,99 @@ export class StageOneWalk {
     const part = (lo >>> 30) | (hi << 2)
     const context = words[line + CONTEXT]!
     const cached = ((part ^ context) & (LINES - 1)) * STRIDE
-    // The ones above a high address choose nothing.
-    const inner = hi & ~words[region + MASK_HI]!
-    const innerLo = lo & ~words[region + MASK_LO]!
-    const beyondHi = words[line + OUTPUT_BEYOND_HI]!
+    let table = words[region + TABLE]!
+    let shift = words[region + SHIFT]!
+    let first = words[region + TOP]!
+    let aboveTable = 0
     if (upper[cached + 1] === part && upper[cached] === context && (upper[cached + 3]! & USED) !== 0) {
-      const rights = upper[cached + 3]! & BOTH
-      return this.#descend(
-        words,
-        line,
-        region,
-        upper[cached + 2]!,
-        21,
-        0,
-        rights,
-        beyondHi,
-        part,
-        inner,
-        innerLo,
-        access,
-        out,
-      )
+      table = upper[cached + 2]!
+      shift = 21
+      first = 0
+      aboveTable = upper[cached + 3]!
     }
-    const table = words[region + TABLE]!
-    const top = words[region + TOP]!
-    const shift = words[region + SHIFT]!
-    return this.#descend(words, line, region, table, shift, top, BOTH, beyondHi, part, inner, innerLo, access, out)
+    // The ones above a high address choose nothing.
+    const innerHi = hi & ~words[region + MASK_HI]!
+    const at = this.#descend(table, shift, first, aboveTable, innerHi, lo & ~words[region + MASK_LO]!)
+    if (shift > 21 && at >= 0 && this.#shift <= 21 && this.#cachesUpper)
+      this.#remember(cached, context, part, words[line + OUTPUT_BEYOND_HI]!)
+    return this.#accept(words, line, region, at, lo, access, out)
   }
 
-  /** From a table on whose descriptors stand for 2^shift bytes. What happens once stands in methods of its own. */
-  #descend(
+  /** What was found at the end of the descent. */
+  #accept(
     words: Int32Array,
     line: number,
     region: number,
-    table: number,
-    firstShift: number,
-    top: number,
-    tableRights: number,
-    beyondHi: number,
-    part: number,
-    hi: number,
+    at: number,
     lo: number,
     access: number,
     out: Translation,
   ): number {
-    const tables = this.#tables
-    const view = tables.view
-    let page = table
-    let first = top
-    let rights = tableRights
-    for (let shift = firstShift; ; shift -= 9) {
-      const index = indexAt(hi, lo, shift) | first
-      const place = tables.placeOf(page >>> CHUNK_PAGES_LOG2)
-      const offset = place >= 0 ? ((place | (page & 511)) << 12) | (index << 3) : tables.offsetOf(page, index)
-      if (offset < 0) return WALK_EABT
-      const entryLo = view.getInt32(offset, true)
-      const entryHi = view.getInt32(offset | 4, true)
-      if ((entryLo & TABLE_OR_PAGE) === 0 || shift === 12 || (entryLo & VALID) === 0) {
-        // A block, of level 1 or 2; a page; or nothing.
-        if (!isLeaf(entryLo, shift)) return TRANSLATION
-        if ((entryHi & beyondHi) !== 0) return ADDR_SIZE
-        return this.#accept(words[line + FLAGS]!, entryLo, entryHi, shift, rights, lo, access, out)
-      }
-      if ((entryHi & beyondHi) !== 0) return ADDR_SIZE
-      if ((entryHi & (TABLE_READ_ONLY_HI | TABLE_UNPRIVILEGED_NONE_HI)) !== 0) {
-        rights &= tableRightsOf(entryHi, words[line + FLAGS]!, words[region + FLAT]!)
-      }
-      // No memory reaches 2^43.
-      if ((entryHi & 0xf800) !== 0) return WALK_EABT
-      page = (entryLo >>> 12) | ((entryHi & 0x7ff) << 20)
-      first = 0
-      if (shift === 30 && this.#cachesUpper) this.#remember(words[line + CONTEXT]!, part, page, rights)
-    }
-  }
-
-  #accept(
-    flags: number,
-    entryLo: number,
-    entryHi: number,
-    shift: number,
-    tableRights: number,
-    lo: number,
-    access: number,
-    out: Translation,
-  ): number {
+    const above = this.#above
+    const beyondHi = words[line + OUTPUT_BEYOND_HI]!
+    // A table beyond the output size ends the walk before it is read: whatever was found there does not count.
+    if ((above & beyondHi & 0xffff) !== 0) return ADDR_SIZE
+    if (at < 0) return -at
+    const { view } = this.#tables
+    const entryLo = view.getInt32(at, true)
+    const entryHi = view.getInt32(at | 4, true)
+    if ((entryHi & beyondHi) !== 0) return ADDR_SIZE
+    const flags = words[line + FLAGS]!
     if ((entryLo & AF) === 0 && (flags & ACCESS_FLAG_FREE) === 0) return ACCESS_FLAG
-    let rights = tableRights
-    if ((entryLo & AP_READ_ONLY) !== 0) rights &= 1
+    let rights = (entryLo & AP_READ_ONLY) !== 0 ? 1 : BOTH
     if ((entryLo & AP_UNPRIVILEGED) === 0 && (flags & PRIVILEGED) === 0) rights = 0
+    if ((above & ABOVE) !== 0) rights &= tableRightsOf(above, flags, words[region + FLAT]!)
     if ((rights & access) !== access) return PERMISSION
-    const inner = (1 << shift) - 1
+    const leafShift = this.#shift
+    const inner = (1 << leafShift) - 1
     out.hi = entryHi & 0xffff
     out.lo = ((entryLo & ~inner) | (lo & inner)) >>> 0
-    out.log2Size = shift
+    out.log2Size = leafShift
     out.rights = rights
     this.global = (entryLo & NOT_GLOBAL) === 0
     return 0
   }
 
-  #remember(context: number, part: number, page: number, rights: number): void {
+  /**
+   * From a table on whose descriptors stand for 2^shift bytes. Answers the offset of the block's or page's descriptor
+   * in the store, or the event, negated. The loop is small enough for V8 to put it in the place of its call.
+   */
+  #descend(table: number, firstShift: number, top: number, aboveTable: number, hi: number, lo: number): number {
+    const tables = this.#tables
+    const view = tables.view
+    let page = table
+    let first = top
+    let above = aboveTable
+    for (let shift = firstShift; ; shift -= 9) {
+      const index = indexAt(hi, lo, shift) | first
+      const place = tables.placeOf(page >>> CHUNK_PAGES_LOG2)
+      const offset = place >= 0 ? ((place | (page & 511)) << 12) | (index << 3) : tables.offsetOf(page, index)
+      const entryLo = offset < 0 ? 0 : view.getInt32(offset, true)
+      if (shift === 12 || (entryLo & 3) !== 3) {
+        this.#above = above
+        this.#shift = shift
+        return offset < 0 ? -WALK_EABT : isLeaf(entryLo, shift) ? offset : -TRANSLATION
+      }
+      const entryHi = view.getInt32(offset | 4, true)
+      above |= entryHi
+      // No memory reaches 2^43: such a page is one that there is not.
+      page = (entryHi & 0xf800) !== 0 ? NO_PAGE : (entryLo >>> 12) | ((entryHi & 0x7ff) << 20)
+      first = 0
+      if (shift === 30) {
+        this.#middle = page
+        this.#aboveMiddle = above
+      }
+    }
+  }
+
+  /** But for a table that lies beyond the output size. */
+  #remember(line: number, context: number, part: number, beyondHi: number): void {
+    if ((this.#above & beyondHi & 0xffff) !== 0) return
     const upper = this.#upper
-    const line = ((part ^ context) & (LINES - 1)) * STRIDE
     upper[line] = context
     upper[line + 1] = part
-    upper[line + 2] = page
-    upper[line + 3] = rights | USED
+    upper[line + 2] = this.#middle
+    upper[line + 3] = (this.#aboveMiddle & ABOVE) | USED
   }
 
   /** Forgets the upper tables of an ASID of a virtual machine; -1: of all its ASIDs. */
