@@ -45,6 +45,7 @@ beforeAll(() => {
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
   writeFileSync(join(folder, 'good.yaml'), MACHINE)
   writeFileSync(join(folder, 'bad.yaml'), BAD_MACHINE)
+  writeFileSync(join(folder, 'old.yaml'), 'machine: q35\nguest: linux-6.11\n')
   writeFileSync(join(folder, 'machine.json'), JSON.stringify({ machine: 'pc', devices: [{ model: 'e1000' }] }))
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
@@ -103,6 +104,14 @@ describe('bad usage and bad input end with 2, a message, and nothing on standard
     [
       ['boot', 'bad.yaml'],
       "dmascope: error: bad.yaml:2:1: unknown key 'memroy'; did you mean 'memory'?\n  [MACHINE_FILE_UNKNOWN_KEY]\n",
+    ],
+    [
+      ['boot', 'old.yaml'],
+      'dmascope: error: old.yaml:2:8: guest "linux-6.11": unknown profile "linux-6.11"; did you mean linux-6.12? known are ',
+    ],
+    [
+      ['boot', '--append', 'quiet acpi=off'],
+      "dmascope: error: --append: 'acpi=off' makes a kernel without the ACPI tables, which is not modelled yet; leave it out\n  [GUEST_NOT_MODELLED]\n",
     ],
     [['boot', 'root-prot'], "dmascope: error: there is no preset 'root-prot'; did you mean 'root-port'? presets are "],
     [

@@ -46,8 +46,9 @@ const SMALL =
 
 describe('a machine file', () => {
   it('becomes a description, each device with its place', () => {
-    const { description, guest } = readMachineFile(EXAMPLE, { file: 'm.yaml' })
+    const { description, guest, guestPlace } = readMachineFile(EXAMPLE, { file: 'm.yaml' })
     expect(guest).toBe('linux-6.1')
+    expect(guestPlace).toBe('m.yaml:9:8')
     expect(description).toEqual({
       machine: 'q35',
       qemuVersion: '7.2',

@@ -1,5 +1,6 @@
 import { mkdirSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { refuseUnmodelledParameters } from '@dmascope/guest'
 import { DmascopeError } from '@dmascope/layout'
 import {
   formatMarkdown,
@@ -48,6 +49,9 @@ export async function boot(
   const version = flags.qemuVersion === undefined ? undefined : qemuVersionOf(flags.qemuVersion)
   const loaded = await loadSource(source, qemuArguments, version)
   const description = { ...loaded.description, ...(flags.append !== undefined && { append: flags.append }) }
+  if (description.machine === 'q35' || description.machine === 'pc') {
+    refuseUnmodelledParameters(description.append, flags.append === undefined ? '-append' : '--append')
+  }
   const { report, trace, tables } = runBoot({
     description,
     guest: flags.guest ?? loaded.guest ?? DEFAULT_GUEST,

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { parseGuest } from '@dmascope/guest'
 import { DmascopeError } from '@dmascope/layout'
 import {
   DEFAULT_PRESET,
@@ -70,11 +71,22 @@ export async function loadSource(
 async function loadFile(path: string, version: QemuVersion | undefined): Promise<LoadedSource> {
   const text = path === '-' ? await standardInput() : readText(path)
   const { readMachineFile } = await import('./machine-file.ts')
-  const { description, guest } = readMachineFile(text, {
+  const { description, guest, guestPlace } = readMachineFile(text, {
     file: path === '-' ? 'standard input' : path,
     ...(version !== undefined && { qemuVersion: version }),
   })
+  if (guest !== null) checkGuest(guest, guestPlace)
   return { description: version === undefined ? description : { ...description, qemuVersion: version }, guest }
+}
+
+/** @throws DmascopeError as `parseGuest` does, naming the place */
+function checkGuest(text: string, place: string): void {
+  try {
+    parseGuest(text)
+  } catch (error) {
+    if (!(error instanceof DmascopeError)) throw error
+    throw new DmascopeError(error.code, `${place}: ${error.message}`, { ...error.context, place })
+  }
 }
 
 export function readText(path: string): string {

@@ -16,6 +16,8 @@ export interface MachineFile {
   readonly description: MachineDescription
   /** The guest profile that the file asks for, or null. */
   readonly guest: string | null
+  /** Where it asks for it: `machine.yaml:3:8`. */
+  readonly guestPlace: string
 }
 
 /**
@@ -32,5 +34,6 @@ export function readMachineFile(text: string, options: MachineFileOptions = {}):
   return {
     description: describeMachine(checked.data, source, { qemuVersion, source: 'file' }),
     guest: checked.data.guest ?? null,
+    guestPlace: source.where(['guest']),
   }
 }

@@ -1,0 +1,31 @@
+import { DmascopeError } from '@dmascope/layout'
+import { parseKernelCommandLine } from './kernel-command-line.ts'
+
+/** Parameters of a PC's kernel that change which devices, interrupts or addresses there are, and what they would do. */
+const UNMODELLED: readonly { readonly parameter: RegExp; readonly effect: string }[] = [
+  { parameter: /^acpi=(off|noirq|ht)/, effect: 'a kernel without the ACPI tables' },
+  { parameter: /^(noapic|nolapic|disableapic|noacpi)$/, effect: 'a kernel without the APICs' },
+  { parameter: /^apic=off/, effect: 'a kernel without the APICs' },
+  { parameter: /^pci=(.*,)?(off|noacpi|nocrs|routeirq|assign-busses|realloc)/, effect: 'another way to find PCI' },
+  { parameter: /^swiotlb=(.*,)?force/, effect: 'a kernel that bounces every DMA' },
+  { parameter: /^mem=/, effect: 'a kernel that uses only a part of memory' },
+]
+
+/**
+ * Refuses a kernel command line whose outcome nobody here can tell: better no report than a wrong one.
+ *
+ * @param where - for the message: where the line was written
+ * @throws DmascopeError GUEST_NOT_MODELLED naming the parameter
+ */
+export function refuseUnmodelledParameters(commandLine: string, where: string): void {
+  for (const { name, value } of parseKernelCommandLine(commandLine).parameters) {
+    const written = value === null ? name : `${name}=${value}`
+    const found = UNMODELLED.find(({ parameter }) => parameter.test(written))
+    if (found === undefined) continue
+    throw new DmascopeError(
+      'GUEST_NOT_MODELLED',
+      `${where}: '${written}' makes ${found.effect}, which is not modelled yet; leave it out`,
+      { where, parameter: written },
+    )
+  }
+}
