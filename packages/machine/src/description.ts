@@ -1,6 +1,10 @@
 /** The QEMU releases whose machines are modelled. */
 export type QemuVersion = '7.2' | '11.1'
 
+/** QEMU's machine types that are modelled, without version. */
+export type MachineName = PcName | 'pseries'
+export type PcName = 'q35' | 'pc'
+
 /** Where a thing was written, for error messages: an argument of a command line, or a line of a file. */
 export interface SourceLocation {
   /** `argument 7 (-device)`, `machine.yaml:12:5`. */
@@ -12,15 +16,20 @@ export type PropertyValue = string | number | boolean
 
 /** A machine to build: what a preset, a machine file or a command line comes down to. Plain data. */
 export interface MachineDescription {
-  /** QEMU's machine type without version: `q35`, `pc`. */
-  readonly machine: 'q35' | 'pc'
+  readonly machine: MachineName
   readonly qemuVersion: QemuVersion
   /** The name in the report; a preset's name, else the machine type. */
   readonly name: string
   readonly source: 'preset' | 'file' | 'qemu'
   /** Bytes of RAM. */
   readonly memory: number
+  /** Bytes of RAM with all that may be plugged in later: `maxmem`. `memory` where left out. */
+  readonly maxMemory?: number
   readonly cpus: number
+  /** Processors with all that may be plugged in later: `maxcpus`. `cpus` where left out. */
+  readonly maxCpus?: number
+  /** Processor model, as `-cpu` takes it; the machine's default where left out. */
+  readonly cpu?: string
   /** QEMU's default devices (VGA, network card); false under `-nodefaults`. */
   readonly defaultDevices: boolean
   /** `-machine` properties with a bearing on DMA or interrupts, QEMU's names: `kernel-irqchip`, `default_bus_bypass_iommu`, `hpet`, `smm`, ... */

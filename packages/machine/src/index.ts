@@ -1,6 +1,6 @@
 // The errors of bad input, so that packages that build on machine descriptions need no other import for them.
 export { DmascopeError, nearestName } from '@dmascope/layout'
-export type { BuiltMachine } from './build/create-machine.ts'
+export type { BuiltMachine } from './build/built-machine.ts'
 export { createMachine } from './build/create-machine.ts'
 export { capabilitiesOn, deviceModels, findModel, nearestModel, requireModel, romSize } from './catalogue/catalogue.ts'
 export type { Properties, Where } from './catalogue/check-properties.ts'
@@ -32,6 +32,8 @@ export type {
   DeviceBackend,
   DeviceDescription,
   MachineDescription,
+  MachineName,
+  PcName,
   PropertyValue,
   QemuVersion,
   SourceLocation,

@@ -2,28 +2,24 @@ import { DmascopeError } from '@dmascope/layout'
 import { isBridge, type PciBus, type PciFunction } from '@dmascope/pci'
 import { pcBoard } from '../board/pc-board.ts'
 import { type Chipset, I440FX, Q35 } from '../chipset/chipset.ts'
-import type { MachineDescription } from '../description.ts'
+import type { MachineDescription, PcName } from '../description.ts'
 import type { PlatformFacts } from '../firmware/acpi-tables.ts'
 import { firmwareFiles, REBUILT_FILES } from '../firmware/firmware-files.ts'
 import type { IommuPlan, RootBusFacts } from '../iommu/iommu-plan.ts'
 import { planIommu } from '../iommu/plan-iommu.ts'
 import { Machine } from '../machine.ts'
+import type { BuiltMachine } from './built-machine.ts'
+import { createPseries } from './create-pseries.ts'
 import { withDefaultDevices } from './default-devices.ts'
 import { type PlacedBus, type PlacedDevice, rootBusOf } from './placed-bus.ts'
 import { busNumberOf, type Placement, placeDevices } from './placement.ts'
 import { realize } from './realize.ts'
 import { isOff, isOn } from './switches.ts'
+import { wiredBehindIommu } from './wiring.ts'
 
-const CHIPSETS: Readonly<Record<MachineDescription['machine'], Chipset>> = { q35: Q35, pc: I440FX }
+const CHIPSETS: Readonly<Record<PcName, Chipset>> = { q35: Q35, pc: I440FX }
 const LARGEST_MEMORY = 2 ** 41
 const SMALLEST_MEMORY = 0x400_0000
-
-/** What `createMachine` made beside the machine, for those who dump firmware. */
-export interface BuiltMachine {
-  readonly machine: Machine
-  /** The files that fw_cfg offers. */
-  readonly files: ReadonlyMap<string, Uint8Array>
-}
 
 /**
  * Builds a machine from its description: places devices by QEMU's rules, wires each as QEMU would, and offers the
@@ -35,7 +31,9 @@ export function createMachine(
   description: MachineDescription,
   options: { readonly trace?: boolean } = {},
 ): BuiltMachine {
-  const chipset = chipsetOf(description)
+  const { machine: name } = description
+  if (name === 'pseries') return createPseries(description, options)
+  const chipset = chipsetOf(name, description)
   checkMemory(description)
   const complete = withDefaultDevices(description, chipset)
   const placement = placeDevices(
@@ -53,18 +51,18 @@ export function createMachine(
     trace: options.trace === true,
   })
   const roots = plugDevices(machine, placement, bypass, plan)
-  const facts = platformFacts(description, roots, plan)
+  const facts = platformFacts(name, description, roots, plan)
   const make = (): ReadonlyMap<string, Uint8Array> =>
     firmwareFiles(chipset, facts, { lowRamEnd: chipset.lowRamEnd(description.memory) })
   const files = make()
   const bootFacts = { cpus: description.cpus, commandLine: description.append }
   machine.offerFirmwareFiles(files, bootFacts, { names: REBUILT_FILES, make })
-  return { machine, files }
+  return { machine, files, deviceTree: null }
 }
 
 /** The chipset, without the functions that `-machine sata=off`, `smbus=off` and, on pc, `acpi=off` leave out. */
-function chipsetOf({ machine, machineProperties: { sata, smbus, acpi } }: MachineDescription): Chipset {
-  const chipset = CHIPSETS[machine]
+function chipsetOf(name: PcName, { machineProperties: { sata, smbus, acpi } }: MachineDescription): Chipset {
+  const chipset = CHIPSETS[name]
   const left = new Set<string>()
   if (isOff(sata)) left.add('ich9-ahci')
   if (isOff(smbus)) left.add('ICH9-SMB')
@@ -117,26 +115,18 @@ function plugDevices(machine: Machine, placement: Placement, bypass: boolean, pl
   return [...roots.values()]
 }
 
-/**
- * QEMU's `virtio_bus_device_plugged`: a virtio device without `iommu_platform` gets system memory as its DMA address
- * space, whatever the bus; every other device gets the bus's.
- */
-function wiredBehindIommu({ model, properties }: PlacedDevice): boolean {
-  if (model.kind === 'probe') return properties.bypass !== true
-  return model.virtio === null || properties.iommu_platform === true
-}
-
 function platformFacts(
+  machine: PcName,
   description: MachineDescription,
   roots: readonly RootBusFacts[],
   plan: IommuPlan | null,
 ): PlatformFacts {
   return {
-    machine: description.machine,
+    machine,
     qemuVersion: description.qemuVersion,
     cpus: description.cpus,
     hpet: !isOff(description.machineProperties.hpet),
-    ecamBase: description.machine === 'q35' ? 0xb000_0000 : null,
+    ecamBase: machine === 'q35' ? 0xb000_0000 : null,
     // DEVIATION: with acpi=off QEMU offers no table at all, and SeaBIOS writes some of its own, which name no IOMMU.
     iommuTable: plan === null || isOff(description.machineProperties.acpi) ? null : () => plan.acpiTable(roots),
     // QEMU puts each new root bus at the head of its list.

@@ -26,3 +26,16 @@ export function withDefaultDevices(machine: MachineDescription, chipset: Chipset
   }
   return { ...machine, devices: [...added, ...machine.devices] }
 }
+
+/** The same for pseries, whose default network card and disks are not on PCI: a display, and where there is one, USB. */
+export function withPseriesDefaults(machine: MachineDescription): MachineDescription {
+  const { vga, usb } = machine.machineProperties
+  const added: DeviceDescription[] = []
+  if (machine.defaultDevices && vga !== 'none' && !machine.devices.some(({ model }) => DISPLAYS.test(model))) {
+    added.push({ model: 'VGA', properties: {}, location: BY_DEFAULT })
+  }
+  if (usb === true || (machine.defaultDevices && usb !== false)) {
+    added.push({ model: 'nec-usb-xhci', properties: {}, location: BY_DEFAULT })
+  }
+  return { ...machine, devices: [...added, ...machine.devices] }
+}

@@ -10,6 +10,8 @@ export interface Placement {
   readonly rootBus: PlacedBus
   /** Root buses that expanders bring, and the expanders, in order of creation. */
   readonly expanders: ReadonlyMap<PlacedBus, PlacedDevice>
+  /** Root buses of further segments, and the host bridges that bring them, in order of creation. */
+  readonly hostBridges: ReadonlyMap<PlacedBus, PlacedPlatformDevice>
   /** PCI functions, in order of creation: a bridge before what is below it. */
   readonly functions: readonly PlacedDevice[]
   /** Platform devices: IOMMUs. */
@@ -44,6 +46,7 @@ export function placeDevices(
 class Placer implements Placement {
   readonly rootBus: PlacedBus
   readonly expanders = new Map<PlacedBus, PlacedDevice>()
+  readonly hostBridges = new Map<PlacedBus, PlacedPlatformDevice>()
   readonly functions: PlacedDevice[] = []
   readonly platform: PlacedPlatformDevice[] = []
   readonly #machine: MachineDescription
@@ -64,7 +67,8 @@ class Placer implements Placement {
     const where = description.location.text
     const model = requireModel(description.model, this.#machine.qemuVersion, where)
     const given = checkProperties(model, description.properties, this.#machine.qemuVersion, where)
-    if (model.plug === 'platform') this.platform.push({ description, model, given })
+    if (model.kind === 'pci-host') this.#addHostBridge({ description, model, given })
+    else if (model.plug === 'platform') this.platform.push({ description, model, given })
     if (model.plug === 'platform' || model.plug === 'not-pci') return
     const placed = this.#place(description, model, given, this.#findBus(description))
     if (model.kind === 'host-bridge') this.#addExpanderBus(placed)
@@ -88,6 +92,16 @@ class Placer implements Placement {
     bus.taken.set((slot.device << 3) | slot.fn, name)
     this.functions.push(placed)
     return placed
+  }
+
+  /** Its bus is the newest: devices that name none go there, as with expanders. */
+  #addHostBridge(bridge: PlacedPlatformDevice): void {
+    const { id } = bridge.description
+    const name = id === undefined ? `pci.${this.hostBridges.size + 1}` : `${id}.0`
+    const bus = machineBus({ name, nature: 'conventional' }, [])
+    this.hostBridges.set(bus, bridge)
+    this.#addBus(bus)
+    this.#defaultBus = bus
   }
 
   #addBus(bus: PlacedBus): void {

@@ -22,6 +22,7 @@ export const MACHINE_PROPERTIES: Readonly<Record<string, PropertyType>> = {
   pic: ON_OFF_AUTO,
   i8042: BOOL,
   acpi: ON_OFF_AUTO,
+  'ic-mode': { kind: 'enum', values: ['xics', 'xive', 'dual'] },
   'max-ram-below-4g': { kind: 'size' },
   'confidential-guest-support': TEXT,
   'memory-encryption': TEXT,

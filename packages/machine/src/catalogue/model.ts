@@ -34,6 +34,7 @@ export type ModelKind =
   | 'downstream-port'
   | 'bridge'
   | 'host-bridge'
+  | 'pci-host'
   | 'network'
   | 'nvme'
   | 'ahci'

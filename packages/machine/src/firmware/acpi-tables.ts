@@ -9,13 +9,13 @@ import {
   ioAddress,
 } from '@dmascope/acpi'
 import type { PciBus } from '@dmascope/pci'
-import type { QemuVersion } from '../description.ts'
+import type { PcName, QemuVersion } from '../description.ts'
 import { IOAPIC_BASE, IOAPIC_ID } from '../interrupts/ioapic.ts'
 import { qemuHeader } from './qemu-header.ts'
 
 /** What the tables of a PC machine say: plain data, drawn from the machine as it was built. */
 export interface PlatformFacts {
-  readonly machine: 'q35' | 'pc'
+  readonly machine: PcName
   readonly qemuVersion: QemuVersion
   readonly cpus: number
   readonly hpet: boolean

@@ -1,0 +1,10 @@
+import type { Machine } from '../machine.ts'
+
+/** What `createMachine` made beside the machine, for those who dump firmware. */
+export interface BuiltMachine {
+  readonly machine: Machine
+  /** The files that fw_cfg offers. */
+  readonly files: ReadonlyMap<string, Uint8Array>
+  /** Where the device tree stands that the processor is told of when it comes out of reset; null without one. */
+  readonly deviceTree: number | null
+}

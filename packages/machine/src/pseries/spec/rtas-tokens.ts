@@ -1,0 +1,55 @@
+/** QEMU's tokens of RTAS calls count from here, in this order. */
+export const FIRST_RTAS_TOKEN = 0x2000
+
+/** RTAS calls by token; LoPAPR names them and leaves the tokens to the platform. */
+export const RTAS_CALLS = [
+  'display-character',
+  'get-time-of-day',
+  'set-time-of-day',
+  'power-off',
+  'system-reboot',
+  'query-cpu-stopped-state',
+  'start-cpu',
+  'stop-self',
+  'ibm,get-system-parameter',
+  'ibm,set-system-parameter',
+  'ibm,set-xive',
+  'ibm,get-xive',
+  'ibm,int-off',
+  'ibm,int-on',
+  'check-exception',
+  'event-scan',
+  'ibm,set-tce-bypass',
+  'quiesce',
+  'nvram-fetch',
+  'nvram-store',
+  'read-pci-config',
+  'write-pci-config',
+  'ibm,read-pci-config',
+  'ibm,write-pci-config',
+  'ibm,query-interrupt-source-number',
+  'ibm,change-msi',
+  'set-indicator',
+  'set-power-level',
+  'get-power-level',
+  'get-sensor-state',
+  'ibm,configure-connector',
+  'ibm,os-term',
+  'ibm,set-eeh-option',
+  'ibm,get-config-addr-info2',
+  'ibm,read-slot-reset-state2',
+  'ibm,set-slot-reset',
+  'ibm,configure-pe',
+  'ibm,slot-error-detail',
+  'ibm,query-pe-dma-window',
+  'ibm,create-pe-dma-window',
+  'ibm,remove-pe-dma-window',
+  'ibm,reset-pe-dma-window',
+  'ibm,suspend-me',
+  'ibm,nmi-register',
+  'ibm,nmi-interlock',
+] as const
+
+export type RtasCall = (typeof RTAS_CALLS)[number]
+
+export const rtasToken = (call: RtasCall): number => FIRST_RTAS_TOKEN + RTAS_CALLS.indexOf(call)
