@@ -1,21 +1,11 @@
 import type { CpuBus, DmaWitness } from '@dmascope/memory/contracts'
+import type { Architecture, EntryRegisters } from './architecture/architecture.ts'
+import { EARLY_CODE } from './architecture/early-code.ts'
 import { DeviceRecord } from './device-record.ts'
 import { bindDrivers, testDevice } from './drivers/bind.ts'
-import { findAcpiTables } from './early/acpi-tables.ts'
-import { readBootParams } from './early/boot-params.ts'
-import { usablePages } from './early/memory-map.ts'
 import { KernelPages } from './early/page-allocator.ts'
-import { readPlatform } from './early/platform.ts'
-import { IoApic } from './interrupts/io-apic.ts'
-import { LegacyInterrupts } from './interrupts/legacy-interrupts.ts'
-import { LocalApic } from './interrupts/local-apic.ts'
-import { Vectors } from './interrupts/vectors.ts'
 import type { IommuSubsystem } from './iommu/contract.ts'
-import { createIommuSubsystem } from './iommu/create-subsystem.ts'
-import { readIommuTables } from './iommu/iommu-tables.ts'
 import type { Kernel } from './kernel.ts'
-import { ConfigAccess } from './pci/config-access.ts'
-import { enumerate } from './pci/enumerate.ts'
 import type { GuestProfile } from './profile/guest-profile.ts'
 import { parseKernelCommandLine } from './profile/kernel-command-line.ts'
 import { parseGuest } from './profile/parse-guest.ts'
@@ -26,6 +16,10 @@ export interface BootOptions {
   readonly profile: GuestProfile | string
   /** Is told which memory each device has been given. Tells the guest nothing. */
   readonly witness: DmaWitness
+  /** What the kernel was built for: `x86_64` unless given. */
+  readonly architecture?: Architecture
+  /** What the boot loader left in registers for the kernel. */
+  readonly entry?: EntryRegisters
   /** Bytes that each I/O self-test moves, where its device can: 16 KiB unless given. */
   readonly selfTestBytes?: number
   /** Interrupts, or fruitless polls of a bus that is not idle, that one wait lets pass: 20,000 unless given. */
@@ -71,46 +65,30 @@ export function bootGuest(bus: CpuBus, options: BootOptions): GuestResult {
     options.onEvent?.(line)
   }
 
-  const boot = readBootParams(bus)
-  if (boot === null) return halted(profile, timeline, 'no boot parameters at 0x90000')
   log(`Linux ${profile.kernel}, profile ${profile.text}`)
-  log(`Command line: ${boot.commandLine}`)
-  const commandLine = parseKernelCommandLine(boot.commandLine)
+  const early = EARLY_CODE[options.architecture ?? 'x86_64'](bus, options.entry ?? {}, log)
+  if (typeof early === 'string') return halted(profile, timeline, early)
+  log(`Command line: ${early.commandLine}`)
+  const commandLine = parseKernelCommandLine(early.commandLine)
   for (const word of commandLine.unknown) log(`unknown on the command line: ${word}`)
-  const tables = findAcpiTables(bus, boot.rsdp, log)
-  const ram = usablePages(boot.memoryMap, tables.ranges)
-  const bytes = ram.reduce((sum, { start, end }) => sum + end - start, 0)
-  log(`Memory: ${Math.floor(bytes / 1024)} KiB above 1 MiB`)
-  if (bytes === 0) return halted(profile, timeline, 'no usable memory above 1 MiB in the memory map')
-  const pages = new KernelPages(bus, ram)
-  const platform = readPlatform(tables, boot.memoryMap, log)
-
-  const apic = new LocalApic(bus, platform.localApic)
-  const vectors = new Vectors(bus, apic, patience, log)
-  const faultVector = vectors.allocate('edge')
-  const context = {
-    bus,
+  const bytes = early.ram.reduce((sum, { start, end }) => sum + end - start, 0)
+  log(`Memory: ${Math.floor(bytes / 1024)} KiB`)
+  if (bytes === 0) return halted(profile, timeline, 'no usable memory in the memory map')
+  const pages = new KernelPages(early.bus, early.ram)
+  const faults = new FaultLog(log)
+  const machine = early.bringUp({
+    bus: early.bus,
     pages,
     witness: options.witness,
     profile,
     options: commandLine,
+    patience,
+    readFaults: () => faults.read(),
+    useIommu: (iommu) => faults.readFrom(iommu),
     log,
-    ioApicIds: platform.ioApics.map(({ id }) => id),
-    hostBridgeWindows: platform.bridgeWindows,
-    ram,
-    ...(faultVector && { faultVector: faultVector.number }),
-  }
-  const iommu = createIommuSubsystem(context, readIommuTables(tables, log))
-  const faults = new FaultLog(iommu, log)
-  faultVector?.handlers.push(() => faults.read())
-  apic.enable()
-  const ioApics = platform.ioApics.map(({ id, address, gsiBase }) => new IoApic(bus, id, address, gsiBase))
-  for (const one of ioApics) one.maskAll()
-  iommu.enableInterruptRemapping()
-
-  const config = new ConfigAccess(bus, platform.ecam)
-  log(`PCI: base access by ${config.mechanism}`)
-  const functions = enumerate(config, platform.rootBuses, iommu.acsRequested, log)
+  })
+  if (typeof machine === 'string') return halted(profile, timeline, machine)
+  const { vectors, messages, pins, config, iommu, functions } = machine
   for (const fn of functions) {
     log(
       `pci ${fn.id}: [${hex4(fn.vendorId)}:${hex4(fn.deviceId)}] class 0x${fn.classCode.toString(16).padStart(6, '0')}`,
@@ -123,14 +101,15 @@ export function bootGuest(bus: CpuBus, options: BootOptions): GuestResult {
   }
 
   const kernel: Kernel = {
-    bus,
+    bus: early.bus,
     profile,
     config,
     pages,
     witness: options.witness,
     iommu,
     vectors,
-    legacyInterrupts: new LegacyInterrupts(vectors, ioApics, platform.pinRoutes, iommu),
+    messages,
+    pins,
     selfTestBytes,
     log,
   }
@@ -157,13 +136,16 @@ const hex4 = (value: number): string => value.toString(16).padStart(4, '0')
 
 /** What IOMMUs recorded, for the log and for the devices that it is about. */
 class FaultLog {
-  readonly #iommu: IommuSubsystem
+  #iommu: IommuSubsystem | null = null
   readonly #log: (line: string) => void
   #records: readonly DeviceRecord[] = []
 
-  constructor(iommu: IommuSubsystem, log: (line: string) => void) {
-    this.#iommu = iommu
+  constructor(log: (line: string) => void) {
     this.#log = log
+  }
+
+  readFrom(iommu: IommuSubsystem): void {
+    this.#iommu = iommu
   }
 
   attribute(records: readonly DeviceRecord[]): void {
@@ -172,7 +154,7 @@ class FaultLog {
 
   /** Answers whether there was any. */
   read(): boolean {
-    const faults = this.#iommu.readFaults()
+    const faults = this.#iommu?.readFaults() ?? []
     for (const { source, unit, recordedIn, text } of faults) {
       this.#log(`${unit}: ${text}`)
       this.#records.find(({ fn }) => fn.id === source)?.why(text, `${unit}, ${recordedIn}`)

@@ -1,6 +1,7 @@
 import type { PageAllocator } from '@dmascope/dma'
 import type { CpuBus, DmaWitness } from '@dmascope/memory/contracts'
-import type { LegacyInterrupts } from './interrupts/legacy-interrupts.ts'
+import type { MessageDomain } from './interrupts/message-domain.ts'
+import type { PinInterrupts } from './interrupts/pin-interrupts.ts'
 import type { Vectors } from './interrupts/vectors.ts'
 import type { IommuSubsystem } from './iommu/contract.ts'
 import type { ConfigAccess } from './pci/config-access.ts'
@@ -15,7 +16,8 @@ export interface Kernel {
   readonly witness: DmaWitness
   readonly iommu: IommuSubsystem
   readonly vectors: Vectors
-  readonly legacyInterrupts: LegacyInterrupts
+  readonly messages: MessageDomain
+  readonly pins: PinInterrupts
   /** Bytes that an I/O self-test moves each way. */
   readonly selfTestBytes: number
   log(line: string): void

@@ -35,7 +35,7 @@ export function connectInterrupt(kernel: Kernel, record: DeviceRecord, handler: 
     return null
   }
   setIntx(kernel.config, fn, true)
-  const pin = kernel.legacyInterrupts.connect(fn, counted)
+  const pin = kernel.pins.connect(fn, counted)
   if (typeof pin === 'string') {
     interrupt.remapped = false
     return `no interrupt: ${[...why, pin].join('; ')}`

@@ -1,6 +1,7 @@
 import type { IommuSubsystem } from '../iommu/contract.ts'
 import type { PciFunction } from '../pci/pci-function.ts'
 import type { IoApic } from './io-apic.ts'
+import { type ConnectedPin, type PinInterrupts, rootPinOf } from './pin-interrupts.ts'
 import type { InterruptHandler, Vector, Vectors } from './vectors.ts'
 
 /** Where the firmware says that a device number's interrupt pin on a root bus ends. */
@@ -12,16 +13,8 @@ export interface PinRoute {
   readonly gsi: number
 }
 
-/** A connected pin. */
-export interface ConnectedPin {
-  readonly gsi: number
-  readonly vector: number
-  /** How the route was found, for the report. */
-  readonly by: string
-}
-
 /** Interrupt pins of PCI functions: which input of which I/O APIC they lead to, and who shares it. */
-export class LegacyInterrupts {
+export class LegacyInterrupts implements PinInterrupts {
   readonly #vectors: Vectors
   readonly #ioApics: readonly IoApic[]
   readonly #routes: readonly PinRoute[]
@@ -35,12 +28,6 @@ export class LegacyInterrupts {
     this.#iommu = iommu
   }
 
-  /**
-   * Connects a handler to the function's interrupt pin. Functions that share an input share its vector: each handler is
-   * asked, in turn, whether the interrupt was its own.
-   *
-   * @returns why there is no interrupt, where there is none
-   */
   connect(fn: PciFunction, handler: InterruptHandler): ConnectedPin | string {
     if (fn.interruptPin === 0) return 'the function has no interrupt pin'
     const { gsi, by } = this.#route(fn)
@@ -62,13 +49,7 @@ export class LegacyInterrupts {
   }
 
   #route(fn: PciFunction): { readonly gsi: number | null; readonly by: string } {
-    // Behind a bridge, pins rotate by device number at each step (PCI-to-PCI Bridge 1.2 §9.1).
-    let at = fn
-    let { interruptPin: pin } = fn
-    while (at.parent !== null) {
-      pin = ((pin - 1 + at.device) % 4) + 1
-      at = at.parent
-    }
+    const { at, pin } = rootPinOf(fn)
     const found = this.#routes.find((one) => one.bus === at.bus && one.device === at.device && one.pin === pin)
     const name = `INT${'ABCD'[pin - 1] ?? '?'} of ${at.id}`
     if (found !== undefined) return { gsi: found.gsi, by: `_PRT: ${name} is GSI ${found.gsi}` }

@@ -1,13 +1,18 @@
 import type { CpuBus } from '@dmascope/memory/contracts'
 import { LOCAL_APIC, LVT_ENTRY, SPURIOUS_INTERRUPT_VECTOR } from '../spec/apic.ts'
+import type { CpuInterruptController } from './vectors.ts'
 
 const { EOI, SVR, TPR, LVT_LINT0, LVT_LINT1, LVT_ERROR, ID } = LOCAL_APIC.registers
 
 /** Linux's SPURIOUS_APIC_VECTOR. */
 const SPURIOUS_VECTOR = 0xff
 
+/** Below the first are exceptions and the vector that Linux keeps for moving interrupts; above the last, its system vectors. */
+const DYNAMIC = { first: 0x21, last: 0xeb } as const
+
 /** The interrupt controller of the one CPU that this kernel runs on. */
-export class LocalApic {
+export class LocalApic implements CpuInterruptController {
+  readonly dynamic = DYNAMIC
   readonly base: number
   readonly #bus: CpuBus
 
@@ -30,6 +35,11 @@ export class LocalApic {
     this.#write(LVT_ERROR.offset, masked)
     const { APIC_SOFTWARE_ENABLE, SPURIOUS_VECTOR: VECTOR } = SPURIOUS_INTERRUPT_VECTOR.fields
     this.#write(SVR.offset, APIC_SOFTWARE_ENABLE.setLo(VECTOR.setLo(0, SPURIOUS_VECTOR), 1))
+  }
+
+  /** The vector is what the CPU was told. */
+  take(signalled: number): number {
+    return signalled & 0xff
   }
 
   endOfInterrupt(): void {

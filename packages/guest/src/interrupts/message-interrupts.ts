@@ -27,31 +27,6 @@ export interface MessageInterrupts {
   disable(): void
 }
 
-interface Allocation {
-  readonly vectors: Vector[]
-  readonly messages: MsiMessage[]
-}
-
-function allocate(kernel: Kernel, fn: PciFunction, count: number): Allocation | string {
-  const vectors: Vector[] = []
-  const messages: MsiMessage[] = []
-  let failure: string | null = null
-  for (let index = 0; index < count && failure === null; index++) {
-    const vector = kernel.vectors.allocate('edge')
-    if (vector === null) {
-      failure = 'no interrupt vector is free'
-      break
-    }
-    vectors.push(vector)
-    const message = kernel.iommu.msiMessage(fn, index, vector.number)
-    if (message === null) failure = 'the device has no MSI domain'
-    else messages.push(message)
-  }
-  if (failure === null) return { vectors, messages }
-  for (const vector of vectors) kernel.vectors.release(vector)
-  return failure
-}
-
 const ENTRY = MSIX_TABLE_ENTRY.registers
 const MASKED = MSIX_VECTOR_CONTROL.fields.MASK_BIT.loMask
 
@@ -74,7 +49,7 @@ export function enableMsix(kernel: Kernel, fn: PciFunction, count: number): Mess
   const bar = placedBar(fn, MSIX_BAR_OFFSET.fields.BIR.get(location), 'memory')
   const offset = MSIX_BAR_OFFSET.fields.OFFSET.get(location) * 8
   if (bar === null || offset + size * MSIX_TABLE_ENTRY.size > bar.size) return 'the MSI-X table lies outside of its BAR'
-  const allocation = allocate(kernel, fn, count)
+  const allocation = kernel.messages.allocate(fn, count)
   if (typeof allocation === 'string') return allocation
   const { vectors, messages } = allocation
 
@@ -103,7 +78,7 @@ export function enableMsix(kernel: Kernel, fn: PciFunction, count: number): Mess
       for (let index = 0; index < count; index++) bus.write32(entry(index) + ENTRY.VECTOR_CONTROL.offset, MASKED)
       setControl(FUNCTION_MASK.setLo(MSIX_ENABLE.setLo(control, 0), 0))
       setIntx(config, fn, true)
-      for (const vector of vectors) kernel.vectors.release(vector)
+      kernel.messages.release(fn, allocation)
     },
   }
 }
@@ -113,7 +88,7 @@ export function enableMsi(kernel: Kernel, fn: PciFunction): MessageInterrupts | 
   const { config } = kernel
   const capability = fn.capabilities.get(PCI_CAP_ID_MSI)
   if (capability === undefined) return 'no MSI capability'
-  const allocation = allocate(kernel, fn, 1)
+  const allocation = kernel.messages.allocate(fn, 1)
   if (typeof allocation === 'string') return allocation
   const { vectors, messages } = allocation
   const message = messages[0]!
@@ -145,7 +120,7 @@ export function enableMsi(kernel: Kernel, fn: PciFunction): MessageInterrupts | 
     disable() {
       setControl(MSI_ENABLE.setLo(control, 0))
       setIntx(config, fn, true)
-      for (const vector of vectors) kernel.vectors.release(vector)
+      kernel.messages.release(fn, allocation)
     },
   }
 }

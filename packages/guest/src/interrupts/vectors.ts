@@ -1,5 +1,4 @@
 import type { CpuBus } from '@dmascope/memory/contracts'
-import type { LocalApic } from './local-apic.ts'
 
 /** Answers whether the interrupt was its device's. */
 export type InterruptHandler = () => boolean
@@ -14,12 +13,17 @@ export interface Vector {
   readonly disable: () => void
 }
 
+/** What interrupts the CPU. */
+export interface CpuInterruptController {
+  /** Vectors that may be given to whoever asks for any. */
+  readonly dynamic: { readonly first: number; readonly last: number }
+  /** Takes the interrupt into service. @param signalled - what the CPU was told; answers its vector, -1 for none at all */
+  take(signalled: number): number
+  endOfInterrupt(vector: number): void
+}
+
 /** What ended a wait: the event, silence (nothing pending anywhere), or the kernel's patience. */
 export type WaitResult = 'done' | 'idle' | 'gave-up'
-
-/** Below it are exceptions and the vector that Linux keeps for moving interrupts; above, its system vectors. */
-const FIRST = 0x21
-const LAST = 0xeb
 
 /** DEVIATION: Linux gives up on a line after 99,900 unclaimed of 100,000 interrupts; waiting as long proves no more. */
 const NOBODY_CARED = 1000
@@ -30,19 +34,22 @@ const NOBODY_CARED = 1000
  */
 export class Vectors {
   readonly #bus: CpuBus
-  readonly #apic: LocalApic
-  readonly #table: (Vector | undefined)[] = new Array<Vector | undefined>(256)
+  readonly #controller: CpuInterruptController
+  readonly #table = new Map<number, Vector>()
   readonly #log: (line: string) => void
   readonly #patience: number
   /** Vectors of lines that were disabled. */
   readonly #polled: Vector[] = []
-  #next = FIRST
+  /** Vectors that came while interrupts were disabled. */
+  readonly #held: number[] = []
+  #next: number
   #spurious = 0
 
   /** @param patience - interrupts, or empty polls, that one wait lets pass before it gives up */
-  constructor(bus: CpuBus, apic: LocalApic, patience: number, log: (line: string) => void) {
+  constructor(bus: CpuBus, controller: CpuInterruptController, patience: number, log: (line: string) => void) {
     this.#bus = bus
-    this.#apic = apic
+    this.#controller = controller
+    this.#next = controller.dynamic.first
     this.#patience = patience
     this.#log = log
   }
@@ -54,37 +61,63 @@ export class Vectors {
 
   /** A vector of its own; null where all are taken. */
   allocate(trigger: Vector['trigger'], disable: () => void = () => {}): Vector | null {
-    for (let tried = FIRST; tried <= LAST; tried++) {
+    const { first, last } = this.#controller.dynamic
+    for (let tried = first; tried <= last; tried++) {
       const number = this.#next
-      this.#next = number === LAST ? FIRST : number + 1
-      if (this.#table[number] !== undefined) continue
-      const vector: Vector = { number, trigger, handlers: [], unclaimed: 0, disable }
-      this.#table[number] = vector
-      return vector
+      this.#next = number === last ? first : number + 1
+      const vector = this.claim(number, trigger, disable)
+      if (vector !== null) return vector
     }
     return null
   }
 
+  /** The vector of this number; null where it is taken. */
+  claim(number: number, trigger: Vector['trigger'], disable: () => void = () => {}): Vector | null {
+    if (this.#table.has(number)) return null
+    const vector: Vector = { number, trigger, handlers: [], unclaimed: 0, disable }
+    this.#table.set(number, vector)
+    return vector
+  }
+
   release(vector: Vector): void {
-    if (this.#table[vector.number] === vector) this.#table[vector.number] = undefined
+    if (this.#table.get(vector.number) === vector) this.#table.delete(vector.number)
+  }
+
+  /**
+   * Lets the machine run with interrupts disabled, until `done` or until waiting longer would be to hang: what a driver
+   * does that spins under a lock. Interrupts that come meanwhile are taken afterwards, by `poll`.
+   */
+  spin(done: () => boolean): boolean {
+    for (let patience = this.#patience; !done(); patience--) {
+      const number = this.#take()
+      if (number >= 0) this.#held.push(number)
+      else if (this.#bus.idle() || patience <= 0) return done()
+    }
+    return true
+  }
+
+  /** The interrupt that comes next, taken into service; -1 where none does for now. */
+  #take(): number {
+    const signalled = this.#bus.nextInterrupt()
+    return signalled < 0 ? -1 : this.#controller.take(signalled)
   }
 
   /** Takes one interrupt. False where none was delivered. */
   poll(): boolean {
-    const number = this.#bus.nextInterrupt()
+    const number = this.#held.shift() ?? this.#take()
     if (number < 0) return false
-    const vector = this.#table[number & 0xff]
-    if (vector === undefined || number > 0xff) {
-      if (this.#spurious++ === 0) this.#log(`interrupt: vector 0x${(number & 0xff).toString(16)} has no handler`)
-      this.#apic.endOfInterrupt()
+    const vector = this.#table.get(number)
+    if (vector === undefined) {
+      if (this.#spurious++ === 0) this.#log(`interrupt: vector 0x${number.toString(16)} has no handler`)
+      this.#controller.endOfInterrupt(number)
       return true
     }
     // Edge interrupts are acknowledged first, or one that arrives meanwhile would be lost; level ones once the source
     // is quiet.
-    if (vector.trigger === 'edge') this.#apic.endOfInterrupt()
+    if (vector.trigger === 'edge') this.#controller.endOfInterrupt(number)
     let claimed = false
     for (const handler of vector.handlers) claimed = handler() || claimed
-    if (vector.trigger === 'level') this.#apic.endOfInterrupt()
+    if (vector.trigger === 'level') this.#controller.endOfInterrupt(number)
     this.#account(vector, claimed)
     return true
   }

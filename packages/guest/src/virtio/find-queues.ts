@@ -86,7 +86,7 @@ function tryPolicy(device: VirtioDevice, wanted: readonly WantedQueue[], policy:
   }
 
   if (msix === null) {
-    const pin = device.kernel.legacyInterrupts.connect(device.fn, () => pinInterrupt(device, queues))
+    const pin = device.kernel.pins.connect(device.fn, () => pinInterrupt(device, queues))
     if (typeof pin === 'string') return undo(pin)
     device.record.why(`interrupts by the pin: GSI ${pin.gsi}, vector 0x${pin.vector.toString(16)}`, pin.by)
   } else {

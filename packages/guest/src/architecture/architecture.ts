@@ -1,0 +1,61 @@
+import type { PageAllocator } from '@dmascope/dma'
+import type { CpuBus, DmaWitness } from '@dmascope/memory/contracts'
+import type { AddressRange } from '../early/memory-map.ts'
+import type { MessageDomain } from '../interrupts/message-domain.ts'
+import type { PinInterrupts } from '../interrupts/pin-interrupts.ts'
+import type { Vectors } from '../interrupts/vectors.ts'
+import type { IommuSubsystem } from '../iommu/contract.ts'
+import type { ConfigAccess } from '../pci/config-access.ts'
+import type { PciFunction } from '../pci/pci-function.ts'
+import type { GuestProfile } from '../profile/guest-profile.ts'
+import type { KernelCommandLine } from '../profile/kernel-command-line.ts'
+
+/** What a kernel was built for. */
+export type Architecture = 'x86_64' | 'aarch64' | 'ppc64'
+
+/** What the boot loader left in the processor's registers. */
+export interface EntryRegisters {
+  /** Guest-physical address of the device tree: x0 on Arm, r3 on Power. */
+  readonly deviceTree?: number
+}
+
+/** What a kernel finds before it has memory of its own. */
+export interface EarlyMachine {
+  /** The CPU seam as the rest of the kernel uses it: on some architectures, port I/O is memory. */
+  readonly bus: CpuBus
+  readonly commandLine: string
+  /** Whole pages of RAM that nobody else uses, ascending. */
+  readonly ram: readonly AddressRange[]
+  /** Interrupt controllers, IOMMUs and PCI. A text is why the kernel stops. */
+  bringUp(context: BringUp): RunningMachine | string
+}
+
+/** What bringing the machine up works with. */
+export interface BringUp {
+  readonly bus: CpuBus
+  readonly pages: PageAllocator
+  readonly witness: DmaWitness
+  readonly profile: GuestProfile
+  readonly options: KernelCommandLine
+  /** Interrupts, or empty polls, that one wait lets pass. */
+  readonly patience: number
+  /** Reads what IOMMUs have recorded; answers whether there was anything. For the handler of their interrupts. */
+  readFaults(): boolean
+  /** Where `readFaults` is to look, from now on. */
+  useIommu(iommu: IommuSubsystem): void
+  log(line: string): void
+}
+
+/** The machine, up to where drivers are bound. */
+export interface RunningMachine {
+  readonly vectors: Vectors
+  readonly messages: MessageDomain
+  readonly pins: PinInterrupts
+  readonly config: ConfigAccess
+  readonly iommu: IommuSubsystem
+  /** In enumeration order, their BARs in place. */
+  readonly functions: readonly PciFunction[]
+}
+
+/** The early code of one architecture's kernel. A text is why it stops. */
+export type EarlyCode = (bus: CpuBus, entry: EntryRegisters, log: (line: string) => void) => EarlyMachine | string

@@ -1,0 +1,74 @@
+import { findAcpiTables } from '../early/acpi-tables.ts'
+import { readBootParams } from '../early/boot-params.ts'
+import type { AddressRange } from '../early/memory-map.ts'
+import { usablePages } from '../early/memory-map.ts'
+import { type Platform, readPlatform } from '../early/platform.ts'
+import { ApicMessages } from '../interrupts/apic-messages.ts'
+import { IoApic } from '../interrupts/io-apic.ts'
+import { LegacyInterrupts } from '../interrupts/legacy-interrupts.ts'
+import { LocalApic } from '../interrupts/local-apic.ts'
+import { Vectors } from '../interrupts/vectors.ts'
+import { createIommuSubsystem } from '../iommu/create-subsystem.ts'
+import { type IommuTables, readIommuTables } from '../iommu/iommu-tables.ts'
+import { ConfigAccess } from '../pci/config-access.ts'
+import { enumerate } from '../pci/enumerate.ts'
+import type { BringUp, EarlyCode, RunningMachine } from './architecture.ts'
+
+/** A PC: the boot protocol's zero page, ACPI, APICs, and PCI as firmware set it up. */
+export const startX86: EarlyCode = (bus, _entry, log) => {
+  const boot = readBootParams(bus)
+  if (boot === null) return 'no boot parameters at 0x90000'
+  const tables = findAcpiTables(bus, boot.rsdp, log)
+  const ram = usablePages(boot.memoryMap, tables.ranges)
+  return {
+    bus,
+    commandLine: boot.commandLine,
+    ram,
+    bringUp: (context) =>
+      bringUp(context, readPlatform(tables, boot.memoryMap, context.log), readIommuTables(tables, context.log), ram),
+  }
+}
+
+function bringUp(
+  context: BringUp,
+  platform: Platform,
+  tables: IommuTables,
+  ram: readonly AddressRange[],
+): RunningMachine {
+  const { bus, pages, witness, profile, options, patience, log } = context
+  const apic = new LocalApic(bus, platform.localApic)
+  const vectors = new Vectors(bus, apic, patience, log)
+  const faultVector = vectors.allocate('edge')
+  const iommu = createIommuSubsystem(
+    {
+      bus,
+      pages,
+      witness,
+      profile,
+      options,
+      log,
+      ioApicIds: platform.ioApics.map(({ id }) => id),
+      hostBridgeWindows: platform.bridgeWindows,
+      ram,
+      ...(faultVector && { faultVector: faultVector.number }),
+    },
+    tables,
+  )
+  context.useIommu(iommu)
+  faultVector?.handlers.push(() => context.readFaults())
+  apic.enable()
+  const ioApics = platform.ioApics.map(({ id, address, gsiBase }) => new IoApic(bus, id, address, gsiBase))
+  for (const one of ioApics) one.maskAll()
+  iommu.enableInterruptRemapping()
+
+  const config = new ConfigAccess(bus, platform.ecam)
+  log(`PCI: base access by ${config.mechanism}`)
+  return {
+    vectors,
+    messages: new ApicMessages(vectors, iommu),
+    pins: new LegacyInterrupts(vectors, ioApics, platform.pinRoutes, iommu),
+    config,
+    iommu,
+    functions: enumerate(config, platform.rootBuses, iommu.acsRequested, log),
+  }
+}

@@ -1,0 +1,17 @@
+import type { MsiMessage } from '../iommu/contract.ts'
+import type { PciFunction } from '../pci/pci-function.ts'
+import type { Vector } from './vectors.ts'
+
+/** Interrupts that a function raises by messages: one vector and one message each. */
+export interface AllocatedMessages {
+  readonly vectors: readonly Vector[]
+  readonly messages: readonly MsiMessage[]
+}
+
+/** What messages of PCI functions go to. */
+export interface MessageDomain {
+  /** Vectors and messages for a function's own first interrupts. A text is why it has none. */
+  allocate(fn: PciFunction, count: number): AllocatedMessages | string
+  /** Gives them back. */
+  release(fn: PciFunction, allocated: AllocatedMessages): void
+}
