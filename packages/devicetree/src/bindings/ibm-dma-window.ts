@@ -12,7 +12,7 @@ export interface IbmDmaWindow {
 }
 
 /** `ibm,#dma-address-cells` of a node, else its `#address-cells`; likewise for sizes. */
-const windowCells = (node: DtNode): readonly [address: number, size: number] => [
+export const windowCells = (node: DtNode): readonly [address: number, size: number] => [
   node.cell('ibm,#dma-address-cells') ?? node.cell('#address-cells') ?? addressCells(node.parent),
   node.cell('ibm,#dma-size-cells') ?? node.cell('#size-cells') ?? sizeCells(node.parent),
 ]
