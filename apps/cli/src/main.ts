@@ -1,5 +1,6 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import type { BootFlags } from './commands/boot.ts'
+import type { BuildFlags } from './commands/build.ts'
 import { BAD_INPUT, DONE } from './exit.ts'
 import { describeFailure } from './output/failure.ts'
 import { leaveWhenWritten, print } from './output/standard-output.ts'
@@ -21,10 +22,36 @@ Examples:
 
 Exit status: 0 done; 1 --fail-on was met; 2 bad usage or bad input.`
 
+const DECODE_EXAMPLES = `
+FILE is an ACPI table as it lies in memory, the text of acpidump, the text of iasl -d with its raw data, a device tree
+blob, device tree source, a folder of these such as /sys/firmware/acpi/tables, or - for standard input. What it is, is
+told from its content.
+
+Examples:
+  dmascope decode /sys/firmware/acpi/tables/DMAR
+  dmascope decode /sys/firmware/acpi/tables
+  acpidump | dmascope decode -
+  dmascope decode --format json board.dtb > board.json
+
+Exit status: 0 done, whatever is wrong with the tables; 2 bad usage or bad input.`
+
+const BUILD_EXAMPLES = `
+FILE is what dmascope decode --format json prints (see: dmascope schema tables), or one table or tree of it; - is
+standard input. Lengths, counts and checksums that it does not state are worked out.
+
+Examples:
+  dmascope decode --format json DMAR | dmascope build - > same.dat
+  dmascope build edited.json -o DMAR.dat
+  dmascope build --checksum fix broken.json -o DMAR.dat
+  dmascope build all-tables.json -o tables/
+
+Exit status: 0 done; 2 bad usage or bad input.`
+
 const ROOT_EXAMPLES = `
 Examples:
   dmascope boot                          boot the default machine and show where each device's DMA goes
   dmascope boot -- qemu-system-x86_64 -M q35 -device intel-iommu -device virtio-blk-pci,drive=d0 ...
+  dmascope decode DMAR.dat               show every byte of a firmware table, and what it means
   dmascope presets                       machines to start from
   dmascope guests                        kernels to boot`
 
@@ -84,7 +111,26 @@ function program(qemuArguments: readonly string[] | null): Command {
       const { guests } = await import('./commands/guests.ts')
       guests(flags.format === 'json')
     })
-  command('schema [what]', 'print a JSON schema: report (default) or machine').action(
+  command('decode <file...>', 'show ACPI tables and device trees field by field')
+    .addOption(new Option('--format <format>', 'text or json').choices(['text', 'json']).default('text'))
+    .addHelpText('after', DECODE_EXAMPLES)
+    .action(async (files: string[], flags: { format: 'text' | 'json' }) => {
+      const { decode } = await import('./commands/decode.ts')
+      await decode(files, flags.format)
+    })
+  command('build <file>', 'build the bytes of tables and trees from JSON')
+    .option('-o, --output <file>', 'write to a file, or to a folder, one file a table; default: standard output')
+    .addOption(
+      new Option('--checksum <what>', 'keep the wrong checksums that the JSON states, or fix them')
+        .choices(['keep', 'fix'])
+        .default('keep'),
+    )
+    .addHelpText('after', BUILD_EXAMPLES)
+    .action(async (file: string, flags: BuildFlags) => {
+      const { build } = await import('./commands/build.ts')
+      await build(file, flags)
+    })
+  command('schema [what]', 'print a JSON schema: report (default), machine or tables').action(
     async (what: string | undefined) => {
       const { schema } = await import('./commands/schema.ts')
       await schema(what ?? 'report')

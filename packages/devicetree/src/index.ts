@@ -1,4 +1,3 @@
-export { annotateDtb } from './annotate/annotate-dtb.ts'
 export {
   addressCells,
   type BusAddress,
@@ -57,9 +56,6 @@ export { formatDts, formatValue } from './dts/format.ts'
 export { type ParseDtsOptions, parseDts } from './dts/parse.ts'
 export type { IncludeText } from './dts/scanner.ts'
 export { DtNode, firstDifference, node } from './node.ts'
-export type { PlainLayout, PlainNode, PlainProperty, PlainTree } from './plain/plain-tree.ts'
-export { plainTree } from './plain/read-plain.ts'
-export { buildPlainTree } from './plain/write-plain.ts'
 export type { DtbErrorCode, DtsErrorCode, Problem, ProblemCode, TextPosition } from './problem.ts'
 export { DtProperty, type PropertyInput, property } from './property.ts'
 export { isDtb, isDts } from './recognise.ts'

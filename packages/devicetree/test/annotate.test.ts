@@ -1,7 +1,8 @@
 import { type AnnotatedLine, formatAnnotated } from '@dmascope/layout'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { annotateDtb, buildDtb, type DeviceTree, parseDtb, parseDts } from '../src/index.ts'
+import { annotateDtb } from '../src/annotate/index.ts'
+import { buildDtb, type DeviceTree, parseDtb, parseDts } from '../src/index.ts'
 import { goldenBlobs, realBlobs } from './corpus.ts'
 
 const runs = { numRuns: Number(process.env.DMASCOPE_FUZZ_RUNS ?? 300) }

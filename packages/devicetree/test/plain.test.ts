@@ -1,16 +1,8 @@
 import { DmascopeError } from '@dmascope/layout'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import {
-  buildDtb,
-  buildPlainTree,
-  DeviceTree,
-  node,
-  type PlainTree,
-  parseDtb,
-  parseDts,
-  plainTree,
-} from '../src/index.ts'
+import { buildDtb, DeviceTree, node, parseDtb, parseDts } from '../src/index.ts'
+import { buildPlainTree, type PlainTree, plainTree } from '../src/plain/index.ts'
 import { goldenBlobs, realBlobs } from './corpus.ts'
 
 const runs = { numRuns: Number(process.env.DMASCOPE_FUZZ_RUNS ?? 300) }

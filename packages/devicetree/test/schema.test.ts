@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
-import { buildDtb, parseDtb, parseDts, plainTree } from '../src/index.ts'
-import { PLAIN_TREE } from '../src/schema.ts'
+import { buildDtb, parseDtb, parseDts } from '../src/index.ts'
+import { plainTree } from '../src/plain/index.ts'
+import { PLAIN_TREE } from '../src/plain/schema.ts'
 import { goldenBlobs, realBlobs } from './corpus.ts'
 
 const plain = (bytes: Uint8Array): unknown => JSON.parse(JSON.stringify(plainTree(parseDtb(bytes))))

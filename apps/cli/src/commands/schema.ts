@@ -13,5 +13,10 @@ export async function schema(what: string): Promise<void> {
     printLine(JSON.stringify(machineFileSchema(), null, 2))
     return
   }
-  throw new DmascopeError('CLI_SCHEMA', `there is no schema '${what}'; write report or machine`, { what })
+  if (what === 'tables') {
+    const { tablesSchema } = await import('../tables/document.ts')
+    printLine(JSON.stringify(tablesSchema(), null, 2))
+    return
+  }
+  throw new DmascopeError('CLI_SCHEMA', `there is no schema '${what}'; write report, machine or tables`, { what })
 }

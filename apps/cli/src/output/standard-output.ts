@@ -30,8 +30,11 @@ function isPlain(): boolean {
 export const isTerminal = (): boolean => !isPlain() && stream().isTTY === true
 
 /** Writes text to standard output; where a reader has to catch up first, Node's stream waits for it. */
-export function print(text: string): void {
-  let rest: Uint8Array = Buffer.from(text)
+export const print = (text: string): void => printBytes(Buffer.from(text))
+
+/** The same of bytes. */
+export function printBytes(bytes: Uint8Array): void {
+  let rest = bytes
   try {
     while (isPlain() && !watched && rest.length > 0) rest = rest.subarray(writeSync(STANDARD_OUTPUT, rest))
   } catch (error) {

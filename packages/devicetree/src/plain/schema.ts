@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { PlainNode, PlainTree } from './plain/plain-tree.ts'
+import type { PlainNode, PlainTree } from './plain-tree.ts'
 
 const count = z.int().min(0)
 const word = z.int().min(0).max(0xffff_ffff)

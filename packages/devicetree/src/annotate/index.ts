@@ -1,0 +1,1 @@
+export { annotateDtb } from './annotate-dtb.ts'
