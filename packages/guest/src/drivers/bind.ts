@@ -15,10 +15,18 @@ import { testUnclaimed } from './unclaimed.ts'
 import { VIRTIO_BALLOON } from './virtio-balloon.ts'
 import { VIRTIO_BLK } from './virtio-blk.ts'
 import { VIRTIO_CONSOLE } from './virtio-console.ts'
+import { VIRTIO_IOMMU } from './virtio-iommu/virtio-iommu.ts'
 import { VIRTIO_NET } from './virtio-net.ts'
 import { VIRTIO_RNG } from './virtio-rng.ts'
 
-const VIRTIO_DRIVERS: readonly VirtioDriver[] = [VIRTIO_BLK, VIRTIO_NET, VIRTIO_RNG, VIRTIO_CONSOLE, VIRTIO_BALLOON]
+const VIRTIO_DRIVERS: readonly VirtioDriver[] = [
+  VIRTIO_IOMMU,
+  VIRTIO_BLK,
+  VIRTIO_NET,
+  VIRTIO_RNG,
+  VIRTIO_CONSOLE,
+  VIRTIO_BALLOON,
+]
 
 /** A device that a driver took, ready for its test. */
 export interface Bound {
@@ -29,9 +37,10 @@ export interface Bound {
 }
 
 /**
- * Binds drivers to devices, driver by driver in the profile's order, each to its devices in enumeration order. A probe
- * that must wait for the device's IOMMU is tried again whenever a driver has come. What is left over is tested where it
- * can be.
+ * Binds drivers to devices, driver by driver in the profile's order, each to its devices in enumeration order. A virtio
+ * device is probed as soon as it is found and a driver for it is there. A probe that must wait for the device's IOMMU is
+ * tried again whenever a driver has come, once that driver has been through its devices. What is left over is tested
+ * where it can be.
  *
  * @returns what was bound, in enumeration order
  */
@@ -39,26 +48,32 @@ export function bindDrivers(kernel: Kernel, records: readonly DeviceRecord[]): r
   const bound = new Map<DeviceRecord, Bound>()
   const virtioDevices: VirtioDevice[] = []
   const deferred = new Set<DeviceRecord>()
-  const probe = (entry: DriverEntry, record: DeviceRecord): void => {
+  const loaded: DriverEntry[] = []
+  const offerVirtio = (entry: DriverEntry, device: VirtioDevice): void => {
+    const { record, transport } = device
+    if (!entry.virtio.includes(transport.type) || bound.has(record) || record.refusal !== null) return
+    const taken = probeVirtio(device, entry)
+    if (taken !== null) bound.set(record, { record, driver: taken, virtio: device })
+  }
+  const offer = (entry: DriverEntry, record: DeviceRecord): void => {
     if (record.driver !== null || !entry.pci.some((match) => matchesPci(match, record.fn))) return
     if (kernel.iommu.configure(record.fn) === 'deferred') {
       if (!deferred.has(record)) record.why('its IOMMU has no driver yet: the probe waits', `${entry.name} probe`)
+      record.io = { ...record.io, detail: 'its probe waits for the driver of its IOMMU' }
       deferred.add(record)
       return
     }
     deferred.delete(record)
+    const before = virtioDevices.length
     const taken = probePci(kernel, record, entry, virtioDevices)
     if (taken !== null) bound.set(record, { record, driver: taken, virtio: null })
+    for (const device of virtioDevices.slice(before)) for (const one of loaded) offerVirtio(one, device)
   }
-  for (const [index, entry] of kernel.profile.drivers.entries()) {
-    const loaded = kernel.profile.drivers.slice(0, index + 1)
-    for (const record of [...deferred]) for (const one of loaded) probe(one, record)
-    for (const record of records) if (!deferred.has(record)) probe(entry, record)
-    for (const device of virtioDevices) {
-      if (!entry.virtio.includes(device.transport.type) || bound.has(device.record)) continue
-      const taken = probeVirtio(device, entry)
-      if (taken !== null) bound.set(device.record, { record: device.record, driver: taken, virtio: device })
-    }
+  for (const entry of kernel.profile.drivers) {
+    loaded.push(entry)
+    for (const record of records) if (!deferred.has(record)) offer(entry, record)
+    for (const device of virtioDevices) offerVirtio(entry, device)
+    for (const record of [...deferred]) for (const one of loaded) offer(one, record)
   }
   for (const record of records) {
     if (record.driver !== null || record.refusal !== null || deferred.has(record)) continue

@@ -1,5 +1,6 @@
 import type { DmaOps, IommuDomain } from '@dmascope/dma'
 import type { DomainType, Fact, GuestIommu } from '../result.ts'
+import type { RequestIommu } from './pci-iommu.ts'
 
 /** A PCI function as enumeration found it. */
 export interface PciDevice {
@@ -67,6 +68,8 @@ export interface IommuSubsystem {
    * that the probe must wait.
    */
   configure(device: PciDevice): 'ready' | 'deferred'
+  /** The driver of an IOMMU that is a function on PCI has it running. Kinds that know of none let it be. */
+  register(unit: RequestIommu): void
   readonly iommus: readonly GuestIommu[]
   /** What the tables say of a device. */
   coverage(device: PciDevice): { readonly covered: boolean; readonly by: string | null }

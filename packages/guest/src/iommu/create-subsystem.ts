@@ -2,6 +2,8 @@ import type { IommuSubsystem } from './contract.ts'
 import type { IommuContext } from './iommu-context.ts'
 import type { IommuTables } from './iommu-tables.ts'
 import { NoIommu } from './no-iommu.ts'
+import { RequestSubsystem } from './virtio/request-subsystem.ts'
+import { ViotTopology } from './virtio/viot-topology.ts'
 import { VtdSubsystem } from './vtd/vtd-subsystem.ts'
 
 /**
@@ -12,5 +14,7 @@ import { VtdSubsystem } from './vtd/vtd-subsystem.ts'
  */
 export function createIommuSubsystem(context: IommuContext, tables: IommuTables): IommuSubsystem {
   if (tables.dmar) return new VtdSubsystem(context, tables.dmar)
+  const { viot } = tables
+  if (viot) return new RequestSubsystem(context, (devices) => new ViotTopology(viot, devices, context.log))
   return new NoIommu(context)
 }

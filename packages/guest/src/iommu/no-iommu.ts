@@ -31,6 +31,8 @@ export class NoIommu implements IommuSubsystem {
     return 'ready'
   }
 
+  register(): void {}
+
   coverage(): { readonly covered: false; readonly by: null } {
     return { covered: false, by: null }
   }

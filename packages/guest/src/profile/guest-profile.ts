@@ -20,6 +20,11 @@ export interface KernelConfiguration {
    * since the identity domain became static, a DMA domain.
    */
   readonly identityWithoutPassThrough: 'identity-map' | 'dma'
+  /**
+   * The virtio IOMMU driver can put off UNMAP requests (Linux 6.8 and later): a lazy domain is one, and MAP requests
+   * are not asked how they ended. Else every domain is strict, and every MAP is waited for.
+   */
+  readonly virtioIommuBatches: boolean
 }
 
 /** A kernel that can be booted: data and named rules. */

@@ -3,7 +3,7 @@ import type { GuestProfile, KernelConfiguration, ProfileName } from './guest-pro
 import { ALWAYS_DMA_API, VRING_USE_DMA_API } from './virtio-dma-rule.ts'
 
 /** Debian's choices, which the captured kernels were built with. */
-const DEBIAN: Omit<KernelConfiguration, 'identityWithoutPassThrough'> = {
+const DEBIAN: Omit<KernelConfiguration, 'identityWithoutPassThrough' | 'virtioIommuBatches'> = {
   intelIommuDefaultOn: true,
   graphicsUnitsOff: true,
   iommuDefaultPassthrough: false,
@@ -21,7 +21,11 @@ const profile = (
   name,
   kernel,
   summary,
-  configuration: { ...DEBIAN, identityWithoutPassThrough: kernel === '6.1' ? 'identity-map' : 'dma' },
+  configuration: {
+    ...DEBIAN,
+    identityWithoutPassThrough: kernel === '6.1' ? 'identity-map' : 'dma',
+    virtioIommuBatches: kernel !== '6.1',
+  },
   iovaOrder: 'top-down',
   virtioDma,
   drivers: DISTRIBUTION_DRIVERS,

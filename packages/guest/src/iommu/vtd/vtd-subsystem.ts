@@ -80,6 +80,8 @@ export class VtdSubsystem implements IommuSubsystem {
     return 'ready'
   }
 
+  register(): void {}
+
   get iommus(): readonly GuestIommu[] {
     if (this.#dmar === null) return []
     return [...this.#dmar.units]
