@@ -47,6 +47,8 @@ function generationOf(placed: PlacedDevice): VirtioGeneration {
       'device cannot work as neither modern nor legacy mode is enabled\nSet either disable-modern or disable-legacy to off',
     )
   }
+  // QEMU's `virtio_pci_force_virtio_1`: whatever was asked for.
+  if (model.kind === 'virtio-iommu') return { legacy: false, modern: true }
   if (legacy && virtio.transitionalDeviceId === null) {
     const stated = properties['disable-legacy']
     if (!modern) throw refuse('device is modern-only, use disable-modern=off')
@@ -64,13 +66,21 @@ function generationOf(placed: PlacedDevice): VirtioGeneration {
   return { legacy, modern }
 }
 
-/** Builds the function. `seed` tells apart devices that make up data. */
-export function realizeVirtio(placed: PlacedDevice, seed: number): PciFunction {
+/**
+ * Builds the function.
+ *
+ * @param seed - tells apart devices that make up data
+ * @param device - what it does; left out, what its kind of device does
+ */
+export function realizeVirtio(
+  placed: PlacedDevice,
+  seed: number,
+  device: VirtioDevice = behaviourOf(placed, seed),
+): PciFunction {
   const { model, properties, description } = placed
   const virtio = model.virtio
   if (virtio === null) throw new TypeError(`${model.name} is no virtio device`)
   const { legacy, modern } = generationOf(placed)
-  const device = behaviourOf(placed, seed)
   const vectors = Number(properties.vectors)
   const rom = romSize(model, properties)
   return new VirtioPciFunction({

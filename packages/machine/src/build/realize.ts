@@ -9,10 +9,7 @@ import type { PlacedDevice } from './placed-bus.ts'
 import { realizeVirtio } from './realize-virtio.ts'
 
 /** Kinds that need what is not modelled: another IOMMU. */
-const NOT_YET: Readonly<Partial<Record<string, string>>> = {
-  'virtio-iommu': 'virtio-iommu is',
-  'amd-iommu': 'AMD-Vi is',
-}
+const NOT_YET: Readonly<Partial<Record<string, string>>> = { 'amd-iommu': 'AMD-Vi is' }
 
 /**
  * Builds the function of a placed device.
