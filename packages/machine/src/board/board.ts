@@ -73,8 +73,8 @@ export interface BoardHardware {
   setPin(one: PciFunction, asserted: boolean): void
   /** A message of an IOMMU's own, which nothing remaps. */
   raiseMsi(hi: number, lo: number, data: number): void
-  /** An edge on the IOMMU's own interrupt wire of this number, on boards that have such wires. */
-  raiseWire(index: number): void
+  /** An edge on this interrupt wire of the board, by its number there, on boards that have such wires. */
+  raiseWire(wire: number): void
   /** Puts QEMU's firmware configuration device where software looks for it. */
   place(device: FwCfg): void
   /** The board's own functions are plugged in. */

@@ -1,5 +1,4 @@
 import { DmascopeError } from '@dmascope/layout'
-import { isBridge, type PciBus, type PciFunction } from '@dmascope/pci'
 import { pcBoard } from '../board/pc-board.ts'
 import { type Chipset, I440FX, Q35 } from '../chipset/chipset.ts'
 import type { MachineDescription, PcName } from '../description.ts'
@@ -10,12 +9,11 @@ import { planIommu } from '../iommu/plan-iommu.ts'
 import { Machine } from '../machine.ts'
 import type { BuiltMachine } from './built-machine.ts'
 import { createPseries } from './create-pseries.ts'
+import { createVirt } from './create-virt.ts'
 import { withDefaultDevices } from './default-devices.ts'
-import { type PlacedBus, type PlacedDevice, rootBusOf } from './placed-bus.ts'
-import { busNumberOf, type Placement, placeDevices } from './placement.ts'
-import { realize } from './realize.ts'
+import { placeDevices } from './placement.ts'
+import { plugDevices } from './plug-devices.ts'
 import { isOff, isOn } from './switches.ts'
-import { wiredBehindIommu } from './wiring.ts'
 
 const CHIPSETS: Readonly<Record<PcName, Chipset>> = { q35: Q35, pc: I440FX }
 const LARGEST_MEMORY = 2 ** 41
@@ -33,6 +31,7 @@ export function createMachine(
 ): BuiltMachine {
   const { machine: name } = description
   if (name === 'pseries') return createPseries(description, options)
+  if (name === 'virt') return createVirt(description, options)
   const chipset = chipsetOf(name, description)
   checkMemory(description)
   const complete = withDefaultDevices(description, chipset)
@@ -79,40 +78,6 @@ function checkMemory({ memory }: MachineDescription): void {
     `${memory} bytes of memory: write a multiple of 1 MiB from 64 MiB to 2 TiB, such as 512M`,
     { memory },
   )
-}
-
-/** @returns the root buses: the machine's own, then those of expanders in order of creation */
-function plugDevices(machine: Machine, placement: Placement, bypass: boolean, plan: IommuPlan | null): RootBusFacts[] {
-  const roots = new Map<PlacedBus, RootBusFacts>([[placement.rootBus, { bus: machine.root.rootBus, bypass }]])
-  for (const [placed, { device, properties }] of placement.expanders) {
-    const express = placed.nature === 'express'
-    const bus = machine.addExpanderBus({ number: busNumberOf(properties), express, device })
-    roots.set(placed, { bus, bypass: isOn(properties.bypass_iommu) })
-  }
-  const occupied = new Set(placement.functions.map(({ bus }) => bus.above))
-  const functions = new Map<PlacedDevice, PciFunction>()
-  placement.functions.forEach((placed, index) => {
-    const itself = placed === plan?.functionAt ? machine.iommus[0]?.pciFunction : null
-    const one = itself ?? realize(placed, index, occupied.has(placed))
-    functions.set(placed, one)
-    const root = roots.get(rootBusOf(placed.bus))
-    const above = placed.bus.above === null ? undefined : functions.get(placed.bus.above)
-    const bus: PciBus | undefined = above !== undefined && isBridge(above) ? above.secondary : root?.bus
-    const iommu = root?.bypass === true ? null : (machine.iommus[0] ?? null)
-    const behindIommu = wiredBehindIommu(placed)
-    if (behindIommu && iommu !== null) plan?.checkDevice(placed)
-    machine.plug({
-      function: one,
-      model: placed.model.name,
-      described: placed.description,
-      device: placed.device,
-      fn: placed.fn,
-      dmaThrough: behindIommu ? iommu : null,
-      messagesThrough: iommu,
-      ...(bus !== undefined && { bus }),
-    })
-  })
-  return [...roots.values()]
 }
 
 function platformFacts(

@@ -39,3 +39,15 @@ export function withPseriesDefaults(machine: MachineDescription): MachineDescrip
   }
   return { ...machine, devices: [...added, ...machine.devices] }
 }
+
+/** The same for virt: a network card, and no display. */
+export function withVirtDefaults(machine: MachineDescription): MachineDescription {
+  if (!machine.defaultDevices || machine.machineProperties.defaultNic === false) return machine
+  const card: DeviceDescription = {
+    model: 'virtio-net-pci',
+    properties: {},
+    backend: { kind: 'network', where: 'qemu' },
+    location: BY_DEFAULT,
+  }
+  return { ...machine, devices: [card, ...machine.devices] }
+}

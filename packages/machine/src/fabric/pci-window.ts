@@ -3,6 +3,7 @@ import { type DecodedRange, type PciFunction, ROM_BAR, type RootComplex } from '
 import type { RunQueue } from './run-queue.ts'
 
 const scratch = new Uint32Array(2)
+const WHOLE = { base: 0, size: 2 ** 52 } as const
 
 /** A BAR's registers as the address space sees them. A write may give the function work. */
 function barHandler(one: PciFunction, bar: number, queue: RunQueue): MmioHandler {
@@ -26,14 +27,17 @@ function barHandler(one: PciFunction, bar: number, queue: RunQueue): MmioHandler
 /** The memory and port windows of a PCI host bridge: BARs, wherever software has put them. */
 export class PciWindow implements Window {
   readonly name = 'pci'
-  readonly base = 0
-  readonly size = 2 ** 52
+  readonly base: number
+  readonly size: number
   readonly #root: RootComplex
   readonly #queue: RunQueue
   #regions = new WeakMap<DecodedRange, Region>()
   readonly #handlers = new WeakMap<PciFunction, MmioHandler[]>()
 
-  constructor(root: RootComplex, queue: RunQueue) {
+  /** @param place - the stretch of addresses that it answers, which are bus addresses too; all unless given */
+  constructor(root: RootComplex, queue: RunQueue, place: { readonly base: number; readonly size: number } = WHOLE) {
+    this.base = place.base
+    this.size = place.size
     this.#root = root
     this.#queue = queue
   }

@@ -34,10 +34,8 @@ const CONTROL_WRITE = 16
 /** Addresses from 2^53 on lead nowhere. */
 const FIRST_UNREACHABLE_HIGH = 0x20_0000
 const PAGE = 0x1000
-const PORT_SELECT = 0
-const PORT_DATA = 1
-const PORT_DMA_HIGH = 4
-const PORT_DMA_LOW = 8
+/** Offsets of its registers, from the first port. */
+export const FW_CFG_PORT = { select: 0, data: 1, dmaHigh: 4, dmaLow: 8 } as const
 
 /** Ports that the device answers, from its base 0x510. */
 export const FW_CFG_PORT_BASE = 0x510
@@ -103,17 +101,17 @@ export class FwCfg implements PortHandler {
   }
 
   read(offset: number, width: 1 | 2 | 4): number {
-    if (offset === PORT_DATA && width === 1) return this.#entries.get(this.#selector)?.[this.#offset++] ?? 0
+    if (offset === FW_CFG_PORT.data && width === 1) return this.#entries.get(this.#selector)?.[this.#offset++] ?? 0
     // The DMA address register reads as "QEMU CFG" where the interface exists.
-    if (offset === PORT_DMA_HIGH && width === 4) return 0x554d_4551
-    if (offset === PORT_DMA_LOW && width === 4) return 0x4746_4320
+    if (offset === FW_CFG_PORT.dmaHigh && width === 4) return 0x554d_4551
+    if (offset === FW_CFG_PORT.dmaLow && width === 4) return 0x4746_4320
     return 2 ** (8 * width) - 1
   }
 
   write(offset: number, width: 1 | 2 | 4, value: number): void {
-    if (offset === PORT_SELECT && width === 2) this.#pick(value)
-    else if (offset === PORT_DMA_HIGH && width === 4) this.#dmaHigh = swap(value)
-    else if (offset === PORT_DMA_LOW && width === 4) {
+    if (offset === FW_CFG_PORT.select && width === 2) this.#pick(value)
+    else if (offset === FW_CFG_PORT.dmaHigh && width === 4) this.#dmaHigh = swap(value)
+    else if (offset === FW_CFG_PORT.dmaLow && width === 4) {
       const high = this.#dmaHigh
       this.#dmaHigh = 0
       if (high < FIRST_UNREACHABLE_HIGH) this.#transfer(high * 0x1_0000_0000 + swap(value))

@@ -1,12 +1,16 @@
 import type { PciBus, PciFunction, RootComplex } from '@dmascope/pci'
 import type { InterruptRouting } from '../chipset/interrupt-routing.ts'
-import type { IoApic } from './ioapic.ts'
 
-/** Interrupt pins of all functions, or-ed onto the IOAPIC's pins as the chipset routes them. */
+/** Inputs of an interrupt controller. */
+interface InterruptInputs {
+  setPin(input: number, asserted: boolean): void
+}
+
+/** Interrupt pins of all functions, or-ed onto the inputs of an interrupt controller as the chipset routes them. */
 export class IntxLines {
   readonly #root: RootComplex
   readonly #routing: InterruptRouting
-  readonly #ioapic: IoApic
+  readonly #inputs: InterruptInputs
   readonly #expanderOf: (bus: PciBus) => number | null
   readonly #asserted = new Map<PciFunction, number>()
   readonly #holders: number[] = []
@@ -15,12 +19,12 @@ export class IntxLines {
   constructor(
     root: RootComplex,
     routing: InterruptRouting,
-    ioapic: IoApic,
+    inputs: InterruptInputs,
     expanderOf: (bus: PciBus) => number | null = () => null,
   ) {
     this.#root = root
     this.#routing = routing
-    this.#ioapic = ioapic
+    this.#inputs = inputs
     this.#expanderOf = expanderOf
   }
 
@@ -45,7 +49,7 @@ export class IntxLines {
   #hold(gsi: number, change: 1 | -1): void {
     const holders = (this.#holders[gsi] ?? 0) + change
     this.#holders[gsi] = holders
-    if (holders === 0 || (holders === 1 && change === 1)) this.#ioapic.setPin(gsi, holders > 0)
+    if (holders === 0 || (holders === 1 && change === 1)) this.#inputs.setPin(gsi, holders > 0)
   }
 }
 

@@ -22,8 +22,8 @@ export interface IommuWiring {
   readonly ram: GuestRam
   /** Sends a message of the unit's own, which nothing remaps. */
   readonly raiseMsi: (hi: number, lo: number, data: number) => void
-  /** An edge on the unit's interrupt wire of this number, from 0 on, where the board has wires for it. */
-  readonly raiseWire: (index: number) => void
+  /** An edge on this interrupt wire of the board, by its number there, on boards that have such wires. */
+  readonly raiseWire: (wire: number) => void
   readonly onFault: (fault: IommuFault) => void
   /** Whether requests of a function whose bus is not wired past the IOMMU bear this ID. */
   readonly hasRequester: (requester: RequesterId) => boolean

@@ -20,8 +20,12 @@ const MACHINES: Readonly<Partial<Record<MachineDescription['machine'], MachinePa
 }
 
 /** @throws DmascopeError MACHINE_REFUSED in QEMU's words, and those of `virtioIommuOptionsFor`, naming the place */
-export function planVirtioIommu(placed: PlacedDevice, machine: MachineDescription): IommuPlan {
-  const features = featuresOf(placed, machine)
+export function planVirtioIommu(
+  placed: PlacedDevice,
+  machine: MachineDescription,
+  part: MachinePart | undefined = MACHINES[machine.machine],
+): IommuPlan {
+  const features = featuresOf(placed, machine, part)
   let made: PciFunction | null = null
   return {
     functionAt: placed,
@@ -44,9 +48,12 @@ export function planVirtioIommu(placed: PlacedDevice, machine: MachineDescriptio
   }
 }
 
-function featuresOf(placed: PlacedDevice, machine: MachineDescription): VirtioIommuFeatures {
+function featuresOf(
+  placed: PlacedDevice,
+  machine: MachineDescription,
+  part: MachinePart | undefined,
+): VirtioIommuFeatures {
   const { given, description } = placed
-  const part = MACHINES[machine.machine]
   if (part === undefined) {
     throw refuseIommu(placed, 'Check your machine implements a hotplug handler for the virtio-iommu-pci device')
   }

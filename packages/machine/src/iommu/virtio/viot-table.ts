@@ -1,7 +1,7 @@
 import { buildViot, type ViotNode, viotNodeOffsets } from '@dmascope/acpi'
-import { isBridge, type PciBus } from '@dmascope/pci'
 import { requesterId } from '@dmascope/pci/spec'
 import { qemuHeader } from '../../firmware/qemu-header.ts'
+import { busRange } from '../bus-range.ts'
 import type { RootBusFacts } from '../iommu-plan.ts'
 
 /**
@@ -29,16 +29,4 @@ export function viotTable(roots: readonly RootBusFacts[], iommu: number): Uint8A
       }),
     )
   return buildViot({ signature: 'VIOT', header: qemuHeader(0), nodes: [node, ...ranges] })
-}
-
-/** QEMU's `pci_bus_range`: a root bus and what its bridges forward to, by the numbers that software gave them. */
-function busRange(bus: PciBus): { readonly first: number; readonly last: number } {
-  let first = bus.number
-  let last = bus.number
-  for (const { function: one } of bus.slots) {
-    if (!isBridge(one)) continue
-    first = Math.min(first, one.secondaryBusNumber)
-    last = Math.max(last, one.subordinateBusNumber)
-  }
-  return { first, last }
 }

@@ -1,0 +1,120 @@
+import { buildIort, type IortIdMapping, type IortNode, iortNodeOffsets } from '@dmascope/acpi'
+import { FIRST_SPI } from '@dmascope/gic/spec'
+import type { QemuVersion } from '../description.ts'
+import { qemuHeader } from '../firmware/qemu-header.ts'
+import { type BusRange, busRange } from '../iommu/bus-range.ts'
+import type { RootBusFacts } from '../iommu/iommu-plan.ts'
+import { VIRT, VIRT_SPI } from './memory-map.ts'
+
+/** What an IORT is made of, besides root buses. */
+export interface IortFacts {
+  readonly qemuVersion: QemuVersion
+  readonly smmu: boolean
+  readonly its: boolean
+}
+
+/** Requester IDs [base, base + count). */
+interface IdRange {
+  readonly base: number
+  readonly count: number
+}
+
+const ID_COUNT = 0x1_0000
+/** The SMMU's wires: event queue, page requests, command queue sync, global error. */
+const gsiv = (wire: number): number => FIRST_SPI + VIRT_SPI.smmu + wire
+
+/**
+ * QEMU's `build_iort`: the ITS, the SMMU, and the host bridge, whose requester IDs go to the SMMU where their root bus
+ * does not bypass it, and to the ITS elsewhere.
+ *
+ * Releases before 9.1 write one ID too many for a range that goes to the SMMU, since the field is one less than the
+ * number.
+ */
+export function iortTable({ qemuVersion, smmu, its }: IortFacts, roots: readonly RootBusFacts[]): Uint8Array {
+  const older = qemuVersion === '7.2'
+  const behind: IdRange[] = smmu
+    ? roots
+        .filter(({ bypass }) => !bypass)
+        .map(({ bus }) => rangeOf(busRange(bus)))
+        .sort((a, b) => a.base - b.base)
+    : []
+  const nodes: IortNode[] = []
+  const add = (made: IortNode): number => nodes.push(made) - 1
+  const reference = (index: number): number => iortNodeOffsets({ nodes })[index] ?? 0
+  const mapping = ({ base, count }: IdRange, outputReference: number, numberOfIds = count - 1): IortIdMapping => ({
+    inputBase: base,
+    numberOfIds,
+    outputBase: base,
+    outputReference,
+    flags: 0,
+  })
+
+  // DEVIATION: without an ITS the older releases write the node all the same; a kernel finds no ITS of its number.
+  const itsAt =
+    its || older ? add({ kind: 'its-group', revision: 1, identifier: 0, gicItsIdentifiers: [0], mappings: [] }) : null
+  const smmuAt = smmu ? add(smmuNode(itsAt === null ? 0 : 1)) : null
+  if (smmuAt !== null && itsAt !== null)
+    mappingsOf(nodes, smmuAt).push(mapping({ base: 0, count: ID_COUNT }, reference(itsAt)))
+  const bridgeAt = add(rootComplexNode(nodes.length))
+  const mappings = mappingsOf(nodes, bridgeAt)
+  if (smmuAt !== null) {
+    for (const one of behind) mappings.push(mapping(one, reference(smmuAt), older ? one.count : one.count - 1))
+  }
+  if (itsAt !== null)
+    for (const one of gapsOf(behind)) mappings.push(mapping(one, reference(itsAt), gapIds(one, older)))
+  return buildIort({ signature: 'IORT', header: qemuHeader(older ? 3 : 5), nodes })
+}
+
+const rangeOf = ({ first, last }: BusRange): IdRange => ({ base: first << 8, count: (last - first + 1) << 8 })
+
+/** Only the last gap is written as one less in the older releases. */
+const gapIds = ({ base, count }: IdRange, older: boolean): number =>
+  older && base + count !== ID_COUNT ? count : count - 1
+
+/** What of all requester IDs these ranges leave. */
+function gapsOf(ranges: readonly IdRange[]): IdRange[] {
+  const gaps: IdRange[] = []
+  let next = 0
+  for (const { base, count } of ranges) {
+    if (next < base) gaps.push({ base: next, count: base - next })
+    next = base + count
+  }
+  if (next < ID_COUNT) gaps.push({ base: next, count: ID_COUNT - next })
+  return gaps
+}
+
+function mappingsOf(nodes: readonly IortNode[], index: number): IortIdMapping[] {
+  const one = nodes[index]
+  if (one?.kind !== 'smmuv3' && one?.kind !== 'root-complex') throw new TypeError(`node ${index} maps no IDs`)
+  return one.mappings
+}
+
+const smmuNode = (identifier: number): IortNode => ({
+  kind: 'smmuv3',
+  revision: 4,
+  identifier,
+  baseAddress: VIRT.smmu.base,
+  // COHACC_OVERRIDE.
+  flags: 1,
+  vatosAddress: 0,
+  model: 0,
+  eventGsiv: gsiv(0),
+  priGsiv: gsiv(1),
+  gerrGsiv: gsiv(3),
+  syncGsiv: gsiv(2),
+  proximityDomain: 0,
+  deviceIdMappingIndex: 0,
+  mappings: [],
+})
+
+const rootComplexNode = (identifier: number): IortNode => ({
+  kind: 'root-complex',
+  revision: 3,
+  identifier,
+  memoryAccessProperties: { cacheCoherent: 1, allocationHints: 0, memoryAccessFlags: 3 },
+  atsAttribute: 0,
+  pciSegmentNumber: 0,
+  memoryAddressSizeLimit: 64,
+  pasidCapabilities: 0,
+  mappings: [],
+})

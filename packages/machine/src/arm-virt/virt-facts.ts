@@ -1,0 +1,35 @@
+import type { QemuVersion } from '../description.ts'
+import type { CpuModel } from './cpu-models.ts'
+import type { HighMemory } from './memory-map.ts'
+
+/** The IOMMU that the machine tells software of. */
+export type VirtIommu =
+  | { readonly kind: 'none' }
+  /** `mapped`: the host bridge's `iommu-map` says that it is in front of all functions. */
+  | { readonly kind: 'smmuv3'; readonly mapped: boolean }
+  /** A function of the root bus, by its requester ID. */
+  | { readonly kind: 'virtio-iommu'; readonly mapped: boolean; readonly requesterId: number }
+
+/** What the device tree and the tables of a `virt` machine are made of. */
+export interface VirtFacts {
+  readonly qemuVersion: QemuVersion
+  readonly memory: number
+  readonly cpus: number
+  readonly cpu: CpuModel
+  readonly gic: 2 | 3
+  /** How message-signalled interrupts get to the GIC. */
+  readonly msi: 'its' | 'gicv2m' | 'none'
+  readonly high: HighMemory
+  readonly iommu: VirtIommu
+  /** Firmware runs first, and brings ACPI: then power events come by the generic event device, not by GPIO. */
+  readonly acpi: boolean
+  /** The processors have EL2, so that PSCI calls go to EL3. */
+  readonly virtualization: boolean
+  readonly commandLine: string
+}
+
+/** Affinity of a processor: GICv2 numbers clusters of 8, GICv3 of 16. */
+export const affinityOf = (index: number, gic: VirtFacts['gic']): number => {
+  const cluster = gic === 2 ? 8 : 16
+  return (Math.floor(index / cluster) << 8) | (index % cluster)
+}

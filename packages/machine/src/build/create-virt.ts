@@ -1,0 +1,99 @@
+import { buildDtb } from '@dmascope/devicetree'
+import { DmascopeError } from '@dmascope/layout'
+import { cpuModel } from '../arm-virt/cpu-models.ts'
+import { virtDeviceTree } from '../arm-virt/device-tree.ts'
+import { highMemory, RAM_BASE } from '../arm-virt/memory-map.ts'
+import { planVirtIommu } from '../arm-virt/plan-virt-iommu.ts'
+import { virtBoard } from '../arm-virt/virt-board.ts'
+import type { VirtFacts } from '../arm-virt/virt-facts.ts'
+import { interruptsOf } from '../arm-virt/virt-interrupts.ts'
+import type { MachineDescription } from '../description.ts'
+import { Machine } from '../machine.ts'
+import type { BuiltMachine } from './built-machine.ts'
+import { withVirtDefaults } from './default-devices.ts'
+import { placeDevices } from './placement.ts'
+import { plugDevices } from './plug-devices.ts'
+import { isOff, isOn } from './switches.ts'
+
+const MIB = 0x10_0000
+const LARGEST_MEMORY = 2 ** 41
+const SMALLEST_MEMORY = 64 * MIB
+/** Direct boot: the tree lies where an initial RAM disk would end that is not there, at most so far above RAM's start. */
+const LOADER_SPAN = 128 * MIB
+const TREE_ALIGNMENT = 2 * MIB
+
+/**
+ * Builds a `virt` machine. Without firmware, its device tree is in memory for the kernel; with firmware (`-bios`), for
+ * the firmware, which has ACPI for the kernel.
+ *
+ * @throws DmascopeError MACHINE_* where the description is one that QEMU refuses, or that is not modelled
+ */
+export function createVirt(description: MachineDescription, options: { readonly trace?: boolean }): BuiltMachine {
+  const { qemuVersion, memory, cpus, machineProperties: given } = description
+  const cpu = cpuModel(description.cpu, qemuVersion)
+  checkMemory(memory)
+  const { gic, msi } = interruptsOf(description)
+  const high = highMemory({
+    memory,
+    addressBits: cpu.addressBits,
+    highmem: !isOff(given.highmem),
+    redistributors: !isOff(given['highmem-redists']),
+    ecam: !isOff(given['highmem-ecam']),
+    mmio: !isOff(given['highmem-mmio']),
+    compact: !isOff(given['compact-highmem']),
+  })
+  const board = virtBoard({ qemuVersion, cpus, gic, msi, high })
+  const placement = placeDevices(
+    withVirtDefaults(description),
+    { name: board.rootBusName, nature: 'express' },
+    board.functions(),
+  )
+  const bypass = isOn(given.default_bus_bypass_iommu)
+  const plan = planVirtIommu(placement, description, { msi, bypass })
+  const machine = new Machine({
+    board,
+    memory,
+    ...(plan.iommu !== null && { createIommus: (wiring) => [plan.iommu!.create(wiring)] }),
+    rootBusBypass: bypass,
+    trace: options.trace === true,
+  })
+  plugDevices(machine, placement, bypass, plan.iommu)
+  const firmware = hasFirmware(description)
+  const facts: VirtFacts = {
+    qemuVersion,
+    memory,
+    cpus,
+    cpu,
+    gic,
+    msi,
+    high,
+    iommu: plan.announced,
+    acpi: firmware && !isOff(given.acpi),
+    virtualization: isOn(given.virtualization),
+    commandLine: description.append,
+  }
+  const tree = buildDtb(virtDeviceTree(facts))
+  const deviceTree = firmware ? RAM_BASE : treeAddress(memory)
+  machine.load(deviceTree, tree)
+  const files = new Map<string, Uint8Array>()
+  machine.offerFirmwareFiles(files, { cpus, commandLine: description.append })
+  return { machine, files, deviceTree }
+}
+
+/** Whether firmware runs before the kernel: `-bios`, or a flash image. */
+const hasFirmware = ({ machineProperties: { firmware } }: MachineDescription): boolean =>
+  firmware !== undefined && firmware !== ''
+
+/** QEMU's `arm_setup_direct_kernel_boot`: the middle of RAM, at most 128 MiB up, is for what is loaded beside the kernel. */
+const treeAddress = (memory: number): number =>
+  Math.ceil((RAM_BASE + Math.min(memory / 2, LOADER_SPAN)) / TREE_ALIGNMENT) * TREE_ALIGNMENT
+
+function checkMemory(memory: number): void {
+  if (Number.isSafeInteger(memory) && memory >= SMALLEST_MEMORY && memory <= LARGEST_MEMORY && memory % MIB === 0)
+    return
+  throw new DmascopeError(
+    'MACHINE_MEMORY',
+    `${memory} bytes of memory: write a multiple of 1 MiB from 64 MiB to 2 TiB, such as 512M`,
+    { memory },
+  )
+}
