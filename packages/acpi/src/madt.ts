@@ -9,6 +9,7 @@ import {
   MADT_GIC_ITS,
   MADT_GIC_MSI_FRAME,
   MADT_GICC,
+  MADT_GICC_FLAGS,
   MADT_GICD,
   MADT_GICR,
   MADT_HEAD,
@@ -52,8 +53,23 @@ export interface MadtLocalX2apic extends RecordValues<typeof MADT_LOCAL_X2APIC>,
 export interface MadtLocalX2apicNmi extends RecordValues<typeof MADT_LOCAL_X2APIC_NMI>, RecordExtras {
   kind: 'local-x2apic-nmi'
 }
-export interface MadtGicc extends RecordValues<typeof MADT_GICC>, RecordExtras {
+type GiccValues = RecordValues<typeof MADT_GICC>
+/** What it had in ACPI 5.0. */
+type GiccRequired =
+  | 'cpuInterfaceNumber'
+  | 'acpiProcessorUid'
+  | 'flags'
+  | 'parkingProtocolVersion'
+  | 'performanceInterruptGsiv'
+  | 'parkedAddress'
+  | 'physicalBaseAddress'
+/** A processor's interface to the GIC. It ends with the last field that is present: later revisions have more. */
+export interface MadtGicc extends Pick<GiccValues, GiccRequired>, Partial<Omit<GiccValues, GiccRequired>> {
   kind: 'gicc'
+  /** Byte in the table; set when parsed, ignored when built. */
+  offset?: number
+  /** Bytes behind the last field, as hexadecimal digits. */
+  padding?: string
 }
 export interface MadtGicd extends RecordValues<typeof MADT_GICD>, RecordExtras {
   kind: 'gicd'
@@ -104,7 +120,14 @@ const INTERRUPT_CONTROLLER_STRUCTURES: RecordSet = {
     5: { kind: 'local-apic-address-override', of: MADT_LOCAL_APIC_ADDRESS_OVERRIDE },
     9: { kind: 'local-x2apic', of: MADT_LOCAL_X2APIC, meaning: local },
     10: { kind: 'local-x2apic-nmi', of: MADT_LOCAL_X2APIC_NMI, meaning: inti },
-    11: { kind: 'gicc', of: MADT_GICC },
+    11: {
+      kind: 'gicc',
+      of: MADT_GICC,
+      meaning: { flags: MADT_GICC_FLAGS },
+      minimum: MADT_GICC.fields.gicv.offset,
+      alignment: 1,
+      lists: [],
+    },
     12: { kind: 'gicd', of: MADT_GICD },
     13: { kind: 'gic-msi-frame', of: MADT_GIC_MSI_FRAME },
     14: { kind: 'gicr', of: MADT_GICR },

@@ -27,6 +27,8 @@ export interface PlacedForm extends Form {
   /** Bytes of the fields that every revision has, among them all counts and offsets. */
   readonly minimum: number
   readonly inline?: InlineList
+  /** What the record's end is a multiple of, where nothing says otherwise. Default 4. */
+  readonly alignment?: 1 | 4
   readonly lists: readonly PlacedList[]
 }
 
@@ -206,22 +208,25 @@ export function buildPlaced(form: PlacedForm, record: PlainValues): Uint8Array {
     }
   }
   writeGrowing(form.of, fixedView, 0, values)
-  return join(name, parts, record.padding, cursor)
+  return join(name, parts, record.padding, cursor, form.alignment ?? 4)
 }
 
-/** The parts at their places; what is between and behind them is `padding`, or zeros up to a multiple of four. */
+/** The parts at their places; what is between and behind them is `padding`, or zeros up to the record's alignment. */
 function join(
   name: string,
   parts: readonly { start: number; data: Uint8Array }[],
   padding: unknown,
   end: number,
+  alignment: 1 | 4,
 ): Uint8Array {
   const between = end - parts.reduce((sum, { data }) => sum + data.length, 0)
   const filler = padding === undefined ? undefined : fromHex(String(padding), `${name}.padding`)
   if (filler !== undefined && filler.length < between) {
     throw new RangeError(`${name}.padding: ${filler.length} bytes, but there are ${between} between the lists`)
   }
-  const out = new Uint8Array(filler === undefined ? align4(end) : end + filler.length - between)
+  const out = new Uint8Array(
+    filler === undefined ? (alignment === 4 ? align4(end) : end) : end + filler.length - between,
+  )
   let covered = 0
   let used = 0
   for (const { start, data } of [...parts].sort((a, b) => a.start - b.start || a.data.length - b.data.length)) {

@@ -97,7 +97,7 @@ test('interrupt controller structures have the lengths that ACPI 6.5 gives', () 
     addressOverride: 12,
     x2apic: 16,
     x2apicNmi: 12,
-    gicc: 76,
+    gicc: 82,
     gicd: 24,
     msiFrame: 24,
     gicr: 16,

@@ -111,7 +111,7 @@ class Columns {
  * are indented further.
  */
 function wrap(text: string, width: number): string[] {
-  if (text.length <= width) return [text]
+  if (text.length <= width) return [text.trimEnd()]
   const rows: string[] = []
   const indent = text.length - text.trimStart().length
   const hang = indent === 0 ? '' : ' '.repeat(Math.min(indent + INDENT, width >>> 1))

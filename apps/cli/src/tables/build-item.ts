@@ -1,8 +1,8 @@
 import { type AcpiTable, buildTable, parseTable } from '@dmascope/acpi'
-import { tableSchema } from '@dmascope/acpi/schema'
+import { KNOWN_SIGNATURES, tableSchema } from '@dmascope/acpi/schema'
 import { buildPlainTree } from '@dmascope/devicetree/plain'
 import { PLAIN_TREE } from '@dmascope/devicetree/plain/schema'
-import { DmascopeError } from '@dmascope/layout'
+import { DmascopeError, nearestName } from '@dmascope/layout'
 import type { z } from 'zod'
 import { ENVELOPE, type Envelope } from './document.ts'
 import { jsonError, pathText, syntaxError } from './json-error.ts'
@@ -69,6 +69,7 @@ function built(build: () => Uint8Array, file: string, at: readonly PropertyKey[]
 function buildAcpi(data: unknown, at: readonly PropertyKey[], { file, checksum }: BuildOptions): BuiltItem {
   const stated = (data as { signature?: unknown } | null)?.signature
   const signature = typeof stated === 'string' ? stated : ''
+  checkSignature(data, signature, file, at)
   let table = checked(tableSchema(signature), data, file, at) as AcpiTable
   if (checksum === 'fix') table = withoutChecksums(table)
   const bytes = built(() => buildTable(table), file, at)
@@ -81,6 +82,16 @@ function buildAcpi(data: unknown, at: readonly PropertyKey[], { file, checksum }
     bytes,
     checksums: wrong.map(({ offset, message }) => `${name} at byte 0x${offset.toString(16)}: ${message}`),
   }
+}
+
+/** A signature without a form of its own goes with `data` alone: other fields are meant for one that has a form. */
+function checkSignature(data: unknown, signature: string, file: string, at: readonly PropertyKey[]): void {
+  if (signature === '' || KNOWN_SIGNATURES.includes(signature) || hasKey(data, 'data')) return
+  const nearest = nearestName(signature, KNOWN_SIGNATURES)
+  const hint = nearest === null ? `those that have are ${KNOWN_SIGNATURES.join(', ')}` : `did you mean "${nearest}"?`
+  const path = pathText([...at, 'signature'])
+  const message = `${file}: ${path}: a table "${signature}" has no fields but header and data; ${hint}`
+  throw new DmascopeError('BUILD_VALUE', message, { file, path, nearest })
 }
 
 function withoutChecksums(table: AcpiTable): AcpiTable {

@@ -1,5 +1,3 @@
-import { readFileSync } from 'node:fs'
-import { dirname, resolve } from 'node:path'
 import {
   type AcpiTable,
   findHostBridges,
@@ -10,11 +8,12 @@ import {
   parseTable,
 } from '@dmascope/acpi'
 import { TABLE_NAMES } from '@dmascope/acpi/text'
-import { buildDtb, type DeviceTree, type DtNode, parseDtb, parseDts } from '@dmascope/devicetree'
+import { buildDtb, type DeviceTree, type DtNode, parseDtb } from '@dmascope/devicetree'
 import { annotateDtb } from '@dmascope/devicetree/annotate'
 import { plainTree } from '@dmascope/devicetree/plain'
 import { type AnnotatedLine, DmascopeError } from '@dmascope/layout'
 import type { AcpiItem, FirmwareItem, TreeItem } from '../sources/firmware-input.ts'
+import { parseSource } from '../sources/source-tree.ts'
 import { formatHostBridge } from './format-host-bridge.ts'
 
 /** Something wrong with a table or tree, at a byte of it, or at a line of the text that it stands in. */
@@ -117,7 +116,7 @@ const TREE_ROW = 12
 
 function decodeTree(item: TreeItem): DecodedItem {
   const { source, kind } = item
-  const bytes = kind === 'dtb' ? item.bytes : compile(item)
+  const bytes = kind === 'dtb' ? item.bytes : buildDtb(parseSource(item))
   let read: DeviceTree | DmascopeError
   try {
     read = parseDtb(bytes, { source })
@@ -161,23 +160,4 @@ function countNodes(root: DtNode): number {
     for (const child of one.children) pending.push(child)
   }
   return count
-}
-
-/** The blob of a source text. What it includes is read from its own folder. */
-function compile({ bytes, source }: TreeItem): Uint8Array {
-  const fileFor = (name: string, from: string): string => resolve(dirname(from), name)
-  const tree = parseDts(new TextDecoder().decode(bytes), {
-    source,
-    include: (name, from) => readOrNull(fileFor(name, from))?.toString('utf8') ?? null,
-    incbin: (name, from) => readOrNull(fileFor(name, from)),
-  })
-  return buildDtb(tree)
-}
-
-function readOrNull(path: string): Buffer | null {
-  try {
-    return readFileSync(path)
-  } catch {
-    return null
-  }
 }

@@ -10,6 +10,7 @@ const KINDS: Readonly<Record<string, string>> = {
   int: 'a whole number',
   array: 'a list',
   object: 'an object',
+  nonoptional: 'an object',
 }
 
 /** `tables[0].table.header.oemId`. */
@@ -32,6 +33,9 @@ function expected(issue: Issue): string {
     case 'too_small':
       return `expected at least ${issue.minimum}`
     case 'too_big':
+      if (issue.maximum === Number.MAX_SAFE_INTEGER) {
+        return `expected at most 2^53 - 1, or a text of "0x" and up to 16 hexadecimal digits`
+      }
       return `expected at most ${issue.maximum}`
     default:
       return issue.message
@@ -108,7 +112,7 @@ function unknownKind(issue: Issue, schema: z.ZodType, data: unknown, before: str
   const value = valueAt(data, issue.path)
   const nearest = typeof value === 'string' ? nearestName(value, known) : null
   const hint = nearest === null ? `expected one of ${listed(known)}` : `did you mean ${JSON.stringify(nearest)}?`
-  const what = value === undefined ? 'is missing' : `: ${shown(value)} is none that is known`
+  const what = value === undefined ? ' is missing' : `: ${shown(value)} is none that is known`
   return new DmascopeError('BUILD_VALUE', `${before}${what}; ${hint}`, { ...context, nearest })
 }
 

@@ -1,1 +1,1 @@
-export { anyTableSchema, tableSchema } from './table-schema.ts'
+export { anyTableSchema, KNOWN_SIGNATURES, tableSchema } from './table-schema.ts'

@@ -108,6 +108,9 @@ const SCHEMAS: ReadonlyMap<string, () => z.ZodObject> = new Map<string, () => z.
   ...SHAPES.map((shape): [string, () => z.ZodObject] => [shape.signature, () => shapedSchema(shape)]),
 ])
 
+/** The signatures of tables that have a form of their own. */
+export const KNOWN_SIGNATURES: readonly string[] = [...SCHEMAS.keys()]
+
 const made = new Map<string, z.ZodObject>()
 
 /**
@@ -127,5 +130,4 @@ export function tableSchema(signature: string): z.ZodObject {
 /** The schema of every table, for publishing. */
 export const anyTableSchema = (): z.ZodType => z.union([z.discriminatedUnion('signature', all()), rawTable])
 
-const all = (): [z.ZodObject, ...z.ZodObject[]] =>
-  [...SCHEMAS.keys()].map(tableSchema) as [z.ZodObject, ...z.ZodObject[]]
+const all = (): [z.ZodObject, ...z.ZodObject[]] => KNOWN_SIGNATURES.map(tableSchema) as [z.ZodObject, ...z.ZodObject[]]

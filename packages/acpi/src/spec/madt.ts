@@ -77,6 +77,7 @@ export const MADT_LOCAL_X2APIC_NMI = struct('Local x2APIC NMI', SOURCE, {
 })
 
 /** The GIC CPU interface as ACPI 5.1 has it, 76 bytes; what ACPI 6.x appended stays raw behind it. */
+/** 40 bytes in ACPI 5.0, 76 in 5.1, 80 in 6.0, 82 in 6.5. */
 export const MADT_GICC = struct('GIC CPU Interface', SOURCE, {
   type: u8,
   length: u8,
@@ -93,6 +94,18 @@ export const MADT_GICC = struct('GIC CPU Interface', SOURCE, {
   vgicMaintenanceInterrupt: le32,
   gicrBaseAddress: le64,
   mpidr: le64,
+  processorPowerEfficiencyClass: u8,
+  reserved_77: u8,
+  speOverflowInterrupt: le16,
+  trbeInterrupt: le16,
+})
+
+/** ACPI 6.5 §5.2.12.14. */
+export const MADT_GICC_FLAGS = bits(32, 'Flags', SOURCE, {
+  Enabled: 0,
+  PERFORMANCE_INTERRUPT_MODE: field(1, 'ro', { 0: 'level', 1: 'edge' }),
+  VGIC_MAINTENANCE_INTERRUPT_MODE: field(2, 'ro', { 0: 'level', 1: 'edge' }),
+  ONLINE_CAPABLE: 3,
 })
 
 export const MADT_GICD = struct('GIC Distributor', SOURCE, {
