@@ -90,7 +90,7 @@ const NAMES: Readonly<Record<string, Names>> = {
     'Processor x2Apic ID': 'x2APIC ID',
     'Processor UID': 'ACPI Processor UID',
     'Local GIC Hardware ID': /^GIC(?: MSI Frame)? ID$/,
-    'GIC MSI Frame ID': 'GIC MSI Frame ID',
+    'MSI Frame ID': 'GIC MSI Frame ID',
     'Base Address': /^(?:Physical|Discovery Range) Base Address$/,
     'Interrupt Base': 'System Vector Base',
     Version: 'GIC Version',
