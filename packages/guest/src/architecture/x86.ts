@@ -39,6 +39,7 @@ function bringUp(
   const apic = new LocalApic(bus, platform.localApic)
   const vectors = new Vectors(bus, apic, patience, log)
   const faultVector = vectors.allocate('edge')
+  const config = new ConfigAccess(bus, platform.ecam)
   const iommu = createIommuSubsystem(
     {
       bus,
@@ -48,6 +49,8 @@ function bringUp(
       options,
       log,
       ioApicIds: platform.ioApics.map(({ id }) => id),
+      firstIoApicId: platform.ioApics.find(({ gsiBase }) => gsiBase === 0)?.id ?? null,
+      config,
       hostBridgeWindows: platform.bridgeWindows,
       ram,
       ...(faultVector && { faultVector: faultVector.number }),
@@ -61,7 +64,6 @@ function bringUp(
   for (const one of ioApics) one.maskAll()
   iommu.enableInterruptRemapping()
 
-  const config = new ConfigAccess(bus, platform.ecam)
   log(`PCI: base access by ${config.mechanism}`)
   return {
     vectors,

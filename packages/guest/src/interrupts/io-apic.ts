@@ -1,7 +1,7 @@
 import type { CpuBus } from '@dmascope/memory/contracts'
 import { IO_APIC, IO_APIC_INDEX, IOAPICVER, IOREDTBL } from '../spec/apic.ts'
 
-const { IOREGSEL, IOWIN } = IO_APIC.registers
+const { IOREGSEL, IOWIN, EOI } = IO_APIC.registers
 
 /** What an I/O APIC's redirection entry for an interrupt is, as the IOMMU code writes it. */
 export type RedirectionEntry = { readonly lo: number; readonly hi: number }
@@ -38,6 +38,11 @@ export class IoApic {
   program(pin: number, entry: RedirectionEntry): void {
     this.#write(IO_APIC_INDEX.IOREDTBL + pin * 2 + 1, entry.hi)
     this.#write(IO_APIC_INDEX.IOREDTBL + pin * 2, entry.lo)
+  }
+
+  /** Ends the interrupt of every pin whose entry bears this vector. */
+  endOfInterrupt(vector: number): void {
+    this.#bus.write32(this.base + EOI.offset, vector)
   }
 
   #read(index: number): number {

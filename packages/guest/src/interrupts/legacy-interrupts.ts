@@ -44,7 +44,11 @@ export class LegacyInterrupts implements PinInterrupts {
     if (vector === null) return 'no interrupt vector is free'
     vector.handlers.push(handler)
     this.#lines.set(gsi, vector)
-    ioApic.program(pin, this.#iommu.ioapicEntry(ioApic.id, pin, vector.number, true))
+    const entry = this.#iommu.ioapicEntry(ioApic.id, pin, vector.number, true)
+    // A remapped entry may bear an index instead: the processor's end of interrupt does not find it.
+    const known = entry.lo & 0xff
+    if (known !== vector.number) vector.ended = () => ioApic.endOfInterrupt(known)
+    ioApic.program(pin, entry)
     return { gsi, vector: vector.number, by }
   }
 

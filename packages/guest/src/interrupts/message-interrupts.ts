@@ -10,8 +10,9 @@ import {
   PCI_CAP_ID_MSI,
   PCI_CAP_ID_MSIX,
 } from '@dmascope/pci/spec'
-import type { MsiMessage } from '../iommu/contract.ts'
+import type { MsiMessage, PciDevice } from '../iommu/contract.ts'
 import type { Kernel } from '../kernel.ts'
+import type { ConfigAccess } from '../pci/config-access.ts'
 import { type PciFunction, placedBar, setIntx } from '../pci/pci-function.ts'
 import type { InterruptHandler, Vector } from './vectors.ts'
 
@@ -83,15 +84,17 @@ export function enableMsix(kernel: Kernel, fn: PciFunction, count: number): Mess
   }
 }
 
-/** Enables MSI with one vector. @returns the reason where it cannot be */
-export function enableMsi(kernel: Kernel, fn: PciFunction): MessageInterrupts | string {
-  const { config } = kernel
-  const capability = fn.capabilities.get(PCI_CAP_ID_MSI)
-  if (capability === undefined) return 'no MSI capability'
-  const allocation = kernel.messages.allocate(fn, 1)
-  if (typeof allocation === 'string') return allocation
-  const { vectors, messages } = allocation
-  const message = messages[0]!
+/**
+ * Puts a message into a function's MSI capability and enables it, alone. Answers what turns it off again.
+ *
+ * @param capability - offset of the capability in configuration space
+ */
+export function writeMsi(
+  config: ConfigAccess,
+  fn: PciDevice,
+  message: MsiMessage,
+  capability = fn.capabilities.get(PCI_CAP_ID_MSI)!,
+): () => void {
   const { MESSAGE_CONTROL } = MSI_CAPABILITY_32.registers
   const { ADDRESS_64_BIT_CAPABLE, MULTIPLE_MESSAGE_ENABLE, MSI_ENABLE } = MSI_MESSAGE_CONTROL.fields
   const control = MULTIPLE_MESSAGE_ENABLE.setLo(config.read(fn, capability + MESSAGE_CONTROL.offset, 2), 0)
@@ -110,6 +113,18 @@ export function enableMsi(kernel: Kernel, fn: PciFunction): MessageInterrupts | 
   }
   setIntx(config, fn, false)
   setControl(MSI_ENABLE.setLo(control, 1))
+  return () => setControl(MSI_ENABLE.setLo(control, 0))
+}
+
+/** Enables MSI with one vector. @returns the reason where it cannot be */
+export function enableMsi(kernel: Kernel, fn: PciFunction): MessageInterrupts | string {
+  const { config } = kernel
+  const capability = fn.capabilities.get(PCI_CAP_ID_MSI)
+  if (capability === undefined) return 'no MSI capability'
+  const allocation = kernel.messages.allocate(fn, 1)
+  if (typeof allocation === 'string') return allocation
+  const { vectors, messages } = allocation
+  const turnOff = writeMsi(config, fn, messages[0]!, capability)
   return {
     mode: 'msi',
     vectors,
@@ -118,7 +133,7 @@ export function enableMsi(kernel: Kernel, fn: PciFunction): MessageInterrupts | 
       vectors[index]!.handlers.push(handler)
     },
     disable() {
-      setControl(MSI_ENABLE.setLo(control, 0))
+      turnOff()
       setIntx(config, fn, true)
       kernel.messages.release(fn, allocation)
     },

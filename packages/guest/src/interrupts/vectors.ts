@@ -11,6 +11,8 @@ export interface Vector {
   unclaimed: number
   /** Called once, where a level interrupt keeps coming and nobody takes it. */
   readonly disable: () => void
+  /** Called after each end of interrupt of a level one: its source may not know it by this vector's number. */
+  ended: () => void
 }
 
 /** What interrupts the CPU. */
@@ -74,7 +76,7 @@ export class Vectors {
   /** The vector of this number; null where it is taken. */
   claim(number: number, trigger: Vector['trigger'], disable: () => void = () => {}): Vector | null {
     if (this.#table.has(number)) return null
-    const vector: Vector = { number, trigger, handlers: [], unclaimed: 0, disable }
+    const vector: Vector = { number, trigger, handlers: [], unclaimed: 0, disable, ended: () => {} }
     this.#table.set(number, vector)
     return vector
   }
@@ -117,7 +119,10 @@ export class Vectors {
     if (vector.trigger === 'edge') this.#controller.endOfInterrupt(number)
     let claimed = false
     for (const handler of vector.handlers) claimed = handler() || claimed
-    if (vector.trigger === 'level') this.#controller.endOfInterrupt(number)
+    if (vector.trigger === 'level') {
+      this.#controller.endOfInterrupt(number)
+      vector.ended()
+    }
     this.#account(vector, claimed)
     return true
   }

@@ -1,3 +1,4 @@
+import { AmdSubsystem } from './amd/amd-subsystem.ts'
 import type { IommuSubsystem } from './contract.ts'
 import type { IommuContext } from './iommu-context.ts'
 import type { IommuTables } from './iommu-tables.ts'
@@ -14,6 +15,7 @@ import { VtdSubsystem } from './vtd/vtd-subsystem.ts'
  */
 export function createIommuSubsystem(context: IommuContext, tables: IommuTables): IommuSubsystem {
   if (tables.dmar) return new VtdSubsystem(context, tables.dmar)
+  if (tables.ivrs) return new AmdSubsystem(context, tables.ivrs)
   const { viot } = tables
   if (viot) return new RequestSubsystem(context, (devices) => new ViotTopology(viot, devices, context.log))
   return new NoIommu(context)

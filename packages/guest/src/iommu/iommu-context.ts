@@ -1,5 +1,6 @@
 import type { PageAllocator } from '@dmascope/dma'
 import type { CpuBus, DmaWitness } from '@dmascope/memory/contracts'
+import type { ConfigAccess } from '../pci/config-access.ts'
 import type { GuestProfile } from '../profile/guest-profile.ts'
 import type { KernelCommandLine } from '../profile/kernel-command-line.ts'
 
@@ -13,6 +14,10 @@ export interface IommuContext {
   readonly log: (line: string) => void
   /** IDs of the I/O APICs that the MADT names. Remapping stays off where the IOMMU's table leaves one out. */
   readonly ioApicIds?: readonly number[]
+  /** The one whose pins are the first global system interrupts. */
+  readonly firstIoApicId?: number | null
+  /** Configuration space, for units that are PCI functions. */
+  readonly config?: ConfigAccess
   /** Memory windows of the host bridges, [start, end): devices' BARs are there, so that no IOVA may be. */
   readonly hostBridgeWindows?: readonly { readonly start: number; readonly end: number }[]
   /** RAM, [start, end): what an identity domain maps on hardware that cannot pass through. Default: below 4 GiB. */

@@ -1,22 +1,27 @@
-import { parseDmar, parseViot } from '@dmascope/acpi'
+import { parseDmar, parseIvrs, parseViot } from '@dmascope/acpi'
 import { type AcpiTables, tryParse } from '../early/acpi-tables.ts'
+import type { IvrsSource } from './amd/ivrs-map.ts'
 import type { ViotSource } from './virtio/viot-topology.ts'
 import type { DmarSource } from './vtd/dmar-units.ts'
 
 /** What firmware's tables say of IOMMUs, as discovery found it. A kind that none of them names is null or absent. */
 export interface IommuTables {
   readonly dmar?: DmarSource | null
+  readonly ivrs?: IvrsSource | null
   readonly viot?: ViotSource | null
 }
 
 /** Parses the tables that name IOMMUs. One that cannot be parsed counts as absent, with a line in the log. */
 export function readIommuTables(tables: AcpiTables, log: (line: string) => void): IommuTables {
   const dmar = tables.find('DMAR')
+  const ivrs = tables.find('IVRS')
   const viot = tables.find('VIOT')
   const parsedDmar = dmar && tryParse(() => parseDmar(dmar.bytes, { address: dmar.address }), log)
+  const parsedIvrs = ivrs && tryParse(() => parseIvrs(ivrs.bytes, { address: ivrs.address }), log)
   const parsedViot = viot && tryParse(() => parseViot(viot.bytes, { address: viot.address }), log)
   return {
     dmar: dmar && parsedDmar && { dmar: parsedDmar, address: dmar.address, bytes: dmar.bytes },
+    ivrs: ivrs && parsedIvrs && { ...ivrs, ivrs: parsedIvrs },
     viot: viot && parsedViot && { viot: parsedViot, address: viot.address, bytes: viot.bytes },
   }
 }

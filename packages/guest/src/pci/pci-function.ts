@@ -25,7 +25,7 @@ export function placedBar(fn: PciFunction, index: number, kind?: Bar['kind']): B
 
 const { COMMAND: REGISTER } = PCI_HEADER_TYPE0.registers
 
-function setCommand(config: ConfigAccess, fn: PciFunction, set: number, clear = 0): void {
+function setCommand(config: ConfigAccess, fn: PciDevice, set: number, clear = 0): void {
   const old = config.read(fn, REGISTER.offset, 2)
   const value = (old | set) & ~clear & 0xffff
   if (value !== old) config.write(fn, REGISTER.offset, 2, value)
@@ -55,7 +55,7 @@ export function setMaster(config: ConfigAccess, fn: PciFunction): void {
 }
 
 /** Allows or forbids the function's interrupt pin. */
-export function setIntx(config: ConfigAccess, fn: PciFunction, enabled: boolean): void {
+export function setIntx(config: ConfigAccess, fn: PciDevice, enabled: boolean): void {
   const bit = COMMAND.fields.INTERRUPT_DISABLE.loMask
   setCommand(config, fn, enabled ? 0 : bit, enabled ? bit : 0)
 }

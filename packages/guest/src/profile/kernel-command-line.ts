@@ -7,6 +7,10 @@ export interface KernelCommandLine {
   readonly superpages: boolean
   /** `intel_iommu=igfx_off`. */
   readonly graphicsUnitsOff: boolean
+  readonly amdIommu: {
+    /** `amd_iommu=off`. */
+    readonly off: boolean
+  }
   /** `iommu=off`: no IOMMU driver at all. */
   readonly iommuOff: boolean
   /** `iommu=pt`, `iommu=nopt`, `iommu.passthrough=`. */
@@ -30,7 +34,8 @@ export interface KernelCommandLine {
 }
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] }
-type State = Mutable<Omit<KernelCommandLine, 'interruptRemapping' | 'unknown'>> & {
+type State = Mutable<Omit<KernelCommandLine, 'amdIommu' | 'interruptRemapping' | 'unknown'>> & {
+  readonly amdIommu: Mutable<KernelCommandLine['amdIommu']>
   readonly interruptRemapping: Mutable<KernelCommandLine['interruptRemapping']>
   readonly unknown: string[]
 }
@@ -69,6 +74,27 @@ function intelIommu(state: State, part: string): boolean {
       return true
     default:
       return ['sm_on', 'sm_off', 'tboot_noforce'].some((word) => part.startsWith(word))
+  }
+}
+
+/**
+ * `force_enable` matters on hardware that is known to be broken, `force_isolation` to processors that share page tables
+ * with devices; page tables are always the host's ("v1"), since no unit here has what the others need.
+ */
+function amdIommu(state: State, part: string): boolean {
+  switch (
+    wordOf(part, ['fullflush', 'force_enable', 'off', 'force_isolation', 'pgtbl_v1', 'pgtbl_v2', 'irtcachedis'])
+  ) {
+    case 'fullflush':
+      state.strict = true
+      return true
+    case 'off':
+      state.amdIommu.off = true
+      return true
+    default:
+      return ['force_enable', 'force_isolation', 'pgtbl_v1', 'pgtbl_v2', 'irtcachedis'].some((word) =>
+        part.startsWith(word),
+      )
   }
 }
 
@@ -112,6 +138,7 @@ const pci = (state: State, part: string): boolean => {
 
 const LISTS: Readonly<Record<string, (state: State, part: string) => boolean>> = {
   intel_iommu: intelIommu,
+  amd_iommu: amdIommu,
   iommu,
   intremap,
   pci,
@@ -129,6 +156,7 @@ export function parseKernelCommandLine(text: string): KernelCommandLine {
     intelIommu: undefined,
     superpages: true,
     graphicsUnitsOff: false,
+    amdIommu: { off: false },
     iommuOff: false,
     passthrough: undefined,
     strict: undefined,

@@ -28,10 +28,11 @@ export const LOCAL_APIC = registers('Local APIC', SDM, {
 
 const IOAPIC_SHEET = 'Intel 82093AA data sheet'
 
-/** The two registers through which all others are reached. */
+/** The two registers through which all others are reached; and, since version 0x20, one that ends interrupts. */
 export const IO_APIC = registers('I/O APIC', IOAPIC_SHEET, {
   IOREGSEL: reg32(0x00, 'rw'),
   IOWIN: reg32(0x10, 'rw'),
+  EOI: reg32(0x40, 'wo'),
 })
 
 /** Indices for IOREGSEL. A redirection entry is two: the low word at the even one. */

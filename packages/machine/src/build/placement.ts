@@ -2,6 +2,7 @@ import { nearestName } from '@dmascope/layout'
 import { requireModel } from '../catalogue/catalogue.ts'
 import { checkProperties, type Properties, withDefaults } from '../catalogue/check-properties.ts'
 import type { DeviceModel } from '../catalogue/model.ts'
+import { AMD_IOMMU_FUNCTION } from '../catalogue/models/iommus.ts'
 import type { DeviceDescription, MachineDescription, PropertyValue } from '../description.ts'
 import { findSlot } from './find-slot.ts'
 import { expanderBus, machineBus, type PlacedBus, type PlacedDevice, refusePlace, secondaryBus } from './placed-bus.ts'
@@ -69,10 +70,17 @@ class Placer implements Placement {
     const given = checkProperties(model, description.properties, this.#machine.qemuVersion, where)
     if (model.kind === 'pci-host') this.#addHostBridge({ description, model, given })
     else if (model.plug === 'platform') this.platform.push({ description, model, given })
+    if (model.kind === 'amd-iommu' && given['pci-id'] === undefined) this.#placeAmdFunction(description)
     if (model.plug === 'platform' || model.plug === 'not-pci') return
     const placed = this.#place(description, model, given, this.#findBus(description))
     if (model.kind === 'host-bridge') this.#addExpanderBus(placed)
     else if (model.bridge !== null) this.#addBus(secondaryBus(placed))
+  }
+
+  /** An AMD IOMMU makes its PCI function itself, on the machine's own bus, as it is created. */
+  #placeAmdFunction({ location }: DeviceDescription): void {
+    const { name } = AMD_IOMMU_FUNCTION
+    this.#place({ model: name, properties: {}, location }, AMD_IOMMU_FUNCTION, {}, this.rootBus)
   }
 
   #place(description: DeviceDescription, model: DeviceModel, given: Properties, bus: PlacedBus): PlacedDevice {

@@ -1,26 +1,22 @@
-import { DmascopeError } from '@dmascope/layout'
 import { ModelledBridge, type PciFunction } from '@dmascope/pci'
 import { BusMasterFunction, DmaProbe } from '@dmascope/virtio-devices'
 import { romSize } from '../catalogue/catalogue.ts'
 import { StaticFunction } from '../chipset/static-function.ts'
+import { idleAmdFunction } from '../iommu/amd/amd-function.ts'
 import { bridgeModelOf } from './bridge-models.ts'
 import { planCapabilities } from './capability-plan.ts'
 import type { PlacedDevice } from './placed-bus.ts'
 import { realizeVirtio } from './realize-virtio.ts'
-
-/** Kinds that need what is not modelled: another IOMMU. */
-const NOT_YET: Readonly<Partial<Record<string, string>>> = { 'amd-iommu': 'AMD-Vi is' }
 
 /**
  * Builds the function of a placed device.
  *
  * @param seed - tells apart devices that make up data
  * @param occupied - of a port: whether something is plugged in below
- * @throws DmascopeError MACHINE_REFUSED in QEMU's words, MACHINE_NOT_MODELLED
+ * @throws DmascopeError MACHINE_REFUSED in QEMU's words
  */
 export function realize(placed: PlacedDevice, seed: number, occupied: boolean): PciFunction {
   const { model, properties, description } = placed
-  refuseUnmodelled(placed)
   const multifunction = properties.multifunction === true
   if (model.virtio !== null) return realizeVirtio(placed, seed)
   const bridge = bridgeModelOf(model, properties)
@@ -35,6 +31,7 @@ export function realize(placed: PlacedDevice, seed: number, occupied: boolean): 
     })
   }
   if (model.kind === 'probe') return new DmaProbe()
+  if (model.kind === 'amd-iommu-function') return idleAmdFunction(multifunction)
   const pci = model.pci
   if (pci === null) throw new TypeError(`${model.name} (${description.location.text}) has no PCI function`)
   // What stands on bus 0 for an expander's root bus: it decodes nothing, and forwards nothing.
@@ -71,15 +68,4 @@ export function realize(placed: PlacedDevice, seed: number, occupied: boolean): 
     dma: model.dma,
     dmaMaskBits: pci.dmaBits,
   })
-}
-
-/** @throws DmascopeError MACHINE_NOT_MODELLED */
-export function refuseUnmodelled(placed: Pick<PlacedDevice, 'model' | 'description'>): void {
-  const what = NOT_YET[placed.model.kind]
-  if (what === undefined) return
-  throw new DmascopeError(
-    'MACHINE_NOT_MODELLED',
-    `${placed.description.location.text}: ${placed.model.name}: ${what} not modelled yet; leave the device out`,
-    { device: placed.model.name },
-  )
 }

@@ -28,6 +28,7 @@ export type ModelKind =
   | 'virtio-other'
   | 'intel-iommu'
   | 'amd-iommu'
+  | 'amd-iommu-function'
   | 'virtio-iommu'
   | 'root-port'
   | 'upstream-port'

@@ -1,6 +1,6 @@
 import type { PlacedPlatformDevice, Placement } from '../build/placement.ts'
-import { refuseUnmodelled } from '../build/realize.ts'
 import type { MachineDescription } from '../description.ts'
+import { planAmd } from './amd/plan-amd.ts'
 import type { IommuPlan } from './iommu-plan.ts'
 import { refuseIommu } from './refuse-iommu.ts'
 import { planVirtioIommu } from './virtio/plan-virtio-iommu.ts'
@@ -19,11 +19,10 @@ export function planIommu(placement: Placement, machine: MachineDescription): Io
   if (onPci !== undefined) return planVirtioIommu(onPci, machine)
   const [first] = placement.platform
   if (first === undefined) return null
-  refuseUnmodelled(first)
   if (machine.machine !== 'q35') {
     throw refuseIommu(first, `Machine-type '${machine.machine}' not supported by ${first.model.name}; use q35`)
   }
-  return planVtd(first, machine)
+  return first.model.kind === 'amd-iommu' ? planAmd(first, placement, machine) : planVtd(first, machine)
 }
 
 /** All of these but the one that the description names first. */

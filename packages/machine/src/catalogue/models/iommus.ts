@@ -1,4 +1,4 @@
-import { deviceModel } from '../build-model.ts'
+import { deviceModel, pciModel, SINCE_8 } from '../build-model.ts'
 import type { DeviceModel } from '../model.ts'
 import {
   bearing,
@@ -19,6 +19,20 @@ const X86_IOMMU: PropertyList = {
   'device-iotlb': bearing(off),
   pt: bearing(on),
 }
+
+/** The PCI side of `amd-iommu`, which that makes itself unless it is told of another. */
+export const AMD_IOMMU_FUNCTION: DeviceModel = deviceModel({
+  name: 'AMDVI-PCI',
+  kind: 'amd-iommu-function',
+  versions: SINCE_8,
+  pci: pciModel({
+    ids: [0x1022, 0x1419],
+    classCode: 0x08_0600,
+    interruptPin: 0,
+    msiVectors: 1,
+    caps: '05@60,08@5c,05@58,0f@40',
+  }),
+})
 
 /** IOMMUs that are platform devices. `virtio-iommu-pci` stands among the virtio devices. */
 export const iommuModels = (): readonly DeviceModel[] => [
@@ -49,7 +63,7 @@ export const iommuModels = (): readonly DeviceModel[] => [
     name: 'amd-iommu',
     kind: 'amd-iommu',
     plug: 'platform',
-    parents: ['x86-iommu', 'AMDVI-PCI'],
+    parents: ['x86-iommu'],
     properties: {
       ...X86_IOMMU,
       xtsup: only('11.1', bearing(off)),
@@ -59,4 +73,5 @@ export const iommuModels = (): readonly DeviceModel[] => [
       numint2k: only('11.1', bearing(off)),
     },
   }),
+  AMD_IOMMU_FUNCTION,
 ]

@@ -1,0 +1,112 @@
+import type { PageAllocator } from '@dmascope/dma'
+import { DEVICE_TABLE_ENTRY, DTE_0, DTE_1, DTE_2, INT_CTL } from '@dmascope/iommu/amdvi/spec'
+import type { CpuBus } from '@dmascope/memory/contracts'
+import { type IvrsSegment, settingOf } from './ivrs-map.ts'
+
+const FOUR_GIB = 0x1_0000_0000
+const PAGE = 4096
+
+/** Where a requester's DMA goes: a page table, or, of no levels, straight through. */
+export interface DmaTarget {
+  readonly domainId: number
+  readonly levels: number
+  readonly root: number
+}
+
+/** The device table of one segment, 32 bytes for each requester ID (AMD IOMMU 3.07 §2.2.2). */
+export class DeviceTable {
+  /** Guest-physical address, and bytes. */
+  readonly base: number
+  readonly size: number
+  readonly lastId: number
+  readonly #bus: CpuBus
+
+  private constructor(bus: CpuBus, base: number, size: number, lastId: number) {
+    this.#bus = bus
+    this.base = base
+    this.size = size
+    this.lastId = lastId
+  }
+
+  /** A table for every ID that the IVRS names, with the settings that it asks for. Null where memory ran out. */
+  static create(bus: CpuBus, pages: PageAllocator, segment: IvrsSegment): DeviceTable | null {
+    const wanted = 2 ** Math.ceil(Math.log2((segment.lastId + 1) * DEVICE_TABLE_ENTRY.size))
+    const size = Math.max(wanted, PAGE)
+    const base = pages.allocate(size / PAGE, FOUR_GIB)
+    if (base === null) return null
+    const table = new DeviceTable(bus, base, size, segment.lastId)
+    for (let id = 0; id <= segment.lastId; id++) if (segment.settings[id] !== 0) table.#set(id, segment.settings[id]!)
+    return table
+  }
+
+  /** IVHD entries say which interrupts of a device pass whatever else is decided, and what system messages do. */
+  #set(id: number, setting: number): void {
+    const { SysMgt } = DTE_1.fields
+    const { INITPass, EIntPass, NMIPass, Lint0Pass, Lint1Pass } = DTE_2.fields
+    const messages = settingOf(setting, 'SysMgt')
+    if (messages !== 0) this.#change(id, 12, (word) => SysMgt.setHi(word, messages))
+    this.#change(id, 20, (word) => {
+      let hi = INITPass.setHi(word, settingOf(setting, 'INITPass'))
+      hi = EIntPass.setHi(hi, settingOf(setting, 'EIntPass'))
+      hi = NMIPass.setHi(hi, settingOf(setting, 'NMIPass'))
+      hi = Lint0Pass.setHi(hi, settingOf(setting, 'Lint0Pass'))
+      return Lint1Pass.setHi(hi, settingOf(setting, 'Lint1Pass'))
+    })
+  }
+
+  has(id: number): boolean {
+    return id >= 0 && id <= this.lastId
+  }
+
+  #change(id: number, offset: number, change: (word: number) => number): void {
+    const at = this.addressOf(id) + offset
+    this.#bus.write32(at, change(this.#bus.read32(at)) >>> 0)
+  }
+
+  addressOf(id: number): number {
+    return this.base + id * DEVICE_TABLE_ENTRY.size
+  }
+
+  /** The entry as memory holds it. */
+  bytesOf(id: number): Uint8Array {
+    const bytes = new Uint8Array(DEVICE_TABLE_ENTRY.size)
+    this.#bus.readBytes(this.addressOf(id), bytes)
+    return bytes
+  }
+
+  /** Every interrupt is refused until its device has a table. */
+  blockInterrupts(): void {
+    for (let id = 0; id <= this.lastId; id++) this.#change(id, 16, (word) => DTE_2.fields.IV.setLo(word, 1))
+  }
+
+  /** DMA of devices that have no domain is refused. */
+  blockDma(): void {
+    const { V, TV } = DTE_0.fields
+    for (let id = 0; id <= this.lastId; id++) this.#change(id, 0, (word) => TV.setLo(V.setLo(word, 1), 1))
+  }
+
+  /** Back to entries that are not valid: DMA passes. */
+  passDma(): void {
+    for (let id = 0; id <= this.lastId; id++) for (const word of [0, 4, 8, 12]) this.#change(id, word, () => 0)
+  }
+
+  /** Points a requester's DMA at its target. The caller invalidates. */
+  setDma(id: number, { domainId, levels, root }: DmaTarget): void {
+    const { V, TV, Mode, HostPageTableRootPtr, IR, IW } = DTE_0.fields
+    let lo = HostPageTableRootPtr.setLo(0, root)
+    lo = Mode.setLo(TV.setLo(V.setLo(lo, 1), 1), levels)
+    const hi = IW.setHi(IR.setHi(HostPageTableRootPtr.setHi(0, root), 1), 1)
+    const at = this.addressOf(id)
+    this.#change(id, 8, (word) => DTE_1.fields.DomainID.setLo(word, domainId))
+    // The half with the root's upper bits first, so that nothing half is valid.
+    this.#bus.write32(at + 4, hi >>> 0)
+    this.#bus.write32(at, lo >>> 0)
+  }
+
+  /** Points a requester's interrupts at a table of 2^log2Entries entries. The caller invalidates. */
+  setInterrupts(id: number, table: number, log2Entries: number): void {
+    const { IV, IntTabLen, InterruptTableRootPtr, IntCtl } = DTE_2.fields
+    this.#change(id, 20, (word) => IntCtl.setHi(InterruptTableRootPtr.setHi(word, table), INT_CTL.remap))
+    this.#change(id, 16, (word) => IV.setLo(IntTabLen.setLo(InterruptTableRootPtr.setLo(word, table), log2Entries), 1))
+  }
+}

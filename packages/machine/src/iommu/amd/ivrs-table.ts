@@ -1,0 +1,96 @@
+import { buildIvrs, type Ivhd, type IvhdEntry } from '@dmascope/acpi'
+import { isBridge, type PciBridge, type PciSlot } from '@dmascope/pci'
+import { requesterId } from '@dmascope/pci/spec'
+import { qemuHeader } from '../../firmware/qemu-header.ts'
+import { IOAPIC_ID } from '../../interrupts/ioapic.ts'
+import type { RootBusFacts } from '../iommu-plan.ts'
+
+/** Where QEMU puts the registers of its AMD IOMMU. */
+export const AMDVI_BASE = 0xfed8_0000
+/** The I/O APIC's requester ID: 00:14.0, where AMD's southbridges have it, and nothing is here. */
+export const AMDVI_IOAPIC_REQUESTER = requesterId(0, 0x14, 0)
+
+/** What the table says of the unit itself. */
+export interface IvrsFacts {
+  /** Requester ID of the unit's own PCI function, and where its capability block is. */
+  readonly deviceId: number
+  readonly capabilityOffset: number
+  readonly physicalWidth: number
+  readonly interruptRemapping: boolean
+  /** The Extended Feature Register, for a block of type 11h; null where there is none. */
+  readonly extendedFeatures: readonly [hi: number, lo: number] | null
+}
+
+const HT_TUN_EN = 0x01
+const IOTLB_SUP = 0x10
+const PREF_SUP = 0x40
+const PPR_SUP = 0x80
+/** IOMMU Feature Reporting: GTSup and GASup, and no more of what is meant than fits into 32 bits. */
+const FEATURE_REPORTING = 0x44
+const IVINFO_EFR_SUP = 1
+const IVHD_IOAPIC = 1
+
+/** QEMU's `build_amd_iommu`: a block of type 10h, from 11.1 on one of type 11h as well, with the same entries. */
+export function ivrsTable(roots: readonly RootBusFacts[], facts: IvrsFacts): Uint8Array {
+  const { deviceId, capabilityOffset, physicalWidth, interruptRemapping, extendedFeatures } = facts
+  const entries = entriesOf(roots)
+  if (interruptRemapping) {
+    entries.push({
+      kind: 'special',
+      reserved: 0,
+      dteSetting: 0,
+      handle: IOAPIC_ID,
+      sourceDeviceId: AMDVI_IOAPIC_REQUESTER,
+      variety: IVHD_IOAPIC,
+    })
+  }
+  const unit = { deviceId, capabilityOffset, iommuBaseAddress: AMDVI_BASE, pciSegmentGroup: 0, iommuInfo: 0, entries }
+  const first: Ivhd = {
+    kind: 'IVHD-10h',
+    ...unit,
+    flags: HT_TUN_EN | IOTLB_SUP | PREF_SUP | PPR_SUP,
+    iommuFeatureReporting: FEATURE_REPORTING,
+  }
+  const second: Ivhd | null = extendedFeatures && {
+    kind: 'IVHD-11h',
+    ...unit,
+    flags: HT_TUN_EN | IOTLB_SUP,
+    iommuAttributes: 0,
+    efrRegisterImage: extendedFeatures[0] * 0x1_0000_0000 + extendedFeatures[1],
+    efr2RegisterImage: 0,
+  }
+  return buildIvrs({
+    signature: 'IVRS',
+    header: qemuHeader(1),
+    IVinfo: (physicalWidth << 8) | (second === null ? 0 : IVINFO_EFR_SUP),
+    blocks: second === null ? [first] : [first, second],
+  })
+}
+
+/** Every function of the root buses that do not bypass; all devices there are where none is left. */
+function entriesOf(roots: readonly RootBusFacts[]): IvhdEntry[] {
+  const entries = roots
+    .filter(({ bypass }) => !bypass)
+    .flatMap(({ bus }) => bus.slots)
+    .flatMap((slot) => entriesFrom(slot))
+  return entries.length > 0 ? entries : [{ kind: 'all', deviceId: 0, dteSetting: 0 }]
+}
+
+/** QEMU's `insert_ivhd`: the function, and what is below it where it is a bridge. */
+function entriesFrom({ function: one, requesterId: deviceId }: PciSlot): IvhdEntry[] {
+  const entry: IvhdEntry = { kind: 'select', deviceId, dteSetting: 0 }
+  return isBridge(one) ? [entry, ...entriesBelow(one, deviceId)] : [entry]
+}
+
+function entriesBelow(bridge: PciBridge, own: number): IvhdEntry[] {
+  const { secondary, secondaryBusNumber, subordinateBusNumber } = bridge
+  const start = requesterId(secondaryBusNumber, 0, 0)
+  const end: IvhdEntry = { kind: 'range-end', deviceId: requesterId(subordinateBusNumber, 31, 7), dteSetting: 0 }
+  // Of conventional buses no requester IDs come: they stand for that of the bridge, or the one that it makes up.
+  if (!secondary.extendedConfig) {
+    const alias = bridge.requesterNaming === 'secondary-bus' ? start : own
+    return [{ kind: 'alias-range-start', deviceId: start, dteSetting: 0, sourceDeviceId: alias }, end]
+  }
+  if (secondaryBusNumber === subordinateBusNumber) return [{ kind: 'range-start', deviceId: start, dteSetting: 0 }, end]
+  return secondary.slots.flatMap((slot) => entriesFrom(slot))
+}
