@@ -1,6 +1,7 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import type { BootFlags } from './commands/boot.ts'
 import type { BuildFlags } from './commands/build.ts'
+import type { LintFlags } from './commands/lint.ts'
 import { BAD_INPUT, DONE } from './exit.ts'
 import { describeFailure } from './output/failure.ts'
 import { leaveWhenWritten, print } from './output/standard-output.ts'
@@ -47,17 +48,32 @@ Examples:
 
 Exit status: 0 done; 2 bad usage or bad input.`
 
+const LINT_EXAMPLES = `
+FILE is what dmascope decode takes; a folder stands for its files. Looked at are DMAR, IVRS, IORT, VIOT, MCFG, MADT and
+device trees. What --topology names is held against them: the text of lspci (lspci -nnvvv tells most), or a report of
+dmascope boot --format json. Each finding has a page: docs/findings/ID.md.
+
+Examples:
+  dmascope lint /sys/firmware/acpi/tables/DMAR
+  dmascope lint /sys/firmware/acpi/tables --fail-on error
+  lspci -nnvvv > lspci.txt && dmascope lint /sys/firmware/acpi/tables --topology lspci.txt
+  acpidump | dmascope lint -
+  dmascope lint board.dtb --format sarif > board.sarif
+
+Exit status: 0 done; 1 --fail-on was met; 2 bad usage or bad input.`
+
 const ROOT_EXAMPLES = `
 Examples:
   dmascope boot                          boot the default machine and show where each device's DMA goes
   dmascope boot -- qemu-system-x86_64 -M q35 -device intel-iommu -device virtio-blk-pci,drive=d0 ...
   dmascope decode DMAR.dat               show every byte of a firmware table, and what it means
+  dmascope lint DMAR.dat                 find what is wrong with it, and what Linux makes of that
   dmascope presets                       machines to start from
   dmascope guests                        kernels to boot`
 
 function format(value: string): BootFlags['format'] {
-  if (value === 'text' || value === 'json' || value === 'markdown') return value
-  throw new InvalidArgumentError('It is text, json or markdown.')
+  if (value === 'text' || value === 'json' || value === 'markdown' || value === 'sarif') return value
+  throw new InvalidArgumentError('It is text, json, markdown or sarif.')
 }
 
 function program(qemuArguments: readonly string[] | null): Command {
@@ -86,7 +102,7 @@ function program(qemuArguments: readonly string[] | null): Command {
     )
     .option('--append <line>', "the kernel's command line, instead of the source's")
     .option('--qemu-version <version>', 'whose machines: 7.2 or 11.1 (default: 11.1, or what the source says)')
-    .option('--format <format>', 'text, json or markdown', format, 'text')
+    .option('--format <format>', 'text, json, markdown or sarif', format, 'text')
     .option('--why <device>', 'the chain of reasons for one device, by address (00:03.0) or id')
     .option('--trace <file>', 'write every DMA as a trace that Perfetto opens')
     .option('--dump-firmware <dir>', 'write the ACPI tables as the guest found them, one file each')
@@ -129,6 +145,19 @@ function program(qemuArguments: readonly string[] | null): Command {
     .action(async (file: string, flags: BuildFlags) => {
       const { build } = await import('./commands/build.ts')
       await build(file, flags)
+    })
+  command('lint <file...>', 'find what is wrong with firmware tables and device trees')
+    .option('--topology <file>', 'the PCI functions of the machine: text of lspci, or a boot report in JSON')
+    .addOption(
+      new Option('--format <format>', 'text, json or sarif').choices(['text', 'json', 'sarif']).default('text'),
+    )
+    .addOption(
+      new Option('--fail-on <level>', 'exit with 1 on findings of this level or above').choices(['error', 'warning']),
+    )
+    .addHelpText('after', LINT_EXAMPLES)
+    .action(async (files: string[], flags: LintFlags) => {
+      const { lint } = await import('./commands/lint.ts')
+      process.exitCode = await lint(files, flags)
     })
   command('schema [what]', 'print a JSON schema: report (default), machine or tables').action(
     async (what: string | undefined) => {

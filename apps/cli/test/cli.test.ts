@@ -59,7 +59,7 @@ describe('bad usage and bad input end with 2, a message, and nothing on standard
     [['boot', '--formt', 'json'], `dmascope: error: unknown option '--formt'\n(Did you mean --format?)${HELP}`],
     [
       ['boot', '--format', 'xml'],
-      `dmascope: error: option '--format <format>' argument 'xml' is invalid. It is text, json or markdown.${HELP}`,
+      `dmascope: error: option '--format <format>' argument 'xml' is invalid. It is text, json, markdown or sarif.${HELP}`,
     ],
     [
       ['boot', '--fail-on', 'note'],

@@ -21,7 +21,7 @@ export interface BootFlags {
   readonly guest?: string
   readonly append?: string
   readonly qemuVersion?: string
-  readonly format: 'text' | 'json' | 'markdown'
+  readonly format: 'text' | 'json' | 'markdown' | 'sarif'
   readonly why?: string
   readonly trace?: string
   readonly dumpFirmware?: string
@@ -62,7 +62,8 @@ export async function boot(
   // Files first: where one cannot be written, nothing stands on standard output.
   if (flags.dumpFirmware !== undefined) dump(flags.dumpFirmware, tables)
   if (flags.trace !== undefined) write(flags.trace, formatTraceEvents(trace.accesses, trace.dropped))
-  print(await view(report, asked, flags, repeated(source, qemuArguments, flags)))
+  if (flags.format === 'sarif') print(await sarif(report, asked, qemuArguments === null ? source : undefined))
+  else print(await view(report, asked, flags, repeated(source, qemuArguments, flags)))
   return flags.failOn !== undefined && fails(report, flags.failOn) ? FAILED_ON : DONE
 }
 
@@ -74,6 +75,14 @@ async function view(report: Report, asked: ReportDevice | null, flags: BootFlags
   const style = await styleFor(isTerminal(), process.env)
   if (asked !== null) return formatWhy(report, asked, { style })
   return formatText(report, { style, whyCommand, verbose: flags.verbose === true })
+}
+
+/** The findings, of all devices or of one. Where the machine came from a file, they point at it. */
+async function sarif(report: Report, asked: ReportDevice | null, source: string | undefined): Promise<string> {
+  const { bootSarif } = await import('@dmascope/report/sarif')
+  const file = report.machine.source === 'file' && source !== undefined && source !== '-' ? source : null
+  const findings = report.findings.filter(({ device }) => asked === null || device === asked.id)
+  return `${JSON.stringify(bootSarif({ ...report, findings }, file), null, 2)}\n`
 }
 
 /** The command to repeat for the reasons; a long QEMU command line is left to the reader. */

@@ -49,13 +49,16 @@ export function* formFindings(
   extents: readonly Extent[],
   rules: FormRules,
 ): Generator<LintFinding> {
+  let isCut = false
   for (const { code, offset, message } of problems) {
     const room = Math.max(0, Math.min(MOST_SHOWN, bytes.length - offset))
     if (code === 'ACPI_LENGTH') {
       const stored = new DataView(bytes.buffer, bytes.byteOffset).getUint32(offset, true)
-      yield { rule: stored > bytes.length ? ACPI_RULES.tooLong : ACPI_RULES.beyond, offset, length: 4, message }
+      isCut = stored > bytes.length
+      yield { rule: isCut ? ACPI_RULES.tooLong : ACPI_RULES.beyond, offset, length: 4, message }
     } else if (code === 'ACPI_CHECKSUM') {
-      yield { rule: rules.checksum ?? ACPI_RULES.checksum, offset, length: 1, message }
+      // The sum of a table that was cut says nothing.
+      if (!isCut) yield { rule: rules.checksum ?? ACPI_RULES.checksum, offset, length: 1, message }
     } else {
       const within = holding(extents, offset)
       const isInner = within !== undefined && offset > within.start

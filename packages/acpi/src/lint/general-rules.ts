@@ -43,4 +43,12 @@ export const ACPI_RULES = defineRules('ACPI', {
     kernel: 'Linux passes over them.',
     fix: 'give the structure the length of its fields',
   },
+  text: {
+    number: 6,
+    level: 'warning',
+    title: 'The text that a table stands in is damaged',
+    why: 'A row of acpidump’s or iasl’s text is missing, or has no bytes: the table that is read from it is not the one that was printed.',
+    kernel: 'Linux never sees the text.',
+    fix: 'print the table again, or give the table itself',
+  },
 })

@@ -57,7 +57,7 @@ export function* lintIvrs(bytes: Uint8Array, table: Ivrs & { problems: readonly 
   })
   yield* lintRevision(table)
   const used = usedIvhds(table)
-  if (used.length === 0) {
+  if (used.length === 0 && !table.problems.some(({ code }) => code === 'ACPI_RECORD_PAST_END')) {
     const message = table.blocks.some(isIvhd)
       ? 'the first block decides which is used, and it is no IVHD'
       : 'the table describes no unit'

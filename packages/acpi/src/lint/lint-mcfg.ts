@@ -52,7 +52,7 @@ export function* lintMcfg(bytes: Uint8Array, table: Mcfg & { problems: readonly 
     }
     const size = MIB << BigInt(32 - Math.clz32(one.endBusNumber))
     if (base % size !== 0n) {
-      const message = `${shown(one)}: ${hex(Number(size / MIB))} MiB are decoded from a multiple of that`
+      const message = `${shown(one)}, which is no multiple of ${size / MIB} MiB`
       yield inField(MCFG_RULES.unaligned, offset, baseAddress, message)
     }
     if (start < INTERRUPTS.end && end > INTERRUPTS.start) {

@@ -5,6 +5,7 @@ import { parseIvrs } from '../ivrs.ts'
 import { type Madt, parseMadt } from '../madt.ts'
 import { parseMcfg } from '../mcfg.ts'
 import { openTable, tableSignature } from '../sdt-header.ts'
+import type { TextProblem } from '../text/found-table.ts'
 import { parseViot } from '../viot.ts'
 import { DMAR_RULES } from './dmar-rules.ts'
 import { formFindings } from './form.ts'
@@ -143,6 +144,17 @@ export function lintTable(bytes: Uint8Array, context: LintContext = {}): LintFin
   }
   return found.sort((a, b) => RANK[a.rule.level] - RANK[b.rule.level] || a.offset - b.offset)
 }
+
+/** A finding about the text that a table was read from. */
+export interface TextFinding extends Omit<LintFinding, 'offset'> {
+  readonly offset: null
+  /** From 1. */
+  readonly line: number
+}
+
+/** What was wrong with the text of acpidump or iasl that a table was read from. */
+export const lintText = (problems: readonly TextProblem[]): TextFinding[] =>
+  problems.map(({ line, message }) => ({ rule: ACPI_RULES.text, offset: null, length: 0, line, message }))
 
 /** Length and checksum alone. */
 function lintHeader(bytes: Uint8Array, found: LintFinding[]): void {

@@ -1,0 +1,11 @@
+export { reportTopology } from '../topology.ts'
+export {
+  type LintedTable,
+  type LinterFinding,
+  type LintReport,
+  type LintReportFinding,
+  type LintRuleText,
+  lintReport,
+  reportFinding,
+} from './lint-report.ts'
+export { formatLintText } from './lint-text.ts'
