@@ -1,4 +1,5 @@
 import type { Architecture, EarlyCode } from './architecture.ts'
+import { startPpc64 } from './ppc64.ts'
 import { startX86 } from './x86.ts'
 
 const noKernel =
@@ -10,5 +11,5 @@ const noKernel =
 export const EARLY_CODE: Readonly<Record<Architecture, EarlyCode>> = {
   x86_64: startX86,
   aarch64: noKernel('aarch64'),
-  ppc64: noKernel('ppc64'),
+  ppc64: startPpc64,
 }

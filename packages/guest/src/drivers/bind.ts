@@ -112,6 +112,7 @@ function probePci(
   kernel.witness.phase(fn.id, 'probe')
   record.driver = entry.name
   record.why(`bound by ${entry.name}`, `${entry.name} match table`)
+  if (entry.dmaMaskBits !== null) kernel.iommu.setDmaMask?.(fn, entry.dmaMaskBits)
   if (entry.kind === 'virtio-transport') {
     const found = probeVirtioPci(kernel, record, virtioDevices.length)
     if (typeof found === 'string') return decline(kernel, record, entry.name, found)

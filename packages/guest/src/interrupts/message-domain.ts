@@ -10,8 +10,12 @@ export interface AllocatedMessages {
 
 /** What messages of PCI functions go to. */
 export interface MessageDomain {
-  /** Vectors and messages for a function's own first interrupts. A text is why it has none. */
-  allocate(fn: PciFunction, count: number): AllocatedMessages | string
+  /**
+   * Vectors and messages for a function's own first interrupts. A text is why it has none.
+   *
+   * @param kind - by which of its capabilities the function is going to send them
+   */
+  allocate(fn: PciFunction, count: number, kind: 'msi' | 'msix'): AllocatedMessages | string
   /** Gives them back. */
   release(fn: PciFunction, allocated: AllocatedMessages): void
 }

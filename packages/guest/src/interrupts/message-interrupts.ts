@@ -50,7 +50,7 @@ export function enableMsix(kernel: Kernel, fn: PciFunction, count: number): Mess
   const bar = placedBar(fn, MSIX_BAR_OFFSET.fields.BIR.get(location), 'memory')
   const offset = MSIX_BAR_OFFSET.fields.OFFSET.get(location) * 8
   if (bar === null || offset + size * MSIX_TABLE_ENTRY.size > bar.size) return 'the MSI-X table lies outside of its BAR'
-  const allocation = kernel.messages.allocate(fn, count)
+  const allocation = kernel.messages.allocate(fn, count, 'msix')
   if (typeof allocation === 'string') return allocation
   const { vectors, messages } = allocation
 
@@ -121,7 +121,7 @@ export function enableMsi(kernel: Kernel, fn: PciFunction): MessageInterrupts | 
   const { config } = kernel
   const capability = fn.capabilities.get(PCI_CAP_ID_MSI)
   if (capability === undefined) return 'no MSI capability'
-  const allocation = kernel.messages.allocate(fn, 1)
+  const allocation = kernel.messages.allocate(fn, 1, 'msi')
   if (typeof allocation === 'string') return allocation
   const { vectors, messages } = allocation
   const turnOff = writeMsi(config, fn, messages[0]!, capability)

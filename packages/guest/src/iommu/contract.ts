@@ -76,6 +76,8 @@ export interface IommuSubsystem {
   group(device: PciDevice): number | null
   domainType(device: PciDevice): DomainType
   domain(device: PciDevice): IommuDomain | null
+  /** A driver has taken the device, and said how many address bits it drives. Kinds that do not care leave it out. */
+  setDmaMask?(device: PciDevice, maskBits: number): void
   /** The DMA API of a device with this many address bits. */
   dmaOps(device: PciDevice, maskBits: number): DmaOps
   /** A message for the device's interrupt `vector`; null where the device has no MSI domain, so that it must use INTx. */

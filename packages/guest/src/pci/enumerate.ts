@@ -13,7 +13,7 @@ import {
   SSVID_CAPABILITY,
 } from '@dmascope/pci/spec'
 import { settleAcs } from './access-control-services.ts'
-import { readBars } from './bars.ts'
+import { type Bar, readBars } from './bars.ts'
 import { firstById, readCapabilities, readExtendedCapabilities } from './capabilities.ts'
 import type { ConfigAccess, FunctionAddress } from './config-access.ts'
 import type { PciFunction } from './pci-function.ts'
@@ -88,13 +88,18 @@ function isAbsent(id: number): boolean {
   return id === 0xffff_ffff || id === 0 || id === 0x0000_ffff || id === 0xffff_0000
 }
 
-/** Null where no function answers, or one with a header that nobody knows. */
-function readFunction(
+/**
+ * What configuration space says of a function. Null where none answers, or one with a header that nobody knows.
+ *
+ * @param barsOf - where its BARs are, for those who know it otherwise; else they are read and sized
+ */
+export function readFunction(
   config: ConfigAccess,
   at: FunctionAddress,
   parent: PciFunction | null,
   enableAcs: boolean,
   log: (line: string) => void,
+  barsOf: (() => readonly Bar[]) | null = null,
 ): PciFunction | null {
   const ids = config.read(at, TYPE0.VENDOR_ID.offset, 4)
   if (isAbsent(ids)) return null
@@ -130,7 +135,7 @@ function readFunction(
     acs: settleAcs(config, at, extendedCapabilities, enableAcs),
     capabilities,
     extendedCapabilities,
-    bars: readBars(config, at, layout === 1 ? 2 : 6),
+    bars: barsOf?.() ?? readBars(config, at, layout === 1 ? 2 : 6),
     capabilityList,
     interruptPin: pinOf(config.read(at, TYPE0.INTERRUPT_PIN.offset, 1)),
     interruptLine: config.read(at, TYPE0.INTERRUPT_LINE.offset, 1),

@@ -25,6 +25,11 @@ export interface KernelConfiguration {
    * are not asked how they ended. Else every domain is strict, and every MAP is waited for.
    */
   readonly virtioIommuBatches: boolean
+  /**
+   * How large a dynamic DMA window of a partition must be: for the memory that the tree says may ever be plugged in
+   * (6.12 with its later fixes), or for the RAM that there is, where that is more.
+   */
+  readonly dynamicWindowLimit: 'hot-plug' | 'hot-plug-or-ram'
 }
 
 /** A kernel that can be booted: data and named rules. */

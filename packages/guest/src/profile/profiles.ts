@@ -3,7 +3,7 @@ import type { GuestProfile, KernelConfiguration, ProfileName } from './guest-pro
 import { ALWAYS_DMA_API, VRING_USE_DMA_API } from './virtio-dma-rule.ts'
 
 /** Debian's choices, which the captured kernels were built with. */
-const DEBIAN: Omit<KernelConfiguration, 'identityWithoutPassThrough' | 'virtioIommuBatches'> = {
+const DEBIAN: Omit<KernelConfiguration, 'identityWithoutPassThrough' | 'virtioIommuBatches' | 'dynamicWindowLimit'> = {
   intelIommuDefaultOn: true,
   graphicsUnitsOff: true,
   iommuDefaultPassthrough: false,
@@ -25,6 +25,7 @@ const profile = (
     ...DEBIAN,
     identityWithoutPassThrough: kernel === '6.1' ? 'identity-map' : 'dma',
     virtioIommuBatches: kernel !== '6.1',
+    dynamicWindowLimit: kernel === '6.1' ? 'hot-plug-or-ram' : 'hot-plug',
   },
   iovaOrder: 'top-down',
   virtioDma,

@@ -158,7 +158,7 @@ function planBridges(
       liobns: hostBridgePlace(index).liobns,
       defaultWindowBase: Number(properties.dma_win_addr),
       defaultWindowSize: Number(properties.dma_win_size),
-      dynamicWindowHi: Math.floor(Number(properties.dma64_win_addr) / 0x1_0000_0000),
+      dynamicWindowHi: Math.floor(Number(properties.dma64_win_addr ?? 2 ** 59) / 0x1_0000_0000),
       dynamicWindows: properties.ddw === true,
       pageShifts: shifts.filter((shift) => shift >= 12 && Math.floor(sizes / 2 ** shift) % 2 === 1),
       onFault: (fault) => onFault({ ...fault, segment: index }),

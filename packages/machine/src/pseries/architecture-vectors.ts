@@ -9,7 +9,7 @@ const LONGEST = 4096
 
 /**
  * What the arguments of ibm,client-architecture-support ask for (LoPAPR §B.6.2.3): a list of processor versions, as
- * pairs of mask and value up to a mask of zero, then option vectors, each with its length before it, less one.
+ * pairs of mask and value up to one that cannot match, then option vectors, each with its length before it, less one.
  *
  * @returns null where they are not in memory
  */
@@ -20,9 +20,10 @@ export function readInterruptChoice(ram: GuestRam, address: number): 'xics' | 'x
   let at = 0
   for (let count = 0; count < MOST_PROCESSORS; count++) {
     if (at + 8 >= length) return null
-    const mask = view.getUint32(at)
+    const [mask, value] = [view.getUint32(at), view.getUint32(at + 4)]
     at += 8
-    if (mask === 0) break
+    // A value outside of its mask ends the list.
+    if ((~mask & value) !== 0) break
   }
   const vectors = bytes[at]! + 1
   at++

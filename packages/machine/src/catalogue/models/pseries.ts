@@ -18,7 +18,8 @@ export const pseriesModels = (): readonly DeviceModel[] => [
       io_win_size: bearing(size(0x1_0000)),
       dma_win_addr: bearing(uint64(0)),
       dma_win_size: bearing(uint64(0x4000_0000)),
-      dma64_win_addr: bearing(uint64(2 ** 59)),
+      // 2^59, which no Number of a property can say, where left out.
+      dma64_win_addr: bearing(uint64(null)),
       ddw: bearing(on),
       pgsz: bearing(uint64(2 ** 12 + 2 ** 16 + 2 ** 21 + 2 ** 24)),
       numa_node: uint32(0xffff_ffff),

@@ -1,0 +1,134 @@
+import { type DeviceTree, parseDtb, parseReg, type U64 } from '@dmascope/devicetree'
+import { DmascopeError } from '@dmascope/layout'
+import type { CpuBus } from '@dmascope/memory/contracts'
+import { type AddressRange, mergeRanges, subtractRanges } from '../early/memory-map.ts'
+import { Vectors } from '../interrupts/vectors.ts'
+import { TceSubsystem } from '../iommu/tce/tce-subsystem.ts'
+import { findHostBridges, type HostBridge } from '../pseries/host-bridges.ts'
+import { HypervisorCalls } from '../pseries/hypervisor.ts'
+import { XicsInterrupts, XiveInterrupts } from '../pseries/papr-interrupts.ts'
+import { withPorts } from '../pseries/port-bus.ts'
+import { Rtas } from '../pseries/rtas.ts'
+import { RtasConfig } from '../pseries/rtas-config.ts'
+import { RtasMessages } from '../pseries/rtas-messages.ts'
+import { scanTree } from '../pseries/scan-tree.ts'
+import { TreePins } from '../pseries/tree-pins.ts'
+import { XICS_COMPATIBLE, XIVE_COMPATIBLE } from '../spec/papr.ts'
+import type { BringUp, EarlyCode, RunningMachine } from './architecture.ts'
+
+const PAGE = 4096
+const HEADER_BYTES = 8
+const LARGEST_TREE = 0x100_0000
+/** Kernel image and exception vectors: what Linux keeps for itself from address 0 on. */
+const KERNEL_BYTES = 0x400_0000
+
+/** A partition of a POWER machine: the device tree, RTAS, and hypervisor calls. */
+export const startPpc64: EarlyCode = (bus, { deviceTree }, log) => {
+  const tree = deviceTree === undefined ? 'r3 points to no device tree' : readTree(bus, deviceTree)
+  if (typeof tree === 'string') return tree
+  if (tree.root.string('device_type') !== 'chrp' || bus.hypercall === undefined) {
+    return 'the machine is no partition of a hypervisor, and no other kind of POWER machine is known'
+  }
+  const bridges = findHostBridges(tree, log)
+  const ported = withPorts(bus, bridges)
+  const ram = usableMemory(tree, deviceTree!)
+  return {
+    bus: ported,
+    commandLine: tree.find('/chosen')?.string('bootargs') ?? '',
+    ram,
+    bringUp: (context) => bringUp(context, bus, tree, bridges, ram),
+  }
+}
+
+/** A text is why there is none. */
+function readTree(bus: CpuBus, address: number): DeviceTree | string {
+  const header = new Uint8Array(HEADER_BYTES)
+  bus.readBytes(address, header)
+  const size = new DataView(header.buffer).getUint32(4)
+  if (size > LARGEST_TREE) return `no device tree at 0x${address.toString(16)}`
+  const blob = new Uint8Array(size)
+  bus.readBytes(address, blob)
+  try {
+    return parseDtb(blob, { source: `device tree at 0x${address.toString(16)}` })
+  } catch (error) {
+    if (error instanceof DmascopeError) return error.message
+    throw error
+  }
+}
+
+/** Memory nodes, less what the tree reserves, the tree itself, and the kernel. Ascending, whole pages. */
+function usableMemory(tree: DeviceTree, treeAt: number): AddressRange[] {
+  const range = (address: U64, size: U64): AddressRange[] => {
+    if (typeof address !== 'number' || typeof size !== 'number' || !Number.isSafeInteger(address + size)) return []
+    return [{ start: address, end: address + size }]
+  }
+  const memory = tree.root.children
+    .filter((node) => node.string('device_type') === 'memory')
+    .flatMap((node) => parseReg(node).flatMap(({ address, size }) => range(address, size)))
+  const holes = tree.reservations.flatMap(({ address, size }) => range(address, size))
+  const blob = tree.blob?.bytes.length ?? 0
+  holes.push({ start: 0, end: KERNEL_BYTES }, { start: treeAt, end: treeAt + blob })
+  return subtractRanges(
+    mergeRanges(memory),
+    holes.map(({ start, end }) => ({ start: Math.floor(start / PAGE) * PAGE, end: Math.ceil(end / PAGE) * PAGE })),
+  )
+    .map(({ start, end }) => ({ start: Math.ceil(start / PAGE) * PAGE, end: Math.floor(end / PAGE) * PAGE }))
+    .filter(({ start, end }) => end > start)
+}
+
+function bringUp(
+  context: BringUp,
+  plainBus: CpuBus,
+  tree: DeviceTree,
+  bridges: readonly HostBridge[],
+  ram: readonly AddressRange[],
+): RunningMachine | string {
+  const { bus, pages, witness, profile, options, patience, log } = context
+  const calls = new HypervisorCalls(bus)
+  const rtasNode = tree.find('/rtas')
+  const buffer = pages.allocate(1)
+  if (rtasNode === undefined || buffer === null) return 'no /rtas in the device tree'
+  const rtas = new Rtas(rtasNode, bus, calls, buffer)
+
+  const controllers = [...tree.nodes()].filter((node) => node.has('interrupt-controller'))
+  const isA = (compatible: string): boolean =>
+    controllers.some((node) => node.strings('compatible').includes(compatible))
+  if (!isA(XIVE_COMPATIBLE) && !isA(XICS_COMPATIBLE)) return 'no interrupt controller in the device tree'
+  const interrupts = isA(XIVE_COMPATIBLE) ? new XiveInterrupts(calls) : new XicsInterrupts(calls, rtas)
+  log(
+    isA(XIVE_COMPATIBLE)
+      ? 'xive: Interrupt handling initialized with spapr backend'
+      : 'xics: interrupts by hypervisor calls',
+  )
+  const vectors = new Vectors(bus, interrupts, patience, log)
+
+  const config = new RtasConfig(plainBus, rtas, bridges)
+  log('PCI: Probing PCI hardware')
+  const scanned = bridges.flatMap((bridge, order) => scanTree(bridge, order, config, log))
+  const iommu = new TceSubsystem(
+    { bus, pages, witness, profile, options, log, ram: memoryOf(tree, ram) },
+    { bridges, rtas, rtasNode, calls },
+  )
+  context.useIommu(iommu)
+  return {
+    vectors,
+    messages: new RtasMessages({ bus, rtas, config, bridges, interrupts, vectors }),
+    pins: new TreePins(tree, bridges, interrupts, vectors),
+    config,
+    iommu,
+    functions: scanned.map(({ fn }) => fn),
+  }
+}
+
+/** All RAM, also what is in use: a window that maps memory maps that too. */
+function memoryOf(tree: DeviceTree, usable: readonly AddressRange[]): AddressRange[] {
+  const stated = tree.root.children
+    .filter((node) => node.string('device_type') === 'memory')
+    .flatMap((node) => parseReg(node))
+  return mergeRanges([
+    ...usable,
+    ...stated.flatMap(({ address, size }) =>
+      typeof address === 'number' && typeof size === 'number' ? [{ start: address, end: address + size }] : [],
+    ),
+  ])
+}
