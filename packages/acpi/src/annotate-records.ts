@@ -27,8 +27,23 @@ export function annotateRecords(
     } else if (isPlaced(form)) lines.push(...annotatePlaced(form, view, offset, offset + size, depth + 1))
     else lines.push(...annotateTailed(form, view, offset, offset + size, depth + 1))
   }
-  lines.push(...annotateRaw('Trailing bytes', view, rest, end, depth))
+  const isCut = records.length < (limit ?? Number.POSITIVE_INFINITY)
+  lines.push(
+    ...(isCut ? annotateCut(view, rest, end, set, depth) : annotateRaw('Trailing bytes', view, rest, end, depth)),
+  )
   return lines
+}
+
+/** What is left where a record's end cannot be believed: the fields that there are of its type, then bytes. */
+function annotateCut(view: DataView, start: number, end: number, set: RecordSet, depth: number): AnnotatedLine[] {
+  const type = end - start < set.head.size ? undefined : set.head.fields.type.get(view, start)
+  const form = type === undefined ? undefined : set.kinds[type]
+  if (form === undefined) return annotateRaw('Trailing bytes', view, start, end, depth)
+  const { name, source } = form.of
+  const heading = { offset: start, size: end - start, bytes: '', field: name, value: source, meaning: 'cut off', depth }
+  const fields = annotate(form, view, start, depth + 1, end - start)
+  const covered = (fields.at(-1)?.offset ?? start) + (fields.at(-1)?.size ?? 0)
+  return [heading, ...fields, ...annotateRaw('Trailing bytes', view, covered, end, depth + 1)]
 }
 
 function annotateTailed(form: TailedForm, view: DataView, offset: number, end: number, depth: number): AnnotatedLine[] {

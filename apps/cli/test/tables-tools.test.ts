@@ -1,0 +1,99 @@
+import { execFileSync, spawnSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describePreset, findPreset, listPresets } from '@dmascope/machine'
+import { afterAll, describe, expect, it } from 'vitest'
+import { runBoot } from '../src/boot/run-boot.ts'
+import { recognise } from '../src/sources/firmware-input.ts'
+import { decodeItem } from '../src/tables/decode-item.ts'
+import { build, bytesOf, dumped, jsonOf } from './tables.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'dmascope-tools-'))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+const hasIasl = spawnSync('iasl', ['-v']).status === 0
+
+describe('the tables that our machines have', () => {
+  const presets = listPresets().map(({ name }) => name)
+  const tablesOf = (name: string): ReadonlyMap<string, Uint8Array> =>
+    runBoot({
+      description: describePreset(findPreset(name)),
+      guest: 'linux-6.12',
+      trace: false,
+      tables: true,
+    }).tables
+
+  it.each(presets)('%s: have no problem, are shown whole, and rebuild from their JSON', (name) => {
+    const tables = tablesOf(name)
+    expect(tables.size).toBeGreaterThan(0)
+    for (const [file, bytes] of tables) {
+      const decoded = decodeItem(recognise(bytes, file)[0]!)
+      expect(decoded.problems, file).toEqual([])
+      const size = [...decoded.lines()].reduce((sum, line) => sum + line.bytes.length / 2, 0)
+      expect(size, file).toBe(bytes.length)
+      expect(Buffer.compare(build(jsonOf(bytes))[0]!.bytes, bytes), file).toBe(0)
+    }
+  })
+
+  it.skipIf(!hasIasl).each(presets)(
+    '%s: iasl reads them without a warning (skipped where it is not installed)',
+    (name) => {
+      const place = join(folder, `iasl-${name}`)
+      mkdirSync(place)
+      for (const [file, bytes] of tablesOf(name)) {
+        const path = join(place, `${file}.dat`)
+        writeFileSync(path, bytes)
+        const { stdout, stderr } = spawnSync('iasl', ['-d', path], { encoding: 'utf8' })
+        // It knows no VIOT before 2021, and says so.
+        expect(`${stdout}${stderr}`.replace(/Unknown ACPI table signature \[VIOT\].*/, ''), file).not.toMatch(
+          /warning|error|invalid|unknown/i,
+        )
+        const source = readFileSync(join(place, `${file}.dsl`), 'utf8')
+        expect(source, file).not.toMatch(
+          /Incorrect checksum|\*\*\*\* (?!Unknown ACPI table signature \[VIOT\]|32-bit table)/,
+        )
+        if (file === 'DSDT') {
+          // What it makes of our AML compiles without a remark, too.
+          const compiled = spawnSync('iasl', [join(place, `${file}.dsl`)], { encoding: 'utf8' })
+          expect(`${compiled.stdout}${compiled.stderr}`).toContain('0 Errors, 0 Warnings, 0 Remarks')
+        }
+      }
+    },
+  )
+})
+
+const corpus = process.env.DMASCOPE_CORPUS
+
+describe.skipIf(corpus === undefined)('real tables and trees (skipped where DMASCOPE_CORPUS names no folder)', () => {
+  it.each(['acpi/DMAR', 'acpi/MCFG', 'acpi/IVRS', 'dtb'])(
+    '%s: raw and as text, all rebuild from their JSON',
+    (kind) => {
+      const place = join(corpus ?? '', kind)
+      const files = readdirSync(place).filter((name) => /\.(?:dat|dtb)$/.test(name))
+      expect(files.length).toBeGreaterThan(0)
+      for (const file of files) {
+        const bytes = new Uint8Array(readFileSync(join(place, file)))
+        expect(Buffer.compare(build(jsonOf(bytes))[0]!.bytes, bytes), file).toBe(0)
+        if (kind === 'dtb') continue
+        const text = bytesOf(dumped(kind.slice(5), bytes))
+        expect(Buffer.compare(build(jsonOf(text))[0]!.bytes, bytes), file).toBe(0)
+      }
+    },
+  )
+
+  it.skipIf(spawnSync('dtc', ['--version']).status !== 0)(
+    'every tree builds to what dtc reads without an error',
+    () => {
+      const place = join(corpus ?? '', 'dtb')
+      for (const file of readdirSync(place).filter((name) => name.endsWith('.dtb'))) {
+        const [built] = build(jsonOf(new Uint8Array(readFileSync(join(place, file)))))
+        const out = execFileSync('dtc', ['-q', '-I', 'dtb', '-O', 'dtb', '-'], {
+          input: built!.bytes,
+          maxBuffer: 1 << 28,
+        })
+        expect(out.length, file).toBeGreaterThan(0)
+      }
+    },
+  )
+})
