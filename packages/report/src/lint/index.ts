@@ -1,5 +1,6 @@
 export { reportTopology } from '../topology.ts'
 export {
+  kernelText,
   type LintedTable,
   type LinterFinding,
   type LintReport,
