@@ -1,6 +1,7 @@
 import { E820_TYPE, RSDP_SIGNATURE } from '@dmascope/acpi'
 import type { CpuBus } from '@dmascope/memory/contracts'
 import { formatRequesterId } from '@dmascope/pci/spec'
+import { isAhci, scanAhci } from './boot/ahci.ts'
 import { writeBootParams } from './boot/boot-params.ts'
 import { type FirmwareDisk, isVirtioDisk, openVirtioDisk } from './boot/virtio-disk.ts'
 import { FwCfg } from './fw-cfg.ts'
@@ -38,6 +39,8 @@ export interface FirmwareResult {
   readonly placed: readonly PlacedRegion[] | null
   /** Virtio disks whose rings are live. */
   readonly disks: readonly FirmwareDisk[]
+  /** What firmware waits for that never comes: then it starts no kernel. Null where it got to the end. */
+  readonly hung: string | null
   readonly log: readonly string[]
 }
 
@@ -98,14 +101,16 @@ export function runFirmware(bus: CpuBus, options: FirmwareOptions = {}): Firmwar
   const rsdp = findRsdp(bus, tables)
   say(rsdp === 0 ? 'ACPI: no root pointer' : `ACPI: root pointer at 0x${rsdp.toString(16)}`)
 
-  const disks =
-    config === null || options.disks === 'leave' ? [] : useDisks(bus, config, pci?.functions ?? [], high, options, say)
+  const { disks, hung } =
+    config === null || options.disks === 'leave'
+      ? { disks: [], hung: null }
+      : useDisks(bus, config, pci?.functions ?? [], high, options, say)
   protect?.()
 
   const used = Math.floor(high.lowest / PAGE) * PAGE
   map.add(used, lowEnd - used, E820_TYPE.reserved)
   const e820 = map.ranges()
-  writeBootParams(bus, e820, commandLine(fwCfg, options))
+  if (hung === null) writeBootParams(bus, e820, commandLine(fwCfg, options))
   return {
     e820,
     rsdp,
@@ -114,6 +119,7 @@ export function runFirmware(bus: CpuBus, options: FirmwareOptions = {}): Firmwar
     functions: pci?.functions ?? [],
     placed: pci?.placed ?? null,
     disks,
+    hung,
     log,
   }
 }
@@ -148,6 +154,7 @@ function findRsdp(bus: CpuBus, tables: ReadonlyMap<string, LoadedFile>): number 
   return 0
 }
 
+/** Controllers first, then virtio disks, of which the first is read from. Stops where SeaBIOS would wait for ever. */
 function useDisks(
   bus: CpuBus,
   config: PciConfig,
@@ -155,18 +162,26 @@ function useDisks(
   high: Zone,
   options: FirmwareOptions,
   say: (line: string) => void,
-): FirmwareDisk[] {
+): { readonly disks: readonly FirmwareDisk[]; readonly hung: string | null } {
   const disks: FirmwareDisk[] = []
+  for (const one of functions.filter(isAhci)) {
+    const refused = scanAhci(bus, config, one)
+    if (refused === null) continue
+    say(`AHCI ${formatRequesterId(one.id)}: ${refused}`)
+    return { disks, hung: `AHCI ${formatRequesterId(one.id)}, ${refused}` }
+  }
   for (const one of functions.filter(isVirtioDisk)) {
     const disk = openVirtioDisk(bus, config, one, high)
     if (typeof disk === 'string') say(`virtio-blk ${formatRequesterId(one.id)}: ${disk}`)
     else disks.push(disk)
   }
   const [first] = disks
-  if (first !== undefined && options.disks !== 'open') {
-    say(`virtio-blk ${formatRequesterId(first.function.id)}: boot sector: ${first.readSector(BOOT_SECTOR)}`)
-  }
-  return disks
+  if (first === undefined || options.disks === 'open') return { disks, hung: null }
+  const name = `virtio-blk ${formatRequesterId(first.function.id)}`
+  const read = first.readSector(BOOT_SECTOR)
+  say(`${name}: boot sector: ${read}`)
+  // SeaBIOS looks into the ring until the answer is there, however long.
+  return { disks, hung: read === 'no-answer' ? `${name} never answers the read of its boot sector` : null }
 }
 
 function commandLine(fwCfg: FwCfg | null, options: FirmwareOptions): Uint8Array {

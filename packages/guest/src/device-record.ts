@@ -20,6 +20,7 @@ export class DeviceRecord {
     detail: 'no driver for it',
   }
   refusal: string | null = null
+  deferred = false
   readonly #facts: Fact[] = []
 
   constructor(fn: PciFunction) {
@@ -48,6 +49,7 @@ export class DeviceRecord {
       interrupt: { ...this.interrupt },
       io: this.io,
       refusal: this.refusal,
+      ...(this.deferred && { deferred: true }),
       why: [...iommu.why(fn), ...this.#facts],
     }
   }

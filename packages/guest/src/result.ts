@@ -86,5 +86,7 @@ export interface GuestDevice {
   }
   /** Driver or device declined, and why; null otherwise. */
   readonly refusal: string | null
+  /** True where every probe waited to the end for the driver of the IOMMU that firmware puts the device behind. */
+  readonly deferred?: boolean
   readonly why: readonly Fact[]
 }

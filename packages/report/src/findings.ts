@@ -21,14 +21,21 @@ export interface DeviceRule {
   fix(on: DeviceCase): string | null
 }
 
+/** What came before the kernel, and what the machine saw of it. */
+export interface FirmwareAccount {
+  /** What firmware waited for that never came, so that it started no kernel; null where it got to the end. */
+  readonly hung: string | null
+  readonly seen: readonly DeviceObservation[]
+}
+
 /** A rule about the machine as a whole. */
 export interface MachineRule {
   readonly id: string
   readonly level: FindingLevel
   readonly title: string
-  applies(guest: GuestResult, devices: readonly ReportDevice[]): boolean
-  message(guest: GuestResult, devices: readonly ReportDevice[]): string
-  fix(guest: GuestResult, devices: readonly ReportDevice[]): string | null
+  applies(guest: GuestResult, devices: readonly ReportDevice[], firmware: FirmwareAccount): boolean
+  message(guest: GuestResult, devices: readonly ReportDevice[], firmware: FirmwareAccount): string
+  fix(guest: GuestResult, devices: readonly ReportDevice[], firmware: FirmwareAccount): string | null
 }
 
 const ACCESS_PLATFORM = 33
@@ -185,7 +192,23 @@ export const DEVICE_RULES: readonly DeviceRule[] = [
       `${shortId(device.id)} negotiated VIRTIO_F_ACCESS_PLATFORM, which only means that the guest uses the DMA API: its addresses are physical all the same.`,
     fix: () => null,
   },
+  {
+    id: 'DMA-0018',
+    level: 'warning',
+    title: 'The guest puts a device into no domain, and the IOMMU lets it pass',
+    applies: ({ device }) => device.passthrough === 'unattached',
+    message: ({ device, guest }) =>
+      `${shortId(device.id)} is behind ${iommuName(guest, device)} and in no domain of it: nobody translates its DMA.`,
+    fix: () => null,
+  },
 ]
+
+/** Devices whose probes waited to the end. */
+const waiting = (guest: GuestResult): readonly string[] =>
+  guest.devices.filter(({ deferred }) => deferred === true).map(({ id }) => id)
+
+const refusedEarly = (seen: readonly DeviceObservation[]): boolean =>
+  seen.some(({ faults }) => faults.some(({ phase }) => phase === 'firmware'))
 
 const coversNone = (devices: readonly ReportDevice[]): boolean => !devices.some(({ firmware }) => firmware.covered)
 
@@ -194,7 +217,8 @@ export const MACHINE_RULES: readonly MachineRule[] = [
     id: 'DMA-0001',
     level: 'note',
     title: 'The IOMMU is there, and the kernel leaves it off',
-    applies: (guest) => guest.iommus.length > 0 && !guest.iommus.some((iommu) => iommu.enabled),
+    applies: (guest) =>
+      guest.iommus.length > 0 && !guest.iommus.some((iommu) => iommu.enabled) && waiting(guest).length === 0,
     message: (guest, devices) =>
       `${iommuName(guest)} is exposed and not used${coversNone(devices) ? ', since the tables put no device behind it' : ''}: ` +
       'every device is in passthrough.',
@@ -212,19 +236,43 @@ export const MACHINE_RULES: readonly MachineRule[] = [
     message: () => 'the firmware names no IOMMU: every device is in passthrough.',
     fix: () => '-machine q35,kernel-irqchip=split -device intel-iommu,intremap=on',
   },
+  {
+    id: 'DMA-0016',
+    level: 'error',
+    title: 'Firmware waits for ever for a device, and starts no kernel',
+    applies: (_guest, _devices, { hung }) => hung !== null,
+    message: (_guest, _devices, { hung, seen }) =>
+      `firmware never starts the kernel: ${hung}.` +
+      (refusedEarly(seen) ? ' The IOMMU lets nobody pass whom no driver has attached to a domain.' : ''),
+    fix: (_guest, _devices, { seen }) => {
+      const described = seen.map((one) => one.described).find((one) => one?.properties['boot-bypass'] === false)
+      return described ? `-device ${described.model},...,boot-bypass=on` : null
+    },
+  },
+  {
+    id: 'DMA-0017',
+    level: 'error',
+    title: 'Devices wait for an IOMMU that has no driver',
+    applies: (guest) => waiting(guest).length > 0,
+    message: (guest) =>
+      `${waiting(guest).map(shortId).join(', ')}: no driver probes what firmware puts behind ${iommuName(guest)}, ` +
+      'for which this kernel has no driver.',
+    fix: (guest) =>
+      guest.iommus.some(({ kind }) => kind === 'virtio-iommu') ? 'install the module virtio_iommu' : null,
+  },
 ]
 
 const RANK: Record<FindingLevel, number> = { error: 0, warning: 1, note: 2 }
 
 /** All findings, the gravest first, then by device. */
-export function findAll(guest: GuestResult, cases: readonly DeviceCase[]): Finding[] {
+export function findAll(guest: GuestResult, cases: readonly DeviceCase[], firmware: FirmwareAccount): Finding[] {
   const devices = cases.map(({ device }) => device)
-  const found: Finding[] = MACHINE_RULES.filter((rule) => rule.applies(guest, devices)).map((rule) => ({
+  const found: Finding[] = MACHINE_RULES.filter((rule) => rule.applies(guest, devices, firmware)).map((rule) => ({
     id: rule.id,
     level: rule.level,
     device: null,
-    message: rule.message(guest, devices),
-    fix: rule.fix(guest, devices),
+    message: rule.message(guest, devices, firmware),
+    fix: rule.fix(guest, devices, firmware),
   }))
   for (const one of cases) {
     for (const rule of DEVICE_RULES) {

@@ -1,5 +1,5 @@
 export { diffReports } from './diff.ts'
-export type { DeviceCase, DeviceRule, MachineRule } from './findings.ts'
+export type { DeviceCase, DeviceRule, FirmwareAccount, MachineRule } from './findings.ts'
 export { DEVICE_RULES, MACHINE_RULES } from './findings.ts'
 export type { BootAccounts } from './join.ts'
 export { joinReport } from './join.ts'

@@ -11,6 +11,8 @@ export interface BootAccounts {
   readonly description: MachineDescription
   readonly guest: GuestResult
   readonly observations: readonly DeviceObservation[]
+  /** What firmware waited for that never came; null or left out where it started the kernel. */
+  readonly firmwareHung?: string | null
   /** Of the tool. */
   readonly version: string
 }
@@ -21,7 +23,7 @@ const hex4 = (value: number): string => value.toString(16).padStart(4, '0')
  * Joins what the guest believed with what the machine saw. The same accounts give the same report, byte for byte. A
  * device that the machine did not observe is left out: nothing can be told of its DMA.
  */
-export function joinReport({ description, guest, observations, version }: BootAccounts): Report {
+export function joinReport({ description, guest, observations, firmwareHung, version }: BootAccounts): Report {
   const seenById = new Map(observations.map((seen) => [seen.id, seen]))
   const cases: DeviceCase[] = []
   for (const device of guest.devices) {
@@ -30,7 +32,8 @@ export function joinReport({ description, guest, observations, version }: BootAc
     seenById.delete(device.id)
     cases.push({ device: joinDevice({ guest, device, seen }), seen, guest })
   }
-  const findings = findAll(guest, cases)
+  const hung = firmwareHung ?? null
+  const findings = findAll(guest, cases, { hung, seen: observations })
   const idsOf = (device: string): string[] => findings.filter((one) => one.device === device).map((one) => one.id)
   return {
     schemaVersion: 1,
@@ -47,7 +50,7 @@ export function joinReport({ description, guest, observations, version }: BootAc
     guest: {
       profile: guest.profile,
       booted: guest.booted,
-      ...(guest.halted !== undefined && { halted: guest.halted }),
+      ...(guest.halted !== undefined && { halted: hung === null ? guest.halted : `firmware waits for ever: ${hung}` }),
     },
     iommus: guest.iommus.map(
       ({ id, kind, base, addressWidth, exposed, enabled, interruptRemapping, default: fallback }) => ({
@@ -70,7 +73,7 @@ export function joinReport({ description, guest, observations, version }: BootAc
 
 function joinDevice(accounts: Accounts): ReportDevice {
   const { device, seen } = accounts
-  const status = statusOf(seen)
+  const status = isIommu(accounts) ? 'none' : statusOf(seen)
   const passthrough = status === 'passthrough' ? passthroughReason(accounts) : null
   const tested = seen.dma['self-test']
   const total = (phase: 'firmware' | 'probe'): number =>
@@ -107,6 +110,9 @@ function joinDevice(accounts: Accounts): ReportDevice {
     findings: [],
   }
 }
+
+/** Requests of an IOMMU's own are no DMA that it could translate. */
+const isIommu = ({ guest, device }: Accounts): boolean => guest.iommus.some(({ id }) => id === device.id)
 
 /** The model's name without the bus that QEMU puts at its end: `virtio-blk` for `virtio-blk-pci`. */
 const kindOf = (seen: DeviceObservation): string => seen.model.replace(/-pci(-(non-)?transitional)?$/, '')

@@ -24,6 +24,7 @@ export function passthroughReason({ guest, device, seen }: Accounts): Passthroug
   if (!guest.iommus.some((iommu) => iommu.enabled)) return 'iommu-disabled'
   if (!device.firmware.covered) return 'not-covered'
   if (!seen.behindIommu) return 'device-bypass'
+  if (device.domain === 'none') return 'unattached'
   return device.domain === 'identity' ? 'identity' : 'iommu-inert'
 }
 

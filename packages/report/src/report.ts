@@ -47,6 +47,7 @@ export type PassthroughReason =
   | 'not-covered'
   | 'device-bypass'
   | 'identity'
+  | 'unattached'
 export type Verdict = 'works' | 'refused' | 'faults' | 'hangs' | 'corrupts' | 'untested'
 export type FirmwareTruth = 'honest' | 'claims-covered' | 'claims-bypass' | 'silent'
 

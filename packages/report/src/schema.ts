@@ -70,7 +70,7 @@ const device = z.strictObject({
   }),
   status: z.enum(['translated', 'passthrough', 'blocked', 'none']),
   passthrough: z
-    .enum(['no-iommu', 'iommu-disabled', 'iommu-inert', 'not-covered', 'device-bypass', 'identity'])
+    .enum(['no-iommu', 'iommu-disabled', 'iommu-inert', 'not-covered', 'device-bypass', 'identity', 'unattached'])
     .nullable(),
   verdict: z.enum(['works', 'refused', 'faults', 'hangs', 'corrupts', 'untested']),
   firmwareTruth: z.enum(['honest', 'claims-covered', 'claims-bypass', 'silent']),

@@ -57,6 +57,7 @@ describe('passthrough names the first condition of translation that does not hol
     ['wired past it, identity too', {}, { domain: 'identity' }, { behindIommu: false }, 'device-bypass'],
     ['behind it, in an identity domain', {}, { domain: 'identity' }, {}, 'identity'],
     ['behind it, in a translated domain', {}, { domain: 'dma' }, {}, 'iommu-inert'],
+    ['behind it, in no domain', {}, { domain: 'none' }, {}, 'unattached'],
   ])('%s', (_what, guest, device, seen, reason) => {
     expect(passthroughReason({ guest: guestResult(guest), device: guestDevice(device), seen: observation(seen) })).toBe(
       reason,

@@ -20,12 +20,14 @@ interface Case {
   readonly guest?: Partial<GuestResult>
   readonly device?: Partial<GuestDevice>
   readonly seen?: Partial<DeviceObservation>
+  /** What firmware waited for. */
+  readonly hung?: string
 }
 
 /** Findings of a machine with one device, which works and is translated but for what the case says. */
-function findingsOf({ guest = {}, device = {}, seen = {} }: Case): readonly Finding[] {
+function findingsOf({ guest = {}, device = {}, seen = {}, hung }: Case): readonly Finding[] {
   const result = guestResult({ devices: [guestDevice(device)], ...guest })
-  return joinReport(accounts(result, [observation(seen)])).findings
+  return joinReport({ ...accounts(result, [observation(seen)]), firmwareHung: hung ?? null }).findings
 }
 
 const NO_33 = { offered: [32], negotiated: [32], accessPlatform: false, status: 0x0f }
@@ -196,7 +198,70 @@ const RULES: readonly [string, { trips: Case; says: RegExp; fix: string | null; 
       not: { device: { virtio: WITH_33, domain: 'identity' }, seen: tested({ untranslated: 1 }) },
     },
   ],
+  [
+    'DMA-0016',
+    {
+      trips: {
+        guest: { booted: false, halted: 'no boot parameters', iommus: [], devices: [] },
+        hung: 'virtio-blk 00:02.0 never answers',
+      },
+      says: /^firmware never starts the kernel: virtio-blk 00:02\.0 never answers\.$/,
+      fix: null,
+      not: { guest: { booted: false, halted: 'no RSDP', iommus: [], devices: [] } },
+    },
+  ],
+  [
+    'DMA-0017',
+    {
+      trips: { device: { driver: null, deferred: true } },
+      says: /^00:03\.0: no driver probes what firmware puts behind dmar0, for which this kernel has no driver\.$/,
+      fix: null,
+      not: { device: { driver: null } },
+    },
+  ],
+  [
+    'DMA-0018',
+    {
+      trips: { device: { domain: 'none', iommuGroup: null, dmaPath: 'direct' }, seen: tested({ untranslated: 1 }) },
+      says: /^00:03\.0 is behind dmar0 and in no domain of it: nobody translates its DMA\.$/,
+      fix: null,
+      not: { device: { domain: 'identity', dmaPath: 'direct' }, seen: tested({ untranslated: 1 }) },
+    },
+  ],
 ]
+
+describe('a virtio IOMMU', () => {
+  const described = { location: 'x', model: 'virtio-iommu-pci', properties: { 'boot-bypass': false } }
+  const halted = { booted: false, halted: 'no boot parameters', iommus: [], devices: [] }
+
+  it('DMA-0016 says how to let firmware pass, where that was turned off, and that the IOMMU refused', () => {
+    const hung = 'AHCI 00:1f.2, port 0 does not start'
+    const seen = {
+      described,
+      faults: [{ address: '0x60400', reason: 1, text: 'write: x', phase: 'firmware' as const }],
+    }
+    const [found] = findingsOf({ guest: halted, seen, hung })
+    expect(found?.message).toBe(
+      `firmware never starts the kernel: ${hung}. The IOMMU lets nobody pass whom no driver has attached to a domain.`,
+    )
+    expect(found?.fix).toBe('-device virtio-iommu-pci,...,boot-bypass=on')
+  })
+
+  it('does its own requests in passthrough, and is no device in passthrough', () => {
+    const iommu = vtd({ id: '0000:00:03.0', kind: 'virtio-iommu', base: null })
+    const report = joinReport(
+      accounts(guestResult({ iommus: [iommu] }), [observation({ ...PAST, model: 'virtio-iommu-pci' })]),
+    )
+    expect(report.devices[0]).toMatchObject({ status: 'none', passthrough: null, dma: { untranslated: 9 } })
+  })
+
+  it('is not said to be left off where everything waits for it', () => {
+    const iommu = vtd({ id: '0000:00:01.0', kind: 'virtio-iommu', base: null, enabled: false })
+    const waits = guestDevice({ driver: null, deferred: true })
+    const found = findingsOf({ guest: { iommus: [iommu], devices: [waits] } })
+    expect(found.map(({ id, fix }) => [id, fix])).toEqual([['DMA-0017', 'install the module virtio_iommu']])
+  })
+})
 
 describe('rules', () => {
   it('are all tried below', () => {

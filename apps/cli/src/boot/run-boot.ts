@@ -29,7 +29,13 @@ export function runBoot({ description, guest, trace, tables }: BootRequest): Boo
     machine.endFirmwarePhase()
     const loaded = tables === true ? readTables(machine.bus, firmware.rsdp) : new Map<string, Uint8Array>()
     const result = bootGuest(machine.bus, { profile: guest, witness: machine.witness })
-    const report = joinReport({ description, guest: result, observations: machine.observe(), version: VERSION })
+    const report = joinReport({
+      description,
+      guest: result,
+      observations: machine.observe(),
+      firmwareHung: firmware.hung,
+      version: VERSION,
+    })
     return { report, trace: machine.trace, tables: loaded }
   } finally {
     machine.dispose()

@@ -60,9 +60,11 @@ export function bindDrivers(kernel: Kernel, records: readonly DeviceRecord[]): r
     if (kernel.iommu.configure(record.fn) === 'deferred') {
       if (!deferred.has(record)) record.why('its IOMMU has no driver yet: the probe waits', `${entry.name} probe`)
       record.io = { ...record.io, detail: 'its probe waits for the driver of its IOMMU' }
+      record.deferred = true
       deferred.add(record)
       return
     }
+    record.deferred = false
     deferred.delete(record)
     const before = virtioDevices.length
     const taken = probePci(kernel, record, entry, virtioDevices)

@@ -2,6 +2,7 @@ import { bits, field, reg8, registers } from '@dmascope/layout'
 import type { AddressSpace } from '@dmascope/memory'
 import { romRegion } from '@dmascope/memory'
 import { type ConfigSpace, Msi, type PciFunction, type RootComplex, registerImage } from '@dmascope/pci'
+import { AhciFunction } from './ahci-function.ts'
 import { BIOS_ROM_BASE, biosRom, lowBiosRom } from './bios-rom.ts'
 import { ICH9_ROUTING, type InterruptRouting, PIIX3_ROUTING } from './interrupt-routing.ts'
 import { ShadowMap } from './shadow.ts'
@@ -85,7 +86,7 @@ export const Q35: Chipset = {
     })
     lpc.config.addRegisters(0x60, registerImage(PIRQ_ROUTES))
     lpc.config.addRegisters(0x68, registerImage(PIRQ_ROUTES))
-    const ahci = new StaticFunction({
+    const ahci = new AhciFunction({
       vendorId: 0x8086,
       deviceId: 0x2922,
       classCode: 0x01_0601,

@@ -93,6 +93,11 @@ const PRESETS: readonly Preset[] = [
     ]),
   },
   {
+    name: 'virtio-iommu',
+    summary: 'a virtio IOMMU, told of by a VIOT: groups in the order of probes, no interrupt remapping',
+    content: q35('', [{ model: 'virtio-iommu-pci', id: 'viommu', addr: '01.0' }, ...guests], { machineProperties: {} }),
+  },
+  {
     name: 'topology',
     summary: 'a switch, a conventional bridge, and two further root buses, one wired past the IOMMU (bypass_iommu)',
     content: q35('intel_iommu=on', [

@@ -33,7 +33,8 @@ export function iommuLine(iommu: ReportIommu): string {
   const state = iommu.enabled ? `enabled, default domain ${DOMAIN[iommu.default]}` : 'not enabled'
   const interrupts = iommu.interruptRemapping ? 'interrupts remapped' : 'interrupts not remapped'
   const place = iommu.base === null ? '' : `, at ${iommu.base}`
-  return `${iommu.id}  ${KIND[iommu.kind]}, ${iommu.addressWidth} bit${place}: ${state}, ${interrupts}`
+  const width = iommu.addressWidth === 0 ? '' : `, ${iommu.addressWidth} bit`
+  return `${iommu.id}  ${KIND[iommu.kind]}${width}${place}: ${state}, ${interrupts}`
 }
 
 /** What the firmware's tables claim of a device. Which unit they mean is told by where its registers are. */

@@ -15,6 +15,7 @@ const PASSTHROUGH: Record<NonNullable<ReportDevice['passthrough']>, string> = {
   'not-covered': 'the tables leave the device out, so the kernel put it under no IOMMU',
   'device-bypass': 'the device bypasses the IOMMU that the tables put it behind',
   identity: 'the kernel gave it an identity domain',
+  unattached: 'the kernel put it into no domain of the IOMMU, which lets it pass',
 }
 
 const TRUTH: Record<ReportDevice['firmwareTruth'], string> = {

@@ -1,4 +1,4 @@
-import { toHex, type Viot, type ViotNode, type ViotPciRange } from '@dmascope/acpi'
+import { toHex, type Viot, type ViotPciRange, type ViotVirtioIommuPci } from '@dmascope/acpi'
 import { formatBdf, formatRequesterId } from '@dmascope/pci/spec'
 import type { Fact } from '../../result.ts'
 import type { PciDevice } from '../contract.ts'
@@ -31,23 +31,24 @@ export class ViotTopology implements EndpointTopology {
   constructor(table: ViotSource, devices: readonly PciDevice[], log: (line: string) => void) {
     this.#table = table
     this.source = `VIOT @0x${hex(table.address)}`
-    const found = new Map<number, PciDevice>()
-    const ranges: Range[] = []
     const { nodes } = table.viot
+    const named = new Map<number, PciDevice>()
     for (const node of nodes) {
-      if (node.kind === 'mmio') log(`ACPI: VIOT: an endpoint without PCI at +0x${hex(node.offset ?? 0)} is left out`)
-      if (node.kind === 'unknown') log(`ACPI: VIOT: node of unknown type ${node.type} at +0x${hex(node.offset ?? 0)}`)
+      const iommu = node.kind === 'virtio-iommu-pci' ? findIommu(node, devices, log) : null
+      if (iommu !== null) named.set(node.offset ?? 0, iommu)
+    }
+    const ranges: Range[] = []
+    for (const node of nodes) {
+      const at = `+0x${hex(node.offset ?? 0)}`
+      if (node.kind === 'mmio') log(`ACPI: VIOT: an endpoint without PCI at ${at} is left out`)
+      if (node.kind === 'unknown') log(`ACPI: VIOT: node of unknown type ${node.type} at ${at}`)
       if (node.kind !== 'pci-range') continue
-      const iommu = found.get(node.outputNode) ?? findIommu(nodes, node.outputNode, devices, log)
-      if (iommu === null) {
-        log(`ACPI: VIOT: the range at +0x${hex(node.offset ?? 0)} is behind no IOMMU that is there`)
-        continue
-      }
-      found.set(node.outputNode, iommu)
-      ranges.unshift({ node, iommu })
+      const iommu = named.get(node.outputNode)
+      if (iommu === undefined) log(`ACPI: VIOT: the range at ${at} is behind no IOMMU that is there`)
+      else ranges.unshift({ node, iommu })
     }
     this.#ranges = ranges
-    this.iommus = [...found].map(([offset, iommu]) => ({
+    this.iommus = [...named].map(([offset, iommu]) => ({
       function: iommu,
       cited: this.#cite(offset, 'virtio-iommu-pci'),
     }))
@@ -74,17 +75,13 @@ export class ViotTopology implements EndpointTopology {
   }
 }
 
-/** The function that the node at this offset names; null where none is there, or the node names none on PCI. */
+/** The function that the node names; null where none is there. */
 function findIommu(
-  nodes: readonly ViotNode[],
-  offset: number,
+  { pciBdf, pciSegment }: ViotVirtioIommuPci,
   devices: readonly PciDevice[],
   log: (line: string) => void,
 ): PciDevice | null {
-  const node = nodes.find((one) => one.offset === offset)
-  if (node?.kind === 'virtio-iommu-mmio') log('ACPI: VIOT: an IOMMU without PCI is left out')
-  if (node?.kind !== 'virtio-iommu-pci') return null
-  const id = formatBdf(node.pciBdf, node.pciSegment)
+  const id = formatBdf(pciBdf, pciSegment)
   const device = devices.find((one) => one.id === id) ?? null
   if (device === null) log(`ACPI: VIOT: no function at ${id}, where it names an IOMMU`)
   return device
