@@ -47,6 +47,8 @@ export interface MsiMessage {
   readonly hi: number
   readonly lo: number
   readonly data: number
+  /** It is an index for the IOMMU, which makes the interrupt of it. */
+  readonly remapped?: boolean
 }
 
 /** The kernel's IOMMU and interrupt-remapping code, to the rest of the kernel. Called in this order. */
@@ -82,6 +84,13 @@ export interface IommuSubsystem {
   dmaOps(device: PciDevice, maskBits: number): DmaOps
   /** A message for the device's interrupt `vector`; null where the device has no MSI domain, so that it must use INTx. */
   msiMessage(device: PciDevice, index: number, vector: number): MsiMessage | null
+  /**
+   * The bus address at which the device reaches the doorbell of an interrupt controller, for kinds that translate messages
+   * like any other write. Null where there is no room to map it.
+   *
+   * @param maskBits - address bits of the device; 64 unless given
+   */
+  doorbell?(device: PciDevice, physical: number, maskBits?: number): number | null
   readonly interruptRemapping: boolean
   /** Faults that the units recorded since the last call, decoded. */
   readFaults(): readonly RecordedFault[]

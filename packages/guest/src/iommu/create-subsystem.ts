@@ -1,4 +1,5 @@
 import { AmdSubsystem } from './amd/amd-subsystem.ts'
+import { SmmuSubsystem } from './arm-smmu-v3/smmu-subsystem.ts'
 import type { IommuSubsystem } from './contract.ts'
 import type { IommuContext } from './iommu-context.ts'
 import type { IommuTables } from './iommu-tables.ts'
@@ -16,7 +17,9 @@ import { VtdSubsystem } from './vtd/vtd-subsystem.ts'
 export function createIommuSubsystem(context: IommuContext, tables: IommuTables): IommuSubsystem {
   if (tables.dmar) return new VtdSubsystem(context, tables.dmar)
   if (tables.ivrs) return new AmdSubsystem(context, tables.ivrs)
-  const { viot } = tables
+  if (tables.smmu) return new SmmuSubsystem(context, tables.smmu)
+  const { requests, viot } = tables
+  if (requests) return new RequestSubsystem(context, requests.read, requests.acsRequested)
   if (viot) return new RequestSubsystem(context, (devices) => new ViotTopology(viot, devices, context.log))
   return new NoIommu(context)
 }

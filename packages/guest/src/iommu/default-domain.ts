@@ -11,13 +11,21 @@ export interface DefaultDomain {
 /** What the kernel's command line says, as a source. */
 export const COMMAND_LINE = 'kernel command line'
 
-/** The build's defaults, then `iommu.passthrough=`, `iommu=pt` and `iommu.strict=`: the same for every kind of IOMMU. */
-export function decideDefaultDomain({ configuration }: GuestProfile, options: KernelCommandLine): DefaultDomain {
+/**
+ * The build's defaults, then `iommu.passthrough=`, `iommu=pt` and `iommu.strict=`: the same for every kind of IOMMU.
+ *
+ * @param strictByDefault - what the kernel for this architecture was built with
+ */
+export function decideDefaultDomain(
+  { configuration }: GuestProfile,
+  options: KernelCommandLine,
+  strictByDefault = configuration.iommuDefaultStrict,
+): DefaultDomain {
   if (options.passthrough ?? configuration.iommuDefaultPassthrough) {
     const source = options.passthrough === undefined ? 'kernel configuration' : COMMAND_LINE
     return { type: 'identity', why: [{ fact: 'the default domain passes through', source }] }
   }
-  const strict = options.strict ?? configuration.iommuDefaultStrict
+  const strict = options.strict ?? strictByDefault
   const fact = `the default domain translates, with ${strict ? 'strict' : 'lazy'} invalidation`
   const source =
     options.passthrough === undefined && options.strict === undefined ? 'kernel configuration' : COMMAND_LINE

@@ -1,6 +1,8 @@
 import { parseDmar, parseIvrs, parseViot } from '@dmascope/acpi'
 import { type AcpiTables, tryParse } from '../early/acpi-tables.ts'
 import type { IvrsSource } from './amd/ivrs-map.ts'
+import type { SmmuTables } from './arm-smmu-v3/smmu-tables.ts'
+import type { ReadTopology } from './virtio/request-subsystem.ts'
 import type { ViotSource } from './virtio/viot-topology.ts'
 import type { DmarSource } from './vtd/dmar-units.ts'
 
@@ -9,6 +11,17 @@ export interface IommuTables {
   readonly dmar?: DmarSource | null
   readonly ivrs?: IvrsSource | null
   readonly viot?: ViotSource | null
+  /** SMMUv3s, from a device tree or an IORT. */
+  readonly smmu?: SmmuTables | null
+  /** IOMMUs on PCI that take requests, from a device tree. */
+  readonly requests?: RequestTables | null
+}
+
+/** What firmware other than a VIOT says of IOMMUs that take requests. */
+export interface RequestTables {
+  /** Access Control Services are asked for before PCI is enumerated. */
+  readonly acsRequested: boolean
+  readonly read: ReadTopology
 }
 
 /** Parses the tables that name IOMMUs. One that cannot be parsed counts as absent, with a line in the log. */

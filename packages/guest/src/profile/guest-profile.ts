@@ -11,8 +11,9 @@ export interface KernelConfiguration {
   readonly graphicsUnitsOff: boolean
   /** CONFIG_IOMMU_DEFAULT_PASSTHROUGH. */
   readonly iommuDefaultPassthrough: boolean
-  /** CONFIG_IOMMU_DEFAULT_DMA_STRICT. */
+  /** CONFIG_IOMMU_DEFAULT_DMA_STRICT, and the same of the kernel for arm64. */
   readonly iommuDefaultStrict: boolean
+  readonly iommuDefaultStrictArm64: boolean
   /** CONFIG_INTEL_IOMMU_FLOPPY_WA: the ISA bridge gets an identity map of the first 16 MiB. */
   readonly isaIdentityMap: boolean
   /**

@@ -8,6 +8,7 @@ const DEBIAN: Omit<KernelConfiguration, 'identityWithoutPassThrough' | 'virtioIo
   graphicsUnitsOff: true,
   iommuDefaultPassthrough: false,
   iommuDefaultStrict: false,
+  iommuDefaultStrictArm64: true,
   isaIdentityMap: true,
 }
 
