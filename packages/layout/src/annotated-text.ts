@@ -34,7 +34,7 @@ export interface AnnotationStyle {
 export interface AnnotationOptions {
   /** Columns to stay within where words can be broken at blanks. Default 100. */
   readonly width?: number
-  /** Bytes on one row. Default: 16 where values have room beside them, else 8. */
+  /** Bytes on one row. Default: 16 where most lines have more than 8, and values have room beside them; else 8. */
   readonly bytesPerRow?: number
   /**
    * What the columns have to hold, so that lines need not be gone through first: the longest field's characters with its
@@ -55,7 +55,8 @@ const WIDEST_VALUE = 18
 const WIDEST_LABEL = 40
 const INDENT = 2
 const LEAST_TEXT = 24
-const WHOLE_ROW = 16
+const SHORT_ROW = 8
+const LONG_ROW = 16
 /** Short enough to be garbage before the collector must copy it. */
 const CHUNK = 0x2000
 const BLANK = 0x20
@@ -74,19 +75,27 @@ function spaced(digits: string): string {
   return String.fromCharCode.apply(null, codes)
 }
 
+interface Measured {
+  /** The longest field's characters with its indent. */
+  readonly field: number
+  readonly end: number
+  /** Whether most lines have more bytes than a short row: bytes are what there is to see. */
+  readonly isWide: boolean
+}
+
 /** What the columns have to hold. */
-function measure(lines: readonly AnnotatedLine[]): { field: number; end: number; longest: number } {
+function measure(lines: readonly AnnotatedLine[]): Measured {
   let longestField = 0
   let end = 0
-  let longest = 0
+  let wide = 0
   for (const { field, depth, offset, size, bytes } of lines) {
     if (bytes !== '') {
       longestField = Math.max(longestField, field.length + depth * INDENT)
-      longest = Math.max(longest, size)
+      if (size > SHORT_ROW) wide++
     }
     end = Math.max(end, offset + size)
   }
-  return { field: longestField, end, longest }
+  return { field: longestField, end, isWide: wide * 2 > lines.length }
 }
 
 /** The columns of a text, the same for every line. */
@@ -96,11 +105,12 @@ class Columns {
   readonly perRow: number
   readonly text: number
 
-  constructor(held: { field: number; end: number; longest: number }, width: number, perRow: number | undefined) {
+  constructor(held: Measured, width: number, perRow: number | undefined) {
     this.label = Math.min(held.field, WIDEST_LABEL)
     this.digits = Math.max(3, held.end.toString(16).length)
     const left = (count: number): number => this.digits + 2 + widthOf(count) + 2 + this.label + 2
-    this.perRow = perRow ?? (held.longest > 8 && left(16) + WIDEST_VALUE <= width ? 16 : 8)
+    const isWide = held.isWide && left(LONG_ROW) + WIDEST_VALUE <= width
+    this.perRow = perRow ?? (isWide ? LONG_ROW : SHORT_ROW)
     // Few lines have so many bytes: the others should not stand far from theirs.
     this.text = Math.max(LEAST_TEXT, width - left(this.perRow))
   }
@@ -144,7 +154,7 @@ export function* formatAnnotated(
   const { width = 100, problems = [], style = PLAIN } = options
   const held = options.columns
   const all = held === undefined ? [...lines] : lines
-  const measured = held === undefined ? measure(all as AnnotatedLine[]) : { ...held, longest: WHOLE_ROW }
+  const measured = held === undefined ? measure(all as AnnotatedLine[]) : { ...held, isWide: true }
   const columns = new Columns(measured, width, options.bytesPerRow)
   const remarks = [...problems].sort((a, b) => a.offset - b.offset)
   let next = 0

@@ -14,12 +14,14 @@ export function writeJson(value: unknown, write: (text: string) => void): void {
     write(text)
     text = ''
   }
-  putValue(value, 0, put)
+  putValue(value, 0, 0, put)
   write(`${text}\n`)
 }
 
-function putValue(value: unknown, indent: number, put: (text: string) => void): void {
-  const short = inline(value, WIDTH - indent)
+/** `column`: where the value starts, which is behind its key. */
+function putValue(value: unknown, indent: number, column: number, put: (text: string) => void): void {
+  // A comma may follow.
+  const short = inline(value, WIDTH - column - 1)
   if (short !== null) {
     put(short)
     return
@@ -37,7 +39,7 @@ function putValue(value: unknown, indent: number, put: (text: string) => void): 
     }
     for (let index = 0; index < value.length; index++) {
       put(index === 0 ? `[\n${inner}` : `,\n${inner}`)
-      putValue(value[index], indent + 2, put)
+      putValue(value[index], indent + 2, indent + 2, put)
     }
     put(`${end}]`)
     return
@@ -45,8 +47,9 @@ function putValue(value: unknown, indent: number, put: (text: string) => void): 
   let before = '{'
   for (const [key, one] of Object.entries(value)) {
     if (one === undefined) continue
-    put(`${before}\n${inner}${JSON.stringify(key)}: `)
-    putValue(one, indent + 2, put)
+    const name = `${inner}${JSON.stringify(key)}: `
+    put(`${before}\n${name}`)
+    putValue(one, indent + 2, name.length, put)
     before = ','
   }
   put(`${end}}`)

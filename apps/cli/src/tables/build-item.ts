@@ -52,7 +52,9 @@ const hasKey = (value: unknown, key: string): boolean => typeof value === 'objec
 function checked(schema: z.ZodType, data: unknown, file: string, at: readonly PropertyKey[]): unknown {
   const result = schema.safeParse(data)
   if (result.success) return result.data
-  throw jsonError(result.error.issues[0]!, schema, data, file, at)
+  // A key that is written wrong is missing too: the first tells more.
+  const { issues } = result.error
+  throw jsonError(issues.find(({ code }) => code === 'unrecognized_keys') ?? issues[0]!, schema, data, file, at)
 }
 
 /** What a builder still finds wrong: a value that does not go with the others. */
