@@ -17,6 +17,14 @@ export interface BootAccounts {
   readonly version: string
 }
 
+/** What each machine type's processors are. */
+const ARCHITECTURES: Readonly<Record<MachineDescription['machine'], Report['machine']['arch']>> = {
+  q35: 'x86_64',
+  pc: 'x86_64',
+  virt: 'aarch64',
+  pseries: 'ppc64',
+}
+
 const hex4 = (value: number): string => value.toString(16).padStart(4, '0')
 
 /**
@@ -41,7 +49,7 @@ export function joinReport({ description, guest, observations, firmwareHung, ver
     machine: {
       name: description.name,
       type: description.machine,
-      arch: 'x86_64',
+      arch: ARCHITECTURES[description.machine],
       qemuVersion: description.qemuVersion,
       source: description.source,
       commandLine: description.append,
@@ -103,7 +111,7 @@ function joinDevice(accounts: Accounts): ReportDevice {
     status,
     passthrough,
     verdict: verdictOf(accounts),
-    firmwareTruth: firmwareTruthOf(accounts),
+    firmwareTruth: isIommu(accounts) ? 'honest' : firmwareTruthOf(accounts),
     faults: seen.faults,
     strays: seen.strays,
     why: [...device.why, ...observedReasons(seen)],

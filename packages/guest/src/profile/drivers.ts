@@ -6,19 +6,11 @@ const WHOLE_CLASS = 0xff_ffff
 const AGP_HOST_BRIDGES = [0x1237, 0x29c0]
 
 /**
- * The drivers of a small distribution kernel, in the order in which they probe: those built in, then modules in the
- * order in which its initial file system loads them. There is none for e1000, AHCI, SMBus and the ISA bridge.
+ * The drivers of a small distribution kernel, in the order in which they probe: those built in, as they are linked (PCI
+ * before AGP), then modules in the order in which its initial file system loads them. There is none for e1000, AHCI,
+ * SMBus and the ISA bridge.
  */
 export const DISTRIBUTION_DRIVERS: readonly DriverEntry[] = [
-  {
-    name: 'agpgart-intel',
-    module: null,
-    pci: AGP_HOST_BRIDGES.map((device) => ({ vendor: 0x8086, device })),
-    virtio: [],
-    kind: 'none',
-    dmaMaskBits: null,
-    declines: 'the host bridge has no AGP capability',
-  },
   {
     name: 'pcieport',
     module: null,
@@ -29,6 +21,15 @@ export const DISTRIBUTION_DRIVERS: readonly DriverEntry[] = [
     virtio: [],
     kind: 'port',
     dmaMaskBits: null,
+  },
+  {
+    name: 'agpgart-intel',
+    module: null,
+    pci: AGP_HOST_BRIDGES.map((device) => ({ vendor: 0x8086, device })),
+    virtio: [],
+    kind: 'none',
+    dmaMaskBits: null,
+    declines: 'the host bridge has no AGP capability',
   },
   { name: 'virtio_iommu', module: 'virtio_iommu', pci: [], virtio: [23], kind: 'iommu', dmaMaskBits: null },
   {
