@@ -209,6 +209,24 @@ export const LINT_CASES: readonly LintCase[] = [
     clean: board('self: iommu@9 { #iommu-cells = <1>; iommus = <&smmu 1>; };'),
   },
   {
+    rule: 'DT-0025',
+    trips: board('dev: device@3 { }; region { iommu-addresses = <&dev 0 0x1000 0 0>; };'),
+    at: ['/region', 'iommu-addresses'],
+    clean: board('dev: device@3 { }; region { iommu-addresses = <&dev 0 0x1000 0 0x1000>; };'),
+  },
+  {
+    rule: 'DT-0025',
+    trips: board('dev: device@3 { }; region { iommu-addresses = <&dev 0 0x1000 0>; };'),
+    at: ['/region', 'iommu-addresses'],
+    clean: board('dev: device@3 { }; region { iommu-addresses = <&dev 0 1 0 1>, <&dev 0 2 0 1>; };'),
+  },
+  {
+    rule: 'DT-0025',
+    trips: board('region { iommu-addresses = <0x99 0 0x1000 0 1>; };'),
+    at: ['/region', 'iommu-addresses'],
+    clean: board(''),
+  },
+  {
     rule: 'DT-0101',
     trips: bridge('iommu-map = <0 &smmu 0 0x10>;'),
     at: ON_BRIDGE,

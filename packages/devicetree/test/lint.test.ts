@@ -81,7 +81,16 @@ test.skipIf(realBlobs.length === 0)('real boards (skipped where DMASCOPE_CORPUS 
 
 describe('hostile input', () => {
   test('random values of every property that is looked at never throw', () => {
-    const names = ['phandle', 'iommus', 'iommu-map', 'iommu-map-mask', 'msi-map', 'msi-parent', 'dma-ranges']
+    const names = [
+      'phandle',
+      'iommus',
+      'iommu-map',
+      'iommu-map-mask',
+      'msi-map',
+      'msi-parent',
+      'dma-ranges',
+      'iommu-addresses',
+    ]
     const more = ['#address-cells', '#size-cells', '#iommu-cells', 'ibm,dma-window', 'ibm,#dma-address-cells', 'status']
     const made = fc.array(fc.tuple(fc.constantFrom(...names, ...more), fc.uint8Array({ maxLength: 40 })), {
       maxLength: 8,

@@ -14,22 +14,29 @@ export const LINT_RULES: readonly LintRuleText[] = [...ACPI_LINT_RULES, ...DT_LI
  */
 export function lintItems(items: readonly FirmwareItem[], topology: PciTopology | undefined): LintedTable[] {
   const acpi = items.filter((item) => item.kind === 'acpi')
-  const isOneMachine = isUnique(acpi)
-  return items.map((item) => {
-    if (item.kind !== 'acpi') return lintTreeItem(item, topology)
-    const beside = isOneMachine ? acpi : acpi.filter(({ source }) => source === item.source)
-    return lintTableItem(item, isUnique(beside) ? beside : [], topology)
-  })
+  const bySource = new Map<string, AcpiItem[]>()
+  for (const item of acpi) {
+    const beside = bySource.get(item.source)
+    if (beside === undefined) bySource.set(item.source, [item])
+    else beside.push(item)
+  }
+  const madts = new Map([...bySource].map(([source, beside]) => [source, madtOf(beside)]))
+  const ofAll = madtOf(acpi)
+  return items.map((item) =>
+    item.kind === 'acpi'
+      ? lintTableItem(item, ofAll ?? madts.get(item.source), topology)
+      : lintTreeItem(item, topology),
+  )
 }
 
-/** Whether every signature but those of AML stands there once. */
-function isUnique(items: readonly AcpiItem[]): boolean {
+/** The MADT among tables, where every signature but those of AML stands there once: then they are of one machine. */
+function madtOf(items: readonly AcpiItem[]): Uint8Array | undefined {
   const signatures = items.map(({ signature }) => signature).filter((one) => one !== 'SSDT')
-  return new Set(signatures).size === signatures.length
+  if (new Set(signatures).size < signatures.length) return undefined
+  return items.find(({ signature }) => signature === 'APIC')?.bytes
 }
 
-function lintTableItem(item: AcpiItem, beside: readonly AcpiItem[], topology: PciTopology | undefined): LintedTable {
-  const madt = beside.find(({ signature }) => signature === 'APIC')?.bytes
+function lintTableItem(item: AcpiItem, madt: Uint8Array | undefined, topology: PciTopology | undefined): LintedTable {
   const context = { ...(topology !== undefined && { topology }), ...(madt !== undefined && { madt }) }
   const found: LinterFinding[] = [...lintText(item.problems), ...lintTable(item.bytes, context)]
   return {

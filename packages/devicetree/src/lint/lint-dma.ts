@@ -83,3 +83,30 @@ export function* lintTceWindows(tree: DeviceTree, places: Places): Generator<Lin
     }
   }
 }
+
+/** What is wrong with `iommu-addresses` of a reserved region (of_iommu_get_resv_regions). */
+export function* lintReservedAddresses(tree: DeviceTree, node: DtNode, places: Places): Generator<LintFinding> {
+  const name = 'iommu-addresses'
+  const cells = node.cells(name)
+  for (let at = 0; at < cells.length; ) {
+    const start = at++
+    const device = tree.byPhandle(cells[start]!)
+    if (device === undefined) {
+      const message = `cell ${start} is 0x${cells[start]!.toString(16)}, which is no node’s phandle`
+      yield places.at(DT_RULES.reservedAddresses, node, name, message, start, 1)
+      return
+    }
+    const addresses = addressCells(device.parent)
+    const sizes = sizeCells(device.parent)
+    if (addresses + sizes > cells.length - at) {
+      const message = `${pathOf(device)} takes ${addresses} and ${sizes} cells, and ${cells.length - at} are left`
+      yield places.at(DT_RULES.reservedAddresses, node, name, message, start, cells.length - start)
+      return
+    }
+    const size = cells.slice(at + addresses, at + addresses + sizes)
+    at += addresses + sizes
+    if (!size.every((cell) => cell === 0)) continue
+    const message = `the region of ${pathOf(device)} has no size`
+    yield places.at(DT_RULES.reservedAddresses, node, name, message, start, 1 + addresses + sizes)
+  }
+}

@@ -2,7 +2,7 @@ import { DmascopeError } from '@dmascope/layout'
 import type { DeviceTree } from '../device-tree.ts'
 import { parseDtb } from '../dtb/read.ts'
 import type { Problem } from '../problem.ts'
-import { lintDma, lintTceWindows } from './lint-dma.ts'
+import { lintDma, lintReservedAddresses, lintTceWindows } from './lint-dma.ts'
 import { lintIdMap } from './lint-id-maps.ts'
 import { lintPhandles, lintReferences, lintStreams } from './lint-references.ts'
 import { lintMapsWithTopology, type PciTopology } from './lint-topology.ts'
@@ -31,6 +31,7 @@ export function lintTree(tree: DeviceTree, context: LintContext = {}): LintFindi
     add(lintIdMap(tree, node, 'iommu-map', places))
     add(lintIdMap(tree, node, 'msi-map', places))
     add(lintDma(node, places))
+    add(lintReservedAddresses(tree, node, places))
   }
   add(lintStreams(tree, places))
   add(lintTceWindows(tree, places))

@@ -197,6 +197,15 @@ export const DT_RULES = {
       'Linux defers the IOMMU’s driver until the IOMMU is there, and so for ever; every device behind it waits too.',
     fix: 'leave the IOMMU’s own ID out of iommu-map: <0x0 &iommu 0x0 0x8>, <0x9 &iommu 0x9 0xfff7>',
   },
+  reservedAddresses: {
+    id: 'DT-0025',
+    level: 'warning',
+    title: 'iommu-addresses reserves nothing',
+    why: 'It is a device, an address and a size, with the cells of the device’s bus: addresses of the device that nothing else may be mapped at.',
+    kernel:
+      '“Cannot reserve IOVA region of 0 size”; an entry that leads to another device, or to none, is passed over.',
+    fix: 'write the phandle of the device that has this node in its memory-region, and a size',
+  },
   mapHole: {
     id: 'DT-0101',
     level: 'warning',

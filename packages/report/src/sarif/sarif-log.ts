@@ -53,7 +53,7 @@ interface SarifLocation {
 export type SarifRegion = { readonly byteOffset: number; readonly byteLength: number } | { readonly startLine: number }
 
 /** A rule, as SARIF tells of it. */
-export interface RuleText {
+interface RuleText {
   readonly id: string
   readonly level: FindingLevel
   readonly title: string
@@ -77,7 +77,7 @@ const SCHEMA = 'https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schem
 const HOME = 'https://github.com/dmascope/dmascope'
 
 /** A path as a URI reference: what no URI may have is escaped, and what starts a scheme is not taken for one. */
-export function uriOf(path: string): string {
+function uriOf(path: string): string {
   const parts = path.replaceAll('\\', '/').split('/').map(encodeURIComponent)
   const joined = parts.join('/')
   return joined.startsWith('//') ? `.${joined}` : joined
