@@ -218,6 +218,14 @@ group('disks', () => {
     expect(last(run((disk) => (disk.behaviour = 'answers nonsense')))).toContain('boot sector: no-answer')
   })
 
+  test('a disk that never answers: no kernel is started, since SeaBIOS waits for it for ever', () => {
+    const { result, pc } = run((disk) => (disk.behaviour = 'is silent'))
+    expect(result.hung).toBe('virtio-blk 00:01.0 never answers the read of its boot sector')
+    expect(pc.read8(BOOT_PARAMS_ADDRESS + 0x1e8)).toBe(0)
+    expect(run((disk) => (disk.behaviour = 'fails')).result.hung).toBeNull()
+    expect(run((disk) => (disk.behaviour = 'is silent'), { disks: 'open' }).result.hung).toBeNull()
+  })
+
   test('a disk that does not agree to its features, or has no usable queue, is given up: FAILED', () => {
     const stubborn = run((disk) => (disk.acceptsFeatures = false))
     expect(last(stubborn)).toBe('virtio-blk 00:01.0: it does not agree to the features')
