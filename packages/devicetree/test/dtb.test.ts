@@ -90,6 +90,14 @@ describe('what only the bytes say is kept', () => {
     expect(Buffer.compare(buildDtb(tree), longer)).toBe(0)
   })
 
+  test('a blob of version 16 whose structure block starts at its end, as Linux leaves it on POWER', () => {
+    const bytes = new Uint8Array(0x48)
+    const view = new DataView(bytes.buffer)
+    for (const [index, word] of [0xd00dfeed, 0x48, 0x48, 0x44, 0x28, 16, 16, 0, 4].entries())
+      view.setUint32(index * 4, word)
+    expect(() => parseDtb(bytes)).toThrow(/at byte 0x48: the structure block ends without FDT_END/)
+  })
+
   test('version 16 has no size of the structure block', () => {
     const old = bytesOfHex(`
       d00dfeed 00000060 00000038 0000005c 00000028 00000010 00000010 00000000 00000002 # header of 36 bytes

@@ -54,7 +54,7 @@ const WIDEST_VALUE = 18
 /** Wider labels move their values to the right. */
 const WIDEST_LABEL = 40
 const INDENT = 2
-const LEAST_TEXT = 24
+const LEAST_TEXT = 20
 const SHORT_ROW = 8
 const LONG_ROW = 16
 /** Short enough to be garbage before the collector must copy it. */
@@ -188,7 +188,8 @@ function rowsOf(line: AnnotatedLine, columns: Columns, style: AnnotationStyle): 
     return `${at(offset)}  ${' '.repeat(gap)}${text}\n`
   }
   const wide = perRow * 2
-  const words = wrap(meaning === '' ? value : `${value}  ${meaning}`, columns.text)
+  const overhang = Math.max(0, label.length - columns.label)
+  const words = wrap(meaning === '' ? value : `${value}  ${meaning}`, Math.max(LEAST_TEXT, columns.text - overhang))
   const count = Math.max(Math.ceil(bytes.length / wide), words.length)
   let text = ''
   for (let row = 0; row < count; row++) {

@@ -89,7 +89,7 @@ function readBlocks(bytes: Uint8Array, view: DataView, problems: Problem[], sour
       ? fields.size_dt_struct.get(view, 0)
       : Math.max(
           0,
-          Math.min(...[stringsOffset, reserveOffset, totalsize].filter((at) => at > structOffset)) - structOffset,
+          Math.min(totalsize, ...[stringsOffset, reserveOffset].filter((at) => at > structOffset)) - structOffset,
         )
   const structure = block('structure', structOffset, structSize, 4)
   const strings = block('strings', stringsOffset, fields.size_dt_strings.get(view, 0), 1)
