@@ -4,7 +4,7 @@ import { createMachine, type DeviceDescription, describePreset, findPreset } fro
 const LOCATION = { text: 'test' }
 const FUNCTIONS_A_BUS = 31 * 8
 
-/** So many functions on root buses, those of expanders, with a unit in front of them. */
+/** So many bridges on root buses, those of expanders, with a unit in front of them. */
 function crowded(functions: number): DeviceDescription[] {
   const devices: DeviceDescription[] = [{ model: 'intel-iommu', properties: {}, location: LOCATION }]
   const buses = Math.ceil(functions / FUNCTIONS_A_BUS)
@@ -17,7 +17,7 @@ function crowded(functions: number): DeviceDescription[] {
     const addr = { device: 1 + ((index % FUNCTIONS_A_BUS) >> 3), function: index & 7 }
     const bus = `bus${Math.floor(index / FUNCTIONS_A_BUS)}`
     const properties = (index & 7) === 0 ? { multifunction: 'on' } : {}
-    devices.push({ model: 'pvpanic-pci', bus, addr, properties, location: LOCATION })
+    devices.push({ model: 'pci-bridge', bus, addr, properties: { ...properties, chassis_nr: 1 }, location: LOCATION })
   }
   return devices
 }

@@ -113,15 +113,27 @@ describe('placement', () => {
     const machine = describeMachine([
       device('virtio-rng-pci', {}, { id: 'before' }),
       expander('pxb', 0x80, 0x10),
-      device('virtio-rng-pci', {}, { id: 'after' }),
+      device('pcie-root-port', { chassis: 1 }, { id: 'after' }),
       device('virtio-rng-pci', {}, { id: 'named', bus: 'pcie.0' }),
     ])
     expect(plugged(machine)).toEqual([
       '00:01.0 virtio-rng-pci before',
       '00:02.0 virtio-rng-pci named',
       '00:10.0 pxb-pcie pxb',
-      '80:00.0 virtio-rng-pci after',
+      '80:00.0 pcie-root-port after',
     ])
+  })
+
+  it.each(['pxb-pcie', 'pxb'])('lets nothing but bridges stand on the own bus of %s', (model) => {
+    const express = model === 'pxb-pcie'
+    const root = express ? 'pcie.0' : 'pci.0'
+    const description = describeMachine(
+      [device(model, { bus_nr: 8 }, { id: 'x', bus: root }), device('virtio-rng-pci', {}, { id: 'after' })],
+      { machine: express ? 'q35' : 'pc' },
+    )
+    expect(() => createMachine(description)).toThrow(
+      `PCI: Only PCI/PCIe bridges can be plugged into ${model}; name another bus, such as bus=${root}`,
+    )
   })
 
   it('puts a bridge without a hot-plug controller on a conventional expander’s bus, which bears its name', () => {

@@ -84,6 +84,14 @@ class Placer implements Placement {
   }
 
   #place(description: DeviceDescription, model: DeviceModel, given: Properties, bus: PlacedBus): PlacedDevice {
+    const expander = this.expanders.get(bus)
+    if (expander !== undefined && model.bridge === null) {
+      throw refusePlace(
+        'MACHINE_PLUG',
+        description,
+        `PCI: Only PCI/PCIe bridges can be plugged into ${expander.model.name}; name another bus, such as bus=${this.rootBus.name}, or a port on '${bus.name}'`,
+      )
+    }
     const properties = withDefaults(model, given, this.#machine.qemuVersion)
     const slot = findSlot(description, model, bus)
     const placed: PlacedDevice = { description, model, given, properties, bus, ...slot }
