@@ -27,11 +27,13 @@ const shown = (one: McfgAllocation): string =>
 export function* lintMcfg(bytes: Uint8Array, table: Mcfg & { problems: readonly Problem[] }): Generator<LintFinding> {
   yield* formFindings(bytes, table.problems, [], { outer: { ACPI_TRAILING: null } })
   const { allocations, trailing } = table
-  if (allocations.length === 0) {
+  // What a cut table has lost is told already.
+  const isCut = (table.header.length ?? 0) > bytes.length
+  if (allocations.length === 0 && !isCut) {
     const message = 'the table has no allocation'
     yield { rule: MCFG_RULES.empty, offset: HEADER_SIZE, length: MCFG.size, message }
   }
-  if (trailing !== undefined && trailing.length > 0) {
+  if (trailing !== undefined && trailing.length > 0 && !isCut) {
     const offset = HEADER_SIZE + MCFG.size + allocations.length * MCFG_ALLOCATION.size
     const message = `${trailing.length / 2} bytes behind the last allocation are no whole one`
     yield { rule: MCFG_RULES.leftOver, offset, length: trailing.length / 2, message }
