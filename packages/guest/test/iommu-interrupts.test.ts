@@ -32,7 +32,7 @@ describe('interrupt remapping', () => {
     expect(iommu.interruptRemapping).toBe(true)
     const message = iommu.msiMessage(disk, 0, 0x31)!
     // Handle 0: format bit 4, SHV bit 3; subhandle 0.
-    expect(message).toEqual({ hi: 0, lo: 0xfee0_0018, data: 0 })
+    expect(message).toEqual({ hi: 0, lo: 0xfee0_0018, data: 0, remapped: true })
     expect(deliver(unit, requesterOf(disk), message)).toMatchObject({ vector: 0x31, remapped: true })
     const second = iommu.msiMessage(disk, 1, 0x32)!
     expect(second.lo).toBe(0xfee0_0038)

@@ -18,7 +18,6 @@ export function connectInterrupt(kernel: Kernel, record: DeviceRecord, handler: 
     if (own) interrupt.delivered++
     return own
   }
-  interrupt.remapped = kernel.iommu.interruptRemapping
   const why: string[] = []
   for (const enable of [() => enableMsix(kernel, fn, 1), () => enableMsi(kernel, fn)]) {
     const found = enable()
@@ -28,6 +27,7 @@ export function connectInterrupt(kernel: Kernel, record: DeviceRecord, handler: 
     }
     found.request(0, counted)
     interrupt.mode = found.mode
+    interrupt.remapped = found.messages.some(({ remapped }) => remapped === true)
     record.why(
       `${found.mode === 'msix' ? 'MSI-X' : 'MSI'}, vector 0x${found.vectors[0]!.number.toString(16)}`,
       'pci_alloc_irq_vectors',
@@ -36,11 +36,9 @@ export function connectInterrupt(kernel: Kernel, record: DeviceRecord, handler: 
   }
   setIntx(kernel.config, fn, true)
   const pin = kernel.pins.connect(fn, counted)
-  if (typeof pin === 'string') {
-    interrupt.remapped = false
-    return `no interrupt: ${[...why, pin].join('; ')}`
-  }
+  if (typeof pin === 'string') return `no interrupt: ${[...why, pin].join('; ')}`
   interrupt.mode = 'intx'
+  interrupt.remapped = kernel.iommu.interruptRemapping
   record.why(`interrupts by the pin, GSI ${pin.gsi}: ${why.join('; ')}`, pin.by)
   return null
 }

@@ -98,7 +98,8 @@ function tryPolicy(device: VirtioDevice, wanted: readonly WantedQueue[], policy:
   }
   const { interrupt } = device.record
   interrupt.mode = msix === null ? 'intx' : 'msix'
-  interrupt.remapped = device.kernel.iommu.interruptRemapping
+  interrupt.remapped =
+    msix === null ? device.kernel.iommu.interruptRemapping : msix.messages.some(({ remapped }) => remapped === true)
   for (const queue of queues) transport.enableQueue(queue.index)
   return queues
 }

@@ -81,7 +81,7 @@ export class AmdInterrupts {
       source: `IRTE @0x${address.toString(16)}`,
       bytes: toHex(bytes),
     }
-    return { message: { hi: 0, lo: MESSAGE_RANGE.start, data: index }, fact }
+    return { message: { hi: 0, lo: MESSAGE_RANGE.start, data: index, remapped: true }, fact }
   }
 
   #indexFor(table: InterruptTable, purpose: string): number | null {

@@ -16,6 +16,7 @@ import { AmdDomain } from './amd-domain.ts'
 import type { AmdHardware } from './amd-hardware.ts'
 import type { AmdUnit } from './amd-unit.ts'
 import { HostPageTable } from './host-page-table.ts'
+import type { UnityMap } from './ivrs-map.ts'
 
 const R = AMDVI_REGISTERS.registers
 const LAST_DOMAIN_ID = 0xffff
@@ -179,7 +180,9 @@ export class AmdTranslation {
     const domain = new AmdDomain(this.#defaultDomain, id, table, end, this.#notPresentCached)
     const direct = this.#directRegions(group)
     for (const { start, end: last } of mergeRegions(direct)) {
-      if (!domain.map(start, start, last - start, 3)) {
+      // Where maps overlap, what any of them allows.
+      const access = direct.reduce((sum, one) => (one.start < last && one.end > start ? sum | one.access : sum), 0)
+      if (!domain.map(start, start, last - start, access as 1 | 2 | 3)) {
         log(`iommu: group ${group.id}: 0x${start.toString(16)} cannot be mapped onto itself`)
       }
     }
@@ -189,7 +192,7 @@ export class AmdTranslation {
     return { domain, space: new IovaSpace({ domain, reserved, order: profile.iovaOrder }) }
   }
 
-  #directRegions(group: IommuGroup): readonly { readonly start: number; readonly end: number }[] {
+  #directRegions(group: IommuGroup): readonly UnityMap[] {
     return group.devices.flatMap((device) => {
       const id = ownRequester(device)
       const maps = this.#hardware.map.segments.get(device.segment)?.unityMaps ?? []

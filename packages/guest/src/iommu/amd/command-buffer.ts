@@ -136,7 +136,7 @@ export class CommandBuffer {
     for (let polls = 0; polls < POLLS; polls++) {
       const next = (this.#tail + COMMAND.size) % SIZE
       if ((this.#head - next + SIZE) % SIZE > RESERVE) return true
-      this.#head = this.#registers.read32(R.CommandHead) % SIZE
+      this.#head = this.#registers.read32(R.CommandHead) & (SIZE - COMMAND.size)
       if (this.#head === this.#tail) return true
     }
     return false

@@ -22,8 +22,9 @@ export function readUnitEvents(unit: AmdUnit, bus: CpuBus): RecordedFault[] {
   if (eventLog === null || unit.dead) return []
   const status = registers.read32(R.Status)
   const { EventLogInt, EventOverflow } = STATUS.fields
-  const tail = registers.read32(R.EventTail) % EVENT_LOG_SIZE
-  let head = registers.read32(R.EventHead) % EVENT_LOG_SIZE
+  const place = (pointer: number): number => pointer & (EVENT_LOG_SIZE - EVENT.size)
+  const tail = place(registers.read32(R.EventTail))
+  let head = place(registers.read32(R.EventHead))
   if ((status & (EventLogInt.loMask | EventOverflow.loMask)) === 0 && head === tail) return []
   registers.write32(R.Status, (EventLogInt.loMask | EventOverflow.loMask) >>> 0)
   const faults: RecordedFault[] = []

@@ -92,7 +92,7 @@ export function remappableMessage(index: number): MsiMessage {
   lo = SHV.setLo(lo, 1)
   lo = HANDLE_14_0.setLo(lo, index & 0x7fff)
   lo = HANDLE_15.setLo(lo, index >>> 15)
-  return { hi: 0, lo, data: 0 }
+  return { hi: 0, lo, data: 0, remapped: true }
 }
 
 /** An IOAPIC entry in remappable format. Its vector is the remapped one too, so that an end of interrupt finds it. */
