@@ -205,7 +205,7 @@ describe('refusals', () => {
     [
       'an expander on an expander’s bus',
       describeMachine([expander('a', 8, 3), device('pxb-pcie', { bus_nr: 9 })]),
-      'PXB devices can be attached only to root bus',
+      'PCI: Only PCI/PCIe bridges can be plugged into pxb-pcie',
     ],
     [
       'a bus number that is taken',

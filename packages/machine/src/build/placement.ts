@@ -85,7 +85,7 @@ class Placer implements Placement {
 
   #place(description: DeviceDescription, model: DeviceModel, given: Properties, bus: PlacedBus): PlacedDevice {
     const expander = this.expanders.get(bus)
-    if (expander !== undefined && model.bridge === null) {
+    if (expander !== undefined && (model.bridge === null || model.kind === 'host-bridge')) {
       throw refusePlace(
         'MACHINE_PLUG',
         description,
