@@ -49,12 +49,6 @@ export const LINT_CASES: readonly LintCase[] = [
     clean: device('msi-parent = <&its 1>;'),
   },
   { rule: 'DT-0007', trips: device('iommus = <&its 1>;'), at: ON_DEVICE, clean: device('iommus = <&smmu 1>;') },
-  {
-    rule: 'DT-0007',
-    trips: bridge('iommu-map = <0 &its 0 0x10000>;'),
-    at: ON_BRIDGE,
-    clean: bridge('iommu-map = <0 &smmu 0 0x10000>;'),
-  },
   { rule: 'DT-0008', trips: device('iommus = <&smmu>;'), at: ON_DEVICE, clean: device('iommus = <&smmu 1 &smmu 2>;') },
   {
     rule: 'DT-0009',
@@ -86,6 +80,12 @@ export const LINT_CASES: readonly LintCase[] = [
     trips: board('pcie@4 { iommu-map = <0 &smmu 0 1>; };', '#iommu-cells = <2>;'),
     at: ON_BRIDGE,
     clean: bridge('iommu-map = <0 &smmu 0 1>;'),
+  },
+  {
+    rule: 'DT-0013',
+    trips: bridge('iommu-map = <0 &its 0 0x10000>;'),
+    at: ON_BRIDGE,
+    clean: bridge('iommu-map = <0 &smmu 0 0x10000>;'),
   },
   {
     rule: 'DT-0014',

@@ -79,6 +79,24 @@ test.skipIf(realBlobs.length === 0)('real boards (skipped where DMASCOPE_CORPUS 
   expect(Object.fromEntries(found)).toEqual({ 'DT-0002': 1, 'DT-0013': 2, 'DT-0015': 4 })
 })
 
+test('what an overlay refers to is elsewhere', () => {
+  const overlay = (fixups: string) =>
+    parseDts(`/dts-v1/; / { f { __overlay__ { iommus = <0xffffffff 1>; }; }; ${fixups} };`)
+  expect(lintTree(overlay('')).map(({ rule }) => rule.id)).toEqual(['DT-0006'])
+  expect(lintTree(overlay('__fixups__ { smmu = "/f/__overlay__:iommus:0"; };'))).toEqual([])
+})
+
+test('a tree of many nodes costs no more than their number', () => {
+  const devices = Array.from({ length: 20_000 }, (_, index) =>
+    node(`d@${index}`, { iommus: [1, index], phandle: index + 2 }),
+  )
+  const smmu = node('smmu', { '#iommu-cells': 1, phandle: 1, compatible: 'arm,smmu-v3' })
+  const blob = buildDtb(new DeviceTree(node('', {}, [smmu, node('soc', {}, devices)])))
+  const start = performance.now()
+  expect(lintDtb(blob)).toEqual([])
+  expect(performance.now() - start).toBeLessThan(5_000)
+})
+
 describe('hostile input', () => {
   test('random values of every property that is looked at never throw', () => {
     const names = [

@@ -50,8 +50,7 @@ function* lintTarget(
     return
   }
   const cells = target.cell('#iommu-cells')
-  if (cells === undefined) yield at(DT_RULES.noCells, `${pathOf(target)} has no #iommu-cells`)
-  else if (cells !== 1) yield at(DT_RULES.mapCells, `${pathOf(target)} has ${cells} #iommu-cells`)
+  if (cells !== 1) yield at(DT_RULES.mapCells, `${pathOf(target)} has ${cells ?? 'no'} #iommu-cells`)
   if (isEnabled(node) && !isEnabled(target)) {
     yield at(DT_RULES.iommuDisabled, `${pathOf(target)} has status ${JSON.stringify(target.string('status'))}`)
   }

@@ -18,7 +18,10 @@ export interface LintContext {
 const RANK: Readonly<Record<LintLevel, number>> = { error: 0, warning: 1, note: 2 }
 const byGravity = (found: LintFinding[]): LintFinding[] => found.sort((a, b) => RANK[a.rule.level] - RANK[b.rule.level])
 
-/** What is wrong with a devicetree where DMA is concerned, the gravest first. */
+/**
+ * What is wrong with a devicetree where DMA is concerned, the gravest first. Of an overlay's references nothing can be
+ * told before it is laid over a tree.
+ */
 export function lintTree(tree: DeviceTree, context: LintContext = {}): LintFinding[] {
   const places = new Places(tree)
   const found = [...formFindings(tree)]
@@ -26,7 +29,9 @@ export function lintTree(tree: DeviceTree, context: LintContext = {}): LintFindi
     for (const one of findings) found.push(one)
   }
   add(lintPhandles(tree, places))
-  for (const node of tree.nodes()) {
+  // What an overlay refers to is in the tree that it is laid over.
+  const isOverlay = tree.root.child('__fixups__') !== undefined
+  for (const node of isOverlay ? [] : tree.nodes()) {
     add(lintReferences(tree, node, places))
     add(lintIdMap(tree, node, 'iommu-map', places))
     add(lintIdMap(tree, node, 'msi-map', places))

@@ -103,7 +103,7 @@ export const DT_RULES = {
     id: 'DT-0013',
     level: 'note',
     title: 'A map leads to an IOMMU whose IDs are not one cell',
-    why: 'The binding gives an entry one cell for the ID there. Newer kernels read as many as the IOMMU says.',
+    why: 'The binding gives an entry one cell for the ID there. Newer kernels read as many as the IOMMU says, and refuse one that says nothing.',
     kernel: 'Linux 6.12 hands one cell to the IOMMU’s driver.',
     fix: 'leave it where the driver takes one cell; else use an IOMMU node with one cell',
   },
