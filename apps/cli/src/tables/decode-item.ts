@@ -17,7 +17,7 @@ import { parseSource } from '../sources/source-tree.ts'
 import { formatHostBridge } from './format-host-bridge.ts'
 
 /** Something wrong with a table or tree, at a byte of it, or at a line of the text that it stands in. */
-export interface ItemProblem {
+interface ItemProblem {
   readonly code: string
   readonly offset: number
   readonly line?: number
@@ -41,7 +41,7 @@ export interface DecodedItem {
   plain(): PlainItem
 }
 
-export type PlainItem =
+type PlainItem =
   | { readonly format: 'acpi'; readonly table: object }
   | { readonly format: 'devicetree'; readonly tree: object }
   | { readonly format: 'bytes'; readonly data: string }
