@@ -4,6 +4,7 @@ import { recordAt } from '../records.ts'
 import { HEADER_SIZE } from '../sdt-header.ts'
 import { ATSR, DEVICE_SCOPE, DEVICE_SCOPE_PATH, DMAR, DMAR_FLAGS, DRHD, RMRR, SATC, SIDP } from '../spec/dmar.ts'
 import { DMAR_RULES } from './dmar-rules.ts'
+import { DMAR_SCOPE_RULES } from './dmar-scope-rules.ts'
 import { inField, type LintFinding } from './rule.ts'
 import { functionName } from './topology.ts'
 
@@ -36,7 +37,7 @@ export function* lintDmarScopes(
       if (wrong >= 0) {
         const { device, function: fn } = scope.path[wrong]!
         const message = `a scope of the ${recordAt(record)} leads to device ${hex(device, 2)}, function ${hex(fn, 2)}`
-        yield { rule: DMAR_RULES.scopePath, offset: offset + DEVICE_SCOPE.size + 2 * wrong, length: 2, message }
+        yield { rule: DMAR_SCOPE_RULES.scopePath, offset: offset + DEVICE_SCOPE.size + 2 * wrong, length: 2, message }
       }
       if (record.kind === 'ATSR' && scope.kind === 'endpoint') {
         const message = `the ${recordAt(record)} names ${pathName(record.segmentNumber, scope)} as an endpoint`
@@ -49,7 +50,7 @@ export function* lintDmarScopes(
   const remaps = DMAR_FLAGS.fields.INTR_REMAP.get(table.flags) !== 0
   if (remaps && units.length > 0 && !units.some(({ scopes }) => scopes.some(({ kind }) => kind === 'ioapic'))) {
     const message = 'INTR_REMAP is set, and no DRHD has a scope of type 3'
-    yield inField(DMAR_RULES.noIoapic, HEADER_SIZE, DMAR.fields.flags, message)
+    yield inField(DMAR_SCOPE_RULES.noIoapic, HEADER_SIZE, DMAR.fields.flags, message)
   }
 }
 
@@ -60,19 +61,19 @@ function* lintForm(bytes: Uint8Array, start: number, end: number, owner: string)
     const shown = Math.min(SMALLEST, end - at)
     if (length === 0) {
       const message = `a scope of the ${owner} (type ${type}) has length 0, and ${end - at} bytes of the structure are left`
-      yield { rule: DMAR_RULES.scopeLength, offset: at, length: shown, message }
+      yield { rule: DMAR_SCOPE_RULES.scopeLength, offset: at, length: shown, message }
       return
     }
     if (type === 0 || type > 5) {
       const message = `a scope of the ${owner} is of type ${type}`
-      yield { rule: DMAR_RULES.scopeType, offset: at, length: 1, message }
+      yield { rule: DMAR_SCOPE_RULES.scopeType, offset: at, length: 1, message }
     } else if (length < SMALLEST) {
       const message = `a scope of the ${owner} is ${length} bytes long`
-      yield { rule: DMAR_RULES.scopeShort, offset: at, length: Math.min(length, shown), message }
+      yield { rule: DMAR_SCOPE_RULES.scopeShort, offset: at, length: Math.min(length, shown), message }
     }
     if (at + length > end) {
       const message = `a scope of the ${owner} is ${length} bytes long, and ${end - at} bytes of the structure are left`
-      yield { rule: DMAR_RULES.scopePastEnd, offset: at, length: shown, message }
+      yield { rule: DMAR_SCOPE_RULES.scopePastEnd, offset: at, length: shown, message }
     }
     at += length
   }
@@ -89,7 +90,7 @@ function* lintOwners(units: readonly Drhd[]): Generator<LintFinding> {
       const owner = owners.get(name)
       if (owner === undefined) owners.set(name, unit)
       else if (owner !== unit) {
-        const rule = isIoapic ? DMAR_RULES.ioapicTwice : DMAR_RULES.deviceTwice
+        const rule = isIoapic ? DMAR_SCOPE_RULES.ioapicTwice : DMAR_SCOPE_RULES.deviceTwice
         const message = `${name} is in a scope of the ${recordAt(owner)} and of the ${recordAt(unit)}`
         yield { rule, offset: scope.offset ?? 0, length: SMALLEST, message }
       }

@@ -2,7 +2,7 @@ import type { DeviceScopeRecord, Dmar, Drhd } from '../dmar.ts'
 import { recordAt } from '../records.ts'
 import { HEADER_SIZE } from '../sdt-header.ts'
 import { DEVICE_SCOPE, DMAR, DRHD_FLAGS } from '../spec/dmar.ts'
-import { DMAR_RULES } from './dmar-rules.ts'
+import { DMAR_SCOPE_RULES } from './dmar-scope-rules.ts'
 import { pathName } from './lint-dmar-scopes.ts'
 import { inField, type LintFinding, listSome } from './rule.ts'
 import { nameOf, type TopologyFunction, type TopologyIndex } from './topology.ts'
@@ -43,7 +43,7 @@ export function* lintDmarTopology(table: Dmar, topology: TopologyIndex): Generat
       if (matched === undefined) continue
       const { found, isFallback, missing } = matched
       if (found === null) {
-        const rule = record.kind === 'RMRR' ? DMAR_RULES.rmrrNothing : DMAR_RULES.scopeNothing
+        const rule = record.kind === 'RMRR' ? DMAR_SCOPE_RULES.rmrrNothing : DMAR_SCOPE_RULES.scopeNothing
         const where = missing === name || missing === '' ? '' : `: there is nothing at ${missing}`
         const message = `the ${recordAt(record)} names ${name}, which the machine does not have${where}`
         yield { rule, offset, length, message }
@@ -51,11 +51,11 @@ export function* lintDmarTopology(table: Dmar, topology: TopologyIndex): Generat
       }
       if (isFallback) {
         const message = `the ${recordAt(record)} names ${name}, and bus ${found.bus.toString(16)} is behind a bridge`
-        yield inField(DMAR_RULES.notFromRoot, offset, DEVICE_SCOPE.fields.startBusNumber, message)
+        yield inField(DMAR_SCOPE_RULES.notFromRoot, offset, DEVICE_SCOPE.fields.startBusNumber, message)
       }
       if (isMismatch(scope, found)) {
         const message = `the ${recordAt(record)} names ${name} with scope type ${scope.kind === 'bridge' ? 2 : 1}, and its header is of type ${found.headerType}`
-        yield inField(DMAR_RULES.scopeTypeMismatch, offset, DEVICE_SCOPE.fields.type, message)
+        yield inField(DMAR_SCOPE_RULES.scopeTypeMismatch, offset, DEVICE_SCOPE.fields.type, message)
       }
     }
   }
@@ -88,7 +88,7 @@ function* lintCoverage(table: Dmar, topology: TopologyIndex): Generator<LintFind
   const bare = topology.functions.filter((one) => !takers.has(one.segment) && isBare(one, named, topology))
   if (bare.length === 0) return
   const message = `no DRHD has ${listSome(bare.map(nameOf))}`
-  yield { rule: DMAR_RULES.notCovered, offset: HEADER_SIZE + DMAR.size, length: 0, message }
+  yield { rule: DMAR_SCOPE_RULES.notCovered, offset: HEADER_SIZE + DMAR.size, length: 0, message }
 }
 
 /** Whether neither the function nor a bridge above it is named. */

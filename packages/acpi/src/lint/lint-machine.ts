@@ -7,7 +7,7 @@ import { HEADER_SIZE } from '../sdt-header.ts'
 import { DEVICE_SCOPE, DMAR, DMAR_FLAGS } from '../spec/dmar.ts'
 import { IORT_ITS_GROUP } from '../spec/iort.ts'
 import { IVHD_10H } from '../spec/ivrs.ts'
-import { DMAR_RULES } from './dmar-rules.ts'
+import { DMAR_SCOPE_RULES } from './dmar-scope-rules.ts'
 import { IORT_RULES } from './iort-rules.ts'
 import { IVRS_RULES } from './ivrs-rules.ts'
 import { usedIvhds } from './lint-ivrs.ts'
@@ -29,12 +29,12 @@ export function* lintDmarWithMadt(table: Dmar, madt: Madt): Generator<LintFindin
     // Without any, one finding says it.
     if (named.has(id) || named.size === 0) continue
     const message = `the MADT has an I/O APIC ${id}, and no DRHD has a scope for it`
-    yield inField(DMAR_RULES.ioapicNotInDmar, HEADER_SIZE, DMAR.fields.flags, message)
+    yield inField(DMAR_SCOPE_RULES.ioapicNotInDmar, HEADER_SIZE, DMAR.fields.flags, message)
   }
   for (const scope of scopes) {
     if (!('enumerationId' in scope) || apics.has(scope.enumerationId)) continue
     const message = `the scope is for an I/O APIC ${scope.enumerationId}; the MADT has ${[...apics].join(', ') || 'none'}`
-    yield inField(DMAR_RULES.ioapicNotInMadt, scope.offset ?? 0, DEVICE_SCOPE.fields.enumerationId, message)
+    yield inField(DMAR_SCOPE_RULES.ioapicNotInMadt, scope.offset ?? 0, DEVICE_SCOPE.fields.enumerationId, message)
   }
 }
 

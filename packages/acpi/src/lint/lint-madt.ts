@@ -2,8 +2,8 @@ import type { Madt } from '../madt.ts'
 import { hex, type Problem } from '../problem.ts'
 import { MADT_GIC_ITS, MADT_HEAD, MADT_IO_APIC } from '../spec/madt.ts'
 import { extentsOf, formFindings } from './form.ts'
+import { MADT_RULES } from './madt-rules.ts'
 import { inField, type LintFinding } from './rule.ts'
-import { MADT_RULES } from './small-rules.ts'
 
 /** What is wrong with a MADT where IOMMUs need it. */
 export function* lintMadt(bytes: Uint8Array, table: Madt & { problems: readonly Problem[] }): Generator<LintFinding> {

@@ -5,8 +5,8 @@ import { MCFG, MCFG_ALLOCATION } from '../spec/small-tables.ts'
 import { formFindings } from './form.ts'
 import { overlapsOf } from './intervals.ts'
 import { hex64 } from './lint-dmar.ts'
+import { MCFG_RULES } from './mcfg-rules.ts'
 import { inField, type LintFinding, listSome } from './rule.ts'
-import { MCFG_RULES } from './small-rules.ts'
 import { nameOf, type TopologyIndex } from './topology.ts'
 
 const MIB = 0x10_0000n

@@ -8,6 +8,7 @@ import { openTable, tableSignature } from '../sdt-header.ts'
 import type { TextProblem } from '../text/found-table.ts'
 import { parseViot } from '../viot.ts'
 import { DMAR_RULES } from './dmar-rules.ts'
+import { DMAR_SCOPE_RULES } from './dmar-scope-rules.ts'
 import { formFindings } from './form.ts'
 import { ACPI_RULES } from './general-rules.ts'
 import { IORT_RULES } from './iort-rules.ts'
@@ -22,14 +23,17 @@ import { lintDmarWithMadt, lintIortWithMadt, lintIvrsWithMadt } from './lint-mac
 import { lintMadt } from './lint-madt.ts'
 import { lintMcfg, lintMcfgTopology } from './lint-mcfg.ts'
 import { lintViot, lintViotTopology } from './lint-viot.ts'
+import { MADT_RULES } from './madt-rules.ts'
+import { MCFG_RULES } from './mcfg-rules.ts'
 import type { LintFinding, LintLevel, LintRule } from './rule.ts'
-import { MADT_RULES, MCFG_RULES, VIOT_RULES } from './small-rules.ts'
 import { type PciTopology, TopologyIndex } from './topology.ts'
+import { VIOT_RULES } from './viot-rules.ts'
 
 /** Every rule for ACPI tables, by family and number. */
 export const ACPI_LINT_RULES: readonly LintRule[] = [
   ACPI_RULES,
   DMAR_RULES,
+  DMAR_SCOPE_RULES,
   IVRS_RULES,
   IORT_RULES,
   VIOT_RULES,

@@ -6,8 +6,8 @@ import type { Viot, ViotMmio, ViotPciRange } from '../viot.ts'
 import { extentsOf, formFindings } from './form.ts'
 import { overlapsOf } from './intervals.ts'
 import { inField, type LintFinding, listSome } from './rule.ts'
-import { VIOT_RULES } from './small-rules.ts'
 import { idName, nameOf, requesterId, type TopologyIndex } from './topology.ts'
+import { VIOT_RULES } from './viot-rules.ts'
 
 /** What is wrong with a VIOT by itself. */
 export function* lintViot(bytes: Uint8Array, table: Viot & { problems: readonly Problem[] }): Generator<LintFinding> {
