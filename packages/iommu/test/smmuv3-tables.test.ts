@@ -276,6 +276,15 @@ describe('stage 1 descriptors', () => {
     expect(guest.event(0)).toEqual([F_ADDR_SIZE, DEVICE, 0, 0x208, 0x2000, 0, 0, 0])
   })
 
+  it('32 bits out: what a walk cache keeps is no address', () => {
+    const { guest, top } = mapped({ outputSize: 32 })
+    guest.map(top, 0x2000, 0x90_0000, PAGE_RW)
+    guest.stream(DEVICE, guest.context(top, CD_LOW, 0x6200) | STAGE_1)
+    guest.invalidateAll()
+    expect([guest.dma(DEVICE, 0x1000, READ), guest.dma(DEVICE, 0x2000, READ)]).toEqual([0, 0])
+    expect(guest.output).toBe(0x90_0000)
+  })
+
   it.each([
     ['64 KiB', 1, 16, [42, 29, 16]],
     ['16 KiB', 2, 14, [47, 36, 25, 14]],

@@ -24,6 +24,7 @@ import { ConfigurationCache } from './configuration-cache.ts'
 import type { EventQueue } from './event-queue.ts'
 import { type SmmuV3Features, TRANSACTION_ABORTED } from './options.ts'
 import { EVENT_CLASS, EVENTS } from './spec/events.ts'
+import { STAGE_1_DESCRIPTOR_BITS } from './spec/tables.ts'
 import { StageOneWalk } from './stage-one-walk.ts'
 import { StagedWalk, type WalkFault } from './staged-walk.ts'
 import {
@@ -43,6 +44,7 @@ const TRANSLATION = EVENTS.F_TRANSLATION.value
 const PERMISSION = EVENTS.F_PERMISSION.value
 const FIRST_WALK_EVENT = EVENTS.F_WALK_EABT.value
 const LOG2_4K = 12
+const NOT_GLOBAL = STAGE_1_DESCRIPTOR_BITS.fields.nG.loMask
 
 /**
  * Translation while CR0.SMMUEN is set: configurations, the TLB, the walks and their events.
@@ -127,12 +129,22 @@ export class DmaTranslator {
       if (words[region + GRANULE]! !== LOG2_4K || kind !== KIND_STAGE_1) {
         return this.#walkStages(requester, givenHi, hi, lo, access, line, region, out)
       }
-      const reason = this.#stageOne.walk(words, line, region, hi, lo, access, out)
+      // The ones above a high address choose nothing.
+      const low = region === line + REGION_0
+      const reason = this.#stageOne.walk(
+        words,
+        line,
+        region,
+        low ? hi : hi & ~words[region + MASK_HI]!,
+        low ? lo : lo & ~words[region + MASK_LO]!,
+        access,
+        out,
+      )
       if (reason !== 0) return this.#denyWalk(requester, givenHi, hi, lo, access, line, region, reason, out)
       out.tag = -1
       out.route = 'translated'
       if (this.#caches) {
-        const global = this.#stageOne.global && this.#globalPages ? META_GLOBAL : 0
+        const global = (this.#stageOne.leaf & NOT_GLOBAL) === 0 && this.#globalPages ? META_GLOBAL : 0
         const { log2Size } = out
         const meta = out.rights | (out.rights << META_STAGE_1_SHIFT) | global
         out.tag = this.tlb.insert(context, 0, hi, lo, out.hi, out.lo & (-1 << log2Size), log2Size, meta) >> 3

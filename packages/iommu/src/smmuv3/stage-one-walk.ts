@@ -6,11 +6,10 @@ import {
   CONTEXT,
   FLAGS,
   FLAT,
-  MASK_HI,
-  MASK_LO,
   NO_PAGE,
   OUTPUT_BEYOND_HI,
   PRIVILEGED,
+  REGION_1,
   SHIFT,
   TABLE,
   TOP,
@@ -25,18 +24,20 @@ const ACCESS_FLAG = EVENTS.F_ACCESS.value
 const PERMISSION = EVENTS.F_PERMISSION.value
 /** Descriptor bits: lower word, then upper word of a table descriptor's APTable. */
 const VALID = 1
+/** What nearly every page has: AF, for all, to be read and written. */
+const COMMON_MASK = 0x4c0
+const COMMON = 0x440
 const AP_UNPRIVILEGED = 0x40
 const AP_READ_ONLY = 0x80
 const AF = 0x400
-const NOT_GLOBAL = 0x800
 const TABLE_UNPRIVILEGED_NONE_HI = 0x2000_0000
 const TABLE_READ_ONLY_HI = 0x4000_0000
 /** Lines of the walk cache, each of four words: context, region, table, and what the descriptors above say with USED. */
 const LINES = 64
 const STRIDE = 4
 const ABOVE = TABLE_READ_ONLY_HI | TABLE_UNPRIVILEGED_NONE_HI
-/** A bit that no descriptor has in ABOVE. */
-const USED = 1
+/** A bit that is neither of ABOVE nor of an address. */
+const USED = 0x8_0000
 const BOTH = 3
 
 /** The bits of an address that choose a descriptor of a table whose descriptors stand for 2^shift bytes. */
@@ -48,8 +49,8 @@ const indexAt = (hi: number, lo: number, shift: number): number =>
  * all the rest. A walk cache keeps the tables that translate a region of 1 GiB, by context.
  */
 export class StageOneWalk {
-  /** Whether the page of the last successful walk belongs to every ASID. */
-  global = false
+  /** The lower word of the descriptor that the last successful walk ended with. */
+  leaf = 0
   readonly #upper = new Int32Array(LINES * STRIDE)
   readonly #cachesUpper: boolean
   readonly #tables: TableMemory
@@ -65,8 +66,9 @@ export class StageOneWalk {
   }
 
   /**
-   * Translates the address (hi, lo), which lies in the region at `region` of the configuration line at `line`. Answers
-   * 0 and fills address, size and rights of `out`, or answers the event.
+   * Translates an address in the region at `region` of the configuration line at `line`: its bits alone that choose
+   * descriptors, without the ones above a high address. Answers 0 and fills address, size and rights of `out`, or answers
+   * the event.
    */
   walk(
     words: Int32Array,
@@ -78,59 +80,36 @@ export class StageOneWalk {
     out: Translation,
   ): number {
     const upper = this.#upper
-    const part = (lo >>> 30) | (hi << 2)
+    // Both regions have every part: REGION_1 is told by a bit that no part of 48 bits has.
+    const part = (lo >>> 30) | (hi << 2) | ((region & REGION_1) << 20)
     const context = words[line + CONTEXT]!
     const cached = ((part ^ context) & (LINES - 1)) * STRIDE
-    let table = words[region + TABLE]!
-    let shift = words[region + SHIFT]!
-    let first = words[region + TOP]!
-    let aboveTable = 0
-    if (upper[cached + 1] === part && upper[cached] === context && (upper[cached + 3]! & USED) !== 0) {
-      table = upper[cached + 2]!
-      shift = 21
-      first = 0
-      aboveTable = upper[cached + 3]!
-    }
-    // The ones above a high address choose nothing.
-    const innerHi = hi & ~words[region + MASK_HI]!
-    const at = this.#descend(table, shift, first, aboveTable, innerHi, lo & ~words[region + MASK_LO]!)
-    if (shift > 21 && at >= 0 && this.#shift <= 21 && this.#cachesUpper)
-      this.#remember(cached, context, part, words[line + OUTPUT_BEYOND_HI]!)
-    return this.#accept(words, line, region, at, lo, access, out)
-  }
-
-  /** What was found at the end of the descent. */
-  #accept(
-    words: Int32Array,
-    line: number,
-    region: number,
-    at: number,
-    lo: number,
-    access: number,
-    out: Translation,
-  ): number {
-    const above = this.#above
+    const known = upper[cached + 1] === part && upper[cached] === context && (upper[cached + 3]! & USED) !== 0
+    const at = known
+      ? this.#descend(upper[cached + 2]!, 21, 0, upper[cached + 3]!, hi, lo)
+      : this.#descend(words[region + TABLE]!, words[region + SHIFT]!, words[region + TOP]!, 0, hi, lo)
     const beyondHi = words[line + OUTPUT_BEYOND_HI]!
+    const above = this.#above
     // A table beyond the output size ends the walk before it is read: whatever was found there does not count.
-    if ((above & beyondHi & 0xffff) !== 0) return ADDR_SIZE
-    if (at < 0) return -at
+    if (at < 0) return (above & beyondHi) !== 0 ? ADDR_SIZE : -at
     const { view } = this.#tables
     const entryLo = view.getInt32(at, true)
     const entryHi = view.getInt32(at | 4, true)
-    if ((entryHi & beyondHi) !== 0) return ADDR_SIZE
-    const flags = words[line + FLAGS]!
-    if ((entryLo & AF) === 0 && (flags & ACCESS_FLAG_FREE) === 0) return ACCESS_FLAG
-    let rights = (entryLo & AP_READ_ONLY) !== 0 ? 1 : BOTH
-    if ((entryLo & AP_UNPRIVILEGED) === 0 && (flags & PRIVILEGED) === 0) rights = 0
-    if ((above & ABOVE) !== 0) rights &= tableRightsOf(above, flags, words[region + FLAT]!)
-    if ((rights & access) !== access) return PERMISSION
-    const leafShift = this.#shift
-    const inner = (1 << leafShift) - 1
+    if (((above | entryHi) & beyondHi) !== 0) return ADDR_SIZE
+    let rights = BOTH
+    if ((entryLo & COMMON_MASK) !== COMMON || (above & ABOVE) !== 0) {
+      rights = rightsOf(entryLo, above, words[line + FLAGS]!, words[region + FLAT]!)
+      if (rights < 0) return ACCESS_FLAG
+      if ((rights & access) !== access) return PERMISSION
+    }
+    const shift = this.#shift
+    const inner = (1 << shift) - 1
     out.hi = entryHi & 0xffff
     out.lo = ((entryLo & ~inner) | (lo & inner)) >>> 0
-    out.log2Size = leafShift
+    out.log2Size = shift
     out.rights = rights
-    this.global = (entryLo & NOT_GLOBAL) === 0
+    this.leaf = entryLo
+    if (!known && this.#cachesUpper && shift <= 21) this.#remember(words[region + SHIFT]!, cached, context, part)
     return 0
   }
 
@@ -166,9 +145,9 @@ export class StageOneWalk {
     }
   }
 
-  /** But for a table that lies beyond the output size. */
-  #remember(line: number, context: number, part: number, beyondHi: number): void {
-    if ((this.#above & beyondHi & 0xffff) !== 0) return
+  /** @param firstShift - of the top table; tables that begin at level 2 have none above it */
+  #remember(firstShift: number, line: number, context: number, part: number): void {
+    if (firstShift <= 21) return
     const upper = this.#upper
     upper[line] = context
     upper[line + 1] = part
@@ -192,9 +171,11 @@ export class StageOneWalk {
 const isLeaf = (entryLo: number, shift: number): boolean =>
   shift === 12 ? (entryLo & 3) === 3 : (entryLo & 3) === VALID && (shift === 21 || shift === 30)
 
-/** What APTable leaves, unless the region's attributes are flat. */
-function tableRightsOf(entryHi: number, flags: number, flat: number): number {
-  if (flat !== 0) return BOTH
-  if ((entryHi & TABLE_UNPRIVILEGED_NONE_HI) !== 0 && (flags & PRIVILEGED) === 0) return 0
-  return (entryHi & TABLE_READ_ONLY_HI) !== 0 ? 1 : BOTH
+/** What a page grants, after what the tables above take away unless attributes are flat; -1: its access flag is clear. */
+function rightsOf(entryLo: number, above: number, flags: number, flat: number): number {
+  if ((entryLo & AF) === 0 && (flags & ACCESS_FLAG_FREE) === 0) return -1
+  const tables = flat === 0 ? above : 0
+  const privilegedOnly = (entryLo & AP_UNPRIVILEGED) === 0 || (tables & TABLE_UNPRIVILEGED_NONE_HI) !== 0
+  if (privilegedOnly && (flags & PRIVILEGED) === 0) return 0
+  return (entryLo & AP_READ_ONLY) !== 0 || (tables & TABLE_READ_ONLY_HI) !== 0 ? 1 : BOTH
 }
