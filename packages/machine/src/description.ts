@@ -34,6 +34,8 @@ export interface MachineDescription {
   readonly defaultDevices: boolean
   /** `-machine` properties with a bearing on DMA or interrupts, QEMU's names: `kernel-irqchip`, `default_bus_bypass_iommu`, `hpet`, `smm`, ... */
   readonly machineProperties: Readonly<Record<string, PropertyValue>>
+  /** Properties of the machine's own PCI host bridge, where it is a device of QEMU's that `-global` reaches: on pseries. */
+  readonly hostBridge?: Readonly<Record<string, PropertyValue>>
   /** In the order in which QEMU creates them; IOMMUs (`intel-iommu`) are among them. */
   readonly devices: readonly DeviceDescription[]
   /** Kernel command line. */

@@ -4,7 +4,7 @@ import { parseQemuCommandLine } from '@dmascope/qemu'
 const commandLines = [
   ['-M', 'q35', '-device', 'virtio-blk-pci,iommu_platfrom=on'],
   ['-M', 'q35', '-device', 'virtio-net-pci,netdev=n0'],
-  ['-M', 'q35', '-device', 'intel-iommu,x-flts=on'],
+  ['-M', 'q35', '-device', 'intel-iommu,fsts=on'],
   ['-M', 'q35', '-devise', 'edu'],
 ]
 

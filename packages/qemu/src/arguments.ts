@@ -13,6 +13,17 @@ export interface Argument {
 const PROGRAM = /(?:^|[\\/])qemu(?:-system-([a-z0-9_]+)|-kvm)?(?:\.exe)?$/i
 const PROGRAM_PATHS = /^(?:kvm|qemu-kvm|qemu)$/
 
+/** Architectures whose machines are modelled, as QEMU's programs are named. */
+export type Architecture = 'x86_64' | 'ppc64'
+
+/** A command line, split. */
+export interface SplitCommandLine {
+  readonly architecture: Architecture
+  readonly options: readonly Argument[]
+}
+
+const MODELLED: Readonly<Record<string, Architecture>> = { x86_64: 'x86_64', i386: 'x86_64', ppc64: 'ppc64' }
+
 /** A program's architecture; null for a word that names none of QEMU's. */
 function architectureOf(word: string): string | null {
   const match = PROGRAM.exec(word)
@@ -38,16 +49,17 @@ const shown = (text: string): string => (text.length > 240 ? `${text.slice(0, 23
  *
  * @throws DmascopeError QEMU_ARCHITECTURE, QEMU_UNKNOWN_OPTION, QEMU_MISSING_ARGUMENT or QEMU_OPTION_REFUSED
  */
-export function readArguments(args: readonly string[]): Argument[] {
+export function readArguments(args: readonly string[]): SplitCommandLine {
   const skip = programIndex(args) + 1
   const program = skip === 0 ? '' : args[skip - 1]!
-  const architecture = architectureOf(program) ?? 'x86_64'
-  if (architecture !== 'x86_64' && architecture !== 'i386') {
+  const named = architectureOf(program) ?? 'x86_64'
+  const architecture = Object.hasOwn(MODELLED, named) ? MODELLED[named] : undefined
+  if (architecture === undefined) {
     throw refusal(
       'QEMU_ARCHITECTURE',
       { text: program, written: program },
-      `machines of ${architecture} are not modelled yet; qemu-system-x86_64 is`,
-      { architecture },
+      `machines of ${named} are not modelled yet; qemu-system-x86_64 and qemu-system-ppc64 are`,
+      { architecture: named },
     )
   }
   const options: Argument[] = []
@@ -81,5 +93,5 @@ export function readArguments(args: readonly string[]): Argument[] {
     const written = `${word} ${value}`
     options.push({ name, value, place: { text: `argument ${number} (${shown(written)})`, written } })
   }
-  return options
+  return { architecture, options }
 }

@@ -10,8 +10,9 @@ export type ReadFile = (path: string) => string
 
 /** Splits a command line and sorts its options. @throws DmascopeError for what QEMU's own parser refuses */
 export function collect(args: readonly string[], readFile: ReadFile | undefined): Collected {
-  const collected = emptyCollected()
-  for (const option of readArguments(args)) apply(collected, option, readFile)
+  const { architecture, options } = readArguments(args)
+  const collected = emptyCollected(architecture)
+  for (const option of options) apply(collected, option, readFile)
   return collected
 }
 
@@ -64,6 +65,11 @@ const HANDLERS: Readonly<Record<string, Handler>> = {
   readconfig: config,
   'enable-kvm': (collected, _value, place) => {
     collected.accel.merge(new Map([['accel', 'kvm']]), place)
+  },
+  cpu: (collected, value, place) => {
+    collected.cpu = value
+    // On a PC it changes no DMA.
+    if (collected.architecture === 'x86_64') collected.ignored.push(place.written)
   },
   append: (collected, value) => {
     collected.append = value

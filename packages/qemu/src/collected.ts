@@ -1,4 +1,5 @@
 import type { PropertyValue } from '@dmascope/machine'
+import type { Architecture } from './arguments.ts'
 import { type KeyValueSyntax, textOf } from './key-value.ts'
 import { type Place, refusal } from './refusal.ts'
 import { Settings } from './settings.ts'
@@ -42,6 +43,7 @@ export const isGroup = (name: string): name is Group => Object.hasOwn(GROUPS, na
 
 /** Everything that a command line says, before any of it is held against what QEMU knows. */
 export interface Collected {
+  readonly architecture: Architecture
   readonly entries: Readonly<Record<Group, Entry[]>>
   readonly nics: Nic[]
   readonly globals: Global[]
@@ -52,6 +54,8 @@ export interface Collected {
   readonly memory: Settings
   readonly smp: Settings
   append: string
+  /** `-cpu`, as written. */
+  cpu: string | null
   vga: { readonly type: string; readonly place: Place } | null
   nodefaults: boolean
   usb: boolean
@@ -62,7 +66,8 @@ export interface Collected {
 const WELL_FORMED_ID = /^[A-Za-z][A-Za-z0-9._-]*$/
 
 /** What an empty command line says. */
-export const emptyCollected = (): Collected => ({
+export const emptyCollected = (architecture: Architecture): Collected => ({
+  architecture,
   entries: { device: [], drive: [], blockdev: [], netdev: [], object: [], chardev: [], fsdev: [] },
   nics: [],
   globals: [],
@@ -72,6 +77,7 @@ export const emptyCollected = (): Collected => ({
   memory: new Settings(),
   smp: new Settings(),
   append: '',
+  cpu: null,
   vga: null,
   nodefaults: false,
   usb: false,

@@ -4,6 +4,8 @@ import {
   type DeviceBackend,
   type DeviceDescription,
   type DeviceModel,
+  findModel,
+  type MachineName,
   missingProperty,
   ownBackend,
   type PropertyValue,
@@ -38,14 +40,14 @@ export class DeviceReader {
   /** Chassis and slot numbers of PCI Express slots: QEMU refuses a pair that stands twice. */
   readonly #slots = new Map<string, Place>()
   readonly #buses: SecondaryBuses
-  readonly #machine: 'q35' | 'pc'
+  readonly #machine: MachineName
   readonly #version: QemuVersion
   readonly #collected: Collected
   readonly #backends: Backends
   readonly #kept: readonly CompatibleDefault[]
 
   constructor(
-    machine: 'q35' | 'pc',
+    machine: MachineName,
     version: QemuVersion,
     collected: Collected,
     backends: Backends,
@@ -58,6 +60,12 @@ export class DeviceReader {
     this.#backends = backends
     this.#kept = kept
     this.#buses = new SecondaryBuses(usb)
+  }
+
+  /** What `-global` gives to a device that the machine makes itself. */
+  globalsOf(name: string): Readonly<Record<string, PropertyValue>> {
+    const model = findModel(name)
+    return model === null ? {} : globalProperties(model, this.#collected.globals, this.#kept, this.#version)
   }
 
   /**
@@ -73,7 +81,13 @@ export class DeviceReader {
       throw refusal('QEMU_MISSING_PROPERTY', place, "Parameter 'driver' is missing", { property: 'driver' })
     }
     const model = requireModel(driver, this.#version, place.text)
-    if (model.plug === 'platform' && this.#machine !== 'q35') {
+    if ((model.kind === 'pci-host') !== (this.#machine === 'pseries') && model.plug === 'platform') {
+      const program = this.#machine === 'pseries' ? 'qemu-system-ppc64' : 'qemu-system-x86_64'
+      throw refusal('QEMU_BUS', place, `'${model.name}' is not a valid device model name of ${program}`, {
+        device: model.name,
+      })
+    }
+    if (model.plug === 'platform' && this.#machine === 'pc') {
       throw refusal(
         'QEMU_BUS',
         place,

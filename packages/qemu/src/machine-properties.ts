@@ -1,4 +1,5 @@
 import { checkMachineProperties, MACHINE_PROPERTIES, machinePropertyName, type PropertyValue } from '@dmascope/machine'
+import type { Architecture } from './arguments.ts'
 import { refusal, unknownName } from './refusal.ts'
 import type { Settings } from './settings.ts'
 
@@ -10,6 +11,10 @@ const IGNORED = new Set(
    memory smp smp-cache boot kvm-type kvm-shadow-mem topology accel`.split(/\s+/),
 )
 
+/** Those of pseries alone; its capabilities (`cap-...`) go without saying. */
+const IGNORED_ON_PSERIES =
+  /^(cap-|kvm-type$|resize-hpt$|vof$|x-vof$|max-cpu-compat$|host-model$|host-serial$|vsmt$|kernel-addr$|modern-hotplug-events$|fadump-cpu-state-size$)/
+
 /** Of ours, not QEMU's. */
 const OURS = ['vga', 'defaultNic']
 
@@ -19,7 +24,7 @@ const OURS = ['vga', 'defaultNic']
  *
  * @throws DmascopeError QEMU_MACHINE_PROPERTY or MACHINE_PROPERTY_VALUE
  */
-export function machineProperties(settings: Settings): Record<string, PropertyValue> {
+export function machineProperties(settings: Settings, architecture: Architecture): Record<string, PropertyValue> {
   const given: Record<string, PropertyValue> = {}
   const places: Record<string, string> = {}
   for (const [key, value] of settings.values) {
@@ -27,12 +32,13 @@ export function machineProperties(settings: Settings): Record<string, PropertyVa
     const place = settings.placeOf(key)
     const name = machinePropertyName(key)
     if (IGNORED.has(key.replaceAll('_', '-').split('.')[0]!)) continue
+    if (architecture === 'ppc64' && IGNORED_ON_PSERIES.test(key.replaceAll('_', '-'))) continue
     if (key === 'iommu') {
       throw refusal('QEMU_MACHINE_PROPERTY', place, "Property 'iommu' not found; write -device intel-iommu instead", {
         property: key,
       })
     }
-    if (name === null || OURS.includes(name)) {
+    if (name === null || OURS.includes(name) || (name === 'ic-mode' && architecture !== 'ppc64')) {
       const known = ['type', ...Object.keys(MACHINE_PROPERTIES), ...IGNORED].filter((one) => !OURS.includes(one))
       throw unknownName('QEMU_MACHINE_PROPERTY', place, `Property '${key}' not found`, key, known)
     }

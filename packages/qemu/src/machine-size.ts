@@ -1,4 +1,4 @@
-import { parseInteger, parseSize, type QemuVersion } from '@dmascope/machine'
+import { type MachineName, parseInteger, parseSize, type QemuVersion } from '@dmascope/machine'
 import type { Collected } from './collected.ts'
 import { textOf } from './key-value.ts'
 import type { ResolvedObject } from './objects.ts'
@@ -7,15 +7,32 @@ import { refusal, unknownName } from './refusal.ts'
 const MiB = 1024 * 1024
 
 /** QEMU's own when neither -m nor a memory back end says otherwise. */
-export const DEFAULT_MEMORY = 128 * MiB
+export const DEFAULT_MEMORY: Readonly<Record<MachineName, number>> = {
+  q35: 128 * MiB,
+  pc: 128 * MiB,
+  virt: 128 * MiB,
+  pseries: 512 * MiB,
+}
 
 /** QEMU rounds RAM up to this. */
 const MEMORY_ALIGNMENT = 8 * 1024
 
 const MEMORY_KEYS = ['size', 'slots', 'maxmem']
 
+/** Bytes of RAM, and with all that may be plugged in later. */
+export interface MemorySizes {
+  readonly memory: number
+  /** `maxmem`; null where it is not given. */
+  readonly most: number | null
+}
+
 /** Bytes of RAM: `-m`, where a number without suffix counts MiB, or `memory-backend=`. @throws DmascopeError */
-export function memorySize(collected: Collected, objects: ReadonlyMap<string, ResolvedObject>): number {
+export function memorySize(
+  collected: Collected,
+  objects: ReadonlyMap<string, ResolvedObject>,
+  machine: MachineName,
+): MemorySizes {
+  const byDefault = DEFAULT_MEMORY[machine]
   const { values: memory, place } = collected.memory
   for (const key of memory.keys()) {
     if (!MEMORY_KEYS.includes(key)) {
@@ -32,7 +49,7 @@ export function memorySize(collected: Collected, objects: ReadonlyMap<string, Re
   const rounded = size === null || size === 0 ? null : Math.ceil(size / MEMORY_ALIGNMENT) * MEMORY_ALIGNMENT
   const most = textOf(memory, 'maxmem')
   const limit = most === null ? null : parseSize(most, MiB)
-  if (most !== null && (limit === null || limit < (rounded ?? DEFAULT_MEMORY))) {
+  if (most !== null && (limit === null || limit < (rounded ?? byDefault))) {
     throw refusal(
       'QEMU_MEMORY',
       place,
@@ -43,7 +60,7 @@ export function memorySize(collected: Collected, objects: ReadonlyMap<string, Re
     )
   }
   const backend = textOf(collected.machine.values, 'memory-backend')
-  if (backend === null) return rounded ?? DEFAULT_MEMORY
+  if (backend === null) return { memory: rounded ?? byDefault, most: limit }
   const object = objects.get(backend)
   if (object?.size == null) {
     throw unknownName(
@@ -60,19 +77,25 @@ export function memorySize(collected: Collected, objects: ReadonlyMap<string, Re
       backend: object.size,
     })
   }
-  return object.size
+  return { memory: object.size, most: limit }
 }
 
 /** Levels of the processor topology, outermost first. */
 const TOPOLOGY = ['drawers', 'books', 'sockets', 'dies', 'clusters', 'modules', 'cores', 'threads']
 
-const MAX_CPUS: Readonly<Record<QemuVersion, Readonly<Record<'q35' | 'pc', number>>>> = {
-  '7.2': { q35: 288, pc: 255 },
-  '11.1': { q35: 4096, pc: 255 },
+const MAX_CPUS: Readonly<Record<QemuVersion, Readonly<Record<MachineName, number>>>> = {
+  '7.2': { q35: 288, pc: 255, virt: 512, pseries: 1024 },
+  '11.1': { q35: 4096, pc: 255, virt: 512, pseries: 4096 },
 }
 
-/** Number of processors at boot: `cpus`, or the product of the levels. @throws DmascopeError QEMU_SMP */
-export function processorCount(collected: Collected, machine: 'q35' | 'pc', version: QemuVersion): number {
+/** Processors at boot, and with all that may be plugged in later. */
+export interface ProcessorCounts {
+  readonly cpus: number
+  readonly most: number
+}
+
+/** Number of processors: `cpus`, or the product of the levels; and `maxcpus`. @throws DmascopeError QEMU_SMP */
+export function processorCount(collected: Collected, machine: MachineName, version: QemuVersion): ProcessorCounts {
   const { values: smp, place } = collected.smp
   const read = (key: string): number | null => {
     const value = textOf(smp, key)
@@ -101,5 +124,5 @@ export function processorCount(collected: Collected, machine: 'q35' | 'pc', vers
       { cpus },
     )
   }
-  return cpus
+  return { cpus, most }
 }

@@ -1,18 +1,30 @@
-import type { PropertyValue, QemuVersion } from '@dmascope/machine'
+import type { MachineName, PropertyValue, QemuVersion } from '@dmascope/machine'
+import type { Architecture } from './arguments.ts'
 import { type Place, refusal, unknownName } from './refusal.ts'
 
 /** A machine type, resolved. `compatible` is the version that a versioned type asks for: it keeps that one's defaults. */
 export interface MachineType {
-  readonly machine: 'q35' | 'pc'
+  readonly machine: MachineName
   readonly compatible: readonly [major: number, minor: number]
 }
 
 const VERSION: Readonly<Record<QemuVersion, readonly [number, number]>> = { '7.2': [7, 2], '11.1': [11, 1] }
 
 /** The oldest versioned types that a release still has: newer ones drop types that are six years old. */
-const OLDEST: Readonly<Record<QemuVersion, Readonly<Record<'q35' | 'pc', readonly [number, number]>>>> = {
-  '7.2': { q35: [2, 4], pc: [1, 4] },
-  '11.1': { q35: [5, 1], pc: [5, 1] },
+const OLDEST: Readonly<Record<QemuVersion, Readonly<Record<MachineName, readonly [number, number]>>>> = {
+  '7.2': { q35: [2, 4], pc: [1, 4], virt: [2, 6], pseries: [2, 1] },
+  '11.1': { q35: [5, 1], pc: [5, 1], virt: [5, 1], pseries: [5, 1] },
+}
+
+/** What an architecture's program has, the first by default; and how versioned types are named. */
+const TYPES: Readonly<
+  Record<
+    Architecture,
+    { readonly names: readonly MachineName[]; readonly prefixes: Readonly<Record<string, MachineName>> }
+  >
+> = {
+  x86_64: { names: ['pc', 'q35'], prefixes: { 'pc-q35': 'q35', 'pc-i440fx': 'pc' } },
+  ppc64: { names: ['pseries'], prefixes: { pseries: 'pseries' } },
 }
 
 /** The last minor release of each major one. */
@@ -22,49 +34,70 @@ type Version = readonly [number, number]
 const isBefore = (a: Version, b: Version): boolean => a[0] < b[0] || (a[0] === b[0] && a[1] < b[1])
 
 /** Machine types of other hardware: known, so that the message can say so. */
-const OTHERS = ['microvm', 'isapc', 'none', 'x-remote', 'xenfv', 'xenpv', 'virt', 'pseries', 'nitro-enclave']
+const OTHERS: Readonly<Record<Architecture, readonly string[]>> = {
+  x86_64: ['microvm', 'isapc', 'none', 'x-remote', 'xenfv', 'xenpv', 'nitro-enclave'],
+  ppc64: [
+    ...[
+      'powernv',
+      'powernv8',
+      'powernv9',
+      'powernv10',
+      'powernv11',
+      'ppce500',
+      'mpc8544ds',
+      'g3beige',
+      'mac99',
+      'bamboo',
+    ],
+    ...['sam460ex', 'pegasos1', 'pegasos2', '40p', 'amigaone', 'ref405ep', 'virtex-ml507', 'none'],
+  ],
+}
 
 /** Proxmox VE appends its own revision of a machine type, which has no bearing on DMA. */
 const PROXMOX_REVISION = /\+pve\d+$/
 
 /**
- * Resolves `q35`, `pc`, `pc-q35-7.2`, `pc-i440fx-11.1`, and Proxmox VE's `q35+pve1`.
+ * Resolves `q35`, `pc`, `pc-q35-7.2`, `pc-i440fx-11.1`, `pseries-7.2`, and Proxmox VE's `q35+pve1`.
  *
+ * @param written - null where none is named: then the program's default holds
  * @throws DmascopeError QEMU_MACHINE
  */
-export function machineType(written: string, version: QemuVersion, place: Place): MachineType {
-  const name = written.replace(PROXMOX_REVISION, '')
-  if (name === 'q35' || name === 'pc') return { machine: name, compatible: VERSION[version] }
-  const match = /^pc-(q35|i440fx)-(\d{1,2})\.(\d{1,2})$/.exec(name)
-  if (match !== null) {
-    const machine = match[1] === 'q35' ? 'q35' : 'pc'
+export function machineType(
+  written: string | null,
+  architecture: Architecture,
+  version: QemuVersion,
+  place: Place,
+): MachineType {
+  const { names, prefixes } = TYPES[architecture]
+  const name = written === null ? names[0]! : written.replace(PROXMOX_REVISION, '')
+  const plain = names.find((one) => one === name)
+  if (plain !== undefined) return { machine: plain, compatible: VERSION[version] }
+  const match = /^(.+)-(\d{1,2})\.(\d{1,2})$/.exec(name)
+  const machine = match === null || !Object.hasOwn(prefixes, match[1]!) ? undefined : prefixes[match[1]!]
+  if (match !== null && machine !== undefined) {
     const asked: Version = [Number(match[2]), Number(match[3])]
-    if (
-      !isBefore(asked, OLDEST[version][machine]) &&
-      !isBefore(VERSION[version], asked) &&
-      asked[1] <= (LAST_MINOR[asked[0]] ?? 2)
-    ) {
-      return { machine, compatible: asked }
-    }
+    const oldest = OLDEST[version][machine]
+    const isThere = !isBefore(asked, oldest) && !isBefore(VERSION[version], asked)
+    if (isThere && asked[1] <= (LAST_MINOR[asked[0]] ?? 2)) return { machine, compatible: asked }
     throw refusal(
       'QEMU_MACHINE',
       place,
-      `unsupported machine type '${name}'; QEMU ${version} has ${OLDEST[version][machine].join('.')} to ${version}`,
+      `unsupported machine type '${name}'; QEMU ${version} has ${oldest.join('.')} to ${version}`,
       { machine: name },
     )
   }
-  if (OTHERS.includes(name)) {
-    throw refusal('QEMU_MACHINE', place, `machine '${name}' is not modelled; modelled are q35 and pc`, {
+  if (OTHERS[architecture].includes(name)) {
+    throw refusal('QEMU_MACHINE', place, `machine '${name}' is not modelled; modelled are ${list(names)}`, {
       machine: name,
     })
   }
   throw unknownName('QEMU_MACHINE', place, `unsupported machine type '${name}'`, name, [
-    'q35',
-    'pc',
-    `pc-q35-${version}`,
-    `pc-i440fx-${version}`,
+    ...names,
+    ...Object.keys(prefixes).map((prefix) => `${prefix}-${version}`),
   ])
 }
+
+const list = (names: readonly string[]): string => [...names].sort().reverse().join(' and ')
 
 /** A default that a versioned machine type keeps: for types up to and including `through`. */
 export interface CompatibleDefault {

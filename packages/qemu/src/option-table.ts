@@ -19,19 +19,19 @@ const listed = (treatment: Treatment, argument: boolean, names: string, reason?:
 
 const NO_MACHINE = 'prints something and exits; there is no machine to look at'
 
-/** The options of qemu-system-x86_64 from 7.2 to 11.1. Closed: what is not here is refused by name. */
+/** The options of QEMU's programs from 7.2 to 11.1. Closed: what is not here is refused by name. */
 export const OPTIONS: ReadonlyMap<string, OptionSpec> = new Map([
   ...listed(
     'parsed',
     true,
-    `machine M device drive blockdev netdev nic net object chardev append m smp accel global set readconfig hda hdb hdc hdd cdrom vga fsdev virtfs`,
+    `machine M device drive blockdev netdev nic net object chardev append m smp accel cpu global set readconfig hda hdb hdc hdd cdrom vga fsdev virtfs`,
   ),
   ...listed('parsed', false, 'enable-kvm nodefaults usb no-acpi no-hpet'),
   // Without bearing on DMA: what the host shows, stores, records; time; users; the monitor.
   ...listed(
     'ignored',
     true,
-    `kernel initrd cpu display serial parallel monitor mon qmp qmp-pretty name uuid rtc boot audiodev audio usbdevice k
+    `kernel initrd display serial parallel monitor mon qmp qmp-pretty name uuid rtc boot audiodev audio usbdevice k
      spice vnc tpmdev fda fdb mtdblock sd pflash bios L option-rom smbios fw_cfg numa mem-path pidfile runas user chroot
      run-with sandbox msg overcommit icount action watchdog watchdog-action echr debugcon gdb d D dfilter trace plugin
      seed qtest qtest-log loadvm incoming add-fd compat dump-vmstate iscsi shim dtb`,

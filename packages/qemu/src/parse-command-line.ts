@@ -1,4 +1,4 @@
-import type { DeviceDescription, MachineDescription, PropertyValue, QemuVersion } from '@dmascope/machine'
+import type { DeviceDescription, MachineDescription, MachineName, PropertyValue, QemuVersion } from '@dmascope/machine'
 import { acceleratorProperties } from './accelerator.ts'
 import { resolveChardevs, resolveFsdevs } from './chardevs.ts'
 import { collect, type ReadFile } from './collect.ts'
@@ -41,17 +41,18 @@ export function parseQemuCommandLine(args: readonly string[], options: CommandLi
   const collected = collect(args, options.readFile)
 
   const written = textOf(collected.machine.values, 'type')
-  const type = machineType(written ?? 'pc', version, collected.machine.placeOf('type'))
+  const { architecture } = collected
+  const type = machineType(written, architecture, version, collected.machine.placeOf('type'))
   const machine: Record<string, PropertyValue> = {
-    ...machineProperties(collected.machine),
+    ...machineProperties(collected.machine, architecture),
     ...acceleratorProperties(collected),
     ...(written !== null && written !== type.machine ? { type: written } : {}),
     ...(collected.usb ? { usb: true } : {}),
   }
-  const cpus = processorCount(collected, type.machine, version)
+  const processors = processorCount(collected, type.machine, version)
 
   const objects = resolveObjects(collected)
-  const memory = memorySize(collected, objects)
+  const sizes = memorySize(collected, objects, type.machine)
   const chardevs = resolveChardevs(collected)
   const fsdevs = resolveFsdevs(collected)
   const drives = resolveDrives(collected)
@@ -75,9 +76,13 @@ export function parseQemuCommandLine(args: readonly string[], options: CommandLi
   }
   const display = readDisplay(collected)
   if (display.entry !== null) create(display.entry)
-  const defaultNic = type.machine === 'q35' ? 'e1000e' : 'e1000'
+  const defaultNic = DEFAULT_NIC[type.machine]
   for (const nic of collected.nics) {
-    const { entry, backend } = resolveNic(nic, networks, chardevs, defaultNic)
+    if (defaultNic === null && !nic.entry.pairs.has('model')) {
+      ignored.push(nic.entry.place.written)
+      continue
+    }
+    const { entry, backend } = resolveNic(nic, networks, chardevs, defaultNic ?? '')
     create(entry, backend)
   }
   const { device } = collected.entries
@@ -93,14 +98,26 @@ export function parseQemuCommandLine(args: readonly string[], options: CommandLi
     qemuVersion: version,
     name: type.machine,
     source: 'qemu',
-    memory,
-    cpus,
+    memory: sizes.memory,
+    ...(sizes.most !== null && { maxMemory: sizes.most }),
+    cpus: processors.cpus,
+    ...(processors.most !== processors.cpus && { maxCpus: processors.most }),
+    ...(collected.cpu !== null && { cpu: collected.cpu }),
+    ...(type.machine === 'pseries' && { hostBridge: reader.globalsOf('spapr-pci-host-bridge') }),
     defaultDevices: !collected.nodefaults,
     machineProperties: machine,
     devices,
     append: collected.append,
     ignored,
   }
+}
+
+/** Each machine's own card; that of pseries is no PCI function. */
+const DEFAULT_NIC: Readonly<Record<MachineName, string | null>> = {
+  q35: 'e1000e',
+  pc: 'e1000',
+  virt: 'virtio-net-pci',
+  pseries: null,
 }
 
 /** `-drive if=virtio` is a drive, and a `virtio-blk-pci` on it. */

@@ -427,7 +427,7 @@ describe('what QEMU refuses, in its words or like them', () => {
 
   it('what only another release has', () => {
     expect(refusalOf(words('-M q35 -device igb'), '7.2')).toContain("QEMU 7.2 has no device 'igb'; QEMU 11.1 has")
-    expect(refusalOf(words('-M q35 -device intel-iommu,x-flts=on'), '7.2')).toContain('not found in QEMU 7.2')
+    expect(refusalOf(words('-M q35 -device intel-iommu,fsts=on'), '7.2')).toContain('not found in QEMU 7.2')
     expect(refusalOf(words('-M pc-q35-11.1'), '7.2')).toContain('QEMU_MACHINE')
   })
 

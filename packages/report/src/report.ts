@@ -18,7 +18,7 @@ export interface ReportMachine {
   readonly name: string
   /** QEMU's machine type, without a version: `q35`, `pc`. */
   readonly type: string
-  readonly arch: 'x86_64'
+  readonly arch: 'x86_64' | 'aarch64' | 'ppc64'
   readonly qemuVersion: string
   readonly source: 'preset' | 'file' | 'qemu' | 'host'
   /** The kernel's command line. */

@@ -87,7 +87,7 @@ export const reportSchema = z.strictObject({
   machine: z.strictObject({
     name: z.string(),
     type: z.string(),
-    arch: z.enum(['x86_64']),
+    arch: z.enum(['x86_64', 'aarch64', 'ppc64']),
     qemuVersion: z.string(),
     source: z.enum(['preset', 'file', 'qemu', 'host']),
     commandLine: z.string(),

@@ -1,9 +1,8 @@
-import { runFirmware } from '@dmascope/firmware'
-import { bootGuest, type GuestProfile } from '@dmascope/guest'
+import type { GuestProfile } from '@dmascope/guest'
 import { createMachine, type MachineDescription, type TracedAccess } from '@dmascope/machine'
 import { joinReport, type Report } from '@dmascope/report'
 import { VERSION } from '../version.ts'
-import { readTables } from './read-tables.ts'
+import { startGuest } from './start-guest.ts'
 
 export interface BootRequest {
   readonly description: MachineDescription
@@ -17,26 +16,24 @@ export interface BootRequest {
 export interface BootOutcome {
   readonly report: Report
   readonly trace: { readonly accesses: readonly TracedAccess[]; readonly dropped: number }
-  /** By signature; empty unless asked for. */
+  /** What firmware gave the kernel, ACPI tables by signature; empty unless asked for. */
   readonly tables: ReadonlyMap<string, Uint8Array>
 }
 
 /** Builds the machine, runs firmware and guest on its CPU bus, and joins what they believed with what was seen. */
 export function runBoot({ description, guest, trace, tables }: BootRequest): BootOutcome {
-  const { machine } = createMachine(description, { trace: trace === true })
+  const built = createMachine(description, { trace: trace === true })
+  const { machine } = built
   try {
-    const firmware = runFirmware(machine.bus)
-    machine.endFirmwarePhase()
-    const loaded = tables === true ? readTables(machine.bus, firmware.rsdp) : new Map<string, Uint8Array>()
-    const result = bootGuest(machine.bus, { profile: guest, witness: machine.witness })
+    const started = startGuest(built, guest, tables === true)
     const report = joinReport({
       description,
-      guest: result,
+      guest: started.result,
       observations: machine.observe(),
-      firmwareHung: firmware.hung,
+      firmwareHung: started.firmwareHung,
       version: VERSION,
     })
-    return { report, trace: machine.trace, tables: loaded }
+    return { report, trace: machine.trace, tables: started.tables }
   } finally {
     machine.dispose()
   }

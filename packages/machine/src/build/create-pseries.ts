@@ -145,7 +145,7 @@ function checkPlacement({ functions, platform }: Placement): void {
 /** The machine's own host bridge, with index 0, and those of the description. */
 function planBridges(
   { rootBus, hostBridges }: Placement,
-  { qemuVersion }: MachineDescription,
+  { qemuVersion, hostBridge = {} }: MachineDescription,
   onFault: (fault: IommuFault) => void,
 ): Bridge[] {
   const model = findModel('spapr-pci-host-bridge')!
@@ -165,7 +165,7 @@ function planBridges(
     })
     bridges.push({ index, unit, placed, properties })
   }
-  add(0, rootBus, {})
+  add(0, rootBus, hostBridge)
   for (const [placed, bridge] of hostBridges) add(indexOf(bridge, bridges), placed, bridge.given)
   return bridges
 }

@@ -1,0 +1,33 @@
+import { runFirmware, runSlof } from '@dmascope/firmware'
+import { bootGuest, type GuestProfile, type GuestResult } from '@dmascope/guest'
+import type { BuiltMachine } from '@dmascope/machine'
+import { readTables } from './read-tables.ts'
+
+/** What firmware and guest came to. */
+export interface StartedGuest {
+  readonly result: GuestResult
+  /** Why firmware never got to the kernel; null where it did. */
+  readonly firmwareHung: string | null
+  /** What firmware gives the kernel to read, by name: ACPI tables by signature, or a device tree. */
+  readonly tables: ReadonlyMap<string, Uint8Array>
+}
+
+/** Runs the firmware of the machine's architecture, then the guest. */
+export function startGuest(
+  { machine, deviceTree }: BuiltMachine,
+  guest: GuestProfile | string,
+  wantsTables: boolean,
+): StartedGuest {
+  const { architecture, bus, witness } = machine
+  if (architecture === 'ppc64') {
+    const slof = runSlof(bus, { deviceTree: deviceTree ?? 0 })
+    machine.endFirmwarePhase()
+    const entry = slof.deviceTree === null ? {} : { deviceTree: slof.deviceTree }
+    const tables = new Map(wantsTables && slof.blob !== null ? [['dtb', slof.blob]] : [])
+    return { result: bootGuest(bus, { profile: guest, witness, architecture, entry }), firmwareHung: null, tables }
+  }
+  const firmware = runFirmware(bus)
+  machine.endFirmwarePhase()
+  const tables = wantsTables ? readTables(bus, firmware.rsdp) : new Map<string, Uint8Array>()
+  return { result: bootGuest(bus, { profile: guest, witness }), firmwareHung: firmware.hung, tables }
+}
