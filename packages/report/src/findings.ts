@@ -1,4 +1,4 @@
-import type { GuestResult } from '@dmascope/guest'
+import type { GuestIommu, GuestResult } from '@dmascope/guest'
 import type { DeviceObservation } from '@dmascope/machine'
 import { plural } from './plural.ts'
 import type { Finding, FindingLevel, ReportDevice, ReportStray } from './report.ts'
@@ -59,12 +59,12 @@ const INTERRUPT: Record<ReportDevice['interrupt']['mode'], string> = {
 }
 
 /** The unit that the firmware puts the device behind, told by where its registers are; else the machine's first. */
-function iommuName(guest: GuestResult, device?: ReportDevice): string {
+function iommuOf(guest: GuestResult, device?: ReportDevice): GuestIommu | undefined {
   const named = device?.firmware.by?.split(/[ ,]/) ?? []
-  const unit =
-    guest.iommus.find(({ base }) => base !== null && named.includes(`0x${base.toString(16)}`)) ?? guest.iommus[0]
-  return unit?.id ?? 'the IOMMU'
+  return guest.iommus.find(({ base }) => base !== null && named.includes(`0x${base.toString(16)}`)) ?? guest.iommus[0]
 }
+
+const iommuName = (guest: GuestResult, device?: ReportDevice): string => iommuOf(guest, device)?.id ?? 'the IOMMU'
 
 const isOverwrite = (stray: ReportStray): boolean => stray.kind === 'write' && stray.landed === 'ram'
 
@@ -134,7 +134,10 @@ export const DEVICE_RULES: readonly DeviceRule[] = [
     title: 'The firmware leaves out a device that is behind the IOMMU',
     applies: ({ device }) => device.firmwareTruth === 'claims-bypass',
     message: ({ device }) => `${shortId(device.id)} is behind an IOMMU that the firmware's tables do not put it under.`,
-    fix: () => 'list the device in a DRHD scope, or give the unit INCLUDE_PCI_ALL',
+    fix: ({ guest }) =>
+      iommuOf(guest)?.kind === 'amdvi'
+        ? 'name the device in an IVHD'
+        : 'list the device in a DRHD scope, or give the unit INCLUDE_PCI_ALL',
   },
   {
     id: 'DMA-0008',
@@ -169,7 +172,9 @@ export const DEVICE_RULES: readonly DeviceRule[] = [
     applies: ({ device }) => device.passthrough === 'iommu-inert',
     message: ({ device, guest }) =>
       `${shortId(device.id)} is in a translated domain of ${iommuName(guest, device)}, which let its DMA through untranslated.`,
-    fix: () => null,
+    // QEMU's own is like that unless told otherwise.
+    fix: ({ device, guest }) =>
+      iommuOf(guest, device)?.kind === 'amdvi' ? '-device amd-iommu,...,dma-remap=on' : null,
   },
   {
     id: 'DMA-0013',
@@ -222,10 +227,12 @@ export const MACHINE_RULES: readonly MachineRule[] = [
     message: (guest, devices) =>
       `${iommuName(guest)} is exposed and not used${coversNone(devices) ? ', since the tables put no device behind it' : ''}: ` +
       'every device is in passthrough.',
-    fix: (_guest, devices) =>
-      coversNone(devices)
-        ? 'leave out default_bus_bypass_iommu, or list devices in the DMAR'
-        : '-append "intel_iommu=on"',
+    fix: (guest, devices) =>
+      iommuOf(guest)?.kind === 'amdvi'
+        ? 'boot without amd_iommu=off and iommu=off'
+        : coversNone(devices)
+          ? 'leave out default_bus_bypass_iommu, or list devices in the DMAR'
+          : '-append "intel_iommu=on"',
   },
   {
     id: 'DMA-0002',

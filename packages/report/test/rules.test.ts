@@ -34,6 +34,7 @@ const NO_33 = { offered: [32], negotiated: [32], accessPlatform: false, status: 
 const WITH_33 = { offered: [32, 33], negotiated: [32, 33], accessPlatform: true, status: 0x0f }
 const PAST = { behindIommu: false, ...tested({ untranslated: 9 }) }
 const OPTION = '-device virtio-blk-pci,...,iommu_platform=on,disable-legacy=on'
+const amd = (more: Parameters<typeof vtd>[0] = {}) => vtd({ id: 'ivhd0', kind: 'amdvi', base: 0xfed8_0000, ...more })
 const overwrite = stray({ kind: 'write', landed: 'ram', length: 4, physical: '0x9000', before: '00', after: 'ff' })
 const hung = withIo({ ok: false, hung: true })
 const { virtio: _none, ...plain } = guestDevice()
@@ -41,6 +42,37 @@ const plainResult = { devices: [plain] }
 
 /** Of each rule: what trips it, what it says then, and the nearest that does not trip it. */
 const RULES: readonly [string, { trips: Case; says: RegExp; fix: string | null; not: Case }][] = [
+  [
+    'DMA-0001',
+    {
+      trips: { guest: { iommus: [amd({ enabled: false })] }, seen: tested({ untranslated: 1 }) },
+      says: /^ivhd0 is exposed and not used: every device is in passthrough\.$/,
+      fix: 'boot without amd_iommu=off and iommu=off',
+      not: { guest: { iommus: [amd()] } },
+    },
+  ],
+  [
+    'DMA-0007',
+    {
+      trips: { guest: { iommus: [amd()] }, device: { firmware: { covered: false, by: null } } },
+      says: /is behind an IOMMU that the firmware's tables do not put it under/,
+      fix: 'name the device in an IVHD',
+      not: {},
+    },
+  ],
+  [
+    'DMA-0012',
+    {
+      trips: {
+        guest: { iommus: [amd()] },
+        device: { firmware: { covered: true, by: 'IVRS IVHD 0xfed80000, select 00:02.0' } },
+        seen: tested({ untranslated: 9 }),
+      },
+      says: /is in a translated domain of ivhd0, which let its DMA through untranslated\.$/,
+      fix: '-device amd-iommu,...,dma-remap=on',
+      not: {},
+    },
+  ],
   [
     'DMA-0001',
     {

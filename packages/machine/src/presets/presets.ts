@@ -9,12 +9,20 @@ export interface Preset {
   /** One line, for lists. */
   readonly summary: string
   readonly content: MachineFileContent
+  /** What it comes to on a QEMU release that would refuse that. */
+  readonly otherwise?: Partial<Record<QemuVersion, MachineFileContent>>
 }
 
 /** A virtio device that asks the guest for the platform's DMA addresses: QEMU wants it to be a modern one. */
 const translated = { iommu_platform: true, 'disable-legacy': 'on' } as const
 
 const iommu: DeviceContent = { model: 'intel-iommu', intremap: 'on' }
+
+const amd = (properties: Readonly<Record<string, boolean>> = {}): DeviceContent => ({
+  model: 'amd-iommu',
+  intremap: 'on',
+  ...properties,
+})
 
 /** The devices of the default machine: two kinds of each question, side by side. */
 const guests: readonly DeviceContent[] = [
@@ -120,6 +128,18 @@ const PRESETS: readonly Preset[] = [
     ]),
   },
   {
+    name: 'amd',
+    summary: 'q35 with an AMD IOMMU that translates (dma-remap=on), and the default machine’s devices',
+    content: q35('', [amd({ 'dma-remap': true }), ...guests]),
+    // It always translates there, and has no property for it.
+    otherwise: { '7.2': q35('', [amd(), ...guests], { qemuVersion: '7.2' }) },
+  },
+  {
+    name: 'amd-inert',
+    summary: 'the same as QEMU 11.1 makes it unless told otherwise: the guest programs it, and it does nothing',
+    content: q35('', [amd(), ...guests]),
+  },
+  {
     name: 'pc',
     summary: 'the older pc machine (i440FX), which has no IOMMU: everything is physical',
     content: {
@@ -166,7 +186,7 @@ export function describePreset(
   options: { readonly qemuVersion?: QemuVersion } = {},
 ): MachineDescription {
   const qemuVersion = options.qemuVersion ?? '11.1'
-  const content = options.qemuVersion === undefined ? preset.content : { ...preset.content, qemuVersion }
+  const content = { ...(preset.otherwise?.[qemuVersion] ?? preset.content), qemuVersion }
   const where = (path: readonly PropertyKey[]): string =>
     [`preset ${preset.name}`, ...path.map((step) => (typeof step === 'number' ? `device ${step + 1}` : String(step)))]
       .filter((part) => part !== 'devices')
