@@ -22,6 +22,8 @@ export interface IommuContext {
   readonly hostBridgeWindows?: readonly { readonly start: number; readonly end: number }[]
   /** RAM, [start, end): what an identity domain maps on hardware that cannot pass through. Default: below 4 GiB. */
   readonly ram?: readonly { readonly start: number; readonly end: number }[]
+  /** The kernel for this architecture was built with strict invalidation; unless given, the profile's configuration says. */
+  readonly strictByDefault?: boolean
   /** Vector for the units' fault events; without it they stay masked, and only `readFaults` tells. */
   readonly faultVector?: number
 }

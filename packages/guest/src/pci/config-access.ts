@@ -38,10 +38,11 @@ export class ConfigAccess {
   readonly #type1: PortBus | null
   readonly #windows: readonly EcamWindow[]
 
-  constructor(bus: CpuBus, windows: readonly EcamWindow[]) {
+  /** @param mayHavePorts - look for ports CF8 and CFC, as on a PC */
+  constructor(bus: CpuBus, windows: readonly EcamWindow[], mayHavePorts = true) {
     this.#bus = bus
     this.#windows = windows
-    this.#type1 = bus.ports !== undefined && probeType1(bus.ports) ? bus.ports : null
+    this.#type1 = mayHavePorts && bus.ports !== undefined && probeType1(bus.ports) ? bus.ports : null
   }
 
   /** How base configuration space is reached. */

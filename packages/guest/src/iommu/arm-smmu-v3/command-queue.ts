@@ -18,8 +18,8 @@ import {
 } from '@dmascope/iommu/smmuv3/spec'
 import { highWord, lowWord } from '@dmascope/layout'
 import type { CpuBus } from '@dmascope/memory/contracts'
+import { allocateAligned } from '../../early/aligned-pages.ts'
 import type { RegisterFile } from '../register-file.ts'
-import { allocateAligned } from './aligned-pages.ts'
 
 const R = SMMU_REGISTERS.registers
 const { Opcode } = COMMAND_HEADER.fields

@@ -12,8 +12,8 @@ import {
   SMMU_REGISTERS,
 } from '@dmascope/iommu/smmuv3/spec'
 import type { CpuBus } from '@dmascope/memory/contracts'
+import { allocateAligned } from '../../early/aligned-pages.ts'
 import type { RegisterFile } from '../register-file.ts'
-import { allocateAligned } from './aligned-pages.ts'
 
 const R = SMMU_REGISTERS.registers
 const { OVFLG } = EVENTQ_PROD.fields

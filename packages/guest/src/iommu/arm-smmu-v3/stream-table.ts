@@ -12,7 +12,7 @@ import {
 } from '@dmascope/iommu/smmuv3/spec'
 import { highWord } from '@dmascope/layout'
 import type { CpuBus } from '@dmascope/memory/contracts'
-import { allocateAligned } from './aligned-pages.ts'
+import { allocateAligned } from '../../early/aligned-pages.ts'
 import { type SmmuFeatures, STRTAB_SPLIT } from './smmu-features.ts'
 
 const PAGE = 4096

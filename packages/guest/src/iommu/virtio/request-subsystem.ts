@@ -24,7 +24,7 @@ export type ReadTopology = (devices: readonly PciDevice[]) => EndpointTopology
  * come, so that a device is put into a group and a domain when a driver is about to probe it, and until then waits.
  */
 export class RequestSubsystem implements IommuSubsystem {
-  readonly acsRequested = true
+  readonly acsRequested: boolean
   readonly interruptRemapping = false
   readonly panic = null
   readonly #context: IommuContext
@@ -40,7 +40,9 @@ export class RequestSubsystem implements IommuSubsystem {
   #devices: readonly PciDevice[] = []
   #groups: IommuGroups
 
-  constructor(context: IommuContext, read: ReadTopology) {
+  /** @param acsRequested - of ports, before PCI is enumerated: a VIOT has the kernel ask for it */
+  constructor(context: IommuContext, read: ReadTopology, acsRequested = true) {
+    this.acsRequested = acsRequested
     this.#context = context
     this.#read = read
     this.#default = this.#decide()
@@ -48,8 +50,8 @@ export class RequestSubsystem implements IommuSubsystem {
   }
 
   #decide(): DefaultDomain {
-    const { profile, options } = this.#context
-    const decided = decideDefaultDomain(profile, options)
+    const { profile, options, strictByDefault } = this.#context
+    const decided = decideDefaultDomain(profile, options, strictByDefault)
     if (decided.type !== 'dma-fq' || profile.configuration.virtioIommuBatches) return decided
     const fact = 'the driver of the IOMMU has no lazy domains: every unmap is waited for'
     return { type: 'dma', why: [...decided.why, { fact, source: 'virtio_iommu' }] }
