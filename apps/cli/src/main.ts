@@ -159,7 +159,7 @@ function program(qemuArguments: readonly string[] | null): Command {
       const { lint } = await import('./commands/lint.ts')
       process.exitCode = await lint(files, flags)
     })
-  command('schema [what]', 'print a JSON schema: report (default), machine or tables').action(
+  command('schema [what]', 'print a JSON schema: report (default), machine, tables or lint').action(
     async (what: string | undefined) => {
       const { schema } = await import('./commands/schema.ts')
       await schema(what ?? 'report')

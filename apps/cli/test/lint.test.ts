@@ -111,6 +111,11 @@ describe('what is printed', () => {
     })
   })
 
+  it('JSON that its schema describes', () => {
+    const { stdout } = spawnSync(process.execPath, [program, 'schema', 'lint'], { encoding: 'utf8' })
+    expect(JSON.parse(stdout).required).toEqual(Object.keys(json(['good.dat'])))
+  })
+
   it('SARIF', () => {
     const { runs } = JSON.parse(run(['zero.dat', '--format', 'sarif']).stdout)
     expect(runs[0].results[0]).toMatchObject({

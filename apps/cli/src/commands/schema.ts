@@ -18,5 +18,10 @@ export async function schema(what: string): Promise<void> {
     printLine(JSON.stringify(tablesSchema(), null, 2))
     return
   }
-  throw new DmascopeError('CLI_SCHEMA', `there is no schema '${what}'; write report, machine or tables`, { what })
+  if (what === 'lint') {
+    const { lintReportJsonSchema } = await import('@dmascope/report/lint/schema')
+    printLine(JSON.stringify(lintReportJsonSchema(), null, 2))
+    return
+  }
+  throw new DmascopeError('CLI_SCHEMA', `there is no schema '${what}'; write report, machine, tables or lint`, { what })
 }

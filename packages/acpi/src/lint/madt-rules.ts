@@ -31,7 +31,7 @@ export const MADT_RULES = defineRules('MADT', {
     level: 'error',
     title: 'An I/O APIC is at address zero',
     why: 'Memory is there.',
-    kernel: 'Linux leaves it out: “bogus zero I/O APIC address found in table, skipping!”',
+    kernel: 'Linux leaves it out: “Bogus (zero) I/O APIC address found in table, skipping!”',
     fix: 'write the address of its registers, or leave it out',
   },
   gsiTwice: {
