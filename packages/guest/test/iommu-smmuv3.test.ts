@@ -129,6 +129,14 @@ describe('bringing an SMMUv3 up, in the order of arm_smmu_device_reset', () => {
     expect(iommu.group(DISK)).toBe(0)
   })
 
+  it('more streams than the first level may have entries: those that it covers', () => {
+    const machine = new SmmuMachine()
+    machine.lies.set(0x04, 0x0273_0020)
+    machine.boot([])
+    expect(machine.writes.find(({ offset }) => offset === STRTAB_BASE_CFG)!.value).toBe(0x1_0219)
+    expect(machine.log[0]).toBe('arm-smmu-v3 9050000.smmuv3: 2-level strtab only covers 25/32 bits of SID')
+  })
+
   it.each([
     ['all ones', 0x00, 0xffff_ffff, 'unknown or unsupported endianness of translation tables'],
     ['no stages', 0x00, 0x0d44_1018, 'no translation support'],

@@ -49,7 +49,7 @@ class TestPages implements PageAllocator {
   }
 
   allocate(count: number): number | null {
-    if (count > this.budget) return null
+    if (count > this.budget || this.#next - count * 4096 < RAM_BASE) return null
     this.budget -= count
     const again = count === 1 ? this.#free.pop() : undefined
     if (again === undefined) this.#next -= count * 4096

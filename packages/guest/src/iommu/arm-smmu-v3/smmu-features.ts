@@ -7,6 +7,8 @@ const MOST_LOG2_COMMANDS = 16
 const MOST_LOG2_EVENTS = 15
 /** A batch of commands and its CMD_SYNC must fit. */
 const LEAST_LOG2_COMMANDS = 7
+/** Linux holds the first level of a stream table to 2^20 bytes. */
+const MOST_LOG2_FIRST_LEVEL = 17
 /** Bits of a StreamID that choose an entry of a second-level table. */
 export const STRTAB_SPLIT = 8
 
@@ -38,6 +40,7 @@ export interface SmmuFeatures {
   readonly idr3: number
   readonly idr5: number
   readonly twoLevelStreamTable: boolean
+  /** That the stream table covers. */
   readonly streamIdBits: number
   readonly log2Commands: number
   readonly log2Events: number
@@ -93,8 +96,12 @@ export function readFeatures(
   }
   const log2Commands = Math.min(MOST_LOG2_COMMANDS, one.CMDQS.get(idr1))
   if (log2Commands < LEAST_LOG2_COMMANDS) return `a command queue of 2^${log2Commands} entries is not supported`
-  const streamIdBits = one.SIDSIZE.get(idr1)
+  let streamIdBits = one.SIDSIZE.get(idr1)
   if (streamIdBits <= STRTAB_SPLIT) twoLevel = false
+  if (twoLevel && streamIdBits > MOST_LOG2_FIRST_LEVEL + STRTAB_SPLIT) {
+    log(`2-level strtab only covers ${MOST_LOG2_FIRST_LEVEL + STRTAB_SPLIT}/${streamIdBits} bits of SID`)
+    streamIdBits = MOST_LOG2_FIRST_LEVEL + STRTAB_SPLIT
+  }
   if (twoLevel) mask |= FEATURE.twoLevelStreamTable
 
   const idr3 = registers.read32(R.IDR3)
