@@ -19,25 +19,71 @@ const withoutChildProcess = {
   },
 }
 
-const { outputFiles, metafile } = await build({
+const packages = '../../packages'
+/**
+ * Modules of one kind of machine or IOMMU each, reached through one import apiece: a boot loads those that it comes to.
+ * They export functions and classes alone, which are called, and nothing else.
+ */
+const kinds = [
+  `${packages}/guest/src/architecture/ppc64.ts`,
+  `${packages}/guest/src/iommu/amd/amd-subsystem.ts`,
+  `${packages}/guest/src/iommu/arm-smmu-v3/smmu-subsystem.ts`,
+  `${packages}/guest/src/iommu/virtio/request-subsystem.ts`,
+  `${packages}/machine/src/build/create-pseries.ts`,
+  `${packages}/machine/src/build/create-virt.ts`,
+  `${packages}/machine/src/iommu/amd/idle-amd-function.ts`,
+  `${packages}/machine/src/iommu/amd/plan-amd.ts`,
+  `${packages}/machine/src/iommu/virtio/plan-virtio-iommu.ts`,
+].map((path) => ({ path: fileURLToPath(new URL(path, import.meta.url)), name: basename(path, '.ts') }))
+
+const options = {
   absWorkingDir: here,
-  entryPoints: { main: 'src/main.ts' },
-  outdir: 'dist',
   write: false,
-  bundle: true,
-  splitting: true,
-  minify: true,
   platform: 'node',
   format: 'esm',
   target: 'node20.19',
-  conditions: ['@dmascope/source'],
-  define: { DMASCOPE_VERSION: JSON.stringify(version) },
-  plugins: [withoutChildProcess],
   metafile: true,
   logLevel: 'warning',
+}
+
+/** In place of such a module stands one that loads it at the first call. */
+const loadedWhenCalled = {
+  name: 'loaded when called',
+  setup({ onResolve, onLoad, resolve }) {
+    onResolve({ filter: /\.ts$/ }, async ({ path, importer, resolveDir, kind, pluginData }) => {
+      if (kind !== 'import-statement' || pluginData === 'resolved' || importer === '') return undefined
+      const found = await resolve(path, { kind, importer, resolveDir, pluginData: 'resolved' })
+      const one = kinds.find((each) => each.path === found.path)
+      return one === undefined ? found : { path: one.path, namespace: 'when-called' }
+    })
+    onLoad({ filter: /.*/, namespace: 'when-called' }, async ({ path }) => {
+      const { name } = kinds.find((each) => each.path === path)
+      const { metafile } = await build({ ...options, entryPoints: [path], outdir: 'dist' })
+      const [{ exports }] = Object.values(metafile.outputs)
+      const constant = exports.find((one) => !/[a-z]/.test(one))
+      if (constant !== undefined) throw new Error(`${name} exports ${constant}, which cannot be called`)
+      const stub = (one) => `export function ${one}(...args) {
+        const real = loadPart(${JSON.stringify(`./${name}.js`)}).${one}
+        return new.target === undefined ? real(...args) : new real(...args)
+      }`
+      return { contents: exports.map(stub).join('\n') }
+    })
+  },
+}
+
+const { outputFiles, metafile } = await build({
+  ...options,
+  entryPoints: { main: 'src/main.ts', ...Object.fromEntries(kinds.map(({ name, path }) => [name, path])) },
+  outdir: 'dist',
+  bundle: true,
+  splitting: true,
+  minify: true,
+  conditions: ['@dmascope/source'],
+  define: { DMASCOPE_VERSION: JSON.stringify(version) },
+  plugins: [withoutChildProcess, loadedWhenCalled],
 })
 
-/** A boot of a preset loads these parts; the others are in a file of their own, which it does not read. */
+/** A boot of a preset loads these parts at once; each of the others is in a file of its own. */
 const outputs = Object.entries(metafile.outputs)
 const needed = new Set()
 function need(path) {
@@ -64,35 +110,35 @@ const parts = await Promise.all(
       supported: { 'dynamic-import': false },
     })
     const name = basename(path)
-    return {
-      rest: !needed.has(`dist/${name}`),
-      text: `${JSON.stringify(`./${name}`)}(module, exports, require) {${code}}`,
-    }
+    return { name, isNeeded: needed.has(`dist/${name}`), text: `(module, exports, require, loadPart) {${code}}` }
   }),
 )
-const textOf = (rest) => parts.flatMap((part) => (part.rest === rest ? [part.text] : [])).join(',\n')
 
 // Elsewhere where a folder is named: a test bundles beside a copy of bin/.
 const dist = process.argv[2] ?? `${here}dist`
 // V8 tells a stale cache by the source's length alone: none may outlive its bundle.
 rmSync(dist, { recursive: true, force: true })
 mkdirSync(dist)
-writeFileSync(`${dist}/rest.cjs`, `'use strict'\nmodule.exports = {\n${textOf(true)}\n}\n`)
+for (const { name, isNeeded, text } of parts) {
+  if (!isNeeded)
+    writeFileSync(`${dist}/${basename(name, '.js')}.cjs`, `'use strict'\nmodule.exports = function ${text}\n`)
+}
+const together = parts.flatMap(({ name, isNeeded, text }) => (isNeeded ? `${JSON.stringify(`./${name}`)}${text}` : []))
 writeFileSync(
   `${dist}/main.cjs`,
   `'use strict'
 const parts = {
-${textOf(false)}
+${together.join(',\n')}
 }
 const loaded = new Map()
 function part(name) {
   if (!name.startsWith('./')) return require(name)
-  const make = parts[name] ?? require('../dist/rest.cjs')[name]
   let module = loaded.get(name)
   if (module === undefined) {
+    const make = parts[name] ?? require('../dist/' + name.slice(2, -3) + '.cjs')
     module = { exports: {} }
     loaded.set(name, module)
-    make(module, module.exports, part)
+    make(module, module.exports, part, part)
   }
   return module.exports
 }

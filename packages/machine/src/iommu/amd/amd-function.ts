@@ -1,8 +1,6 @@
-import { amdviOptionsFor, capabilityBlockOf } from '@dmascope/iommu/amdvi'
 import type { InterruptPort } from '@dmascope/memory'
 import { Msi } from '@dmascope/pci'
 import { StaticFunction } from '../../chipset/static-function.ts'
-import { AMDVI_BASE } from './ivrs-table.ts'
 
 /** What an AMD IOMMU's PCI function says of itself. */
 export interface AmdFunctionOptions {
@@ -55,11 +53,3 @@ export class AmdIommuFunction extends StaticFunction {
     this.#msi.trigger(0, to)
   }
 }
-
-/** A function that no IOMMU took for its own: `-device AMDVI-PCI` alone. */
-export const idleAmdFunction = (multifunction: boolean): AmdIommuFunction =>
-  new AmdIommuFunction({
-    deviceId: AMD_IOMMU_DEVICE_ID,
-    multifunction,
-    capability: capabilityBlockOf(amdviOptionsFor('11.1'), AMDVI_BASE),
-  })
