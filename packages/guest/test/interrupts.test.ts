@@ -50,6 +50,26 @@ describe('vectors', () => {
     expect(order).toEqual(['EOI', 'edge', 'level', 'EOI'])
   })
 
+  it('that come while a driver spins are kept, and handled after, in order', () => {
+    const bus = new SparseBus()
+    const vectors = vectorsOn(bus)
+    const handled: number[] = []
+    const numbers = [0, 1].map((index) => {
+      const vector = vectors.allocate('edge')!
+      vector.handlers.push(() => handled.push(index) > 0)
+      return vector.number
+    })
+    bus.interrupts.push(numbers[1]!, numbers[0]!)
+    expect(vectors.spin(() => bus.interrupts.length === 0)).toBe(true)
+    expect(handled).toEqual([])
+    while (vectors.poll()) {}
+    expect(handled).toEqual([1, 0])
+  })
+
+  it('do not keep a driver spinning that nothing answers', () => {
+    expect(vectorsOn(new SparseBus()).spin(() => false)).toBe(false)
+  })
+
   it('run out, and come back when released', () => {
     const vectors = vectorsOn(new SparseBus())
     const taken = Array.from({ length: 0xeb - 0x21 + 1 }, () => vectors.allocate('edge')!)

@@ -16,6 +16,7 @@ export class EventQueue {
   readonly #queue: Virtqueue
   readonly #view = new DataView(new ArrayBuffer(virtio_iommu_fault.size))
   #faults: EndpointFault[] = []
+  #toldOfSize = false
 
   constructor(device: VirtioDevice, queue: Virtqueue) {
     this.#device = device
@@ -52,7 +53,8 @@ export class EventQueue {
   #take({ segments, written }: Request): void {
     const { cpu } = segments[0]!
     if (written > virtio_iommu_fault.size) {
-      this.#device.log(`an event of ${written} bytes, more than its buffer has`)
+      if (!this.#toldOfSize) this.#device.log(`an event of ${written} bytes, more than its buffer has`)
+      this.#toldOfSize = true
     } else if (written > 0) {
       this.#device.kernel.bus.readBytes(cpu, new Uint8Array(this.#view.buffer))
       this.#decode()
