@@ -85,9 +85,9 @@ function exampleOf(rule: string): string | null {
   if (one !== undefined) {
     const name = tableSignature(one.trips)
     const output = printed(rule, `${name}.dat`, name, lintTable(one.trips, one.context), one.trips)
-    const functions = one.context?.topology?.functions.map(({ bus, device, function: fn }) =>
-      `${hex(bus, 2)}:${hex(device, 2)}.${fn}`.toLowerCase(),
-    )
+    const functions = one.context?.topology?.functions
+      .filter(({ segment }) => segment === 0)
+      .map(({ bus, device, function: fn }) => `${hex(bus, 2)}:${hex(device, 2)}.${fn}`.toLowerCase())
     const machine = functions === undefined ? '' : `On a machine with the functions ${functions.join(', ')}:\n\n`
     const madt =
       one.context?.madt === undefined

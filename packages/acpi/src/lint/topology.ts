@@ -39,6 +39,9 @@ export const idName = (segment: number, id: number): string =>
 
 export const requesterId = ({ bus, device, function: fn }: TopologyFunction): number => (bus << 8) | (device << 3) | fn
 
+/** What tables can name. Linux numbers the buses behind a VMD above it, and takes their functions for the VMD's. */
+const LAST_SEGMENT = 0xffff
+
 /** A topology, to be asked. */
 export class TopologyIndex {
   readonly functions: readonly TopologyFunction[]
@@ -48,9 +51,9 @@ export class TopologyIndex {
   readonly #hasAllBuses: boolean
 
   constructor({ functions }: PciTopology) {
-    this.functions = functions
+    this.functions = functions.filter(({ segment }) => segment <= LAST_SEGMENT)
     let hasAllBuses = true
-    for (const one of functions) {
+    for (const one of this.functions) {
       this.#at.set(nameOf(one), one)
       if (one.secondaryBus !== null) this.#bridges.set(`${one.segment}:${one.secondaryBus}`, one)
       else if (one.headerType === null || one.headerType === 1) hasAllBuses = false
