@@ -43,8 +43,8 @@ export class SmmuSubsystem implements IommuSubsystem {
         return place
       },
     }
-    const { profile, options } = context
-    this.#default = decideDefaultDomain(profile, options, profile.configuration.iommuDefaultStrictArm64)
+    const { profile, options, strictByDefault = profile.configuration.iommuDefaultStrictArm64 } = context
+    this.#default = decideDefaultDomain(profile, options, strictByDefault)
   }
 
   enableInterruptRemapping(): false {
@@ -196,16 +196,12 @@ export class SmmuSubsystem implements IommuSubsystem {
   #coverageFact(device: PciDevice): Fact {
     const place = this.#placeOf(device)
     if (place === null) return { fact: 'no map leads its requester ID to an SMMU', source: 'firmware' }
-    const others = dmaAliases(device)
-      .slice(1)
-      .map(({ requester }) => this.#tables.streamOf(device.segment, requester))
-    const streams = [place, ...others].map((one) => (one === null ? 'none' : String(one.stream)))
     const behind = `${place.by} puts it behind ${place.smmu.name}`
+    const aliases = dmaAliases(device)
+      .slice(1)
+      .map(({ requester }) => this.#tables.streamOf(device.segment, requester)?.stream ?? 'none')
+    const more = aliases.length === 0 ? '' : `; its transactions may bear stream ${aliases.join(', ')} instead`
     const bytes = place.bytes === undefined ? {} : { bytes: place.bytes }
-    return {
-      fact: `${behind}, with stream${streams.length > 1 ? 's' : ''} ${streams.join(', ')}`,
-      source: place.source,
-      ...bytes,
-    }
+    return { fact: `${behind}${more}`, source: place.source, ...bytes }
   }
 }
