@@ -63,6 +63,22 @@ describe('default domains behind an AMD IOMMU', () => {
   })
 })
 
+describe('what QEMU 11.1 can make of the unit', () => {
+  it('more interrupts and wider destinations change nothing for one processor', () => {
+    const unit = { ...AMD, properties: { ...AMD.properties, xtsup: true, numint2k: true } }
+    const result = boot([unit, disk(2, ACCESS_PLATFORM)])
+    expect(find(result, '00:02.0')).toMatchObject({ io: { ok: true }, interrupt: { remapped: true, lost: 0 } })
+  })
+
+  it('without host page tables it refuses what these kernels give it all the same', () => {
+    const unit = { ...AMD, properties: { ...AMD.properties, 'dma-translation': false } }
+    const result = boot([unit, disk(2, ACCESS_PLATFORM)])
+    expect(find(result, '00:02.0')).toMatchObject({ domain: 'dma', io: { ok: false, hung: true } })
+    expect(dmaOf('00:02.0').translated).toBe(0)
+    expect(result.timeline.some((line) => line.includes('ILLEGAL_DEV_TABLE_ENTRY'))).toBe(true)
+  })
+})
+
 describe('groups and coverage', () => {
   it('the unit’s own function is in no group and has no driver, though the table names it', () => {
     const result = boot([AMD, disk(2, ACCESS_PLATFORM)])

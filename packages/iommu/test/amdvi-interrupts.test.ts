@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { AmdViGuest, GA_EN, INTERRUPT_TABLE, IR, IW } from './amdvi-guest.ts'
+import { AmdViGuest, GA_EN, INTERRUPT_TABLE, IR, IW, REG } from './amdvi-guest.ts'
 
 const DEVICE = 0x0018
 const REMAP = 0x2000_0000
@@ -58,6 +58,20 @@ describe('interrupt remapping, §2.2.5', () => {
     const basic = remappingGuest(REMAP, { guestApic: false }, GA_EN)
     basic.ram.write32(INTERRUPT_TABLE + 5 * 4, 0x0031_0001)
     expect([send(basic, 5), basic.msi.data]).toEqual([0, 0x31])
+  })
+
+  it('§2.2.5.2 destinations of 32 bits, with XTEn, on a unit that has them', () => {
+    for (const x2apic of [true, false]) {
+      const guest = remappingGuest(REMAP, { x2apic }, GA_EN)
+      // XTEn is bit 50 of Control.
+      guest.write(REG.CONTROL + 4, 1 << 18)
+      const at = INTERRUPT_TABLE + 5 * 16
+      for (const [word, value] of [0x3456_7801, 0, 0x55, 0x1200_0000].entries()) guest.ram.write32(at + word * 4, value)
+      expect(send(guest, 5)).toBe(0)
+      expect(guest.msi).toEqual({ hi: x2apic ? 0x1234_5600 : 0, lo: 0xfee7_8000, data: 0x55, remapped: true })
+      // As it was cached.
+      expect([send(guest, 5), guest.msi.hi]).toEqual([0, x2apic ? 0x1234_5600 : 0])
+    }
   })
 
   it('entries are cached until INVALIDATE_INTERRUPT_TABLE names the device', () => {

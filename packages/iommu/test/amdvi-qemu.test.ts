@@ -1,4 +1,10 @@
-import { AmdViUnit, amdviOptionsFor, capabilityBlockOf, extendedFeatureOf } from '@dmascope/iommu/amdvi'
+import {
+  AmdViUnit,
+  amdviOptionsFor,
+  capabilityBlockOf,
+  extendedFeature2Of,
+  extendedFeatureOf,
+} from '@dmascope/iommu/amdvi'
 import { DmascopeError } from '@dmascope/layout'
 import { GuestRam } from '@dmascope/memory'
 import { describe, expect, it } from 'vitest'
@@ -10,6 +16,7 @@ describe('QEMU’s amd-iommu', () => {
     ['7.2', {}, 0x29d3],
     ['11.1', { 'dma-remap': 'on' }, 0x29d3],
     ['11.1', { 'dma-translation': 'off' }, 0x2dd3],
+    ['11.1', { xtsup: 'on' }, 0x29d7],
   ] as const)('extended features of %s %o', (version, properties, low) => {
     expect(extendedFeatureOf(amdviOptionsFor(version, properties))).toEqual([0, low])
   })
@@ -17,6 +24,11 @@ describe('QEMU’s amd-iommu', () => {
   it('the capability block: header, base, and 40 bits physical, 48 bits virtual', () => {
     const block = capabilityBlockOf(amdviOptionsFor('11.1'), 0xfed8_0000)
     expect(block).toEqual([0x1f03_000f, 0xfed8_0000, 0, 0xff00_0000, 0x0018_2840, 0])
+  })
+
+  it('the second register of features: 2048 interrupts for each device where asked for', () => {
+    expect(extendedFeature2Of(amdviOptionsFor('11.1'))).toEqual([0, 0])
+    expect(extendedFeature2Of(amdviOptionsFor('11.1', { numint2k: 'on' }))).toEqual([0, 0x100])
   })
 
   it('7.2 always remaps DMA; 11.1 only where it is told to', () => {
@@ -30,7 +42,7 @@ describe('QEMU’s amd-iommu', () => {
     ['an unknown property', '11.1', { dmaremap: 'on' }, 'AMDVI_PROPERTY_UNKNOWN'],
     ['a property that the release does not have yet', '7.2', { 'dma-remap': 'on' }, 'AMDVI_PROPERTY_UNKNOWN'],
     ['a value that is no switch', '11.1', { intremap: 'maybe' }, 'AMDVI_PROPERTY_VALUE'],
-    ['32-bit destinations', '11.1', { xtsup: 'on' }, 'AMDVI_X2APIC'],
+    ['32-bit destinations, which 7.2 does not have', '7.2', { xtsup: 'on' }, 'AMDVI_PROPERTY_UNKNOWN'],
   ] as const)('refuses %s', (_what, version, properties, code) => {
     let thrown: unknown
     try {

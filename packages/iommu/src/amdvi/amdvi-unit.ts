@@ -10,7 +10,7 @@ import { RegisterFile } from './register-file.ts'
 import { AMDVI_REGISTERS, CONTROL, DEVICE_TABLE_BASE, EXCLUSION_BASE } from './spec/registers.ts'
 
 const AT = AMDVI_REGISTERS.registers
-const { IommuEn, GAEn } = CONTROL.fields
+const { IommuEn, GAEn, XTEn } = CONTROL.fields
 
 /** An AMD IOMMU: its registers towards software, a translator towards the fabric. */
 export class AmdViUnit implements Translator, MmioHandler {
@@ -132,6 +132,9 @@ export class AmdViUnit implements Translator, MmioHandler {
       case AT.Control.offset:
         this.#controlWritten(before)
         break
+      case AT.Control.offset + 4:
+        this.#interrupts.wideDestinations = this.features.x2apic && (this.#registers.get(word) & XTEn.hiMask) !== 0
+        break
       case AT.CommandTail.offset:
         this.#commands.run()
         break
@@ -206,6 +209,7 @@ export class AmdViUnit implements Translator, MmioHandler {
     this.#remapsDma = false
     this.#interrupts.enabled = false
     this.#interrupts.wideEntries = false
+    this.#interrupts.wideDestinations = false
     this.#setDeviceTable()
     this.#setExclusion()
     this.#drop()

@@ -28,7 +28,10 @@ import { DTE_2, INT_CTL } from './spec/tables.ts'
 
 const LINES = 256
 const STRIDE = 4
-/** Words of a line: 0 or requester, index and CACHED; the entry's lower word; its vector; the fault that it makes. */
+/**
+ * Words of a line: 0 or requester, index and CACHED; the entry's lower word; its vector, with the destination's bits
+ * 31:24 above; the fault that it makes.
+ */
 const TAG = 0
 const ENTRY = 1
 const VECTOR = 2
@@ -46,6 +49,8 @@ export class InterruptRemapper {
   /** Control.IommuEn and Control.GAEn. */
   enabled = false
   wideEntries = false
+  /** Control.XTEn: destinations of 32 bits, in wide entries. */
+  wideDestinations = false
   readonly #ram: GuestRam
   readonly #devices: DeviceTableCache
   readonly #log: EventLog
@@ -140,7 +145,9 @@ export class InterruptRemapper {
       const suppressed = (entry & SupIOPF.loMask) !== 0 || (reason === NOT_VALID && ignoresUnmapped)
       return this.#deny(source, device, 0, lo, reason, suppressed)
     }
-    out.hi = 0
+    const upper = this.wideDestinations && this.wideEntries
+    // Bits 31:8 of a destination go where the upper half of the address is (AMD IOMMU 3.07 §2.2.5.2).
+    out.hi = upper ? ((this.#cache[line + VECTOR]! & -0x100_0000) | ((entry >>> 8) & 0xff_ff00)) >>> 0 : 0
     out.lo =
       (INTERRUPT_RANGE_FIRST |
         MESSAGE_ADDRESS.fields.Destination.setLo(0, Destination.get(entry)) |
@@ -148,7 +155,7 @@ export class InterruptRemapper {
       0
     // Trigger mode and level stay those of the message; type and vector are the entry's.
     const kept = data & (MESSAGE_DATA.fields.TM.loMask | MESSAGE_DATA.fields.Level.loMask)
-    out.data = kept | MESSAGE_DATA.fields.MT.setLo(0, IntType.get(entry)) | this.#cache[line + VECTOR]!
+    out.data = kept | MESSAGE_DATA.fields.MT.setLo(0, IntType.get(entry)) | (this.#cache[line + VECTOR]! & 0xff)
     out.remapped = true
     return 0
   }
@@ -181,9 +188,7 @@ export class InterruptRemapper {
     const entry = IRTE_BASIC.fields.value.get(view, at)
     this.#cache[into + ENTRY] = entry
     // Both formats have the same bits 15:0; the vector stands elsewhere.
-    this.#cache[into + VECTOR] = this.wideEntries
-      ? IRTE_GA_HIGH.fields.Vector.get(IRTE_GA.fields.high.lo.get(view, at))
-      : Vector.get(entry)
+    this.#cache[into + VECTOR] = this.wideEntries ? wideVector(view, at) : Vector.get(entry)
     if ((entry & RemapEn.loMask) === 0) return NOT_VALID
     const reserved = (entry & GuestMode.loMask) | (this.wideEntries ? 0 : entry & BASIC_RESERVED)
     if (reserved !== 0 || IntType.get(entry) > MESSAGE_TYPE.arbitrated) return FAULTS.interruptReserved.value
@@ -204,6 +209,13 @@ export class InterruptRemapper {
     const failedHi = Math.floor(failed / 0x1_0000_0000)
     return this.#log.report(source, 'interrupt', failedHi, failed >>> 0, reason, domain, silent)
   }
+}
+
+/** The vector of a 128-bit entry, and the destination's bits 31:24 in its own. */
+function wideVector(view: DataView, at: number): number {
+  const { Vector: vector, Destination_31_24 } = IRTE_GA_HIGH.fields
+  const { lo, hi } = IRTE_GA.fields.high
+  return vector.get(lo.get(view, at)) | (Destination_31_24.get(0, hi.get(view, at)) << 24)
 }
 
 /** A message that is not remapped: as it is. */

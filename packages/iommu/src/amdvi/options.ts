@@ -31,6 +31,10 @@ export interface AmdViFeatures {
   readonly interruptRemapping: boolean
   /** EFR.GASup: 128-bit interrupt entries where Control.GAEn is set. GuestMode is reserved. */
   readonly guestApic: boolean
+  /** EFR.XTSup: 32-bit destinations in entries of 128 bits, where Control.XTEn is set. */
+  readonly x2apic: boolean
+  /** EFR2.NumIntRemapSup: 2048 interrupts for each device. Tables of that many entries serve in any case. */
+  readonly announcesManyInterrupts: boolean
   /** IotlbSup: devices may cache translations (ATS). */
   readonly deviceIotlb: boolean
   /** EFR.IASup. */
@@ -108,6 +112,8 @@ const DEFAULT_FEATURES: AmdViFeatures = {
   physicalWidth: 52,
   interruptRemapping: true,
   guestApic: true,
+  x2apic: false,
+  announcesManyInterrupts: false,
   deviceIotlb: false,
   invalidateAll: true,
   prefetch: true,
@@ -162,6 +168,7 @@ export function extendedFeatureOf(features: AmdViFeatures): readonly [hi: number
     GTSup: flag(features.announcesGuestTranslation),
     IASup: flag(features.invalidateAll),
     GASup: flag(features.guestApic),
+    XTSup: flag(features.x2apic),
     HESup: flag(features.announcesHardwareErrors),
     HATS: features.dmaTranslation ? HATS_LEVELS[features.hostLevels] : HATS_LEVELS.none,
     // Guest tables of six levels, as QEMU has it.
@@ -171,7 +178,10 @@ export function extendedFeatureOf(features: AmdViFeatures): readonly [hi: number
 
 /** The Extended Feature 2 Register as [hi, lo]. */
 export function extendedFeature2Of(features: AmdViFeatures): readonly [hi: number, lo: number] {
-  return wordOf(EFR2, { HTRangeIgnore: flag(!features.htRange && features.announcesHtRangeIgnore) })
+  return wordOf(EFR2, {
+    HTRangeIgnore: flag(!features.htRange && features.announcesHtRangeIgnore),
+    NumIntRemapSup: flag(features.announcesManyInterrupts),
+  })
 }
 
 /**

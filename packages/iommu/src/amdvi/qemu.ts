@@ -8,7 +8,7 @@ const RELEASES = {
   // It always remaps DMA, and knows no switch for it.
   '7.2': { properties: ['intremap', 'device-iotlb', 'pt'], dmaRemap: true, blockInvalidTranslation: false },
   '11.1': {
-    properties: ['intremap', 'device-iotlb', 'pt', 'dma-remap', 'dma-translation', 'xtsup', 'pci-id'],
+    properties: ['intremap', 'device-iotlb', 'pt', 'dma-remap', 'dma-translation', 'xtsup', 'numint2k', 'pci-id'],
     dmaRemap: false,
     blockInvalidTranslation: true,
   },
@@ -21,7 +21,7 @@ const FALSE: readonly PropertyValue[] = [false, 'off', 'false', 'no', 'n']
  * The features of QEMU's `-device amd-iommu,...` under TCG, so that the Extended Feature Register is QEMU's bit for bit.
  *
  * @param properties - as written, QEMU's names
- * @throws DmascopeError AMDVI_PROPERTY_UNKNOWN, AMDVI_PROPERTY_VALUE or AMDVI_X2APIC
+ * @throws DmascopeError AMDVI_PROPERTY_UNKNOWN or AMDVI_PROPERTY_VALUE
  */
 export function amdviOptionsFor(
   qemuVersion: '7.2' | '11.1',
@@ -47,13 +47,6 @@ export function amdviOptionsFor(
       value,
     })
   }
-  if (flag('xtsup', false)) {
-    throw new DmascopeError(
-      'AMDVI_X2APIC',
-      'amd-iommu: xtsup=on asks for 32-bit interrupt destinations, which are not modelled; leave it out',
-      { property: 'xtsup' },
-    )
-  }
   return {
     dmaRemap: flag('dma-remap', release.dmaRemap),
     dmaTranslation: flag('dma-translation', true),
@@ -62,6 +55,8 @@ export function amdviOptionsFor(
     physicalWidth: 40,
     interruptRemapping: flag('intremap', true),
     guestApic: true,
+    x2apic: flag('xtsup', false),
+    announcesManyInterrupts: flag('numint2k', false),
     // The capability is announced whatever the property says.
     deviceIotlb: true,
     invalidateAll: true,

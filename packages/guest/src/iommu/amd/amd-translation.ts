@@ -243,8 +243,11 @@ export class AmdTranslation {
 const findOwn = ({ segment, deviceId }: AmdUnit, devices: readonly PciDevice[]): PciDevice | undefined =>
   devices.find((device) => device.segment === segment && ownRequester(device) === deviceId)
 
-/** Levels of host page tables that a unit walks (EFR.HATS); four where it does not say. */
-export const levelsOf = ({ features }: AmdUnit): number => {
-  const code = features === null ? 0 : EFR.fields.HATS.get(features.lo, features.hi)
-  return code === 3 ? 0 : 4 + code
-}
+const MOST_LEVELS = 6
+
+/**
+ * Levels of host page tables that a unit walks (EFR.HATS); four where it does not say. The value for none at all is taken
+ * for one more than there is, by these kernels: they find out by the faults.
+ */
+export const levelsOf = ({ features }: AmdUnit): number =>
+  Math.min(MOST_LEVELS, 4 + (features === null ? 0 : EFR.fields.HATS.get(features.lo, features.hi)))

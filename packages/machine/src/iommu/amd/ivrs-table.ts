@@ -10,6 +10,8 @@ export const AMDVI_BASE = 0xfed8_0000
 /** The I/O APIC's requester ID: 00:14.0, where AMD's southbridges have it, and nothing is here. */
 export const AMDVI_IOAPIC_REQUESTER = requesterId(0, 0x14, 0)
 
+type Pair = readonly [hi: number, lo: number]
+
 /** What the table says of the unit itself. */
 export interface IvrsFacts {
   /** Requester ID of the unit's own PCI function, and where its capability block is. */
@@ -17,8 +19,8 @@ export interface IvrsFacts {
   readonly capabilityOffset: number
   readonly physicalWidth: number
   readonly interruptRemapping: boolean
-  /** The Extended Feature Register, for a block of type 11h; null where there is none. */
-  readonly extendedFeatures: readonly [hi: number, lo: number] | null
+  /** The Extended Feature Register and the second one, for a block of type 11h; null where there is none. */
+  readonly extendedFeatures: readonly [first: Pair, second: Pair] | null
 }
 
 const HT_TUN_EN = 0x01
@@ -29,6 +31,9 @@ const PPR_SUP = 0x80
 const FEATURE_REPORTING = 0x44
 const IVINFO_EFR_SUP = 1
 const IVHD_IOAPIC = 1
+
+/** QEMU's have no bits above 52. */
+const imageOf = ([hi, lo]: Pair): number => hi * 0x1_0000_0000 + lo
 
 /** QEMU's `build_amd_iommu`: a block of type 10h, from 11.1 on one of type 11h as well, with the same entries. */
 export function ivrsTable(roots: readonly RootBusFacts[], facts: IvrsFacts): Uint8Array {
@@ -56,8 +61,8 @@ export function ivrsTable(roots: readonly RootBusFacts[], facts: IvrsFacts): Uin
     ...unit,
     flags: HT_TUN_EN | IOTLB_SUP,
     iommuAttributes: 0,
-    efrRegisterImage: extendedFeatures[0] * 0x1_0000_0000 + extendedFeatures[1],
-    efr2RegisterImage: 0,
+    efrRegisterImage: imageOf(extendedFeatures[0]),
+    efr2RegisterImage: imageOf(extendedFeatures[1]),
   }
   return buildIvrs({
     signature: 'IVRS',

@@ -3,6 +3,7 @@ import {
   AmdViUnit,
   amdviOptionsFor,
   capabilityBlockOf,
+  extendedFeature2Of,
   extendedFeatureOf,
 } from '@dmascope/iommu/amdvi'
 import { DmascopeError } from '@dmascope/layout'
@@ -56,7 +57,8 @@ export function planAmd(device: PlacedPlatformDevice, placement: Placement, mach
         capabilityOffset: CAPABILITY_OFFSET,
         physicalWidth: features.physicalWidth,
         interruptRemapping: features.interruptRemapping,
-        extendedFeatures: machine.qemuVersion === '7.2' ? null : extendedFeatureOf(features),
+        extendedFeatures:
+          machine.qemuVersion === '7.2' ? null : [extendedFeatureOf(features), extendedFeature2Of(features)],
       }),
     checkDevice: (placed) => {
       if (placed.model.kind === 'vfio') checkAssigned(placed, machine.qemuVersion, features)
