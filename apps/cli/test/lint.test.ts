@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -201,6 +201,24 @@ describe('--topology', () => {
     const other = json(['odd.dat', '--topology', 'report.json'])
     expect(ids(other)[0]).toContain('DMAR-0101')
   })
+})
+
+it('the firmware of every machine that there is a preset for is without error, held against the machine itself', () => {
+  const dmascope = (...args: string[]) =>
+    spawnSync(process.execPath, [program, ...args], { cwd: folder, encoding: 'utf8' })
+  const presets = JSON.parse(dmascope('presets', '--format', 'json').stdout) as { name: string }[]
+  expect(presets.length).toBeGreaterThan(8)
+  let looked = 0
+  for (const { name } of presets) {
+    const dump = `firmware-of-${name}`
+    const booted = dmascope('boot', name, '--format', 'json', '--dump-firmware', dump)
+    expect(booted.status, name).toBe(0)
+    if (!existsSync(join(folder, dump)) || readdirSync(join(folder, dump)).length === 0) continue
+    writeFileSync(join(folder, 'booted.json'), booted.stdout)
+    expect(json([dump, '--topology', 'booted.json']).summary.errors, name).toBe(0)
+    looked++
+  }
+  expect(looked).toBeGreaterThan(8)
 })
 
 describe('exit status', () => {

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it, test } from 'vitest'
 import { buildDtb, DeviceTree, node, parseDtb, parseDts, property } from '../src/index.ts'
-import { DT_LINT_RULES, lintDtb, lintTree } from '../src/lint/index.ts'
+import { DT_LINT_RULES, lintDtb, lintTree, unreadable } from '../src/lint/index.ts'
 import { goldenBlobs, realBlobs } from './corpus.ts'
 import { LINT_CASES } from './lint-cases.ts'
 
@@ -31,6 +31,18 @@ describe('a tree that trips a rule, and one that does not', () => {
     expect(inBlob!.offset).toBeGreaterThanOrEqual(value.start)
     expect(inBlob!.offset! + inBlob!.length).toBeLessThanOrEqual(value.start + value.length)
   })
+})
+
+test('DT-0001: of a text, without the place that the error names before', () => {
+  let caught: unknown
+  try {
+    parseDts('/dts-v1/;\n/ { reg = <08>; };', { source: 'a board.dts' })
+  } catch (error) {
+    caught = error
+  }
+  expect(unreadable(caught)).toMatchObject({ rule: { id: 'DT-0001' }, offset: null })
+  expect(unreadable(caught).message).toBe("'8' is no octal digit; a number that starts with 0 is octal")
+  expect(() => unreadable(new TypeError('of the program'))).toThrow(TypeError)
 })
 
 describe('blobs', () => {

@@ -72,7 +72,17 @@ export function lintDtb(bytes: Uint8Array, context: LintContext = {}): LintFindi
 /** The finding for a blob or text that a reader gave up. @throws the error where it is not about the tree */
 export function unreadable(error: unknown): LintFinding {
   if (!(error instanceof DmascopeError)) throw error
-  const { offset } = error.context as { offset?: number }
-  const message = error.message.replace(/^DTB at byte 0x[0-9a-f]+: /, '')
-  return { rule: DT_RULES.unreadable, node: null, property: null, offset: offset ?? null, length: 4, message }
+  const { offset, source, line, column } = error.context as Partial<Record<string, unknown>>
+  const place = `${String(source)}:${String(line)}:${String(column)}: `
+  const message = error.message.startsWith(place)
+    ? error.message.slice(place.length)
+    : error.message.replace(/^DTB at byte 0x[0-9a-f]+: /, '')
+  return {
+    rule: DT_RULES.unreadable,
+    node: null,
+    property: null,
+    offset: typeof offset === 'number' ? offset : null,
+    length: 4,
+    message,
+  }
 }
