@@ -175,6 +175,14 @@ describe('what is read', () => {
     })
   })
 
+  it('source text that includes a broken one: the place is in that', () => {
+    writeFileSync(join(folder, 'outer.dts'), '/dts-v1/;\n/include/ "inner.dtsi"\n')
+    writeFileSync(join(folder, 'inner.dtsi'), '/ {\n  reg = <08>;\n};\n')
+    const [finding] = json(['outer.dts']).tables[0].findings
+    expect(finding).toMatchObject({ id: 'DT-0001', line: null })
+    expect(finding.message).toMatch(/inner\.dtsi:2:\d+: '8' is no octal digit/)
+  })
+
   it('a table that was cut', () => {
     expect(ids(json(['-'], dmar(GOOD).subarray(0, 60)))).toEqual([['ACPI-0001', 'DMAR-0002']])
   })

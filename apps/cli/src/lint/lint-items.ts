@@ -67,7 +67,9 @@ function lintSource(item: TreeItem, context: Parameters<typeof lintTree>[1]): Li
     return lintTree(parseSource(item), context)
   } catch (error) {
     const finding = unreadable(error)
-    const { line } = error instanceof DmascopeError ? (error.context as { line?: number }) : {}
+    const { source, line } = error instanceof DmascopeError ? (error.context as { source?: string; line?: number }) : {}
+    // In a file that it includes, the error itself names the place.
+    if (source !== item.source) return [{ ...finding, message: (error as Error).message }]
     return [{ ...finding, line: line ?? null }]
   }
 }
