@@ -6,6 +6,7 @@ import {
   OTHER,
   type Outcome,
   type Rig,
+  scalableRig,
   smmuv3Rig,
   tceRig,
   viommuRig,
@@ -170,6 +171,8 @@ const ROWS: readonly Row[] = [
 
 describe.each([
   ['VT-d', vtdRig],
+  ['VT-d, scalable mode, first stage', () => scalableRig('first')],
+  ['VT-d, scalable mode, second stage', () => scalableRig('second')],
   ['AMD-Vi', amdviRig],
   ['SMMUv3', smmuv3Rig],
   ['sPAPR TCE', tceRig],

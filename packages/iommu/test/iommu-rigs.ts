@@ -1,5 +1,6 @@
 import type { Access } from '@dmascope/memory'
 import { AmdViGuest, IR, IW } from './amdvi-guest.ts'
+import { A, allContexts, allIotlb, allPasids, D, P, RW, ScalableGuest, US } from './scalable-guest.ts'
 import { PAGE_RO, PAGE_RW, REG, SmmuV3Guest } from './smmuv3-guest.ts'
 import { LIOBN_32, TceGuest } from './tce-guest.ts'
 import { attach, detach, map, unmap, ViommuGuest } from './viommu-guest.ts'
@@ -57,6 +58,54 @@ export function vtdRig(): Rig {
     block: () => guest.context(DEVICE, guest.page() | 1, 2 | (7 << 8)),
     detach: () => guest.context(DEVICE, 0, 0),
     invalidate: () => guest.invalidateAll(),
+    dma: (requester, iova, access) => outcomes[guest.dma(requester, iova, access)] ?? 'unsupported',
+    get output() {
+      return guest.output
+    },
+    get route() {
+      return guest.out.route
+    },
+    get log2Size() {
+      return guest.out.log2Size
+    },
+    get recorded() {
+      return guest.unit.faultsSeen.filter(({ recorded }) => recorded).length
+    },
+  }
+}
+
+/** VT-d in scalable mode, with the tables of one stage or the other for PASID 0. */
+export function scalableRig(stage: 'first' | 'second'): Rig {
+  const guest = new ScalableGuest({ faultRecords: 8 })
+  const table = guest.attach(DEVICE)
+  const point = (top: number): void =>
+    stage === 'first' ? guest.firstStage(table, 0, top) : guest.secondStage(table, 0, top)
+  const top = guest.page()
+  point(top)
+  guest.enable()
+  guest.enableQueue()
+  const flags = (rights: number): number => (rights === 0 ? 0 : (rights & 2) === 0 ? P | US | A : P | RW | US | A | D)
+  const outcomes: Readonly<Record<number, Outcome>> = {
+    0: 'ok',
+    57: 'unknown requester',
+    65: 'unknown requester',
+    113: 'not mapped',
+    121: 'not mapped',
+    128: 'beyond width',
+    132: 'beyond width',
+    133: 'no permission',
+    256: 'unsupported',
+  }
+  return {
+    name: `VT-d, scalable mode, ${stage} stage`,
+    map(iova, output, rights, log2Size) {
+      if (stage === 'first') guest.mapFirst(top, iova, output, flags(rights), log2Size)
+      else guest.map(top, iova, output, rights, log2Size)
+    },
+    passThrough: () => guest.passThrough(table, 0),
+    block: () => point(guest.page()),
+    detach: () => guest.contextWords(DEVICE, 0),
+    invalidate: () => guest.submitWide(allContexts, allPasids, allIotlb),
     dma: (requester, iova, access) => outcomes[guest.dma(requester, iova, access)] ?? 'unsupported',
     get output() {
       return guest.output

@@ -3,6 +3,7 @@ import {
   CONTEXT_ENTRY_HIGH,
   DEVICE_TLB_DESCRIPTOR,
   FAULT_REASONS,
+  FIRST_STAGE_ENTRY_BITS,
   FRCD_HIGH,
   GCMD,
   GSTS,
@@ -12,10 +13,24 @@ import {
   IRTE,
   IRTE_HIGH,
   IRTE_LOW,
+  isInterruptReason,
+  PASID_CACHE_DESCRIPTOR,
+  PASID_DEVICE_TLB_DESCRIPTOR,
+  PASID_DIRECTORY_ENTRY,
+  PASID_IOTLB_DESCRIPTOR,
+  PASID_TABLE_ENTRY,
+  PASID_TABLE_ENTRY_HIGH,
+  PASID_TABLE_ENTRY_LOW,
   REMAPPABLE_ADDRESS,
   REMAPPABLE_RTE,
   ROOT_ENTRY,
+  SCALABLE_CONTEXT_ENTRY,
+  SCALABLE_CONTEXT_ENTRY_HIGH,
+  SCALABLE_CONTEXT_ENTRY_LOW,
+  SCALABLE_FAULT_REASONS,
+  SCALABLE_ROOT_ENTRY,
   VTD_REGISTERS,
+  WIDE_INVALIDATION_DESCRIPTOR,
 } from '@dmascope/iommu/vtd/spec'
 import { describe, expect, it } from 'vitest'
 
@@ -92,5 +107,68 @@ describe('VT-d layouts, against the manual', () => {
     const values = Object.values(FAULT_REASONS).map(({ value }) => value)
     const dma = Array.from({ length: 14 }, (_, index) => index + 1)
     expect(values).toEqual([...dma, 0x20, 0x21, 0x22, 0x23, 0x24, 0x25, 0x26])
+  })
+})
+
+describe('VT-d layouts of scalable mode, against the manual', () => {
+  const placesOf = (layout: {
+    readonly fields: Readonly<Record<string, { readonly low: number; readonly high: number }>>
+  }): Record<string, readonly [number, number]> =>
+    Object.fromEntries(Object.entries(layout.fields).map(([name, { high, low }]) => [name, [high, low]]))
+
+  it('sizes of entries and descriptors', () => {
+    expect(SCALABLE_ROOT_ENTRY.size).toBe(16)
+    expect(SCALABLE_CONTEXT_ENTRY.size).toBe(32)
+    expect(PASID_DIRECTORY_ENTRY.size).toBe(8)
+    expect(PASID_TABLE_ENTRY.size).toBe(64)
+    expect(WIDE_INVALIDATION_DESCRIPTOR.size).toBe(32)
+  })
+
+  it('context entry, PASID directory entry, PASID table entry', () => {
+    expect(placesOf(SCALABLE_CONTEXT_ENTRY_LOW)).toEqual({
+      PASIDDIRPTR: [63, 12],
+      PDTS: [11, 9],
+      PRE: [4, 4],
+      PASIDE: [3, 3],
+      DTE: [2, 2],
+      FPD: [1, 1],
+      P: [0, 0],
+    })
+    expect(placesOf(SCALABLE_CONTEXT_ENTRY_HIGH)).toEqual({ RID_PRIV: [20, 20], RID_PASID: [19, 0] })
+    expect(placesOf(PASID_TABLE_ENTRY_LOW)).toEqual({
+      SSPTPTR: [63, 12],
+      SSADE: [9, 9],
+      PGTT: [8, 6],
+      AW: [4, 2],
+      FPD: [1, 1],
+      P: [0, 0],
+    })
+    expect(placesOf(PASID_TABLE_ENTRY_HIGH)).toMatchObject({
+      FSPTPTR: [63, 12],
+      FSPM: [3, 2],
+      WPE: [4, 4],
+      SRE: [0, 0],
+    })
+    expect(placesOf(FIRST_STAGE_ENTRY_BITS)).toMatchObject({
+      P: [0, 0],
+      R_W: [1, 1],
+      U_S: [2, 2],
+      A: [5, 5],
+      D: [6, 6],
+    })
+  })
+
+  it('descriptors', () => {
+    expect(placesOf(PASID_CACHE_DESCRIPTOR)).toMatchObject({ PASID: [51, 32], DID: [31, 16], G: [5, 4] })
+    expect(placesOf(PASID_IOTLB_DESCRIPTOR)).toMatchObject({ PASID: [51, 32], DID: [31, 16], G: [5, 4] })
+    expect(placesOf(PASID_DEVICE_TLB_DESCRIPTOR)).toMatchObject({ PASID: [51, 32], SID: [31, 16], MIP: [8, 4] })
+  })
+
+  it('fault reasons of scalable mode are apart from those of legacy mode and of interrupts', () => {
+    const values = Object.values(SCALABLE_FAULT_REASONS).map(({ value }) => value)
+    expect(new Set(values).size).toBe(values.length)
+    expect(Math.min(...values)).toBe(0x30)
+    expect(values.filter(isInterruptReason)).toEqual([])
+    expect([0x1f, 0x20, 0x26, 0x2f, 0x30].map(isInterruptReason)).toEqual([false, true, true, true, false])
   })
 })

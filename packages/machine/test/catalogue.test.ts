@@ -211,7 +211,7 @@ describe('properties', () => {
     expect(() => checkProperties(blk, { iommu_platform: 'maybe' }, '11.1')).toThrow(
       "property 'virtio-blk-pci.iommu_platform' does not accept 'maybe'; it takes 'on' or 'off'",
     )
-    expect(codeOf(() => checkProperties(findModel('intel-iommu')!, { 'x-flts': 'on' }, '7.2'))).toBe(
+    expect(codeOf(() => checkProperties(findModel('intel-iommu')!, { fsts: 'on' }, '7.2'))).toBe(
       'MACHINE_PROPERTY_VERSION',
     )
     expect(codeOf(() => checkProperties(blk, { constructor: 'on' }, '11.1'))).toBe('MACHINE_UNKNOWN_PROPERTY')
@@ -223,7 +223,7 @@ describe('properties', () => {
     expect(withDefaults(vtd, {}, '7.2')['aw-bits']).toBe(39)
     expect(withDefaults(vtd, {}, '11.1')['aw-bits']).toBe(48)
     expect(withDefaults(vtd, { 'aw-bits': 39 }, '11.1')['aw-bits']).toBe(39)
-    expect(withDefaults(vtd, {}, '7.2')).not.toHaveProperty(['x-flts'])
+    expect(withDefaults(vtd, {}, '7.2')).not.toHaveProperty(['fsts'])
   })
 
   it('sizes: binary units, fractions, hexadecimal; a fraction of a byte is none', () => {

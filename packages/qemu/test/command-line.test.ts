@@ -404,7 +404,7 @@ describe('what QEMU refuses, in its words or like them', () => {
     ['-M q35 -device pcie-root-port -device pcie-root-port', "Can't add chassis slot, error -16"],
     ['-acpitable file=x', 'QEMU_OPTION_REFUSED argument 1 (-acpitable): adds ACPI tables of your own'],
     ['-version', 'QEMU_OPTION_REFUSED argument 1 (-version): prints something and exits'],
-    ['qemu-system-aarch64 -M virt', 'QEMU_ARCHITECTURE qemu-system-aarch64: machines of aarch64 are not modelled yet'],
+    ['qemu-system-riscv64 -M virt', 'QEMU_ARCHITECTURE qemu-system-riscv64: machines of riscv64 are not modelled yet'],
   ])('%s', (line, message) => {
     expect(refusalOf(words(line))).toContain(message)
   })

@@ -13,6 +13,7 @@ import {
   META_RIGHTS,
   OUT_HI,
   OUT_LO,
+  SECOND_STAGE_SPACE,
 } from './iotlb.ts'
 import type { VtdFeatures } from './options.ts'
 import { SecondStageWalk } from './second-stage-walk.ts'
@@ -24,6 +25,8 @@ import { TRANSLATION_TYPE } from './spec/tables.ts'
 const INTERRUPT_RANGE = INTERRUPT_RANGE_FIRST | 0
 const INTERRUPT_RANGE_MASK = 0xfff0_0000 | 0
 const LEVEL_MASK = 0xf
+/** No table translates more than 57 bits, nor does the IOTLB tell more apart: these are of the upper half. */
+const WIDEST_HI = 25
 const PASS_THROUGH = TRANSLATION_TYPE.passThrough
 const DEVICE_TLB = TRANSLATION_TYPE.deviceTlb
 const BEYOND_WIDTH = FAULT_REASONS.beyondWidth.value
@@ -45,7 +48,7 @@ const isOutputInRange = (lo: number, log2Size: number): boolean =>
 export class DmaRemapper {
   readonly iotlb: Iotlb
   readonly contexts: ContextCache
-  readonly #walk: SecondStageWalk
+  readonly secondStage: SecondStageWalk
   readonly #faults: FaultRecorder
   readonly #cachingMode: boolean
   readonly #caches: boolean
@@ -56,7 +59,7 @@ export class DmaRemapper {
   constructor(ram: GuestRam, features: VtdFeatures, faults: FaultRecorder) {
     this.iotlb = new Iotlb(features.iotlbEntries)
     this.contexts = new ContextCache(ram, features)
-    this.#walk = new SecondStageWalk(ram, features)
+    this.secondStage = new SecondStageWalk(ram, features)
     this.#faults = faults
     this.#cachingMode = features.cachingMode
     this.#caches = features.iotlbEntries !== 0
@@ -86,7 +89,7 @@ export class DmaRemapper {
     if (context[line + TYPE] === PASS_THROUGH) {
       return this.#passThrough(requester, hi, lo, access, levels, out)
     }
-    const at = this.#caches ? this.iotlb.find(context[line + DOMAIN]!, hi, lo) : -1
+    const at = this.#caches && hi >>> WIDEST_HI === 0 ? this.iotlb.find(context[line + DOMAIN]!, hi, lo) : -1
     if (at >= 0) {
       const words = this.iotlb.words
       const meta = words[at + META]!
@@ -104,10 +107,11 @@ export class DmaRemapper {
     // The rest stands here, and not in a method of its own, for a call's worth of time.
     const depth = levels & LEVEL_MASK
     if (hi >>> (depth * 9 - 20) !== 0) return this.#deny(requester, hi, lo, access, BEYOND_WIDTH, levels)
-    const reason = this.#walk.walk(context[line + TABLE]!, depth, context[line + DOMAIN]!, hi, lo, access, out)
+    const reason = this.secondStage.walk(context[line + TABLE]!, depth, context[line + DOMAIN]!, hi, lo, access, out)
     if (reason !== 0) {
       // What is not present or faulty is cached in caching mode only (§6.1).
-      if (this.#cachingMode) this.iotlb.insert(context[line + DOMAIN]!, hi, lo, 0, 0, 12, reason << META_REASON_SHIFT)
+      const meta = reason << META_REASON_SHIFT
+      if (this.#cachingMode) this.iotlb.insert(context[line + DOMAIN]!, SECOND_STAGE_SPACE, hi, lo, 0, 0, 12, meta)
       return this.#deny(requester, hi, lo, access, reason, levels)
     }
     const overlaps = out.hi === 0 && isOutputInRange(out.lo, out.log2Size)
@@ -117,7 +121,8 @@ export class DmaRemapper {
       const meta = out.rights | (overlaps ? META_CHECK_OUTPUT : 0)
       const { log2Size } = out
       const page = out.lo & (-1 << log2Size)
-      out.tag = this.iotlb.insert(context[line + DOMAIN]!, hi, lo, out.hi, page, log2Size, meta) >> 3
+      const space = SECOND_STAGE_SPACE
+      out.tag = this.iotlb.insert(context[line + DOMAIN]!, space, hi, lo, out.hi, page, log2Size, meta) >> 3
     }
     return overlaps ? this.#checkOutput(requester, hi, lo, access, levels, out) : 0
   }
@@ -196,7 +201,7 @@ export class DmaRemapper {
     }
     const depth = levels & LEVEL_MASK
     if (hi >>> (depth * 9 - 20) !== 0) return this.#deny(requester, hi, lo, access, BEYOND_WIDTH, levels)
-    const reason = this.#walk.walk(context[line + TABLE]!, depth, context[line + DOMAIN]!, hi, lo, 0, out)
+    const reason = this.secondStage.walk(context[line + TABLE]!, depth, context[line + DOMAIN]!, hi, lo, 0, out)
     if (reason !== 0 && reason !== NOT_READABLE) return this.#deny(requester, hi, lo, access, reason, levels)
     if (reason !== 0) {
       out.hi = hi >>> 0
@@ -250,13 +255,15 @@ export class DmaRemapper {
   ): boolean {
     if (granularity === IOTLB_GRANULARITY.global) {
       this.iotlb.invalidateAll()
-      this.#walk.invalidateAll()
+      this.secondStage.invalidateAll()
     } else if (granularity === IOTLB_GRANULARITY.domain) {
       this.iotlb.invalidateDomain(domain)
-      this.#walk.invalidateDomain(domain)
+      this.secondStage.invalidateDomain(domain)
     } else if (granularity === IOTLB_GRANULARITY.page) {
-      this.iotlb.invalidatePages(domain, hi, lo, log2Pages)
-      if (!leafOnly) this.#walk.invalidateDomain(domain)
+      this.iotlb.invalidatePages(domain, SECOND_STAGE_SPACE, hi, lo, log2Pages)
+      // First-stage mappings of the domain go whatever their address is (§6.5.2.3).
+      this.iotlb.invalidateSpaces(domain)
+      if (!leafOnly) this.secondStage.invalidateDomain(domain)
     } else return false
     return true
   }
@@ -266,6 +273,6 @@ export class DmaRemapper {
     this.contexts.invalidateAll()
     this.iotlb.invalidateAll()
     this.iotlb.endCopies()
-    this.#walk.invalidateAll()
+    this.secondStage.invalidateAll()
   }
 }

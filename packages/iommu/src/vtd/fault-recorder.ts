@@ -1,12 +1,12 @@
-import type { RequesterId } from '../translator.ts'
+import { NO_PASID, type RequesterId } from '../translator.ts'
 import { EventInterrupt } from './event-interrupt.ts'
 import { FAULT_RECORDING_OFFSET, type SeenFault, type VtdFeatures, type VtdWiring } from './options.ts'
 import type { RegisterFile } from './register-file.ts'
-import { FIRST_INTERRUPT_REASON, faultReason, faultText } from './spec/faults.ts'
+import { faultReason, faultText, isInterruptReason } from './spec/faults.ts'
 import { FAULT_RECORDING, FRCD_HIGH, FSTS, VTD_REGISTERS } from './spec/registers.ts'
 
 const { PFO, PPF, FRI, IQE, ICE, ITE } = FSTS.fields
-const { F, T1, FR } = FRCD_HIGH.fields
+const { F, T1, FR, PV, PP } = FRCD_HIGH.fields
 const STATUS = VTD_REGISTERS.registers.FSTS.offset
 /** Software has something to service while any of these is set. */
 const CONDITIONS = PFO.loMask | PPF.loMask | IQE.loMask | ICE.loMask | ITE.loMask
@@ -42,6 +42,7 @@ export class FaultRecorder {
    *
    * @param lo - with `hi`, the address; for an interrupt, `lo` is its index
    * @param disabled - FPD of the entry that the request was processed through
+   * @param pasid - that the request bore
    */
   report(
     requester: RequesterId,
@@ -50,10 +51,11 @@ export class FaultRecorder {
     lo: number,
     reason: number,
     disabled: boolean,
+    pasid = NO_PASID,
   ): number {
     const silent = disabled && faultReason(reason)?.qualified === true
-    const recorded = !silent && this.#record(requester, access, hi, lo, reason)
-    this.#tell(requester, access, hi, lo, reason, faultText(reason), recorded)
+    const recorded = !silent && this.#record(requester, access, hi, lo, reason, pasid)
+    this.#tell(requester, access, hi, lo, reason, faultText(reason), recorded, pasid)
     return reason
   }
 
@@ -65,8 +67,9 @@ export class FaultRecorder {
     lo: number,
     reason: number,
     text: string,
+    pasid = NO_PASID,
   ): number {
-    this.#tell(requester, access, hi, lo, reason, text, false)
+    this.#tell(requester, access, hi, lo, reason, text, false, pasid)
     return reason
   }
 
@@ -78,15 +81,24 @@ export class FaultRecorder {
     reason: number,
     text: string,
     recorded: boolean,
+    pasid: number,
   ): void {
     this.count++
     if (this.seen.length >= SEEN_LIMIT && this.#onFault === undefined) return
-    const fault: SeenFault = { requester, access, hi: hi >>> 0, lo: lo >>> 0, reason, text, recorded }
+    const plain: SeenFault = { requester, access, hi: hi >>> 0, lo: lo >>> 0, reason, text, recorded }
+    const fault: SeenFault = pasid === NO_PASID ? plain : { ...plain, pasid }
     if (this.seen.length < SEEN_LIMIT) this.seen.push(fault)
     this.#onFault?.(fault)
   }
 
-  #record(requester: RequesterId, access: SeenFault['access'], hi: number, lo: number, reason: number): boolean {
+  #record(
+    requester: RequesterId,
+    access: SeenFault['access'],
+    hi: number,
+    lo: number,
+    reason: number,
+    pasid: number,
+  ): boolean {
     const registers = this.#registers
     const before = registers.get(STATUS)
     if ((before & PFO.loMask) !== 0) return false
@@ -96,13 +108,15 @@ export class FaultRecorder {
       registers.set(STATUS, (before | PFO.loMask) >>> 0)
       return false
     }
-    const interrupt = reason >= FIRST_INTERRUPT_REASON
+    const interrupt = isInterruptReason(reason)
     registers.set(base, interrupt ? 0 : (lo & -4096) >>> 0)
     // The index of an interrupt stands in the upper 16 bits of FI.
     registers.set(base + 4, interrupt ? (lo << 16) >>> 0 : hi >>> 0)
-    registers.set(base + SOURCE, requester & 0xffff)
+    const present = pasid === NO_PASID ? 0 : PP.loMask
+    const value = pasid === NO_PASID ? 0 : pasid
+    registers.set(base + SOURCE, ((requester & 0xffff) | present) >>> 0)
     const type = access === 'read' ? T1.hiMask : 0
-    registers.set(base + REASON, (F.hiMask | type | FR.setHi(0, reason)) >>> 0)
+    registers.set(base + REASON, (F.hiMask | type | FR.setHi(0, reason) | PV.setHi(0, value)) >>> 0)
     const first = (before & PPF.loMask) === 0
     const index = first ? FRI.setLo(before, this.#next) : before
     registers.set(STATUS, (index | PPF.loMask) >>> 0)
@@ -115,7 +129,7 @@ export class FaultRecorder {
     for (let index = 0; index < this.#records; index++) {
       const base = FAULT_RECORDING_OFFSET + index * FAULT_RECORDING.size
       const pending = (this.#registers.get(base + REASON) & F.hiMask) !== 0
-      if (pending && this.#registers.get(base + SOURCE) === (requester & 0xffff)) return true
+      if (pending && (this.#registers.get(base + SOURCE) & 0xffff) === (requester & 0xffff)) return true
     }
     return false
   }

@@ -9,6 +9,7 @@ import {
   type VtdFeatures,
   type VtdWiring,
 } from './options.ts'
+import { isOfPasids, log2RangeOf, RESERVED } from './queue-descriptors.ts'
 import type { RegisterFile } from './register-file.ts'
 import {
   CONTEXT_CACHE_DESCRIPTOR,
@@ -21,51 +22,34 @@ import {
   IOTLB_DESCRIPTOR,
   IOTLB_DESCRIPTOR_HIGH,
   WAIT_DESCRIPTOR,
-  WAIT_DESCRIPTOR_HIGH,
 } from './spec/invalidation.ts'
 import { FSTS, ICS, IOTLB_GRANULARITY, IQA, IQERCD, IQT, VTD_REGISTERS } from './spec/registers.ts'
+import {
+  PASID_CACHE_DESCRIPTOR,
+  PASID_DEVICE_TLB_DESCRIPTOR,
+  PASID_DEVICE_TLB_DESCRIPTOR_HIGH,
+  PASID_IOTLB_DESCRIPTOR,
+  PASID_IOTLB_DESCRIPTOR_HIGH,
+  PASID_IOTLB_GRANULARITY,
+  WIDE_INVALIDATION_DESCRIPTOR,
+} from './spec/scalable-invalidation.ts'
 
 const { IQH: HEAD, IQT: TAIL, IQA: ADDRESS, ICS: COMPLETION, IECTL, IQERCD: ERROR_RECORD } = VTD_REGISTERS.registers
 const { IQE, ICE, ITE } = FSTS.fields
-const BYTES = INVALIDATION_DESCRIPTOR.size
-
-/** Which bits of the four words a descriptor's fields cover; the others are reserved. */
-const reservedOf = (low: { readonly fields: object }, high?: { readonly fields: object }): readonly number[] => {
-  const words = [0, 0, 0, 0]
-  const cover = (at: number, from: { readonly fields: object }): void => {
-    for (const field of Object.values(from.fields) as { readonly loMask: number; readonly hiMask: number }[]) {
-      words[at] = words[at]! | field.loMask
-      words[at + 1] = words[at + 1]! | field.hiMask
-    }
-  }
-  cover(0, low)
-  if (high !== undefined) cover(2, high)
-  return words.map((covered) => ~covered | 0)
-}
-const also = (words: readonly number[], low: number, high: number): readonly number[] =>
-  words.map((word, at) => (at === 0 ? word | low : at === 1 ? word | high : word))
-const { PD } = WAIT_DESCRIPTOR.fields
-const { PFSID_3_0, PFSID_15_4 } = DEVICE_TLB_DESCRIPTOR.fields
-// ECAP.PDS and ECAP.DIT are clear, which reserves PD and PFSID.
-const RESERVED: Readonly<Record<number, readonly number[]>> = {
-  [DESCRIPTOR_TYPE.contextCache]: reservedOf(CONTEXT_CACHE_DESCRIPTOR),
-  [DESCRIPTOR_TYPE.iotlb]: reservedOf(IOTLB_DESCRIPTOR, IOTLB_DESCRIPTOR_HIGH),
-  [DESCRIPTOR_TYPE.deviceTlb]: also(
-    reservedOf(DEVICE_TLB_DESCRIPTOR, DEVICE_TLB_DESCRIPTOR_HIGH),
-    PFSID_3_0.loMask,
-    PFSID_15_4.hiMask,
-  ),
-  [DESCRIPTOR_TYPE.interruptEntryCache]: reservedOf(INTERRUPT_ENTRY_CACHE_DESCRIPTOR),
-  [DESCRIPTOR_TYPE.wait]: also(reservedOf(WAIT_DESCRIPTOR, WAIT_DESCRIPTOR_HIGH), PD.loMask, 0),
-}
 
 /** Values of IQERCD.IQEI. */
-const ERROR = { none: 0, tail: 1, fetch: 2, type: 3, reserved: 4, width: 5 } as const
+const ERROR = { none: 0, tail: 1, fetch: 2, type: 3, reserved: 4, width: 5, alignment: 6 } as const
+
+/** For a device-TLB invalidation: the translations of all PASIDs. */
+const ALL_PASIDS = -1
 
 /** What the descriptors invalidate. Granularities are those of the registers; answers false for a reserved one. */
 export interface Invalidations {
   context(granularity: number, domain: number, requester: RequesterId, functionMask: number): boolean
   iotlb(granularity: number, domain: number, hi: number, lo: number, log2Pages: number, leafOnly: boolean): boolean
+  pasids(granularity: number, domain: number, pasid: number): boolean
+  pasidIotlb(domain: number, pasid: number): void
+  pasidIotlbPages(domain: number, pasid: number, hi: number, lo: number, log2Pages: number): void
   interruptEntries(index: number, mask: number): void
   allInterruptEntries(): void
 }
@@ -82,7 +66,7 @@ export class InvalidationQueue {
   readonly #faults: FaultRecorder
   readonly #targets: Invalidations
   readonly #features: VtdFeatures
-  readonly #deviceTlb: (requester: RequesterId, hi: number, lo: number, log2Size: number) => DeviceTlbAnswer
+  readonly #deviceTlb: NonNullable<VtdWiring['onDeviceTlbInvalidate']>
   /** A device did not answer: the next wait descriptor will not complete. */
   #timedOut = false
   #timedOutDevice = 0
@@ -126,16 +110,24 @@ export class InvalidationQueue {
     const tail = IQT.fields.QT.get(registers.get(TAIL.offset))
     if (this.#isStopped()) return
     if (registers.get(HEAD.offset) === tail) return
-    // 256-bit descriptors belong to scalable mode.
-    const refused = (setup & IQA.fields.DW.loMask) !== 0 ? ERROR.width : tail >= size ? ERROR.tail : ERROR.none
+    const wide = (setup & IQA.fields.DW.loMask) !== 0
+    const bytes = wide ? WIDE_INVALIDATION_DESCRIPTOR.size : INVALIDATION_DESCRIPTOR.size
+    const refused = this.#refusalOf(wide, tail, bytes, size)
     if (refused !== ERROR.none) this.#error(refused)
-    for (let left = size / BYTES; left > 0; left--) {
+    for (let left = size / bytes; left > 0; left--) {
       const head = registers.get(HEAD.offset)
       if (head === tail || this.#isStopped()) return
-      const error = this.#execute(base + head)
-      if (error === ERROR.none) registers.set(HEAD.offset, (head + BYTES) % size)
+      const error = this.#execute(base + head, wide)
+      if (error === ERROR.none) registers.set(HEAD.offset, (head + bytes) % size)
       else this.#error(error)
     }
+  }
+
+  /** 256-bit descriptors belong to scalable mode. */
+  #refusalOf(wide: boolean, tail: number, bytes: number, size: number): number {
+    if (wide && !this.#features.scalableMode) return ERROR.width
+    if (tail >= size) return ERROR.tail
+    return tail % bytes === 0 ? ERROR.none : ERROR.alignment
   }
 
   #isStopped(): boolean {
@@ -149,7 +141,7 @@ export class InvalidationQueue {
     this.#faults.raiseCondition(IQE.loMask)
   }
 
-  #execute(address: number): number {
+  #execute(address: number, wide: boolean): number {
     const at = this.#ram.offsetToRead(address)
     if (at < 0) return ERROR.fetch
     const { view } = this.#ram
@@ -162,6 +154,8 @@ export class InvalidationQueue {
     const type = TYPE_3_0.get(w0) | (TYPE_6_4.get(w0) << 4)
     const reserved = RESERVED[type]
     if (reserved === undefined || !this.#isSupported(type)) return ERROR.type
+    if (!wide && isOfPasids(type)) return ERROR.width
+    if (wide && !this.#isUpperHalfClear(at)) return ERROR.reserved
     if (((w0 & reserved[0]!) | (w1 & reserved[1]!) | (w2 & reserved[2]!) | (w3 & reserved[3]!)) !== 0) {
       return ERROR.reserved
     }
@@ -174,12 +168,28 @@ export class InvalidationQueue {
         return this.#invalidateDeviceTlb(w1, w2, w3)
       case DESCRIPTOR_TYPE.interruptEntryCache:
         return this.#interruptEntryCache(w0, w1)
+      case DESCRIPTOR_TYPE.pasidIotlb:
+        return this.#pasidIotlb(w0, w1, w2, w3)
+      case DESCRIPTOR_TYPE.pasidCache:
+        return this.#pasidCache(w0, w1)
+      case DESCRIPTOR_TYPE.pasidDeviceTlb:
+        return this.#invalidatePasidDeviceTlb(w0, w1, w2, w3)
       default:
         return this.#wait(w0, w1, w2, w3)
     }
   }
 
+  /** Both halves lie in one page, so that the upper one is read where the lower one was. */
+  #isUpperHalfClear(at: number): boolean {
+    const { view } = this.#ram
+    const { reserved_128, reserved_192 } = WIDE_INVALIDATION_DESCRIPTOR.fields
+    const low = reserved_128.lo.get(view, at) | reserved_128.hi.get(view, at)
+    return (low | reserved_192.lo.get(view, at) | reserved_192.hi.get(view, at)) === 0
+  }
+
   #isSupported(type: number): boolean {
+    if (isOfPasids(type) && !this.#features.scalableMode) return false
+    if (type === DESCRIPTOR_TYPE.pasidDeviceTlb) return this.#features.deviceIotlb
     if (type === DESCRIPTOR_TYPE.deviceTlb) return this.#features.deviceIotlb
     return type !== DESCRIPTOR_TYPE.interruptEntryCache || this.#features.interruptRemapping
   }
@@ -204,6 +214,39 @@ export class InvalidationQueue {
     const requester = DEVICE_TLB_DESCRIPTOR.fields.SID.get(0, w1)
     const sized = (w2 & DEVICE_TLB_DESCRIPTOR_HIGH.fields.S.loMask) !== 0
     const answer = this.#deviceTlb(requester, w3, (w2 & -4096) >>> 0, sized ? log2RangeOf(w3, w2) : 12)
+    return this.#answered(requester, answer)
+  }
+
+  #invalidatePasidDeviceTlb(w0: number, w1: number, w2: number, w3: number): number {
+    const requester = PASID_DEVICE_TLB_DESCRIPTOR.fields.SID.get(w0)
+    const { S, G } = PASID_DEVICE_TLB_DESCRIPTOR_HIGH.fields
+    const pasid = (w2 & G.loMask) !== 0 ? ALL_PASIDS : PASID_DEVICE_TLB_DESCRIPTOR.fields.PASID.get(0, w1)
+    const log2Size = (w2 & S.loMask) !== 0 ? log2RangeOf(w3, w2) : 12
+    return this.#answered(requester, this.#deviceTlb(requester, w3, (w2 & -4096) >>> 0, log2Size, pasid))
+  }
+
+  #pasidCache(w0: number, w1: number): number {
+    const { G, DID, PASID } = PASID_CACHE_DESCRIPTOR.fields
+    return this.#targets.pasids(G.get(w0), DID.get(w0), PASID.get(0, w1)) ? ERROR.none : ERROR.reserved
+  }
+
+  #pasidIotlb(w0: number, w1: number, w2: number, w3: number): number {
+    const { G, DID, PASID } = PASID_IOTLB_DESCRIPTOR.fields
+    const domain = DID.get(w0)
+    const pasid = PASID.get(0, w1)
+    const granularity = G.get(w0)
+    if (granularity === PASID_IOTLB_GRANULARITY.pasid) {
+      this.#targets.pasidIotlb(domain, pasid)
+      return ERROR.none
+    }
+    const log2Pages = PASID_IOTLB_DESCRIPTOR_HIGH.fields.AM.get(w2)
+    if (granularity !== PASID_IOTLB_GRANULARITY.page || log2Pages > LARGEST_ADDRESS_MASK) return ERROR.reserved
+    this.#targets.pasidIotlbPages(domain, pasid, w3, (w2 & -4096) >>> 0, log2Pages)
+    return ERROR.none
+  }
+
+  /** What becomes of a device-TLB invalidation that the device answered thus. */
+  #answered(requester: RequesterId, answer: DeviceTlbAnswer): number {
     if (answer === 'timeout') {
       this.#timedOut = true
       this.#timedOutDevice = requester
@@ -250,13 +293,4 @@ export class InvalidationQueue {
     }
     return ERROR.none
   }
-}
-
-/** With S set, the lowest clear address bit from 12 up tells the size: 8 KiB for bit 12, and so on; none: all. */
-function log2RangeOf(hi: number, lo: number): number {
-  for (let bit = 12; bit < 63; bit++) {
-    const word = bit < 32 ? lo : hi
-    if (((word >>> (bit & 31)) & 1) === 0) return bit + 1
-  }
-  return 64
 }

@@ -6,6 +6,10 @@ const KEY = 1
 export const OUT_LO = 2
 export const OUT_HI = 3
 export const META = 4
+const SPACE = 5
+
+/** The address space within a domain: this one for second-stage mappings, which all of it share; else PASID + 1. */
+export const SECOND_STAGE_SPACE = 0
 
 /** META: what the page grants, its size, the fault that is cached in its place, and marks. */
 export const META_RIGHTS = 0b11
@@ -15,16 +19,21 @@ export const META_REASON_SHIFT = 8
 export const META_REASON = 0xff
 /** The output page overlaps the interrupt range, so that each address is checked. */
 export const META_CHECK_OUTPUT = 1 << 16
+/** A first-stage page whose D bit is clear: a write must set it first. */
+export const META_CLEAN = 1 << 17
 
 /** Page size classes, as they stand in bits 30:29 of the key. */
 const CLASS_4K = 1
 const CLASS_2M = 2
 const CLASS_1G = 3
 const CLASS_SHIFT = 29
+const CLASS_MASK = 3
+/** In the key of an entry that is of another space than the second stage's. */
+const IN_SPACE = -0x8000_0000
 const DOMAIN_SHIFT = 13
 
 /**
- * The IOTLB: four ways, tagged by domain and page. Entry `n`'s epoch is `epochs[n]`: it changes when the entry is
+ * The IOTLB: four ways, tagged by domain, space and page. Entry `n`'s epoch is `epochs[n]`: it changes when the entry is
  * invalidated or makes room for another. The last word of `epochs` is for what is not an entry of this cache.
  */
 export class Iotlb {
@@ -37,6 +46,7 @@ export class Iotlb {
   #used4k = 0
   #used2m = 0
   #used1g = 0
+  #usedInSpaces = 0
 
   /** @param entries - 0, or a power of two from 16 on */
   constructor(entries: number) {
@@ -51,7 +61,7 @@ export class Iotlb {
     return this.#used4k + this.#used2m + this.#used1g
   }
 
-  /** Offset of the entry's words, or -1. */
+  /** Offset of the words of a second-stage mapping, or -1. The address has 57 bits at most. */
   find(domain: number, hi: number, lo: number): number {
     const page = (lo >>> 12) | (hi << 20)
     const upper = (hi >>> 12) | (domain << DOMAIN_SHIFT)
@@ -69,6 +79,24 @@ export class Iotlb {
     return -1
   }
 
+  /** The same for a mapping of any space. */
+  findIn(domain: number, space: number, hi: number, lo: number): number {
+    if (space === SECOND_STAGE_SPACE) return this.find(domain, hi, lo)
+    if (this.#usedInSpaces === 0) return -1
+    const page = (lo >>> 12) | (hi << 20)
+    const upper = (hi >>> 12) | (domain << DOMAIN_SHIFT) | IN_SPACE
+    for (let pageClass = CLASS_4K; pageClass <= CLASS_1G; pageClass++) {
+      const shift = (pageClass - 1) * 9
+      const key = upper | (pageClass << CLASS_SHIFT)
+      let at = (((page >>> shift) + domain) & this.#setMask) * (WAYS * STRIDE)
+      for (let way = 0; way < WAYS; way++, at += STRIDE) {
+        const same = this.words[at + PAGE] === (page & (-1 << shift)) && this.words[at + KEY] === key
+        if (same && this.words[at + SPACE] === space) return at
+      }
+    }
+    return -1
+  }
+
   #probe(page: number, key: number, hash: number): number {
     const words = this.words
     let at = (hash & this.#setMask) * (WAYS * STRIDE)
@@ -81,7 +109,16 @@ export class Iotlb {
   /**
    * Puts a translation in. `log2Size` is 12, 21 or 30. Answers the offset of its words, or -1 where there is no cache.
    */
-  insert(domain: number, hi: number, lo: number, outHi: number, outLo: number, log2Size: number, meta: number): number {
+  insert(
+    domain: number,
+    space: number,
+    hi: number,
+    lo: number,
+    outHi: number,
+    outLo: number,
+    log2Size: number,
+    meta: number,
+  ): number {
     if (this.#entries === 0) return -1
     const number = (lo >>> 12) | (hi << 20)
     const shift = log2Size - 12
@@ -98,10 +135,13 @@ export class Iotlb {
     if (at < 0) {
       at = set + this.#victim * STRIDE
       this.#victim = (this.#victim + 1) & (WAYS - 1)
-      this.#drop(at)
+      this.drop(at)
     }
+    const mark = space === SECOND_STAGE_SPACE ? 0 : IN_SPACE
+    if (mark !== 0) this.#usedInSpaces++
+    words[at + SPACE] = space
     words[at + PAGE] = number & (-1 << shift)
-    words[at + KEY] = (hi >>> 12) | (domain << DOMAIN_SHIFT) | (pageClass << CLASS_SHIFT)
+    words[at + KEY] = (hi >>> 12) | (domain << DOMAIN_SHIFT) | (pageClass << CLASS_SHIFT) | mark
     words[at + OUT_LO] = outLo
     words[at + OUT_HI] = outHi
     words[at + META] = meta | (log2Size << META_LOG2_SHIFT)
@@ -115,31 +155,44 @@ export class Iotlb {
     else this.#used1g += by
   }
 
-  #drop(at: number): void {
+  /** Drops the entry whose words stand there. */
+  drop(at: number): void {
     const entry = at / STRIDE
     this.epochs[entry] = this.epochs[entry]! + 1
-    this.#count(this.words[at + KEY]! >>> CLASS_SHIFT, -1)
+    const key = this.words[at + KEY]!
+    if (key < 0) this.#usedInSpaces--
+    this.#count((key >>> CLASS_SHIFT) & CLASS_MASK, -1)
     this.words[at + KEY] = 0
   }
 
   invalidateAll(): void {
     if (this.used === 0) return
-    for (let at = 0; at < this.words.length; at += STRIDE) if (this.words[at + KEY] !== 0) this.#drop(at)
+    for (let at = 0; at < this.words.length; at += STRIDE) if (this.words[at + KEY] !== 0) this.drop(at)
   }
 
   invalidateDomain(domain: number): void {
     if (this.used === 0) return
     for (let at = 0; at < this.words.length; at += STRIDE) {
       const key = this.words[at + KEY]!
-      if (key !== 0 && ((key >>> DOMAIN_SHIFT) & 0xffff) === domain) this.#drop(at)
+      if (key !== 0 && ((key >>> DOMAIN_SHIFT) & 0xffff) === domain) this.drop(at)
     }
   }
 
-  /** Drops whatever overlaps the aligned 2^log2Pages pages of 4 KiB around the address. */
-  invalidatePages(domain: number, hi: number, lo: number, log2Pages: number): void {
+  /** Drops what the spaces of a domain have, but for the second stage's; or what one of them has. */
+  invalidateSpaces(domain: number, space?: number): void {
+    if (this.#usedInSpaces === 0) return
+    for (let at = 0; at < this.words.length; at += STRIDE) {
+      const key = this.words[at + KEY]!
+      if (key >= 0 || ((key >>> DOMAIN_SHIFT) & 0xffff) !== domain) continue
+      if (space === undefined || this.words[at + SPACE] === space) this.drop(at)
+    }
+  }
+
+  /** Drops whatever overlaps the aligned 2^log2Pages pages of 4 KiB around the address, in one space of a domain. */
+  invalidatePages(domain: number, space: number, hi: number, lo: number, log2Pages: number): void {
     if (this.used === 0) return
     if (log2Pages === 0) {
-      for (let at = this.find(domain, hi, lo); at >= 0; at = this.find(domain, hi, lo)) this.#drop(at)
+      for (let at = this.findIn(domain, space, hi, lo); at >= 0; at = this.findIn(domain, space, hi, lo)) this.drop(at)
       return
     }
     const upper = hi >>> 12
@@ -147,8 +200,9 @@ export class Iotlb {
     for (let at = 0; at < this.words.length; at += STRIDE) {
       const key = this.words[at + KEY]!
       if (key === 0 || ((key >>> DOMAIN_SHIFT) & 0xffff) !== domain || (key & 0x1fff) !== upper) continue
-      const shift = Math.max(log2Pages, ((key >>> CLASS_SHIFT) - 1) * 9)
-      if (((this.words[at + PAGE]! ^ page) & (-1 << shift)) === 0) this.#drop(at)
+      if (this.words[at + SPACE] !== space) continue
+      const shift = Math.max(log2Pages, (((key >>> CLASS_SHIFT) & CLASS_MASK) - 1) * 9)
+      if (((this.words[at + PAGE]! ^ page) & (-1 << shift)) === 0) this.drop(at)
     }
   }
 

@@ -40,6 +40,24 @@ export interface VtdFeatures {
   readonly reversedBusRange: boolean
   /** Upper tables are cached, until an invalidation that does not say that only leaves changed. */
   readonly pagingStructureCache: boolean
+  /** ECAP.SMTS: root tables of scalable mode; what they may hold, the following tell. */
+  readonly scalableMode: boolean
+  /** ECAP.FSTS: first-stage tables of four levels. */
+  readonly firstStage: boolean
+  /** CAP.FS1GP: first-stage pages of 1 GiB. */
+  readonly firstStage1g: boolean
+  /** CAP.FS5LP: first-stage tables of five levels, too. */
+  readonly firstStageFiveLevels: boolean
+  /** ECAP.SSTS: second-stage tables in scalable mode. */
+  readonly secondStage: boolean
+  /** Bits of a PASID that a request may bear, 1 to 20: ECAP.PASID and ECAP.PSS. 0: requests bear none. */
+  readonly pasidBits: number
+  /** Whether RID_PASID of a context entry is looked at, or is 0; and whether ECAP.RPS says so. */
+  readonly ridPasid: 'none' | 'unannounced' | 'announced'
+  /** ECAP.SRS. Nothing asks for supervisor privilege here. */
+  readonly supervisorRequests: boolean
+  /** In scalable mode faults of root, context and second-stage tables bear legacy mode's reasons. */
+  readonly legacyReasons: boolean
   /** Entries of the IOTLB: 0 for none, else a power of two from 16 to 65536. */
   readonly iotlbEntries: number
 }
@@ -57,6 +75,8 @@ export interface SeenFault {
   /** FRCD.FR, or `UNSUPPORTED_REQUEST`. */
   readonly reason: number
   readonly text: string
+  /** That the request bore, if any. */
+  readonly pasid?: number
   /** False: the hardware did not record it (overflow, collapsed, FPD, or nothing that is ever recorded). */
   readonly recorded: boolean
 }
@@ -71,13 +91,20 @@ export interface VtdWiring {
    * A device-TLB invalidation was sent to `requester` for the aligned 2^log2Size bytes around the address; 64 means
    * all. Answers at once; left out, every device answers `done`.
    */
-  readonly onDeviceTlbInvalidate?: (requester: RequesterId, hi: number, lo: number, log2Size: number) => DeviceTlbAnswer
+  readonly onDeviceTlbInvalidate?: (
+    requester: RequesterId,
+    hi: number,
+    lo: number,
+    log2Size: number,
+    /** The PASID whose translations are meant; left out for those without one. -1: those of all PASIDs. */
+    pasid?: number,
+  ) => DeviceTlbAnswer
   readonly onFault?: (fault: SeenFault) => void
 }
 
 export type VtdOptions = Partial<VtdFeatures> & VtdWiring
 
-/** A unit without options left out: four-level tables, interrupt remapping, one fault record. */
+/** A unit with all options left out: legacy mode, four-level tables, interrupt remapping, one fault record. */
 const DEFAULT_FEATURES: VtdFeatures = {
   addressWidth: 48,
   interruptRemapping: true,
@@ -97,6 +124,15 @@ const DEFAULT_FEATURES: VtdFeatures = {
   blockCompatibilityFormat: true,
   reversedBusRange: false,
   pagingStructureCache: true,
+  scalableMode: false,
+  firstStage: true,
+  firstStage1g: true,
+  firstStageFiveLevels: false,
+  secondStage: true,
+  pasidBits: 20,
+  ridPasid: 'announced',
+  supervisorRequests: false,
+  legacyReasons: false,
   iotlbEntries: 2048,
 }
 
@@ -124,6 +160,10 @@ export function completeFeatures(options: Partial<VtdFeatures>): VtdFeatures {
   if (iotlbEntries !== 0 && !(power && iotlbEntries >= 16 && iotlbEntries <= 65536)) {
     throw new RangeError(`iotlbEntries is 0, or a power of two from 16 to 65536, got ${iotlbEntries}`)
   }
+  const { pasidBits } = features
+  if (!(Number.isInteger(pasidBits) && pasidBits >= 0 && pasidBits <= 20)) {
+    throw new RangeError(`pasidBits is 0 to 20, got ${pasidBits}`)
+  }
   if (features.extendedInterruptMode && !features.interruptRemapping) {
     throw new TypeError('extendedInterruptMode needs interruptRemapping')
   }
@@ -135,6 +175,7 @@ const flag = (value: boolean): number => (value ? 1 : 0)
 /** CAP_REG as [hi, lo]. */
 export function capabilityOf(features: VtdFeatures): readonly [hi: number, lo: number] {
   const { addressWidth, largestPage } = features
+  const scalable = (value: boolean): number => flag(features.scalableMode && value)
   const depths = [SAGAW_39, addressWidth >= 48 ? SAGAW_48 : 0, addressWidth >= 57 ? SAGAW_57 : 0]
   const pages = [largestPage === '4k' ? 0 : SSLPS_2M, largestPage === '1g' ? SSLPS_1G : 0]
   return wordOf(CAP, {
@@ -149,12 +190,16 @@ export function capabilityOf(features: VtdFeatures): readonly [hi: number, lo: n
     MAMV: LARGEST_ADDRESS_MASK,
     DWD: flag(features.drain),
     DRD: flag(features.drain),
+    FS1GP: scalable(features.firstStage && features.firstStage1g),
+    FS5LP: scalable(features.firstStage && features.firstStageFiveLevels),
     ESRTPS: flag(features.enhancedSetRootPointer),
   })
 }
 
 /** ECAP_REG as [hi, lo]. */
 export function extendedCapabilityOf(features: VtdFeatures): readonly [hi: number, lo: number] {
+  const { scalableMode, pasidBits } = features
+  const scalable = (value: boolean): number => flag(scalableMode && value)
   return wordOf(ECAP, {
     QI: 1,
     DT: flag(features.deviceIotlb),
@@ -164,6 +209,13 @@ export function extendedCapabilityOf(features: VtdFeatures): readonly [hi: numbe
     SC: flag(features.snoopControl),
     IRO: IOTLB_REGISTERS_OFFSET / 16,
     MHMV: features.interruptRemapping ? LARGEST_HANDLE_MASK : 0,
+    SRS: scalable(features.supervisorRequests),
+    PSS: scalableMode && pasidBits > 0 ? pasidBits - 1 : 0,
+    PASID: scalable(pasidBits > 0),
+    SMTS: flag(scalableMode),
+    SSTS: scalable(features.secondStage),
+    FSTS: scalable(features.firstStage),
+    RPS: scalable(features.ridPasid === 'announced'),
   })
 }
 

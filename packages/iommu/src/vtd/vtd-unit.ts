@@ -15,6 +15,8 @@ import {
   type VtdOptions,
 } from './options.ts'
 import { RegisterFile } from './register-file.ts'
+import { ScalableRemapper } from './scalable-remapper.ts'
+import { SCALABLE_FAULT_REASONS } from './spec/faults.ts'
 import {
   CCMD,
   GCMD,
@@ -24,6 +26,8 @@ import {
   IOTLB_REGISTERS,
   IRTA,
   IVA,
+  RTADDR,
+  TABLE_MODE,
   VTD_REGISTERS,
 } from './spec/registers.ts'
 
@@ -36,16 +40,21 @@ const IOTLB_UPPER = INVALIDATE_IOTLB + 4
 const command = GCMD.fields
 const status = GSTS.fields
 
-/** An Intel VT-d remapping unit in legacy mode: its registers towards software, a translator towards the fabric. */
+/** An Intel VT-d remapping unit: its registers towards software, a translator towards the fabric. */
 export class VtdUnit implements Translator, MmioHandler {
   readonly epochs: Uint32Array
   readonly features: VtdFeatures
   readonly #registers: RegisterFile
   readonly #faults: FaultRecorder
   readonly #dma: DmaRemapper
+  readonly #scalable: ScalableRemapper
   readonly #interrupts: InterruptRemapper
   readonly #queue: InvalidationQueue
   #translating = false
+  /** RTADDR.TTM, as SRTP latched it. */
+  #mode: number = TABLE_MODE.legacy
+  /** Translation is on, and the root table is legacy mode's. */
+  #translatingLegacy = false
 
   /** @throws RangeError or TypeError for features that no unit can have */
   constructor(options: VtdOptions) {
@@ -53,11 +62,17 @@ export class VtdUnit implements Translator, MmioHandler {
     this.#registers = new RegisterFile(this.features)
     this.#faults = new FaultRecorder(this.#registers, this.features, options)
     this.#dma = new DmaRemapper(options.ram, this.features, this.#faults)
+    const { iotlb, secondStage } = this.#dma
+    this.#scalable = new ScalableRemapper(options.ram, this.features, this.#faults, iotlb, secondStage)
     this.#interrupts = new InterruptRemapper(options.ram, this.features, this.#faults)
     this.epochs = this.#dma.iotlb.epochs
     const targets: Invalidations = {
       context: (granularity, domain, requester, functionMask) =>
-        this.#dma.invalidateContexts(granularity, domain, requester, functionMask),
+        this.#invalidateContexts(granularity, domain, requester, functionMask),
+      pasids: (granularity, domain, pasid) => this.#scalable.invalidatePasids(granularity, domain, pasid),
+      pasidIotlb: (domain, pasid) => this.#dma.iotlb.invalidateSpaces(domain, pasid + 1),
+      pasidIotlbPages: (domain, pasid, hi, lo, log2Pages) =>
+        this.#dma.iotlb.invalidatePages(domain, pasid + 1, hi & 0x1ff_ffff, lo, log2Pages),
       iotlb: (granularity, domain, hi, lo, log2Pages, leafOnly) =>
         this.#dma.invalidateIotlb(granularity, domain, hi, lo, log2Pages, leafOnly),
       interruptEntries: (index, mask) => this.#interrupts.invalidateEntries(index, mask),
@@ -106,9 +121,8 @@ export class VtdUnit implements Translator, MmioHandler {
     out: Translation,
   ): Fault {
     if (kind === 'untranslated' && pasid === NO_PASID) {
-      return this.#translating
-        ? this.#dma.translate(requester, hi | 0, lo | 0, access, out)
-        : this.#dma.bypass(hi, lo, out)
+      if (this.#translatingLegacy) return this.#dma.translate(requester, hi | 0, lo | 0, access, out)
+      if (!this.#translating) return this.#dma.bypass(hi, lo, out)
     }
     return this.#translateOther(requester, pasid, kind, hi, lo, access, out)
   }
@@ -124,13 +138,49 @@ export class VtdUnit implements Translator, MmioHandler {
   ): Fault {
     const refuse = (text: string): Fault =>
       this.#faults.reportUnrecorded(requester, access & 2 ? 'write' : 'read', hi, lo, UNSUPPORTED_REQUEST, text)
-    // ECAP.PASID is clear, and ATS needs both ECAP.DT and translation turned on.
-    if (pasid !== NO_PASID) return refuse('request with a PASID')
-    if (!this.#translating)
+    if (!this.#translating) {
+      if (kind === 'untranslated') return refuse('request with a PASID')
+      // ATS needs both ECAP.DT and translation turned on.
       return refuse(`${kind === 'translated' ? 'translated' : 'translation'} request with translation off`)
+    }
+    if (this.#mode === TABLE_MODE.scalable) {
+      return this.#translateScalable(requester, pasid, kind, hi | 0, lo | 0, access, out)
+    }
+    if (this.#mode !== TABLE_MODE.legacy || pasid !== NO_PASID) {
+      if (!this.features.scalableMode) return refuse('request with a PASID')
+      const { rootTableInvalid, pasidInLegacyMode } = SCALABLE_FAULT_REASONS
+      const { value } = this.#mode === TABLE_MODE.legacy ? pasidInLegacyMode : rootTableInvalid
+      return this.#faults.report(requester, access & 2 ? 'write' : 'read', hi, lo, value, false, pasid)
+    }
     return kind === 'translated'
       ? this.#dma.translated(requester, hi, lo, access, out)
       : this.#dma.translationRequest(requester, hi, lo, access, out)
+  }
+
+  #translateScalable(
+    requester: RequesterId,
+    pasid: number,
+    kind: 'untranslated' | 'translated' | 'translation-request',
+    hi: number,
+    lo: number,
+    access: Access,
+    out: Translation,
+  ): Fault {
+    if (pasid !== NO_PASID && pasid >>> this.features.pasidBits !== 0) {
+      const text = `request with PASID ${pasid}, of more than ${this.features.pasidBits} bits`
+      const type = access & 2 ? 'write' : 'read'
+      return this.#faults.reportUnrecorded(requester, type, hi, lo, UNSUPPORTED_REQUEST, text, pasid)
+    }
+    if (kind === 'untranslated') return this.#scalable.translate(requester, pasid, hi, lo, access, out)
+    return kind === 'translated'
+      ? this.#scalable.translated(requester, pasid, hi, lo, access, out)
+      : this.#scalable.translationRequest(requester, pasid, hi, lo, access, out)
+  }
+
+  #invalidateContexts(granularity: number, domain: number, requester: RequesterId, functionMask: number): boolean {
+    return this.#mode === TABLE_MODE.scalable
+      ? this.#scalable.invalidateContexts(granularity, requester, functionMask)
+      : this.#dma.invalidateContexts(granularity, domain, requester, functionMask)
   }
 
   remapInterrupt(source: RequesterId, hi: number, lo: number, data: number, out: Msi): Fault {
@@ -206,8 +256,19 @@ export class VtdUnit implements Translator, MmioHandler {
     if ((changed & command.TE.loMask) !== 0 && this.features.dmaTranslation) {
       this.#translating = (written & command.TE.loMask) !== 0
       this.#report(status.TES.loMask, this.#translating)
-      this.#dma.drop()
+      this.#modeChanged()
+      this.#drop()
     }
+  }
+
+  #modeChanged(): void {
+    this.#translatingLegacy = this.#translating && this.#mode === TABLE_MODE.legacy
+  }
+
+  /** Everything that was cached for DMA, and every copy of it, ends. */
+  #drop(): void {
+    this.#dma.drop()
+    this.#scalable.drop()
   }
 
   #report(bit: number, set: boolean): void {
@@ -220,9 +281,16 @@ export class VtdUnit implements Translator, MmioHandler {
   }
 
   #setRootTable(): void {
-    this.#dma.contexts.setRoot(this.#pair(AT.RTADDR.offset))
+    const root = this.#pair(AT.RTADDR.offset)
+    const written = RTADDR.fields.TTM.get(this.#registers.get(AT.RTADDR.offset))
+    const mode = this.features.scalableMode ? written : TABLE_MODE.legacy
+    this.#dma.contexts.setRoot(root)
+    this.#scalable.contexts.setRoot(root)
     this.#report(status.RTPS.loMask, true)
-    if (this.features.flushOnSetPointer) this.#dma.drop()
+    // What one mode cached says nothing in the other.
+    if (mode !== this.#mode || this.features.flushOnSetPointer) this.#drop()
+    this.#mode = mode
+    this.#modeChanged()
   }
 
   #setInterruptTable(): void {
@@ -240,7 +308,7 @@ export class VtdUnit implements Translator, MmioHandler {
     const { ICC, CIRG, CAIG, FM, SID, DID } = CCMD.fields
     if ((hi & ICC.hiMask) === 0 || this.#queue.enabled) return
     const granularity = CIRG.get(lo, hi)
-    const done = this.#dma.invalidateContexts(granularity, DID.get(lo, hi), SID.get(lo, hi), FM.get(lo, hi))
+    const done = this.#invalidateContexts(granularity, DID.get(lo, hi), SID.get(lo, hi), FM.get(lo, hi))
     this.#registers.set(CCMD_UPPER, (CAIG.setHi(hi, done ? granularity : 0) & ~ICC.hiMask) >>> 0)
   }
 
@@ -265,8 +333,11 @@ export class VtdUnit implements Translator, MmioHandler {
   reset(): void {
     this.#registers.reset()
     this.#translating = false
+    this.#mode = TABLE_MODE.legacy
+    this.#modeChanged()
     this.#dma.contexts.setRoot(0)
-    this.#dma.drop()
+    this.#scalable.contexts.setRoot(0)
+    this.#drop()
     this.#interrupts.reset()
     this.#queue.setEnabled(false)
     this.#faults.reset()

@@ -1,10 +1,10 @@
 import {
   FAULT_RECORDING,
-  FIRST_INTERRUPT_REASON,
   FRCD_HIGH,
   FRCD_LOW,
   FSTS,
   faultText,
+  isInterruptReason,
   VTD_REGISTERS,
 } from '@dmascope/iommu/vtd/spec'
 import { formatBdf } from '@dmascope/pci/spec'
@@ -63,7 +63,7 @@ function decode(
   const reason = FR.get(high.lo, high.hi)
   const source = formatBdf(SID.get(high.lo, high.hi), segment)
   const code = `reason 0x${reason.toString(16).padStart(2, '0')}, ${faultText(reason)}`
-  if (reason >= FIRST_INTERRUPT_REASON) {
+  if (isInterruptReason(reason)) {
     const index = low.hi >>> 16
     const text = `${unit} blocked an interrupt of ${source}, index 0x${index.toString(16)}: ${code}`
     return { source, address: index, reason, unit, recordedIn: RECORDED_IN, access: 'interrupt', text }

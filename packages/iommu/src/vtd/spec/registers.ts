@@ -35,6 +35,9 @@ export const RTADDR = bits(64, 'RTADDR_REG', SOURCE, {
   TTM: field([11, 10], 'rw', { 0: 'legacy', 1: 'scalable', 3: 'abort DMA' }),
 })
 
+/** Values of RTADDR.TTM. */
+export const TABLE_MODE = { legacy: 0, scalable: 1, abortDma: 3 } as const
+
 /** Values of CCMD.CIRG and of the context-cache invalidation descriptor's G. */
 export const CONTEXT_GRANULARITY = { global: 1, domain: 2, device: 3 } as const
 

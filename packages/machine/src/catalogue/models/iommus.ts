@@ -17,7 +17,7 @@ import {
 const X86_IOMMU: PropertyList = {
   intremap: bearing(onOffAuto('auto')),
   'device-iotlb': bearing(off),
-  pt: bearing(on),
+  pt: only('7.2', bearing(on)),
 }
 
 /** The PCI side of `amd-iommu`, which that makes itself unless it is told of another. */
@@ -48,14 +48,16 @@ export const iommuModels = (): readonly DeviceModel[] => [
       'x-buggy-eim': only('7.2', bearing(off)),
       'aw-bits': bearing(differs(uint8(39), 39, 48)),
       'caching-mode': bearing(off),
-      'x-scalable-mode': bearing(off),
+      'x-scalable-mode': only('7.2', bearing(off)),
+      'scalable-mode': only('11.1', bearing(off)),
       'snoop-control': bearing(off),
-      'x-pasid-mode': bearing(off),
-      'x-flts': only('11.1', bearing(off)),
+      'x-pasid-mode': only('7.2', bearing(off)),
+      'pasid-bits': only('11.1', bearing(uint8(0))),
+      fsts: only('11.1', bearing(off)),
       fs1gp: only('11.1', bearing(on)),
       'stale-tm': only('11.1', bearing(off)),
       svm: only('11.1', bearing(off)),
-      'dma-drain': bearing(on),
+      'dma-drain': only('7.2', bearing(on)),
       'dma-translation': bearing(on),
     },
   }),

@@ -56,7 +56,7 @@ function featuresOf(version: QemuVersion, given: Readonly<Record<string, Propert
 
 /** Properties that the unit knows; the catalogue accepts a few that change nothing. */
 const bearingOn = (given: Readonly<Record<string, PropertyValue>>): Record<string, PropertyValue> =>
-  Object.fromEntries(Object.entries(given).filter(([name]) => !['svm', 'x-cap-fs1gp', 'addr', 'id'].includes(name)))
+  Object.fromEntries(Object.entries(given).filter(([name]) => !['addr', 'id'].includes(name)))
 
 /** Shadowing an assigned device's mappings needs to hear of each new one (QEMU's `vtd_iommu_notify_flag_changed`). */
 function withoutCachingMode({ model, description, device, fn }: PlacedDevice): DmascopeError {
