@@ -44,7 +44,7 @@ export function recognise(bytes: Uint8Array, source: string): FirmwareItem[] {
     const utf8 = text.charSize === 1 ? bytes : new TextEncoder().encode(text.text)
     return [{ kind: 'dts', source, bytes: utf8, offset: 0 }]
   }
-  if (/\bACPI Data Table \[|^\s*\[[0-9A-F]+h\b.*\] *Signature : |\bDefinitionBlock *\(/m.test(text.text)) {
+  if (/\bACPI Data Table \[|^[ \t]*\[[0-9A-F]+h\b[^\]]*\] *Signature : |\bDefinitionBlock *\(/m.test(text.text)) {
     throw new DmascopeError(
       'INPUT_NO_RAW_DATA',
       `${source}: it is iasl's text without the bytes of the table ("Raw Table Data"); give the table itself, or compile it first: iasl ${source === STANDARD_INPUT ? 'FILE' : source}`,
