@@ -98,7 +98,7 @@ export class Machine {
         ram: this.#ram,
         raiseMsi: (hi, lo, data) => this.#hardware.raiseMsi(hi, lo, data),
         raiseWire: (index) => this.#hardware.raiseWire(index),
-        onFault: (fault) => this.#plugged.recordFault(fault),
+        onFault: (fault) => this.#plugged.recordFault(fault, this.#queue.current),
         hasRequester: (requester) => this.#plugged.hasRequester(requester),
         touch: (one) => this.#queue.touch(one),
       }) ?? []

@@ -72,6 +72,50 @@ describe('faults that the machine saw', () => {
     expect(dma['self-test'].faulted).toBe(40)
   })
 
+  it('are of the function whose turn it is, where a bridge lends several its requester ID', () => {
+    const { description } = readMachineFile(`
+machine: q35
+memory: 64M
+devices:
+  - { model: intel-iommu }
+  - { model: pcie-pci-bridge, id: bridge, addr: '02.0' }
+  - { model: dmascope-probe, bus: bridge, addr: '01.0' }
+  - { model: dmascope-probe, bus: bridge, addr: '02.0' }
+`)
+    const built = createMachine(description).machine
+    machine = built
+    const { bus } = built
+    const writeConfig = (requester: number, offset: number, value: number): void => {
+      bus.ports!.out32(0xcf8, 0x8000_0000 | (requester << 8) | offset)
+      bus.ports!.out32(0xcfc, value)
+    }
+    // Bus 1 below the bridge, with a window for both BARs.
+    writeConfig(0x10, 0x18, 0x0001_0100)
+    writeConfig(0x10, 0x20, 0xfe10_fe00)
+    writeConfig(0x10, 0x04, 6)
+    for (const [index, requester] of [0x108, 0x110].entries()) {
+      writeConfig(requester, 0x10, BAR + index * 0x10_0000)
+      writeConfig(requester, 0x04, 6)
+    }
+    bus.write32(UNIT + 0x20, 0x10_0000)
+    bus.write32(UNIT + 0x18, 0x4000_0000)
+    bus.write32(UNIT + 0x18, 0x8000_0000)
+    built.endFirmwarePhase()
+    const { ADDRESS_LO, LENGTH, COMMAND, DOORBELL } = DMA_PROBE_REGISTERS.registers
+    const second = BAR + 0x10_0000
+    for (const [{ offset }, value] of [
+      [ADDRESS_LO, 0x7000],
+      [LENGTH, 4],
+      [COMMAND, 1],
+      [DOORBELL, DMA_PROBE_DOORBELL.fields.START.loMask],
+    ] as const) {
+      bus.write32(second + offset, value)
+    }
+    while (!bus.idle()) bus.nextInterrupt()
+    const faulty = built.observe().filter(({ faults }) => faults.length > 0)
+    expect(faulty.map(({ id, faults }) => [id, faults[0]!.address])).toEqual([['0000:01:02.0', '0x7000']])
+  })
+
   it('are of the function alone that caused them, and are copied when asked for', () => {
     const built = readAt(0, 0x1000)
     const before = built.observe()

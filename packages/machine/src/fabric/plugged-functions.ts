@@ -91,9 +91,15 @@ export class PluggedFunctions {
     return false
   }
 
-  /** Keeps a fault with the function whose requester ID it bears. */
-  recordFault(fault: IommuFault): void {
-    const plugged = this.#at(fault.segment ?? 0, fault.requester)
+  /**
+   * Keeps a fault with the function that caused it. Behind a bridge that lends its requester ID several bear the same:
+   * then it is the one whose turn it is.
+   */
+  recordFault(fault: IommuFault, current: PciFunction | null): void {
+    const segment = fault.segment ?? 0
+    const turn = current === null ? undefined : this.#plugged.get(current)
+    const bears = (one: Plugged): boolean => one.root.segment === segment && one.slot.sourceId === fault.requester
+    const plugged = turn !== undefined && bears(turn) ? turn : this.#at(segment, fault.requester)
     if (plugged === null || plugged.faults.length >= KEPT_FAULTS) return
     plugged.faults.push({
       address: `0x${hexPair(fault.hi, fault.lo).replace(/^0+(?=.)/, '')}`,

@@ -11,6 +11,7 @@ export class RunQueue {
   readonly #queued = new Set<PciFunction>()
   #head = 0
   #turns = 0
+  #current: PciFunction | null = null
 
   /** Software touched the function: it may have work now. */
   touch(one: PciFunction): void {
@@ -22,6 +23,11 @@ export class RunQueue {
   /** Turns given so far. */
   get turns(): number {
     return this.#turns
+  }
+
+  /** The function whose turn it is; null between turns. */
+  get current(): PciFunction | null {
+    return this.#current
   }
 
   get empty(): boolean {
@@ -38,7 +44,9 @@ export class RunQueue {
       }
       this.#queued.delete(one)
       this.#turns++
+      this.#current = one
       if (one.work(BUDGET) === 'more') this.touch(one)
+      this.#current = null
     }
   }
 }
