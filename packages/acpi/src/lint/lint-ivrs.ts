@@ -2,7 +2,16 @@ import { type Ivhd, type Ivmd, type Ivrs, type IvrsBlock, isIvhd, isIvmd } from 
 import { hex, type Problem } from '../problem.ts'
 import { recordAt } from '../records.ts'
 import { HEADER_SIZE } from '../sdt-header.ts'
-import { IVHD_10H, IVHD_40H, IVMD, IVMD_FLAGS, IVRS, IVRS_BLOCK, IVRS_IVINFO } from '../spec/ivrs.ts'
+import {
+  IVHD_10H,
+  IVHD_40H,
+  IVHD_IOMMU_FEATURE_REPORTING,
+  IVMD,
+  IVMD_FLAGS,
+  IVRS,
+  IVRS_BLOCK,
+  IVRS_IVINFO,
+} from '../spec/ivrs.ts'
 import { extentsOf, formFindings } from './form.ts'
 import { overlapsOf } from './intervals.ts'
 import { IVRS_RULES } from './ivrs-rules.ts'
@@ -50,7 +59,6 @@ export function* lintIvrs(bytes: Uint8Array, table: Ivrs & { problems: readonly 
     inner: {
       ACPI_RECORD_LENGTH: IVRS_RULES.entryLength,
       ACPI_RECORD_PAST_END: IVRS_RULES.entryPastEnd,
-      ACPI_TRAILING: IVRS_RULES.entryPastEnd,
       ACPI_RECORD_SHORT: IVRS_RULES.entryPastEnd,
       ACPI_RECORD_UNKNOWN: null,
     },
@@ -88,8 +96,21 @@ function* lintRevision({ header, blocks }: Ivrs): Generator<LintFinding> {
   }
 }
 
-/** Bytes of registers that every unit has. */
+/** Bytes of registers that every unit has, and those of one with performance counters. */
 const REGISTERS = 0x4000n
+const REGISTERS_WITH_COUNTERS = 0x8_0000n
+/** PCSup of the extended feature register. */
+const PC_SUP = 1n << 9n
+
+/** As much as Linux reserves (init_iommu_one). */
+function registerBytes(unit: Ivhd): bigint {
+  if (unit.kind !== 'IVHD-10h') {
+    return (BigInt(unit.efrRegisterImage) & PC_SUP) === 0n ? REGISTERS : REGISTERS_WITH_COUNTERS
+  }
+  const { PNCounters, PNBanks } = IVHD_IOMMU_FEATURE_REPORTING.fields
+  const hasCounters = PNCounters.get(unit.iommuFeatureReporting) !== 0 && PNBanks.get(unit.iommuFeatureReporting) !== 0
+  return hasCounters ? REGISTERS_WITH_COUNTERS : REGISTERS
+}
 
 function* lintUnits(table: Ivrs, used: readonly Ivhd[]): Generator<LintFinding> {
   const field = IVHD_10H.fields.iommuBaseAddress
@@ -115,11 +136,10 @@ function* lintUnits(table: Ivrs, used: readonly Ivhd[]): Generator<LintFinding> 
   }
   const placed = used
     .filter(({ iommuBaseAddress }) => BigInt(iommuBaseAddress) !== 0n)
-    .map((unit) => ({
-      start: BigInt(unit.iommuBaseAddress),
-      end: BigInt(unit.iommuBaseAddress) + REGISTERS,
-      item: unit,
-    }))
+    .map((unit) => {
+      const start = BigInt(unit.iommuBaseAddress)
+      return { start, end: start + registerBytes(unit), item: unit }
+    })
   for (const [one, other] of overlapsOf(placed)) {
     const message = `the ${recordAt(other)} at ${hex64(other.iommuBaseAddress)} overlaps the ${recordAt(one)} at ${hex64(one.iommuBaseAddress)}`
     yield inField(IVRS_RULES.basesOverlap, other.offset ?? 0, field, message)

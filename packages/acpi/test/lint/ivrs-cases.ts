@@ -16,6 +16,9 @@ const ivhd = (type: number, base: number, entries: string, id = 2): string =>
 const ivmd = (type: number, flags: number, first: number, last: number, start: number, length: number): string =>
   `${le(type, 1)} ${le(flags, 1)} 2000 ${le(first, 2)} ${le(last, 2)} 0000 000000000000 ${le(start, 8)} ${le(length, 8)}`
 
+const counting = (base: number, id: number): string =>
+  `10 00 ${le(40, 2)} ${le(id, 2)} 4000 ${le(base, 8)} 0000 0000 ${le((4 << 13) | (2 << 17), 4)} ${ALL + SOUTHBRIDGE}`
+
 /** Bytes 48 to 87: 00:00.2 with all devices from 00:01.0 on, and the southbridge's I/O APIC. */
 const UNIT = ivhd10(0xfd20_0000, ALL + SOUTHBRIDGE)
 const BEHIND = 88
@@ -34,6 +37,13 @@ const one = (rule: number, trips: Uint8Array, at: number, clean = CLEAN): LintCa
 })
 
 export const IVRS_CASES: readonly LintCase[] = [
+  // An IVMD that is longer than its fields.
+  {
+    rule: 'ACPI-0005',
+    trips: ivrs(`${UNIT} 20 07 2400 ${'00'.repeat(12)} ${le(0x7000_0000, 8)} ${le(0x1000, 8)} 00000001`),
+    at: BEHIND + 32,
+    clean: CLEAN,
+  },
   one(1, withBytes(CLEAN, 9, CLEAN[9]! ^ 1), 9),
   one(2, tableOf('IVRS', '41302000'), 4),
   one(3, ivrs(`${UNIT} 20 01 0000 00000000`), BEHIND),
@@ -50,6 +60,13 @@ export const IVRS_CASES: readonly LintCase[] = [
   ),
   one(8, ivrs(ivhd10(0, ALL + SOUTHBRIDGE)), 56),
   one(9, ivrs(UNIT + ivhd10(0xfd20_2000, ALL, 0x102)), BEHIND + 8, ivrs(UNIT + ivhd10(0xfd20_4000, ALL, 0x102))),
+  // With performance counters (PNCounters, PNBanks), 512 KiB.
+  one(
+    9,
+    ivrs(counting(0xfd20_0000, 2) + counting(0xfd24_0000, 0x102)),
+    BEHIND + 8,
+    ivrs(counting(0xfd20_0000, 2) + counting(0xfd28_0000, 0x102)),
+  ),
   one(10, ivrs(ivhd10(0xfd20_2000, ALL + SOUTHBRIDGE)), 56),
   one(11, withSum(withBytes(CLEAN, 8, 3)), 8, withSum(withBytes(CLEAN, 8, 2))),
   one(12, ivrs(ivhd(0x40, 0xfd20_0000, ALL + SOUTHBRIDGE)), 8, late('')),
