@@ -135,8 +135,10 @@ describe('build', () => {
     await build(path('tree.json'), { checksum: 'keep', output: `${path('several')}/` })
     expect(readdirSync(path('several')).sort()).toEqual(['DMAR.dat', 'DMAR2.dat', 'tree.dtb'])
     expect(new Uint8Array(readFileSync(path('several/DMAR2.dat')))).toEqual(dmar)
-    const missing = build(path('two.json'), { checksum: 'keep', output: `${path('missing')}/` })
-    await expect(missing).rejects.toThrow(/there is no such file or folder/)
+    await build(path('two.json'), { checksum: 'keep', output: `${path('made')}/` })
+    expect(readdirSync(path('made'))).toHaveLength(2)
+    const nowhere = build(path('two.json'), { checksum: 'keep', output: `${path('none/made')}/` })
+    await expect(nowhere).rejects.toThrow(/cannot write .*: there is no such file or folder/)
   })
 
   it('tells of a checksum that is kept', async () => {

@@ -43,6 +43,11 @@ describe('an input is told by its content', () => {
     expect(refused(() => recognise(bytes, 'x'))).toMatch(message)
   })
 
+  it('a long text that is none is told in a time that grows with its length alone', () => {
+    expect(refused(() => recognise(bytesOf('\n'.repeat(3_000_000)), 'x'))).toMatch(/^INPUT_UNKNOWN/)
+    expect(refused(() => recognise(bytesOf('[0'.repeat(1_500_000)), 'x'))).toMatch(/^INPUT_UNKNOWN/)
+  })
+
   it('a folder stands for its files, and what is none of these is left out', async () => {
     const tables = join(folder, 'tables')
     mkdirSync(join(tables, 'dynamic'), { recursive: true })

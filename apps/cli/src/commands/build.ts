@@ -1,4 +1,4 @@
-import { statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DmascopeError } from '@dmascope/layout'
 import { fileError } from '../output/failure.ts'
@@ -40,12 +40,12 @@ export async function build(path: string, { output, checksum }: BuildFlags): Pro
   printBytes(first.bytes)
 }
 
+/** Whether a path is a folder's; one that ends with a slash is made where it is not there. */
 function isFolder(path: string): boolean {
   try {
-    return statSync(path).isDirectory()
+    if (path.endsWith('/') && !existsSync(path)) mkdirSync(path)
+    return existsSync(path) && statSync(path).isDirectory()
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    if (code === 'ENOENT' && !path.endsWith('/')) return false
     throw fileError(error, path, 'write')
   }
 }

@@ -22,7 +22,7 @@ export async function decode(files: readonly string[], format: 'text' | 'json'):
   const style = await styleFor(isTerminal(), process.env)
   for (const [index, { item, decoded }] of items.entries()) {
     print(`${index === 0 ? '' : '\n'}${style.bold(headingOf(item, decoded))}\n\n`)
-    const { problems, columns, bytesPerRow, findings } = decoded
+    const { problems, columns, bytesPerRow } = decoded
     const options = {
       problems,
       style: annotationStyle(style),
@@ -30,6 +30,7 @@ export async function decode(files: readonly string[], format: 'text' | 'json'):
       ...(bytesPerRow !== undefined && { bytesPerRow }),
     }
     for (const text of formatAnnotated(decoded.lines(), options)) print(text)
+    const findings = decoded.findings()
     if (findings.length > 0) print(`\n${findings.join('\n')}\n`)
   }
 }

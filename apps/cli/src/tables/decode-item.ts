@@ -36,7 +36,7 @@ export interface DecodedItem {
   readonly columns?: { readonly field: number; readonly end: number }
   readonly bytesPerRow?: number
   /** What else is found in it, a line each. */
-  readonly findings: readonly string[]
+  findings(): readonly string[]
   /** What `build` takes: by its form, the table, the tree, or bytes of which nothing could be made. */
   plain(): PlainItem
 }
@@ -68,7 +68,7 @@ function decodeTable(item: AcpiItem): DecodedItem {
       bytes,
       problems: [problemOf(read), ...texts],
       lines: () => linesOfDamaged(bytes, signature),
-      findings: [],
+      findings: () => [],
       plain: () => rawItem(bytes),
     }
   }
@@ -78,7 +78,7 @@ function decodeTable(item: AcpiItem): DecodedItem {
     bytes,
     problems: [...problems, ...texts],
     lines: () => formatTable(table as AcpiTable),
-    findings: isDefinitionBlock(table as AcpiTable) ? findHostBridges(bytes).flatMap(formatHostBridge) : [],
+    findings: () => (isDefinitionBlock(table as AcpiTable) ? findHostBridges(bytes).flatMap(formatHostBridge) : []),
     plain: () => ({ format: 'acpi', table }),
   }
 }
@@ -130,7 +130,7 @@ function decodeTree(item: TreeItem): DecodedItem {
     lines: () => annotateDtb(bytes, tree),
     columns: { field: LONGEST_TREE_FIELD, end: bytes.length },
     bytesPerRow: TREE_ROW,
-    findings: [],
+    findings: () => [],
   }
   if (tree === null) {
     return { ...views, title: 'device tree', problems: [problemOf(read as DmascopeError)], plain: () => rawItem(bytes) }
