@@ -105,7 +105,10 @@ function program(qemuArguments: readonly string[] | null): Command {
     .option('--format <format>', 'text, json, markdown or sarif', format, 'text')
     .option('--why <device>', 'the chain of reasons for one device, by address (00:03.0) or id')
     .option('--trace <file>', 'write every DMA as a trace that Perfetto opens')
-    .option('--dump-firmware <dir>', 'write the ACPI tables as the guest found them, one file each')
+    .option(
+      '--dump-firmware <dir>',
+      'write the ACPI tables, or the device tree, as the guest found them, one file each',
+    )
     .addOption(
       new Option('--fail-on <level>', 'exit with 1 on findings of this level or above').choices(['error', 'warning']),
     )

@@ -51,7 +51,9 @@ function load(files: ReadonlyMap<string, Uint8Array>, base: number): Loaded {
 
 const sum = (data: Uint8Array): number => data.reduce((total, byte) => (total + byte) & 0xff, 0)
 
-const CASES = listPresets().flatMap(({ name }) => (['7.2', '11.1'] as const).map((version) => [name, version] as const))
+/** The machines whose firmware reads files from QEMU, to build ACPI tables of them. */
+const PCS = listPresets().filter(({ content }) => content.machine === 'q35' || content.machine === 'pc')
+const CASES = PCS.flatMap(({ name }) => (['7.2', '11.1'] as const).map((version) => [name, version] as const))
 
 function build(name: string, qemuVersion: QemuVersion): ReadonlyMap<string, Uint8Array> {
   const { machine, files } = createMachine(describePreset(findPreset(name), { qemuVersion }))

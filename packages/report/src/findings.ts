@@ -58,10 +58,11 @@ const INTERRUPT: Record<ReportDevice['interrupt']['mode'], string> = {
   none: 'it has none',
 }
 
-/** The unit that the firmware puts the device behind, told by where its registers are; else the machine's first. */
+/** The unit that the firmware puts the device behind, told by where its registers are or by name; else the machine's first. */
 function iommuOf(guest: GuestResult, device?: ReportDevice): GuestIommu | undefined {
   const named = device?.firmware.by?.split(/[ ,]/) ?? []
-  return guest.iommus.find(({ base }) => base !== null && named.includes(`0x${base.toString(16)}`)) ?? guest.iommus[0]
+  const own = guest.iommus.find(({ id, base }) => named.includes(base === null ? id : `0x${base.toString(16)}`))
+  return own ?? guest.iommus[0]
 }
 
 const iommuName = (guest: GuestResult, device?: ReportDevice): string => iommuOf(guest, device)?.id ?? 'the IOMMU'

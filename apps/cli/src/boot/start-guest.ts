@@ -8,7 +8,7 @@ export interface StartedGuest {
   readonly result: GuestResult
   /** Why firmware never got to the kernel; null where it did. */
   readonly firmwareHung: string | null
-  /** What firmware gives the kernel to read, by name: ACPI tables by signature, or a device tree. */
+  /** What firmware gives the kernel to read, by name: ACPI tables by signature, a device tree as `machine.dtb`. */
   readonly tables: ReadonlyMap<string, Uint8Array>
 }
 
@@ -23,7 +23,7 @@ export function startGuest(
     const slof = runSlof(bus, { deviceTree: deviceTree ?? 0 })
     machine.endFirmwarePhase()
     const entry = slof.deviceTree === null ? {} : { deviceTree: slof.deviceTree }
-    const tables = new Map(wantsTables && slof.blob !== null ? [['dtb', slof.blob]] : [])
+    const tables = new Map(wantsTables && slof.blob !== null ? [['machine.dtb', slof.blob]] : [])
     return { result: bootGuest(bus, { profile: guest, witness, architecture, entry }), firmwareHung: null, tables }
   }
   const firmware = runFirmware(bus)

@@ -120,7 +120,7 @@ function dump(folder: string, tables: ReadonlyMap<string, Uint8Array>): void {
   } catch (error) {
     throw fileError(error, folder, 'make the folder')
   }
-  for (const [name, bytes] of tables) write(join(folder, `${name}.dat`), bytes)
+  for (const [name, bytes] of tables) write(join(folder, name.includes('.') ? name : `${name}.dat`), bytes)
 }
 
 /** Node's own recursive mkdir never ends below a folder that takes none, such as /proc. */

@@ -72,15 +72,38 @@ export function describeMachine(
     source: options.source,
     memory:
       content.memory === undefined ? DEFAULT_FILE_MEMORY : readSize(content.memory, MiB, places.where(['memory'])),
+    ...(content.maxMemory !== undefined && {
+      maxMemory: readSize(content.maxMemory, MiB, places.where(['maxMemory'])),
+    }),
     cpus: content.cpus ?? 1,
+    ...(content.maxCpus !== undefined && { maxCpus: content.maxCpus }),
+    ...(content.cpu !== undefined && { cpu: content.cpu }),
     defaultDevices: content.defaultDevices ?? false,
     machineProperties: checkMachineProperties(content.machineProperties ?? {}, (key) =>
       places.whereKey(['machineProperties', key]),
     ),
+    ...describeHostBridge(content, places, qemuVersion),
     devices,
     append: content.append ?? '',
     ignored: [],
   }
+}
+
+function describeHostBridge(
+  { machine, hostBridge }: MachineFileContent,
+  places: Places,
+  version: QemuVersion,
+): Pick<MachineDescription, 'hostBridge'> {
+  if (hostBridge === undefined) return {}
+  if (machine !== 'pseries') {
+    throw new DmascopeError(
+      'MACHINE_FILE_VALUE',
+      `${places.whereKey(['hostBridge'])}: only the host bridge of a pseries has properties; leave it out`,
+      { machine },
+    )
+  }
+  const model = requireModel('spapr-pci-host-bridge', version, places.whereKey(['hostBridge']))
+  return { hostBridge: checkProperties(model, hostBridge, version, (key) => places.whereKey(['hostBridge', key])) }
 }
 
 function readSize(value: string | number, unit: number, where: string): number {

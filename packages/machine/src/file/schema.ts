@@ -45,13 +45,16 @@ export const MACHINE_FILE = z
   .strictObject({
     $schema: z.string().optional().describe('For editors; ignored'),
     name: z.string().min(1).optional().describe("The machine's name in the report"),
-    machine: z.enum(['q35', 'pc']).describe("QEMU's machine type"),
+    machine: z.enum(['q35', 'pc', 'pseries']).describe("QEMU's machine type"),
     qemuVersion: z
       .union([z.enum(['7.2', '11.1']), z.literal(7.2), z.literal(11.1)])
       .optional()
       .describe('The QEMU release whose devices and defaults hold'),
     memory: sizeText.optional(),
+    maxMemory: sizeText.optional().describe('Memory with all that may be plugged in later'),
     cpus: z.number().int().min(1).max(4096).optional(),
+    maxCpus: z.number().int().min(1).max(4096).optional().describe('cpus with all that may be plugged in later'),
+    cpu: z.string().optional().describe('The processor model, as -cpu takes it: power9. On a PC it bears on nothing'),
     defaultDevices: z
       .boolean()
       .optional()
@@ -60,6 +63,12 @@ export const MACHINE_FILE = z
       .record(z.string(), scalar)
       .optional()
       .describe("Properties of -machine that bear on DMA or interrupts, under QEMU's names: kernel-irqchip: split"),
+    hostBridge: z
+      .record(z.string(), scalar)
+      .optional()
+      .describe(
+        "Of a pseries: properties of its own PCI host bridge (spapr-pci-host-bridge), under QEMU's names: ddw: off",
+      ),
     append: z.string().optional().describe("The guest's kernel command line"),
     guest: z.string().optional().describe('The guest profile to boot, e.g. linux-6.12'),
     devices: z.array(device).optional().describe('In the order in which they are created'),

@@ -155,6 +155,18 @@ const PRESETS: readonly Preset[] = [
       ],
     },
   },
+  {
+    name: 'pseries',
+    summary: 'a partition of a POWER machine, with TCE tables: the default devices, behind a dynamic DMA window',
+    content: {
+      machine: 'pseries',
+      qemuVersion: '11.1',
+      memory: '512M',
+      cpu: 'power9',
+      append: '',
+      devices: [...guests],
+    },
+  },
 ]
 
 /** The preset of `dmascope boot` without a source. */

@@ -37,12 +37,12 @@ export function iommuLine(iommu: ReportIommu): string {
   return `${iommu.id}  ${KIND[iommu.kind]}${width}${place}: ${state}, ${interrupts}`
 }
 
-/** What the firmware's tables claim of a device. Which unit they mean is told by where its registers are. */
+/** What the firmware's tables claim of a device. Which unit they mean is told by where its registers are, or by name. */
 export function firmwareText({ firmware }: ReportDevice, { iommus }: Report): string {
   if (iommus.length === 0) return 'no IOMMU'
   if (!firmware.covered) return 'not covered'
   const named = firmware.by?.split(/[ ,]/) ?? []
-  const unit = iommus.find(({ base }) => base !== null && named.includes(base)) ?? iommus[0]
+  const unit = iommus.find(({ id, base }) => named.includes(base ?? id)) ?? iommus[0]
   return `behind ${unit?.id ?? 'an IOMMU'}`
 }
 

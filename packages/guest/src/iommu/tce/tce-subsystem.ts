@@ -15,6 +15,9 @@ import { defaultWindowDomain, type KnownWindow, reservedBefore, TceTable } from 
 const PAGE = 4096
 const DEFAULT_PAGE_SHIFT = 12
 
+/** As in sysfs. */
+const iommuName = ({ segment }: HostBridge): string => `iommu-phb${segment.toString(16).padStart(4, '0')}`
+
 /** What the TCE code needs beside what all IOMMU code does. */
 export interface TcePlatform {
   readonly bridges: readonly HostBridge[]
@@ -138,7 +141,7 @@ export class TceSubsystem implements IommuSubsystem {
         })
       }
       return {
-        id: `iommu-phb${bridge.segment.toString(16).padStart(4, '0')}`,
+        id: iommuName(bridge),
         kind: 'tce',
         base: null,
         exposed: true,
@@ -159,7 +162,10 @@ export class TceSubsystem implements IommuSubsystem {
     const bridge = this.#platform.bridges.find(({ segment }) => segment === device.segment)
     const stated = bridge && parseIbmDmaWindow(bridge.node)[0]
     if (bridge === undefined || stated === undefined) return { covered: false, by: null }
-    return { covered: true, by: `${bridge.path} ibm,dma-window, LIOBN 0x${stated.liobn.toString(16)}` }
+    return {
+      covered: true,
+      by: `${bridge.path} ibm,dma-window, LIOBN 0x${stated.liobn.toString(16)}, ${iommuName(bridge)}`,
+    }
   }
 
   group(device: PciDevice): number | null {
