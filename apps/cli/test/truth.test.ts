@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs'
+import { formatDts, parseDtb } from '@dmascope/devicetree'
 import { DmascopeError } from '@dmascope/layout'
 import type { QemuVersion } from '@dmascope/machine'
 import { parseQemuCommandLine } from '@dmascope/qemu'
@@ -22,6 +23,8 @@ interface TruthCase {
     readonly io?: boolean
     readonly status?: string
   }[]
+  /** Base 64, as QEMU wrote it. */
+  readonly deviceTree?: string
   /** Base 64, by signature, as the guest read them. */
   readonly tables?: Readonly<Record<string, string>>
 }
@@ -89,6 +92,22 @@ describe.each(cases.filter(([, truth]) => truth.devices !== undefined))('%s', (_
       }
       expect(ours, name).toEqual(theirs)
     }
+  })
+})
+
+/** Random numbers, and what tells of the initial RAM disk that a simulated guest has not. */
+const OF_ONE_START = ['kaslr-seed', 'rng-seed', 'linux,initrd-start', 'linux,initrd-end']
+
+describe.each(cases.filter(([, truth]) => truth.deviceTree !== undefined))('%s', (_name, truth) => {
+  it('gives the kernel the device tree that QEMU wrote, but for seeds', () => {
+    const [theirs, ours] = [Buffer.from(truth.deviceTree ?? '', 'base64'), boot(truth).tables.get('machine.dtb')].map(
+      (blob) => {
+        const tree = parseDtb(Uint8Array.from(blob ?? []))
+        for (const name of OF_ONE_START) tree.root.child('chosen')?.remove(name)
+        return formatDts(tree)
+      },
+    )
+    expect(ours).toBe(theirs)
   })
 })
 

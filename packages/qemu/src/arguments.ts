@@ -14,7 +14,7 @@ const PROGRAM = /(?:^|[\\/])qemu(?:-system-([a-z0-9_]+)|-kvm)?(?:\.exe)?$/i
 const PROGRAM_PATHS = /^(?:kvm|qemu-kvm|qemu)$/
 
 /** Architectures whose machines are modelled, as QEMU's programs are named. */
-export type Architecture = 'x86_64' | 'ppc64'
+export type Architecture = 'x86_64' | 'aarch64' | 'ppc64'
 
 /** A command line, split. */
 export interface SplitCommandLine {
@@ -22,7 +22,12 @@ export interface SplitCommandLine {
   readonly options: readonly Argument[]
 }
 
-const MODELLED: Readonly<Record<string, Architecture>> = { x86_64: 'x86_64', i386: 'x86_64', ppc64: 'ppc64' }
+const MODELLED: Readonly<Record<string, Architecture>> = {
+  x86_64: 'x86_64',
+  i386: 'x86_64',
+  aarch64: 'aarch64',
+  ppc64: 'ppc64',
+}
 
 /** A program's architecture; null for a word that names none of QEMU's. */
 function architectureOf(word: string): string | null {
@@ -58,7 +63,7 @@ export function readArguments(args: readonly string[]): SplitCommandLine {
     throw refusal(
       'QEMU_ARCHITECTURE',
       { text: program, written: program },
-      `machines of ${named} are not modelled yet; qemu-system-x86_64 and qemu-system-ppc64 are`,
+      `machines of ${named} are not modelled yet; qemu-system-x86_64, qemu-system-aarch64 and qemu-system-ppc64 are`,
       { architecture: named },
     )
   }

@@ -71,6 +71,22 @@ const HANDLERS: Readonly<Record<string, Handler>> = {
     // On a PC it changes no DMA.
     if (collected.architecture === 'x86_64') collected.ignored.push(place.written)
   },
+  // On a PC and on pseries there is firmware in any case; here it decides what the kernel is told.
+  bios: (collected, file, place) => {
+    if (collected.architecture === 'aarch64') collected.bios = { file, place }
+    else collected.ignored.push(place.written)
+  },
+  pflash: (collected, file, place) => {
+    if (collected.architecture !== 'aarch64') {
+      collected.ignored.push(place.written)
+    } else {
+      const pairs = new Map<string, PropertyValue>([
+        ['if', 'pflash'],
+        ['file', file],
+      ])
+      addEntry(collected, 'drive', pairs, place)
+    }
+  },
   append: (collected, value) => {
     collected.append = value
   },

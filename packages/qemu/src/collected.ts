@@ -56,6 +56,8 @@ export interface Collected {
   append: string
   /** `-cpu`, as written. */
   cpu: string | null
+  /** `-bios`. */
+  bios: { readonly file: string; readonly place: Place } | null
   vga: { readonly type: string; readonly place: Place } | null
   nodefaults: boolean
   usb: boolean
@@ -78,6 +80,7 @@ export const emptyCollected = (architecture: Architecture): Collected => ({
   smp: new Settings(),
   append: '',
   cpu: null,
+  bios: null,
   vga: null,
   nodefaults: false,
   usb: false,

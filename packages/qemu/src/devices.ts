@@ -81,11 +81,14 @@ export class DeviceReader {
       throw refusal('QEMU_MISSING_PROPERTY', place, "Parameter 'driver' is missing", { property: 'driver' })
     }
     const model = requireModel(driver, this.#version, place.text)
-    if ((model.kind === 'pci-host') !== (this.#machine === 'pseries') && model.plug === 'platform') {
-      const program = this.#machine === 'pseries' ? 'qemu-system-ppc64' : 'qemu-system-x86_64'
-      throw refusal('QEMU_BUS', place, `'${model.name}' is not a valid device model name of ${program}`, {
-        device: model.name,
-      })
+    const { architecture } = this.#collected
+    if (model.plug === 'platform' && architecture !== (model.kind === 'pci-host' ? 'ppc64' : 'x86_64')) {
+      throw refusal(
+        'QEMU_BUS',
+        place,
+        `'${model.name}' is not a valid device model name of qemu-system-${architecture}`,
+        { device: model.name },
+      )
     }
     if (model.plug === 'platform' && this.#machine === 'pc') {
       throw refusal(

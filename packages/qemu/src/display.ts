@@ -31,6 +31,8 @@ export function readDisplay(collected: Collected): Display {
   }
   const { type, place } = collected.vga
   const name = type.split(',')[0]!
+  // The machine has no default display, and makes none: QEMU warns, and goes on.
+  if (collected.architecture === 'aarch64') return { replaced: false, entry: null }
   if (name === 'xenfb') throw refusal('QEMU_VALUE', place, 'xenfb is not modelled; Xen guests are not', { type: name })
   const driver = Object.hasOwn(VGA_MODELS, name) ? VGA_MODELS[name] : undefined
   if (driver === undefined) {

@@ -1,4 +1,5 @@
 import { DEFAULT_DISK_SIZE, type DeviceBackend, parseSize } from '@dmascope/machine'
+import type { Architecture } from './arguments.ts'
 import type { Collected, Entry } from './collected.ts'
 import { firstOf, type Pairs, switchOf, textOf } from './key-value.ts'
 import { type Place, refusal, unknownName } from './refusal.ts'
@@ -18,6 +19,12 @@ export interface Drive {
 }
 
 const INTERFACES = ['none', 'virtio', 'ide', 'scsi', 'floppy', 'pflash', 'mtd', 'sd', 'xen']
+
+/** Those that none of the modelled machines has. */
+const NOWHERE = ['mtd', 'sd', 'xen', 'scsi']
+
+/** What a drive is that says nothing. */
+const DEFAULT_INTERFACE: Readonly<Record<Architecture, string>> = { x86_64: 'ide', aarch64: 'virtio', ppc64: 'ide' }
 
 /** Keys of `-drive` of its own; those of the block layer and of its drivers are below. */
 const DRIVE_KEYS = [
@@ -109,15 +116,16 @@ function statedSize(pairs: Pairs, place: Place): number | null {
   return isNull ? NULL_SIZE : null
 }
 
-function fromDrive(entry: Entry, sequence: { next: number }): Drive {
+function fromDrive(entry: Entry, sequence: { next: number }, architecture: Architecture): Drive {
   const { pairs, place } = entry
   checkKeys(pairs, DRIVE_KEYS, place, '-drive')
   driverOf(pairs, place)
-  const type = textOf(pairs, 'if') ?? 'ide'
+  const type = textOf(pairs, 'if') ?? DEFAULT_INTERFACE[architecture]
   if (!INTERFACES.includes(type)) {
     throw unknownName('QEMU_VALUE', place, `unsupported bus type '${type}'`, type, INTERFACES)
   }
-  if (['mtd', 'sd', 'xen', 'scsi'].includes(type)) {
+  const absent = architecture === 'aarch64' ? [...NOWHERE, 'ide', 'floppy'] : NOWHERE
+  if (absent.includes(type)) {
     throw refusal('QEMU_BACKEND', place, `machine type does not support if=${type},bus=0,unit=0`, { if: type })
   }
   const media = textOf(pairs, 'media') ?? 'disk'
@@ -181,7 +189,7 @@ export function resolveDrives(collected: Collected): Map<string, Drive> {
   const sequence = { next: 0 }
   const positions = new Map<string, Place>()
   for (const entry of collected.entries.drive) {
-    const drive = fromDrive(entry, sequence)
+    const drive = fromDrive(entry, sequence, collected.architecture)
     const index = textOf(entry.pairs, 'index')
     if (index !== null && drive.interface === 'builtin') {
       const position = `${textOf(entry.pairs, 'if') ?? 'ide'} ${index}`

@@ -6,8 +6,8 @@ import type { Settings } from './settings.ts'
 /** `-machine` properties without bearing on DMA; those with it are the machine package's `MACHINE_PROPERTIES`. */
 const IGNORED = new Set(
   `vmport graphics nvdimm nvdimm-persistence hmat dump-guest-core mem-merge memory-backend suppress-vmdesc fd-bootchk
-   max-fw-size pflash0 pflash1 x-oem-id x-oem-table-id bus-lock-ratelimit igd-passthru pcspk-audiodev dumpdtb dtb kernel
-   initrd append firmware phandle-start dt-compatible spcr aux-ram-share enforce-config-section sgx-epc cxl cxl-fmw
+   max-fw-size pflash1 x-oem-id x-oem-table-id bus-lock-ratelimit igd-passthru pcspk-audiodev dumpdtb dtb kernel
+   initrd append phandle-start dt-compatible spcr aux-ram-share enforce-config-section sgx-epc cxl cxl-fmw
    memory smp smp-cache boot kvm-type kvm-shadow-mem topology accel`.split(/\s+/),
 )
 
@@ -15,8 +15,24 @@ const IGNORED = new Set(
 const IGNORED_ON_PSERIES =
   /^(cap-|kvm-type$|resize-hpt$|vof$|x-vof$|max-cpu-compat$|host-model$|host-serial$|vsmt$|kernel-addr$|modern-hotplug-events$|fadump-cpu-state-size$)/
 
+/** Of the Arm machine alone, and without bearing on DMA. */
+const IGNORED_ON_VIRT = new Set(['dtb-randomness', 'dtb-kaslr-seed', 'mte', 'ras'])
+
+/** Properties that one architecture's machines have alone. */
+const ARM_ONLY = [
+  ...['gic-version', 'its', 'msi', 'iommu', 'highmem', 'highmem-ecam', 'highmem-mmio', 'highmem-redists'],
+  ...['compact-highmem', 'virtualization', 'secure'],
+]
+const ONLY_OF: Readonly<Record<string, Architecture>> = {
+  ...Object.fromEntries(ARM_ONLY.map((name) => [name, 'aarch64'])),
+  'ic-mode': 'ppc64',
+}
+
+/** Firmware images: on a PC and on pseries there is firmware in any case. */
+const FIRMWARE = ['firmware', 'pflash0']
+
 /** Of ours, not QEMU's. */
-const OURS = ['vga', 'defaultNic']
+const OURS = ['vga', 'defaultNic', 'firmware']
 
 /**
  * Reads the properties of `-machine`, the type left out. Answers those that bear on DMA or interrupts, typed, under
@@ -33,13 +49,17 @@ export function machineProperties(settings: Settings, architecture: Architecture
     const name = machinePropertyName(key)
     if (IGNORED.has(key.replaceAll('_', '-').split('.')[0]!)) continue
     if (architecture === 'ppc64' && IGNORED_ON_PSERIES.test(key.replaceAll('_', '-'))) continue
-    if (key === 'iommu') {
+    if (architecture === 'aarch64' && IGNORED_ON_VIRT.has(key.replaceAll('_', '-'))) continue
+    if (FIRMWARE.includes(key)) continue
+    if (key === 'iommu' && architecture === 'x86_64') {
       throw refusal('QEMU_MACHINE_PROPERTY', place, "Property 'iommu' not found; write -device intel-iommu instead", {
         property: key,
       })
     }
-    if (name === null || OURS.includes(name) || (name === 'ic-mode' && architecture !== 'ppc64')) {
-      const known = ['type', ...Object.keys(MACHINE_PROPERTIES), ...IGNORED].filter((one) => !OURS.includes(one))
+    if (name === null || OURS.includes(name) || (ONLY_OF[name] ?? architecture) !== architecture) {
+      const known = ['type', ...Object.keys(MACHINE_PROPERTIES), ...IGNORED].filter(
+        (one) => !OURS.includes(one) && (ONLY_OF[one] ?? architecture) === architecture,
+      )
       throw unknownName('QEMU_MACHINE_PROPERTY', place, `Property '${key}' not found`, key, known)
     }
     given[name] = value

@@ -16,15 +16,20 @@ const OLDEST: Readonly<Record<QemuVersion, Readonly<Record<MachineName, readonly
   '11.1': { q35: [5, 1], pc: [5, 1], virt: [5, 1], pseries: [5, 1] },
 }
 
-/** What an architecture's program has, the first by default; and how versioned types are named. */
+/** What an architecture's program has, which one by default, and how versioned types are named. */
 const TYPES: Readonly<
   Record<
     Architecture,
-    { readonly names: readonly MachineName[]; readonly prefixes: Readonly<Record<string, MachineName>> }
+    {
+      readonly names: readonly MachineName[]
+      readonly byDefault: MachineName | null
+      readonly prefixes: Readonly<Record<string, MachineName>>
+    }
   >
 > = {
-  x86_64: { names: ['pc', 'q35'], prefixes: { 'pc-q35': 'q35', 'pc-i440fx': 'pc' } },
-  ppc64: { names: ['pseries'], prefixes: { pseries: 'pseries' } },
+  x86_64: { names: ['pc', 'q35'], byDefault: 'pc', prefixes: { 'pc-q35': 'q35', 'pc-i440fx': 'pc' } },
+  aarch64: { names: ['virt'], byDefault: null, prefixes: { virt: 'virt' } },
+  ppc64: { names: ['pseries'], byDefault: 'pseries', prefixes: { pseries: 'pseries' } },
 }
 
 /** The last minor release of each major one. */
@@ -36,6 +41,10 @@ const isBefore = (a: Version, b: Version): boolean => a[0] < b[0] || (a[0] === b
 /** Machine types of other hardware: known, so that the message can say so. */
 const OTHERS: Readonly<Record<Architecture, readonly string[]>> = {
   x86_64: ['microvm', 'isapc', 'none', 'x-remote', 'xenfv', 'xenpv', 'nitro-enclave'],
+  aarch64: `sbsa-ref raspi0 raspi1ap raspi2b raspi3ap raspi3b raspi4b xlnx-zcu102 xlnx-versal-virt amd-versal-virt
+    amd-versal2-virt imx8mp-evk orangepi-pc ast2600-evb ast2700a1-evb npcm845-evb vexpress-a15 x-remote none`.split(
+    /\s+/,
+  ),
   ppc64: [
     ...[
       'powernv',
@@ -57,7 +66,7 @@ const OTHERS: Readonly<Record<Architecture, readonly string[]>> = {
 const PROXMOX_REVISION = /\+pve\d+$/
 
 /**
- * Resolves `q35`, `pc`, `pc-q35-7.2`, `pc-i440fx-11.1`, `pseries-7.2`, and Proxmox VE's `q35+pve1`.
+ * Resolves `q35`, `pc`, `pc-q35-7.2`, `pc-i440fx-11.1`, `virt-7.2`, `pseries-7.2`, and Proxmox VE's `q35+pve1`.
  *
  * @param written - null where none is named: then the program's default holds
  * @throws DmascopeError QEMU_MACHINE
@@ -68,8 +77,11 @@ export function machineType(
   version: QemuVersion,
   place: Place,
 ): MachineType {
-  const { names, prefixes } = TYPES[architecture]
-  const name = written === null ? names[0]! : written.replace(PROXMOX_REVISION, '')
+  const { names, byDefault, prefixes } = TYPES[architecture]
+  const name = written === null ? byDefault : written.replace(PROXMOX_REVISION, '')
+  if (name === null) {
+    throw refusal('QEMU_MACHINE', place, `No machine specified, and there is no default; write -machine ${names[0]}`)
+  }
   const plain = names.find((one) => one === name)
   if (plain !== undefined) return { machine: plain, compatible: VERSION[version] }
   const match = /^(.+)-(\d{1,2})\.(\d{1,2})$/.exec(name)

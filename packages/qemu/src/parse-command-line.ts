@@ -6,6 +6,7 @@ import type { Collected, Entry } from './collected.ts'
 import { DeviceReader } from './devices.ts'
 import { readDisplay } from './display.ts'
 import { type Drive, resolveDrives } from './drives.ts'
+import { firmwareImage } from './firmware-image.ts'
 import { checkGlobals } from './globals.ts'
 import { textOf } from './key-value.ts'
 import { machineProperties } from './machine-properties.ts'
@@ -27,7 +28,8 @@ export interface CommandLineOptions {
  * `machineProperties` holds the properties of `-machine` that bear on DMA or interrupts, and beside them: `vga: 'none'`
  * (no default display: `-vga` was given, or a display among the devices takes its place), `defaultNic: false`
  * (`-nic none`, `-net none`, or any network option, which does away with the default card), `usb: true` (`-usb`),
- * `accel`, and `type`, the machine type as written where it is a versioned one.
+ * `accel`, `firmware`, the image that runs before the kernel on an Arm machine, and `type`, the machine type as written
+ * where it is a versioned one.
  *
  * Devices come in the order in which QEMU creates them: the display of `-vga`, cards of `-nic` and `-net nic`, then `-device` in the order
  * written, then disks of `-drive if=virtio`, then `-device` in JSON.
@@ -43,11 +45,13 @@ export function parseQemuCommandLine(args: readonly string[], options: CommandLi
   const written = textOf(collected.machine.values, 'type')
   const { architecture } = collected
   const type = machineType(written, architecture, version, collected.machine.placeOf('type'))
+  const firmware = firmwareImage(collected)
   const machine: Record<string, PropertyValue> = {
     ...machineProperties(collected.machine, architecture),
     ...acceleratorProperties(collected),
     ...(written !== null && written !== type.machine ? { type: written } : {}),
-    ...(collected.usb ? { usb: true } : {}),
+    ...(collected.usb && architecture !== 'aarch64' ? { usb: true } : {}),
+    ...(architecture === 'aarch64' && firmware !== null ? { firmware } : {}),
   }
   const processors = processorCount(collected, type.machine, version)
 
@@ -91,6 +95,7 @@ export function parseQemuCommandLine(args: readonly string[], options: CommandLi
   for (const entry of device) if (entry.json) create(entry)
   ignored.push(...unusedDrives(collected, drives, reader))
 
+  if (collected.vga !== null && architecture === 'aarch64') ignored.push(collected.vga.place.written)
   if (display.replaced) machine.vga = 'none'
   if (collected.noDefaultNic) machine.defaultNic = false
   return {

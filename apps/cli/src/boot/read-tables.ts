@@ -4,6 +4,16 @@ import type { CpuBus } from '@dmascope/memory'
 const HEADER_BYTES = 36
 const LARGEST_TABLE = 0x100_0000
 
+/** The device tree as it stands in memory, as a file of its own. */
+export function readDeviceTree(bus: CpuBus, address: number): Map<string, Uint8Array> {
+  const header = new Uint8Array(8)
+  bus.readBytes(address, header)
+  const size = new DataView(header.buffer).getUint32(4)
+  const blob = new Uint8Array(Math.min(size, LARGEST_TABLE))
+  bus.readBytes(address, blob)
+  return new Map([['machine.dtb', blob]])
+}
+
 /** The ACPI tables as they stand in memory, by signature; a second table of the same signature gets a number. */
 export function readTables(bus: CpuBus, rsdpAddress: number): Map<string, Uint8Array> {
   const copy = (address: number, length: number): Uint8Array => {

@@ -1,7 +1,7 @@
 import { runFirmware, runSlof } from '@dmascope/firmware'
 import { bootGuest, type GuestProfile, type GuestResult } from '@dmascope/guest'
 import type { BuiltMachine } from '@dmascope/machine'
-import { readTables } from './read-tables.ts'
+import { readDeviceTree, readTables } from './read-tables.ts'
 
 /** What firmware and guest came to. */
 export interface StartedGuest {
@@ -25,6 +25,14 @@ export function startGuest(
     const entry = slof.deviceTree === null ? {} : { deviceTree: slof.deviceTree }
     const tables = new Map(wantsTables && slof.blob !== null ? [['machine.dtb', slof.blob]] : [])
     return { result: bootGuest(bus, { profile: guest, witness, architecture, entry }), firmwareHung: null, tables }
+  }
+  if (architecture === 'aarch64') {
+    // QEMU starts the kernel itself, and has put the device tree where the kernel is told to look.
+    machine.endFirmwarePhase()
+    const entry = deviceTree === null ? {} : { deviceTree }
+    const result = bootGuest(bus, { profile: guest, witness, architecture, entry })
+    const tables = wantsTables && deviceTree !== null ? readDeviceTree(bus, deviceTree) : new Map<string, Uint8Array>()
+    return { result, firmwareHung: null, tables }
   }
   const firmware = runFirmware(bus)
   machine.endFirmwarePhase()

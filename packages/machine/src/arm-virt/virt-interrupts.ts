@@ -33,8 +33,12 @@ export function interruptsOf({
       { cpus },
     )
   }
-  if (gic === 2) return { gic, msi: msi === 'none' ? 'none' : 'gicv2m' }
-  if (msi === 'none' || msi === 'gicv2m' || msi === 'its') return { gic, msi }
+  if (msi !== undefined && qemuVersion === '7.2') {
+    throw refuse("Property 'msi' not found; QEMU 7.2 has its=", { msi })
+  }
+  if (msi === 'none' || msi === 'off') return { gic, msi: 'none' }
+  if (gic === 2) return { gic, msi: 'gicv2m' }
+  if (msi === 'gicv2m' || msi === 'its') return { gic, msi }
   if (isOff(its)) return { gic, msi: qemuVersion === '7.2' ? 'none' : 'gicv2m' }
   // Types up to 6.1 keep the emulated GIC without an ITS.
   return { gic, msi: hadNoIts(type) ? 'none' : 'its' }

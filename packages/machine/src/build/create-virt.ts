@@ -32,6 +32,9 @@ export function createVirt(description: MachineDescription, options: { readonly 
   const { qemuVersion, memory, cpus, machineProperties: given } = description
   const cpu = cpuModel(description.cpu, qemuVersion)
   checkMemory(memory)
+  if (isOn(given.secure)) {
+    throw new DmascopeError('MACHINE_NOT_MODELLED', 'secure=on: a machine with TrustZone is not modelled; leave it out')
+  }
   const { gic, msi } = interruptsOf(description)
   const high = highMemory({
     memory,

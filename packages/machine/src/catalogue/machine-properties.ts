@@ -8,7 +8,7 @@ const TEXT: PropertyType = { kind: 'string' }
 const ON_OFF_AUTO: PropertyType = { kind: 'enum', values: ['on', 'off', 'auto'] }
 
 /**
- * Machine properties that bear on DMA or interrupts: QEMU's of `-machine`, under its names, and three of ours.
+ * Machine properties that bear on DMA or interrupts: QEMU's of `-machine`, under its names, and four of ours.
  */
 export const MACHINE_PROPERTIES: Readonly<Record<string, PropertyType>> = {
   'kernel-irqchip': { kind: 'enum', values: ['on', 'off', 'split'] },
@@ -22,6 +22,17 @@ export const MACHINE_PROPERTIES: Readonly<Record<string, PropertyType>> = {
   pic: ON_OFF_AUTO,
   i8042: BOOL,
   acpi: ON_OFF_AUTO,
+  'gic-version': { kind: 'enum', values: ['2', '3', '4', 'host', 'max'] },
+  its: BOOL,
+  msi: { kind: 'enum', values: ['auto', 'its', 'gicv2m', 'none', 'off'] },
+  iommu: { kind: 'enum', values: ['none', 'smmuv3'] },
+  highmem: BOOL,
+  'highmem-ecam': BOOL,
+  'highmem-mmio': BOOL,
+  'highmem-redists': BOOL,
+  'compact-highmem': BOOL,
+  virtualization: BOOL,
+  secure: BOOL,
   'ic-mode': { kind: 'enum', values: ['xics', 'xive', 'dual'] },
   'max-ram-below-4g': { kind: 'size' },
   'confidential-guest-support': TEXT,
@@ -31,6 +42,7 @@ export const MACHINE_PROPERTIES: Readonly<Record<string, PropertyType>> = {
   accel: { kind: 'enum', values: ['tcg', 'kvm', 'qtest', 'xen', 'hvf', 'whpx', 'nvmm', 'mshv', 'nitro', 'hax'] },
   vga: { kind: 'enum', values: ['none'] },
   defaultNic: BOOL,
+  firmware: TEXT,
 }
 
 /** Properties that ask for an encrypted guest, under which no device reaches memory that is not shared with it. */
