@@ -3,8 +3,10 @@ import { bootGuest, recordCpuBus, replayCpuBus } from '@dmascope/guest'
 import { createMachine, describePreset, findPreset, type Machine, type MachineDescription } from '@dmascope/machine'
 import { joinReport, type Report, type ReportDevice } from '@dmascope/report'
 import { describe, expect, it } from 'vitest'
+import { startGuest } from '../src/boot/start-guest.ts'
 
 const DEFAULT = describePreset(findPreset('default'))
+const ARM = describePreset(findPreset('arm-virt'))
 
 /** Boots with something done to the machine between its building and its first instruction. */
 function boot(description: MachineDescription, change: (machine: Machine) => void, guest = 'linux-6.12'): Report {
@@ -58,6 +60,27 @@ describe('the device seam', () => {
   })
 })
 
+describe('the device seam of an Arm machine', () => {
+  const after = (id: string, translated: boolean): ReportDevice => {
+    const built = createMachine(ARM)
+    built.machine.rewire(id, translated)
+    const { result } = startGuest(built, 'linux-6.12', false)
+    const report = joinReport({
+      description: ARM,
+      guest: result,
+      observations: built.machine.observe(),
+      version: 'test',
+    })
+    built.machine.dispose()
+    return deviceAt(report, id)
+  }
+
+  it('shows a device that was rewired past the SMMU, and one that was rewired behind it', () => {
+    expect(after('0000:00:02.0', false)).toMatchObject({ status: 'passthrough', firmwareTruth: 'claims-covered' })
+    expect(after('0000:00:03.0', true)).toMatchObject({ status: 'blocked', verdict: 'faults' })
+  })
+})
+
 describe('the CPU seam', () => {
   it('carries all that the guest learns: replayed without a machine, a boot decides the same', () => {
     const { machine } = createMachine(DEFAULT)
@@ -70,6 +93,26 @@ describe('the CPU seam', () => {
     const second = bootGuest(replayCpuBus(trace), { profile: 'linux-6.12', witness: silent })
     expect(second).toEqual(first)
     expect(first.devices.some((device) => device.io.ok)).toBe(true)
+  })
+
+  it('carries an Arm boot as well, its system registers with it', () => {
+    const built = createMachine(ARM)
+    const { machine } = built
+    machine.endFirmwarePhase()
+    const { bus, trace } = recordCpuBus(machine.bus)
+    const options = {
+      profile: 'linux-6.12',
+      architecture: 'aarch64',
+      entry: { deviceTree: built.deviceTree! },
+    } as const
+    const first = bootGuest(bus, { ...options, witness: machine.witness })
+    machine.dispose()
+    const silent = { grant: () => 0, revoke: () => {}, phase: () => {} }
+    const replayed = replayCpuBus(trace)
+    expect(bootGuest(replayed, { ...options, witness: silent })).toEqual(first)
+    expect(replayed).toMatchObject({ divergence: null, remaining: 0 })
+    expect(trace.operations.some(([kind]) => kind === 's')).toBe(true)
+    expect(first.devices.filter((device) => device.io.ok)).toHaveLength(5)
   })
 
   it('gives the same report, byte for byte, each time', () => {

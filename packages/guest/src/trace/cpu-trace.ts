@@ -5,6 +5,7 @@
  * - `['R', address, hex]`: bytes read
  * - `['W', address, length, checksum]`: bytes written, by their checksum
  * - `['i', width, port, value]`, `['o', width, port, value]`: port I/O
+ * - `['s', register, value]`, `['S', register, value]`: a system register read, written
  * - `['v', vector]`: an interrupt, or -1
  * - `['z', 0 | 1]`: idle
  */
@@ -13,6 +14,7 @@ export type CpuOperation =
   | readonly ['R', number, string]
   | readonly ['W', number, number, number]
   | readonly ['i' | 'o', 1 | 2 | 4, number, number]
+  | readonly ['s' | 'S', number, number]
   | readonly ['v', number]
   | readonly ['z', 0 | 1]
 
@@ -20,6 +22,8 @@ export interface CpuTrace {
   readonly version: 1
   /** Whether the machine had port I/O. */
   readonly ports: boolean
+  /** Whether the processor had system registers with a bearing on devices; absent is no. */
+  readonly systemRegisters?: boolean
   readonly operations: readonly CpuOperation[]
 }
 

@@ -1,11 +1,11 @@
-import type { CpuBus, PortBus } from '@dmascope/memory/contracts'
+import type { CpuBus, PortBus, SystemRegisterBus } from '@dmascope/memory/contracts'
 import { crc32 } from '../checksum.ts'
 import { bytesToHex, type CpuOperation, type CpuTrace } from './cpu-trace.ts'
 
 /**
  * Wraps a bus so that all that goes over the CPU seam is kept.
  *
- * The wrapper passes memory, port I/O and interrupts on; the optional parts of the seam (`cpuid`, page states,
+ * The wrapper passes memory, port I/O, system registers and interrupts on; the optional parts of the seam (`cpuid`, page states,
  * hypercalls, caches), which no guest here uses, it does not have.
  *
  * @returns the bus to give to the guest, and the trace, which grows while the guest runs
@@ -16,10 +16,10 @@ export function recordCpuBus(bus: CpuBus): { readonly bus: CpuBus; readonly trac
     operations.push(['r', width, address, value])
     return value
   }
-  const { ports } = bus
+  const { ports, systemRegisters } = bus
   const recordedPorts: PortBus | undefined = ports && recordPorts(ports, operations)
   return {
-    trace: { version: 1, ports: ports !== undefined, operations },
+    trace: { version: 1, ports: ports !== undefined, systemRegisters: systemRegisters !== undefined, operations },
     bus: {
       read8: (address) => read(1, address, bus.read8(address)),
       read16: (address) => read(2, address, bus.read16(address)),
@@ -55,6 +55,21 @@ export function recordCpuBus(bus: CpuBus): { readonly bus: CpuBus; readonly trac
         return idle
       },
       ...(recordedPorts && { ports: recordedPorts }),
+      ...(systemRegisters && { systemRegisters: recordRegisters(systemRegisters, operations) }),
+    },
+  }
+}
+
+function recordRegisters(registers: SystemRegisterBus, operations: CpuOperation[]): SystemRegisterBus {
+  return {
+    read(register) {
+      const value = registers.read(register)
+      operations.push(['s', register, value])
+      return value
+    },
+    write(register, value) {
+      operations.push(['S', register, value])
+      registers.write(register, value)
     },
   }
 }

@@ -1,4 +1,4 @@
-import type { CpuBus, PortBus } from '@dmascope/memory/contracts'
+import type { CpuBus, PortBus, SystemRegisterBus } from '@dmascope/memory/contracts'
 import { crc32 } from '../checksum.ts'
 import { type CpuOperation, type CpuTrace, hexToBytes } from './cpu-trace.ts'
 
@@ -60,6 +60,15 @@ export function replayCpuBus(trace: CpuTrace): ReplayedBus {
     out16: (port, value) => write('o', 2, port, value),
     out32: (port, value) => write('o', 4, port, value),
   }
+  const systemRegisters: SystemRegisterBus = {
+    read(register) {
+      const found = take('s', (one) => one[1] === register, `s ${hex(register)}`)
+      return found === null ? 0 : (found[2] as number)
+    },
+    write(register, value) {
+      take('S', (one) => one[1] === register && one[2] === value, `S ${hex(register)} ${hex(value)}`)
+    },
+  }
   return {
     get divergence() {
       return divergence
@@ -93,5 +102,6 @@ export function replayCpuBus(trace: CpuTrace): ReplayedBus {
       return found === null ? true : found[1] === 1
     },
     ...(trace.ports && { ports }),
+    ...(trace.systemRegisters && { systemRegisters }),
   }
 }

@@ -90,6 +90,14 @@ const PRESETS: readonly Preset[] = [
     ]),
   },
   {
+    name: 'scalable',
+    summary: 'the default machine, whose VT-d is in scalable mode with first-stage tables',
+    content: q35('intel_iommu=on', [
+      { model: 'intel-iommu', intremap: 'on', 'scalable-mode': true, fsts: true },
+      ...guests,
+    ]),
+  },
+  {
     name: 'root-port',
     summary: 'devices behind PCI Express root ports, with ATS, under VT-d with device IOTLBs',
     content: q35('intel_iommu=on', [
@@ -153,6 +161,20 @@ const PRESETS: readonly Preset[] = [
         { model: 'virtio-rng-pci', id: 'rng0', addr: '05.0' },
         { model: 'e1000', id: 'net1', addr: '06.0', mac: '52:54:00:12:34:01' },
       ],
+    },
+  },
+  {
+    name: 'arm-virt',
+    summary:
+      'an Arm machine, started from a device tree: the default devices behind an SMMUv3, messages through an ITS',
+    content: {
+      machine: 'virt',
+      qemuVersion: '11.1',
+      memory: '512M',
+      cpu: 'cortex-a57',
+      machineProperties: { 'gic-version': '3', iommu: 'smmuv3' },
+      append: '',
+      devices: [...guests],
     },
   },
   {
