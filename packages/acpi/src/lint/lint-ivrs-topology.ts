@@ -5,7 +5,7 @@ import { IVHD_10H, IVMD, IVRS } from '../spec/ivrs.ts'
 import { IVRS_RULES } from './ivrs-rules.ts'
 import { usedIvhds } from './lint-ivrs.ts'
 import { inField, type LintFinding, listSome } from './rule.ts'
-import { idName, nameOf, requesterId, type TopologyIndex } from './topology.ts'
+import { idName, nameOf, requesterId, SegmentIds, type TopologyIndex } from './topology.ts'
 
 /** Device IDs, first and last, with the entry that names them. */
 interface Named {
@@ -34,48 +34,57 @@ function namedBy({ entries }: Ivhd): Named[] {
 export function* lintIvrsTopology(table: Ivrs, topology: TopologyIndex): Generator<LintFinding> {
   const used = usedIvhds(table)
   if (used.length === 0) return
-  const covered = new Map<number, Uint8Array>()
+  // Of segments that the machine has: a table may name any. `starts`: at each ID, ranges that start less those that end.
+  const segments = new Map(
+    [...topology.bySegment()].map(([segment, functions]) => [
+      segment,
+      { functions, ids: new SegmentIds(functions), starts: new Int32Array(0x1_0001) },
+    ]),
+  )
   for (const unit of used) {
-    const segment = unit.pciSegmentGroup
-    if (topology.byId(segment, unit.deviceId) === undefined) {
-      const message = `the ${recordAt(unit)} is at ${idName(segment, unit.deviceId)}, where the machine has nothing`
+    const { pciSegmentGroup, deviceId } = unit
+    if (topology.byId(pciSegmentGroup, deviceId) === undefined) {
+      const message = `the ${recordAt(unit)} is at ${idName(pciSegmentGroup, deviceId)}, where the machine has nothing`
       yield inField(IVRS_RULES.iommuNothing, unit.offset ?? 0, IVHD_10H.fields.deviceId, message)
     }
-    const map = covered.get(segment) ?? new Uint8Array(0x1_0000)
-    covered.set(segment, map)
-    const present = topology.inSegment(segment).map(requesterId)
+    const segment = segments.get(pciSegmentGroup)
+    const cover = (first: number, last: number): void => {
+      if (segment === undefined || last < first) return
+      segment.starts[first]!++
+      segment.starts[last + 1]!--
+    }
+    cover(deviceId, deviceId)
     for (const { first, last, entry } of namedBy(unit)) {
-      if (last >= first) map.fill(1, first, last + 1)
+      cover(first, last)
       const isHidden = 'sourceDeviceId' in entry || entry.kind === 'acpi-hid'
-      if (isHidden || present.some((id) => id >= first && id <= last)) continue
-      const names = first === last ? idName(segment, first) : `${idName(segment, first)} to ${idName(segment, last)}`
-      const message = `the ${recordAt(unit)} names ${names}, where the machine has nothing`
+      if (isHidden || segment?.ids.hasAny(first, last) === true) continue
+      const message = `the ${recordAt(unit)} names ${rangeName(pciSegmentGroup, first, last)}, where the machine has nothing`
       yield { rule: IVRS_RULES.entryNothing, offset: entry.offset ?? 0, length: 4, message }
     }
   }
-  const own = new Set(used.map((unit) => idName(unit.pciSegmentGroup, unit.deviceId)))
-  const bare = topology.functions.filter(
-    (one) => covered.get(one.segment)?.[requesterId(one)] !== 1 && !own.has(nameOf(one)),
-  )
+  const bare = [...segments.values()].flatMap(({ functions, starts }) => {
+    const ranges = starts.slice()
+    for (let id = 1; id < ranges.length; id++) ranges[id]! += ranges[id - 1]!
+    return functions.filter((one) => ranges[requesterId(one)] === 0)
+  })
   if (bare.length > 0) {
     const message = `no IVHD that Linux takes has ${listSome(bare.map(nameOf))}`
     yield { rule: IVRS_RULES.notCovered, offset: HEADER_SIZE + IVRS.size, length: 0, message }
   }
-  for (const block of table.blocks) if (isIvmd(block)) yield* lintMemory(block, topology)
+  for (const block of table.blocks) {
+    if (isIvmd(block)) yield* lintMemory(block, segments.get(block.pciSegmentGroup)?.ids)
+  }
 }
 
-function* lintMemory(block: Ivmd, topology: TopologyIndex): Generator<LintFinding> {
+const rangeName = (segment: number, first: number, last: number): string =>
+  first === last ? idName(segment, first) : `${idName(segment, first)} to ${idName(segment, last)}`
+
+function* lintMemory(block: Ivmd, ids: SegmentIds | undefined): Generator<LintFinding> {
   if (block.kind === 'IVMD-20h') return
   const first = block.deviceId
   const last = block.kind === 'IVMD-22h' ? block.auxiliaryData : first
-  const segment = block.pciSegmentGroup
-  if (
-    last < first ||
-    topology.inSegment(segment).some((one) => requesterId(one) >= first && requesterId(one) <= last)
-  ) {
-    return
-  }
-  const names = first === last ? idName(segment, first) : `${idName(segment, first)} to ${idName(segment, last)}`
+  if (last < first || ids?.hasAny(first, last) === true) return
+  const names = rangeName(block.pciSegmentGroup, first, last)
   const message = `the ${recordAt(block)} is for ${names}, where the machine has nothing`
   yield inField(IVRS_RULES.ivmdNothing, block.offset ?? 0, IVMD.fields.deviceId, message)
 }

@@ -90,12 +90,11 @@ function* lintOverlaps(allocations: readonly McfgAllocation[]): Generator<LintFi
 
 /** What is wrong with a MCFG on a machine. */
 export function* lintMcfgTopology({ allocations }: Mcfg, topology: TopologyIndex): Generator<LintFinding> {
-  const bare = topology.functions.filter(
-    ({ segment, bus }) =>
-      !allocations.some(
-        (one) => one.pciSegmentGroupNumber === segment && bus >= one.startBusNumber && bus <= one.endBusNumber,
-      ),
-  )
+  const covered = new Map([...topology.bySegment().keys()].map((segment) => [segment, new Uint8Array(0x100)]))
+  for (const one of allocations) {
+    covered.get(one.pciSegmentGroupNumber)?.fill(1, one.startBusNumber, one.endBusNumber + 1)
+  }
+  const bare = topology.functions.filter(({ segment, bus }) => covered.get(segment)?.[bus] !== 1)
   if (bare.length === 0 || allocations.length === 0) return
   const message = `no allocation has the bus of ${listSome(bare.map(nameOf))}`
   yield { rule: MCFG_RULES.notCovered, offset: HEADER_SIZE + MCFG.size, length: 0, message }

@@ -39,6 +39,22 @@ export const idName = (segment: number, id: number): string =>
 
 export const requesterId = ({ bus, device, function: fn }: TopologyFunction): number => (bus << 8) | (device << 3) | fn
 
+/** Requester IDs of a segment, by which ranges of them are asked for in one step. */
+export class SegmentIds {
+  /** At each ID, how many functions have a lower one. */
+  readonly #below = new Uint32Array(0x1_0001)
+
+  constructor(functions: readonly TopologyFunction[]) {
+    for (const one of functions) this.#below[requesterId(one) + 1]!++
+    for (let id = 1; id <= 0x1_0000; id++) this.#below[id]! += this.#below[id - 1]!
+  }
+
+  /** Whether a function has an ID from the first to the last. */
+  hasAny(first: number, last: number): boolean {
+    return last >= first && this.#below[last + 1]! > this.#below[first]!
+  }
+}
+
 /** What tables can name. Linux numbers the buses behind a VMD above it, and takes their functions for the VMD's. */
 const LAST_SEGMENT = 0xffff
 
@@ -69,8 +85,15 @@ export class TopologyIndex {
     return this.#at.get(idName(segment, id))
   }
 
-  inSegment(segment: number): TopologyFunction[] {
-    return this.functions.filter((one) => one.segment === segment)
+  /** By segment. */
+  bySegment(): ReadonlyMap<number, readonly TopologyFunction[]> {
+    const segments = new Map<number, TopologyFunction[]>()
+    for (const one of this.functions) {
+      const same = segments.get(one.segment)
+      if (same === undefined) segments.set(one.segment, [one])
+      else same.push(one)
+    }
+    return segments
   }
 
   /** The bridge above a function's bus: null on a root bus, undefined where nobody says. */
