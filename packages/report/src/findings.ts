@@ -125,7 +125,7 @@ export const DEVICE_RULES: readonly DeviceRule[] = [
     applies: ({ device }) => device.verdict === 'faults',
     message: ({ device }) => {
       const fault = device.faults.find((one) => one.phase !== 'firmware')
-      return `${shortId(device.id)} had its DMA at ${fault?.address ?? 'an unknown address'} refused by the IOMMU: ${fault?.text ?? 'no reason recorded'}.`
+      return `${shortId(device.id)} had a request at ${fault?.address ?? 'an unknown address'} refused by the IOMMU: ${fault?.text ?? 'no reason recorded'}.`
     },
     fix: () => null,
   },

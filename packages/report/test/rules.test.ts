@@ -153,7 +153,7 @@ const RULES: readonly [string, { trips: Case; says: RegExp; fix: string | null; 
     'DMA-0006',
     {
       trips: { device: hung, seen: { ...tested({ faulted: 1 }), faults: [fault('firmware'), fault('self-test')] } },
-      says: /^00:03\.0 had its DMA at 0x1000 refused by the IOMMU: read: no permission to read\.$/,
+      says: /^00:03\.0 had a request at 0x1000 refused by the IOMMU: read: no permission to read\.$/,
       fix: null,
       not: { device: hung, seen: { ...tested({ faulted: 1 }), faults: [fault('firmware')] } },
     },
