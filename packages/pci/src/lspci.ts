@@ -18,7 +18,7 @@ export interface ListedFunction {
 
 type Draft = { -readonly [Key in keyof ListedFunction]: ListedFunction[Key] } & { hasDetails: boolean }
 
-const ADDRESS = /^(?:Slot:\s*)?(?:([0-9a-f]{4,5}):)?([0-9a-f]{2}):([0-9a-f]{2})\.([0-7])(?:\s+(.*))?$/i
+const ADDRESS = /^(?:Slot:\s*)?(?:([0-9a-f]{4,5}):)?([0-9a-f]{2}):([01][0-9a-f])\.([0-7])(?:\s+(.*))?$/i
 const CLASSES: Readonly<Record<string, number>> = {
   'Host bridge': 0x0600,
   'ISA bridge': 0x0601,

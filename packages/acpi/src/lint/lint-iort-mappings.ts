@@ -92,9 +92,14 @@ function* lintInputs(node: KnownNode, own: number | null): Generator<LintFinding
   }
 }
 
+const DONE = -1
+/** Nodes of a circle that a message names. */
+const MOST_NAMED = 4
+
 /** Each node that can be reached from itself, once. */
 function* lintCircles(table: Iort, nodes: ReadonlyMap<number, IortNode>): Generator<LintFinding> {
-  const state = new Map<IortNode, 'open' | 'done'>()
+  /** How deep a node stands on the way that is followed; DONE where all behind it was. */
+  const depths = new Map<IortNode, number>()
   const targetsOf = (node: IortNode): IortNode[] =>
     node.kind === 'unknown' || node.kind === 'its-group'
       ? []
@@ -102,20 +107,23 @@ function* lintCircles(table: Iort, nodes: ReadonlyMap<number, IortNode>): Genera
           (one) => one !== undefined,
         )
   for (const start of table.nodes) {
-    if (state.has(start)) continue
+    if (depths.has(start)) continue
     const stack = [{ node: start, left: targetsOf(start) }]
-    state.set(start, 'open')
+    depths.set(start, 0)
     for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
       const next = top.left.pop()
       if (next === undefined) {
-        state.set(top.node, 'done')
+        depths.set(top.node, DONE)
         stack.pop()
-      } else if (state.get(next) === 'open') {
-        const circle = stack.slice(stack.findIndex(({ node }) => node === next)).map(({ node }) => recordAt(node))
-        const message = `IDs go from the ${circle.join(' to the ')} and back`
+      } else if ((depths.get(next) ?? DONE) !== DONE) {
+        const from = depths.get(next)!
+        const names = stack.slice(from, from + MOST_NAMED).map(({ node }) => recordAt(node))
+        const more = stack.length - from - names.length
+        const way = `${names.join(' to the ')}${more > 0 ? `, ${more} more` : ''}`
+        const message = `IDs go from the ${way} and back`
         yield { rule: IORT_RULES.circle, offset: next.offset ?? 0, length: spec.IORT_ITS_GROUP.size - 4, message }
-      } else if (!state.has(next)) {
-        state.set(next, 'open')
+      } else if (!depths.has(next)) {
+        depths.set(next, stack.length)
         stack.push({ node: next, left: targetsOf(next) })
       }
     }

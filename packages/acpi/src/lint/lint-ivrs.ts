@@ -72,8 +72,9 @@ export function* lintIvrs(bytes: Uint8Array, table: Ivrs & { problems: readonly 
     yield { rule: IVRS_RULES.noIvhd, offset: HEADER_SIZE, length: IVRS.size, message }
   }
   yield* lintUnits(table, used)
+  const isUsed = new Set(used)
   for (const block of table.blocks) {
-    if (isIvhd(block)) yield* lintIvhdEntries(block, used.includes(block))
+    if (isIvhd(block)) yield* lintIvhdEntries(block, isUsed.has(block))
     if (isIvmd(block)) yield* lintMemory(block)
   }
   yield* lintSouthbridge(used)
