@@ -34,7 +34,7 @@ export const CMDQEN = 8
 
 export const STREAMS = 0x10_0000
 export const COMMANDS = 0x20_0000
-export const EVENTS = 0x21_0000
+const EVENTS = 0x21_0000
 const LOG2_COMMANDS = 8
 const LOG2_EVENTS = 4
 const FIRST_TABLE = 0x40_0000
