@@ -19,7 +19,18 @@ await build({
   external: ['v86', 'commander'],
   logLevel: 'warning',
 })
-for (const suite of ['vq', 'v86', 'port', 'iommu', 'iommu-amdvi', 'iommu-smmuv3', 'tree', 'job', 'scale']) {
+for (const suite of [
+  'vq',
+  'v86',
+  'port',
+  'iommu',
+  'iommu-amdvi',
+  'iommu-smmuv3',
+  'iommu-virtio',
+  'tree',
+  'job',
+  'scale',
+]) {
   const argv = [outfile, '--suite', suite, ...process.argv.slice(2)]
   const { status } = spawnSync(process.execPath, argv, { stdio: 'inherit' })
   process.exitCode = status ?? 1

@@ -83,10 +83,22 @@ function randomSource(): (below: number) => number {
 /** Pages are mapped in a scattered order, as a guest's memory is. */
 const frameOf = (page: number, count: number): number => (page * 40503 + 977) % count
 
+/** All pages that are mapped, by ascending address: their number, `log2Size`, first address, and output of each. */
+export function pagesOf(size: PageSize): {
+  readonly count: number
+  readonly log2Size: number
+  readonly start: number
+  output(page: number): number
+} {
+  const { count, log2Size } = PAGES[size]
+  const output = (page: number): number => 2 ** 32 + frameOf(page, count) * 2 ** log2Size
+  return { count, log2Size, start: FIRST_HI * 2 ** 32, output }
+}
+
 /** Tables for all pages of one size, and the addresses to translate. */
 export function makeWorkload(size: PageSize, stream: Stream, format = VTD_FORMAT): Workload {
   const ram = new GuestRam([{ base: 0, size: MEMORY_BYTES }])
-  const { count, log2Size } = PAGES[size]
+  const { count, log2Size, start, output: outputOf } = pagesOf(size)
   let free = 0x4000
   const entry = (table: number, index: number, address: number, level: number, leaf: boolean): void => {
     const [lo, hi] = format.flags(level, leaf)
@@ -100,10 +112,9 @@ export function makeWorkload(size: PageSize, stream: Stream, format = VTD_FORMAT
     free += 4096
     return free - 4096
   }
-  const start = FIRST_HI * 2 ** 32
   for (let page = 0; page < count; page++) {
     const address = start + page * 2 ** log2Size
-    const output = 2 ** 32 + frameOf(page, count) * 2 ** log2Size
+    const output = outputOf(page)
     const third = below(TOP_TABLE, Math.floor(address / 2 ** 39) % 512, 4)
     const second = below(third, Math.floor(address / 2 ** 30) % 512, 3)
     const inSecond = Math.floor(address / 2 ** 21) % 512

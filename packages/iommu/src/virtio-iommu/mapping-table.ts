@@ -32,6 +32,8 @@ export class MappingTable {
   #words = new Uint32Array(FIRST_CAPACITY * STRIDE)
   /** Places of mappings in `#words`, by ascending address; then those that are free. */
   #order = Uint32Array.from({ length: FIRST_CAPACITY }, (_, index) => index * STRIDE)
+  /** Ends of mappings as (hi, lo) pairs, in the order of `#order`: all that bisection reads. */
+  #ends = new Uint32Array(FIRST_CAPACITY * 2)
   #count = 0
   /** Where the last `find` ended: DMA mostly stays in one mapping. */
   #last = 0
@@ -99,6 +101,10 @@ export class MappingTable {
     const place = order[this.#count]!
     order.copyWithin(index + 1, index, this.#count)
     order[index] = place
+    const ends = this.#ends
+    ends.copyWithin(2 * index + 2, 2 * index, 2 * this.#count)
+    ends[2 * index] = end.hi
+    ends[2 * index + 1] = end.lo
     this.#count++
     const words = this.#words
     words[place + START_LO] = start.lo
@@ -143,6 +149,7 @@ export class MappingTable {
     if (removed > 0) {
       const freed = order.slice(first, after)
       order.copyWithin(first, after, this.#count)
+      this.#ends.copyWithin(2 * first, 2 * after, 2 * this.#count)
       this.#count -= removed
       order.set(freed, this.#count)
       this.#budget.left += removed
@@ -156,18 +163,17 @@ export class MappingTable {
     this.#count = 0
     this.#words = new Uint32Array(0)
     this.#order = new Uint32Array(0)
+    this.#ends = new Uint32Array(0)
   }
 
   /** Index of the first mapping that ends at this address or above it. */
   #firstEndingAt(hi: number, lo: number): number {
-    const words = this.#words
-    const order = this.#order
+    const ends = this.#ends
     let low = 0
     let high = this.#count
     while (low < high) {
       const middle = (low + high) >>> 1
-      const place = order[middle]!
-      if (above(hi, lo, words[place + END_HI]!, words[place + END_LO]!)) low = middle + 1
+      if (above(hi, lo, ends[2 * middle]!, ends[2 * middle + 1]!)) low = middle + 1
       else high = middle
     }
     return low
@@ -180,8 +186,11 @@ export class MappingTable {
     for (let index = before; index < order.length; index++) order[index] = index * STRIDE
     const words = new Uint32Array(order.length * STRIDE)
     words.set(this.#words)
+    const ends = new Uint32Array(order.length * 2)
+    ends.set(this.#ends)
     this.#order = order
     this.#words = words
+    this.#ends = ends
   }
 }
 

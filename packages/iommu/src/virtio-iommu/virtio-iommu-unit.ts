@@ -20,8 +20,12 @@ const { VIRTIO_IOMMU_FAULT_F_READ: FAULT_READ, VIRTIO_IOMMU_FAULT_F_WRITE: FAULT
   VIRTIO_IOMMU_FAULT_FLAGS.fields
 const QUEUE_SIZE = 256
 /** Sizes that a translation is answered in: what the fabric's port TLBs tell apart. */
-const LARGER_LOG2_SIZES = [30, 21] as const
 const SMALL_LOG2_SIZE = 12
+const LARGE_LOG2_SIZE = 21
+const HUGE_LOG2_SIZE = 30
+const SMALL_INNER = 0xfff
+const LARGE_INNER = 0x1f_ffff
+const HUGE_INNER = 0x3fff_ffff
 const WHOLE_LOG2_SIZE = 64
 
 /**
@@ -171,21 +175,30 @@ export class VirtioIommuUnit implements Translator, VirtioDevice {
     out.hi = (hi - mappings.startHi(place) - borrow + mappings.physHi(place) + (sum > 0xffff_ffff ? 1 : 0)) >>> 0
     out.rights = rights
     out.route = 'translated'
-    out.log2Size = SMALL_LOG2_SIZE
     out.tag = domain.tag
-    for (const log2Size of LARGER_LOG2_SIZES) {
-      if (this.#covers(mappings, place, hi, lo, log2Size)) {
-        out.log2Size = log2Size
+    out.log2Size = SMALL_LOG2_SIZE
+    const spanLo = (mappings.endLo(place) - mappings.startLo(place)) >>> 0
+    // Most mappings are too short for a larger block to be looked for.
+    if (spanLo >= LARGE_INNER || mappings.endHi(place) !== mappings.startHi(place)) {
+      if (this.#covers(mappings, place, hi, lo, HUGE_INNER)) {
+        out.log2Size = HUGE_LOG2_SIZE
+        return
+      }
+      if (this.#covers(mappings, place, hi, lo, LARGE_INNER)) {
+        out.log2Size = LARGE_LOG2_SIZE
         return
       }
     }
     // A mapping of less than a page, or across page offsets, which only a lax device lets in, holds for this access.
-    if (!this.#covers(mappings, place, hi, lo, SMALL_LOG2_SIZE)) out.tag = -1
+    if (!this.#covers(mappings, place, hi, lo, SMALL_INNER)) out.tag = -1
   }
 
-  /** Whether the aligned block around an address lies in the mapping, starts at an aligned output, and is all its own. */
-  #covers(mappings: MappingTable, place: number, hi: number, lo: number, log2Size: number): boolean {
-    const inner = 2 ** log2Size - 1
+  /**
+   * Whether the aligned block around an address lies in the mapping, starts at an aligned output, and is all its own.
+   *
+   * @param inner - the bits of an address within a block
+   */
+  #covers(mappings: MappingTable, place: number, hi: number, lo: number, inner: number): boolean {
     if (((mappings.startLo(place) ^ mappings.physLo(place)) & inner) !== 0) return false
     const first = (lo & ~inner) >>> 0
     const last = (lo | inner) >>> 0
