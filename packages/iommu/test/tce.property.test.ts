@@ -36,7 +36,7 @@ it('random calls: both windows, through a port or not, are what a plain map of e
         const wanted = kind === 'put' ? 1n : count
         const ioba = window.base + (page << window.shift)
         const { code } =
-          kind === 'put' ? { code: guest.put(liobn, ioba, tce) } : guest.call(0x13c, BigInt(liobn), ioba, tce, wanted)
+          kind === 'put' ? { code: guest.put(liobn, ioba, tce) } : guest.call(0x138, BigInt(liobn), ioba, tce, wanted)
         let expected = wanted === 0n || wanted > window.entries ? -4 : 0
         for (let done = 0n; done < wanted && expected === 0; done++) {
           if (page + done >= window.entries) expected = -4

@@ -11,8 +11,8 @@ import { HCALL, HCALL_RETURN, IO_PAGE_SHIFTS, IO_PAGE_SIZES, RTAS_STATUS, TCE } 
 import { LIOBN_32, LIOBN_64, TceGuest } from './tce-guest.ts'
 
 const H_GET_TCE = 0x1c
-const H_PUT_TCE_INDIRECT = 0x138
-const H_STUFF_TCE = 0x13c
+const H_PUT_TCE_INDIRECT = 0x13c
+const H_STUFF_TCE = 0x138
 const READ = 1
 const WRITE = 2
 /** Where the dynamic window starts. */
@@ -31,7 +31,7 @@ const remove = (unit: TceUnit, liobn: number): number => {
 
 describe('layouts', () => {
   it('calls, return codes and bits have the numbers of LoPAPR', () => {
-    expect(HCALL).toEqual({ H_GET_TCE: 0x1c, H_PUT_TCE: 0x20, H_PUT_TCE_INDIRECT: 0x138, H_STUFF_TCE: 0x13c })
+    expect(HCALL).toEqual({ H_GET_TCE: 0x1c, H_PUT_TCE: 0x20, H_PUT_TCE_INDIRECT: 0x13c, H_STUFF_TCE: 0x138 })
     expect([HCALL_RETURN.H_PARAMETER, HCALL_RETURN.H_FUNCTION, HCALL_RETURN.H_HARDWARE]).toEqual([-4, -2, -1])
     expect([RTAS_STATUS.success, RTAS_STATUS.hardwareError, RTAS_STATUS.parameterError]).toEqual([0, -1, -3])
     expect([TCE.fields.READ.loMask, TCE.fields.WRITE.loMask]).toEqual([1, 2])

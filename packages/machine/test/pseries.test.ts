@@ -247,6 +247,16 @@ describe('interrupts', () => {
     expect(taken()).toBe(-1)
   })
 
+  it('by XIVE: calls say which argument is wrong', () => {
+    const { call } = controller()
+    expect(call(H_INT_GET_SOURCE_INFO, 1, LSI)).toBe(-4)
+    expect(call(H_INT_SET_SOURCE_CONFIG, 4, LSI, 0, 6, 1)).toBe(-4)
+    expect(call(H_INT_SET_SOURCE_CONFIG, 2, LSI, 0, 7, 1)).toBe(-57)
+    expect(call(H_INT_ESB, 0, LSI, 0x20_0000)).toBe(-56)
+    expect(call(H_INT_ESB, 2, LSI, 0)).toBe(-4)
+    expect(call(0x3b0, 0, LSI)).toBe(-2)
+  })
+
   it('of a source that was given back are lost', () => {
     const { sources, call, taken } = controller()
     call(H_INT_SET_SOURCE_CONFIG, 2, MESSAGE, 0, 6, 0x55)
@@ -273,7 +283,7 @@ describe('interrupts', () => {
     const { hcall, rtas } = start([])
     for (const source of [0, 0x12ff, MESSAGE, 0x1fff, 0x2000, 2 ** 32 + LSI]) {
       for (const call of [H_INT_GET_SOURCE_INFO, H_INT_SET_SOURCE_CONFIG, H_INT_ESB]) {
-        expect(hcall(call, 0, source, 0, 6, 1).code, `${call} of ${source}`).toBe(-4)
+        expect(hcall(call, 0, source, 0, 6, 1).code, `${call} of ${source}`).toBe(-55)
       }
     }
     expect(rtas('ibm,set-xive', [MESSAGE, 0, 5], 1)).toEqual([-3])

@@ -1,9 +1,21 @@
 import { HCALL_RETURN } from '@dmascope/iommu/tce/spec'
 import type { CpuInterruptSource } from '../cpu-bus.ts'
 import { MSI_SOURCES } from './spec/address-map.ts'
-import { ESB_LOAD, MASKED_PRIORITY, PSERIES_HCALL, SET_EISN, SOURCE_FLAGS } from './spec/hcalls.ts'
+import {
+  ARGUMENT_RETURN,
+  ESB_LOAD,
+  ESB_PAGE_SHIFT,
+  ESB_SHIFT,
+  ESB_STORE,
+  HIGHEST_PRIORITY,
+  MASKED_PRIORITY,
+  PSERIES_HCALL,
+  SOURCE_CONFIG_FLAGS,
+  SOURCE_FLAGS,
+} from './spec/hcalls.ts'
 
 const { H_SUCCESS, H_FUNCTION, H_PARAMETER } = HCALL_RETURN
+const { H_P2, H_P3, H_P4 } = ARGUMENT_RETURN
 const SOURCES = MSI_SOURCES.first + MSI_SOURCES.count
 
 /** P: an event is on its way to the processor, or not acknowledged. Q: another came meanwhile. Q alone: off. */
@@ -17,7 +29,8 @@ const QUEUED = 0b11
  * exploitation mode), or by RTAS calls (XICS).
  *
  * DEVIATION: the processor gets an event's number from `take`, where software would look into an event queue in memory
- * (XIVE) or call H_XIRR (XICS). Every source asks software to use H_INT_ESB, not loads from event state buffers.
+ * (XIVE) or call H_XIRR (XICS). Every source asks software to use H_INT_ESB, not loads from event state buffers; stores
+ * by that call do nothing. Both controllers' calls work, whichever one software chose.
  */
 export class InterruptSources implements CpuInterruptSource {
   readonly #claimed = new Uint8Array(SOURCES)
@@ -112,26 +125,35 @@ export class InterruptSources implements CpuInterruptSource {
     if (number !== H_INT_GET_SOURCE_INFO && number !== H_INT_SET_SOURCE_CONFIG && number !== H_INT_ESB) {
       return H_FUNCTION
     }
+    const flags = args[1] === 0 ? args[0]! : -1
+    const { MASK, SET_EISN } = SOURCE_CONFIG_FLAGS
+    const known = number === H_INT_SET_SOURCE_CONFIG ? MASK | SET_EISN : number === H_INT_ESB ? ESB_STORE : 0
+    if ((flags & ~known) !== 0) return H_PARAMETER
     const source = args[2]!
-    if (args[3] !== 0 || !this.isClaimed(source)) return H_PARAMETER
+    if (args[3] !== 0 || !this.isClaimed(source)) return H_P2
+    out.fill(0)
     if (number === H_INT_GET_SOURCE_INFO) {
-      out.fill(0)
       out[0] = SOURCE_FLAGS.H_INT_ESB | (this.#level[source] === 1 ? SOURCE_FLAGS.LSI : 0)
+      // No addresses: software is to call.
+      out.fill(0xffff_ffff, 2, 6)
+      out[6] = ESB_PAGE_SHIFT
       return H_SUCCESS
     }
     if (number === H_INT_ESB) {
-      out.fill(0)
-      out[0] = this.#load(source, args[4]! & 0xfff)
+      if (args[5] !== 0 || args[4]! > 2 ** ESB_SHIFT) return H_P3
+      if (flags !== ESB_STORE) out[0] = this.#load(source, args[4]! & 0xfff)
       return H_SUCCESS
     }
-    this.configure(source, args[6]! & 0xff)
-    if ((args[0]! & SET_EISN) !== 0) this.#number[source] = args[9]! * 0x1_0000_0000 + args[8]!
+    const priority = args[7] === 0 ? args[6]! : -1
+    if (priority === MASKED_PRIORITY) {
+      this.#priority[source] = MASKED_PRIORITY
+      this.#number[source] = 0
+      return H_SUCCESS
+    }
+    if (priority < 0 || priority > HIGHEST_PRIORITY) return H_P4
+    this.#priority[source] = (flags & MASK) === 0 ? priority : MASKED_PRIORITY
+    if ((flags & SET_EISN) !== 0) this.#number[source] = args[9]! * 0x1_0000_0000 + args[8]!
     return H_SUCCESS
-  }
-
-  /** The priority of a source; `MASKED_PRIORITY` silences it. */
-  configure(source: number, priority: number): void {
-    this.#priority[source] = priority
   }
 
   /** ibm,set-xive and ibm,int-on under XICS: a priority, and the source delivers from now on. */

@@ -5,9 +5,9 @@ export const HCALL = {
   /** LIOBN, I/O address, entry. */
   H_PUT_TCE: 0x20,
   /** LIOBN, first I/O address, real address of a page of big-endian entries, their number. */
-  H_PUT_TCE_INDIRECT: 0x138,
+  H_PUT_TCE_INDIRECT: 0x13c,
   /** LIOBN, first I/O address, entry, number of pages. */
-  H_STUFF_TCE: 0x13c,
+  H_STUFF_TCE: 0x138,
 } as const
 
 /** What hypervisor calls return (LoPAPR §14.4). */

@@ -13,8 +13,18 @@ export const PSERIES_HCALL = {
 /** Flags that H_INT_GET_SOURCE_INFO answers. */
 export const SOURCE_FLAGS = { H_INT_ESB: 8, LSI: 4 } as const
 
-/** Flag of H_INT_SET_SOURCE_CONFIG: the fifth argument is what the processor is told of the source from now on. */
-export const SET_EISN = 2
+/** Flags of H_INT_SET_SOURCE_CONFIG: the source is masked; the fifth argument is what the processor is told of it. */
+export const SOURCE_CONFIG_FLAGS = { MASK: 1, SET_EISN: 2 } as const
+/** Priorities that software may use; the next is the hypervisor's own. */
+export const HIGHEST_PRIORITY = 6
+/** Flag of H_INT_ESB: store instead of load. */
+export const ESB_STORE = 1
+/** log2 of the bytes of a source's event state buffer, and of the page of it that software loads from. */
+export const ESB_SHIFT = 17
+export const ESB_PAGE_SHIFT = 16
+
+/** What calls return for their second, third and fourth argument. */
+export const ARGUMENT_RETURN = { H_P2: -55, H_P3: -56, H_P4: -57 } as const
 /** The priority that masks a source. */
 export const MASKED_PRIORITY = 0xff
 
@@ -27,5 +37,3 @@ export const ESB_LOAD = {
   SET_PQ_10: 0xe00,
   SET_PQ_11: 0xf00,
 } as const
-/** Set in an offset of H_INT_ESB: store instead of load. */
-export const ESB_STORE_FLAG = 1
