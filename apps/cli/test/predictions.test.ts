@@ -6,15 +6,22 @@ interface Variation {
   readonly iommu?: string
   readonly append?: string
   readonly guest?: string
+  readonly qemu?: '7.2' | '11.1'
   readonly more?: readonly string[]
 }
 
 /** Disk 00:01.0 with bit 33, disk 00:02.0 without, and a card: what became of each. */
-function outcome({ iommu = '', append = 'intel_iommu=on', guest = 'linux-6.12', more = [] }: Variation): string[] {
+function outcome({
+  iommu = '',
+  append = 'intel_iommu=on',
+  guest = 'linux-6.12',
+  qemu = '11.1',
+  more = [],
+}: Variation): string[] {
   const line = `-M q35,kernel-irqchip=split -nodefaults -device intel-iommu${iommu}
     -drive file=a,if=none,id=d0 -device virtio-blk-pci,drive=d0,disable-legacy=on,iommu_platform=on
     -drive file=b,if=none,id=d1 -device virtio-blk-pci,drive=d1 -device e1000e -append`
-  const description = parseQemuCommandLine([...line.split(/\s+/), append, ...more], { qemuVersion: '11.1' })
+  const description = parseQemuCommandLine([...line.split(/\s+/), append, ...more], { qemuVersion: qemu })
   const { report } = runBoot({ description, guest })
   return report.devices
     .filter(({ id }) => /00:0[123]\.0$/.test(id))
@@ -63,13 +70,28 @@ const CASES: readonly (readonly [name: string, variation: Variation, expected: r
   ['pci=nomsi falls back to the pin', { append: 'pci=nomsi' }, all('dma-fq', 'intx remapped')],
   ['39 bits', { iommu: ',aw-bits=39' }, all('dma-fq')],
   ['device-iotlb', { iommu: ',device-iotlb=on' }, all('dma-fq')],
+  ['scalable mode, second stage', { iommu: ',scalable-mode=on' }, all('dma-fq')],
+  ['scalable mode, first stage', { iommu: ',scalable-mode=on,fsts=on' }, all('dma-fq')],
+  ['scalable mode of 7.2', { iommu: ',x-scalable-mode=on', guest: 'linux-6.1', qemu: '7.2' }, all('dma-fq')],
+  ['scalable mode left alone', { iommu: ',scalable-mode=on,fsts=on', append: 'intel_iommu=on,sm_off' }, all('dma-fq')],
+  ['scalable mode, passing through', { iommu: ',scalable-mode=on,fsts=on', append: 'iommu=pt' }, identity],
+  [
+    'scalable mode with caching mode, first stage: stays lazy',
+    { iommu: ',scalable-mode=on,fsts=on,caching-mode=on' },
+    all('dma-fq'),
+  ],
+  ['scalable mode with caching mode, second stage', { iommu: ',scalable-mode=on,caching-mode=on' }, all('dma')],
   ['sp_off, igfx_off, sm_on', { append: 'intel_iommu=on,sp_off,igfx_off,sm_on' }, all('dma-fq')],
   ['6 GiB of memory and four processors', { more: ['-m', '6G', '-smp', '4'] }, all('dma-fq')],
   ['64 MiB of memory', { more: ['-m', '64M'] }, all('dma-fq')],
-  ['without pass-through in the unit, 6.12 translates', { iommu: ',pt=off', append: 'iommu=pt' }, all('dma')],
+  [
+    'without pass-through in the unit, 6.12 translates',
+    { iommu: ',pt=off', append: 'iommu=pt', qemu: '7.2' },
+    all('dma'),
+  ],
   [
     'without pass-through in the unit, 6.1 maps all memory to itself',
-    { iommu: ',pt=off', append: 'iommu=pt', guest: 'linux-6.1' },
+    { iommu: ',pt=off', append: 'iommu=pt', guest: 'linux-6.1', qemu: '7.2' },
     all('identity'),
   ],
 ]

@@ -38,6 +38,8 @@ export interface GuestIommu {
   readonly interruptRemapping: boolean
   /** Default domain type of devices behind it; `none` where translation is off. */
   readonly default: 'dma' | 'dma-fq' | 'identity' | 'none'
+  /** How it is run, where there is a choice: VT-d with PASID tables. */
+  readonly mode?: 'scalable'
   /** Bits of address that it translates, from its capabilities. */
   readonly addressWidth: number
   readonly why: readonly Fact[]

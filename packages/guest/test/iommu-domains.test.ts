@@ -1,7 +1,7 @@
 import { vtdOptionsFor } from '@dmascope/iommu/vtd'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { SecondStageTable } from '../src/iommu/vtd/second-stage-table.ts'
+import { PageTable } from '../src/iommu/vtd/page-table.ts'
 import { addressMask } from '../src/iommu/vtd/vtd-domain.ts'
 import { access, dmarOf, drhd, pci, requesterOf, TestMachine } from './iommu-machine.ts'
 
@@ -63,7 +63,7 @@ describe('the default domain', () => {
   })
 
   it('where it cannot, Linux 6.1 maps all memory onto itself, and 6.12 translates', () => {
-    const without = vtdOptionsFor('11.1', { pt: 'off' })
+    const without = vtdOptionsFor('7.2', { pt: 'off' })
     const old = boot('iommu=pt', without, 'linux-6.1')
     expect(old.iommu.domainType(disk)).toBe('identity')
     expect(access(old.unit, requesterOf(disk), 0xfff_fff0, 2)).toEqual({ to: 0xfff_fff0, route: 'translated' })
@@ -84,10 +84,17 @@ describe('the default domain', () => {
   })
 })
 
-describe('SecondStageTable', () => {
+describe('PageTable', () => {
   const machine = new TestMachine()
   const make = (levels: number, superpageLevels: number) =>
-    SecondStageTable.create({ bus: machine.bus, pages: machine.pages, levels, superpageLevels, snoop: false })!
+    PageTable.create({
+      stage: 'second',
+      bus: machine.bus,
+      pages: machine.pages,
+      levels,
+      superpageLevels,
+      snoop: false,
+    })!
 
   it('uses the largest page that both addresses and the length allow', () => {
     const before = machine.pages.live.size

@@ -60,10 +60,8 @@ describe('Linux initializes VT-d', () => {
     iommu.attachDevices([disk])
     expect(told()).toEqual([
       'RTADDR',
+      // CAP.ESRTPS: all caches are dropped by that.
       'SRTP+QIE+IRE',
-      // Context cache, then IOTLB.
-      'IQT',
-      'IQT',
       'TE+QIE+IRE',
     ])
     expect(unit.translationEnabled).toBe(true)
@@ -84,6 +82,17 @@ describe('Linux initializes VT-d', () => {
     expect(access(unit, requesterOf(disk), 0xffff_f456)).toEqual({ to: 0x12_3456, route: 'translated' })
     iommu.flushQueues()
     expect(access(unit, requesterOf(disk), 0xffff_f456)).toEqual({ fault: 0x06 })
+  })
+
+  it('without CAP.ESRTPS, drops contexts and IOTLB after the root table was latched', () => {
+    const machine = new TestMachine()
+    machine.addUnit(vtdOptionsFor('7.2', { intremap: 'off' }))
+    const iommu = machine.boot(dmarOf([drhd(['endpoint 00:03.0'])]))
+    iommu.attachDevices([disk])
+    const offsets = machine.writes.map(({ offset }) => offset)
+    expect(offsets.slice(offsets.indexOf(0x20)).filter((offset) => [0x18, 0x88].includes(offset))).toEqual([
+      0x18, 0x88, 0x88, 0x18,
+    ])
   })
 
   it('uses register-based invalidation where the hardware has no queue', () => {

@@ -61,9 +61,10 @@ export function joinReport({ description, guest, observations, firmwareHung, ver
       ...(guest.halted !== undefined && { halted: hung === null ? guest.halted : `firmware waits for ever: ${hung}` }),
     },
     iommus: guest.iommus.map(
-      ({ id, kind, base, addressWidth, exposed, enabled, interruptRemapping, default: fallback }) => ({
+      ({ id, kind, mode, base, addressWidth, exposed, enabled, interruptRemapping, default: fallback }) => ({
         id,
         kind,
+        ...(mode !== undefined && { mode }),
         base: base === null ? null : `0x${base.toString(16)}`,
         addressWidth,
         exposed,

@@ -9,6 +9,8 @@ export interface KernelConfiguration {
   readonly intelIommuDefaultOn: boolean
   /** CONFIG_INTEL_IOMMU_DEFAULT_ON_INTGPU_OFF: units that name nothing but graphics devices stay off. */
   readonly graphicsUnitsOff: boolean
+  /** CONFIG_INTEL_IOMMU_SCALABLE_MODE_DEFAULT_ON. */
+  readonly scalableModeDefaultOn: boolean
   /** CONFIG_IOMMU_DEFAULT_PASSTHROUGH. */
   readonly iommuDefaultPassthrough: boolean
   /** CONFIG_IOMMU_DEFAULT_DMA_STRICT, and the same of the kernel for arm64. */

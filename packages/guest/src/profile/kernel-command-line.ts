@@ -5,6 +5,8 @@ export interface KernelCommandLine {
   readonly intelIommu: boolean | undefined
   /** `intel_iommu=sp_off`: no superpages. */
   readonly superpages: boolean
+  /** `intel_iommu=sm_on`, `=sm_off`: scalable mode. */
+  readonly scalableMode: boolean | undefined
   /** `intel_iommu=igfx_off`. */
   readonly graphicsUnitsOff: boolean
   readonly amdIommu: {
@@ -72,8 +74,14 @@ function intelIommu(state: State, part: string): boolean {
     case 'igfx_off':
       state.graphicsUnitsOff = true
       return true
+    case 'sm_on':
+      state.scalableMode = true
+      return true
+    case 'sm_off':
+      state.scalableMode = false
+      return true
     default:
-      return ['sm_on', 'sm_off', 'tboot_noforce'].some((word) => part.startsWith(word))
+      return part.startsWith('tboot_noforce')
   }
 }
 
@@ -155,6 +163,7 @@ export function parseKernelCommandLine(text: string): KernelCommandLine {
     text,
     intelIommu: undefined,
     superpages: true,
+    scalableMode: undefined,
     graphicsUnitsOff: false,
     amdIommu: { off: false },
     iommuOff: false,

@@ -6,6 +6,7 @@ import { ALWAYS_DMA_API, VRING_USE_DMA_API } from './virtio-dma-rule.ts'
 const DEBIAN: Omit<KernelConfiguration, 'identityWithoutPassThrough' | 'virtioIommuBatches' | 'dynamicWindowLimit'> = {
   intelIommuDefaultOn: true,
   graphicsUnitsOff: true,
+  scalableModeDefaultOn: true,
   iommuDefaultPassthrough: false,
   iommuDefaultStrict: false,
   iommuDefaultStrictArm64: true,

@@ -27,6 +27,8 @@ const indexAt = (hi: number, lo: number, shift: number): number =>
 
 /** The walk of first-stage tables, in the form of the processors' own: sets A and D on its way (VT-d 4.1 §3.6). */
 export class FirstStageWalk {
+  /** Of the last walk: the page could be written, but for its D bit, which is clear. */
+  isClean = false
   readonly #tables: TableMemory
   readonly #largestShift: number
   readonly #beyondWidthHi: number
@@ -82,7 +84,9 @@ export class FirstStageWalk {
         out.hi = entryHi & 0xf_ffff
         out.lo = ((entryLo & ~inner) | (lo & inner)) >>> 0
         out.log2Size = shift
-        out.rights = writable !== 0 && ((entryLo | marks) & DIRTY) !== 0 ? 3 : 1
+        const dirty = ((entryLo | marks) & DIRTY) !== 0
+        this.isClean = writable !== 0 && !dirty
+        out.rights = writable !== 0 && dirty ? 3 : 1
         return 0
       }
       // No memory reaches 2^43.

@@ -178,7 +178,7 @@ export class ScalableRemapper {
         out.route = 'translated'
         return (meta & META_CHECK_OUTPUT) === 0 ? 0 : this.#checkOutput(requester, hi, lo, access, out)
       }
-      if ((meta & META_CLEAN) === 0) return this.#denyCached(requester, hi, lo, access, meta)
+      if ((meta & META_CLEAN) === 0) return this.#denyCached(requester, space, hi, lo, access, meta)
       // The first write to a page that was only read: D must be set, so the tables are walked.
       iotlb.drop(at)
     }
@@ -189,7 +189,7 @@ export class ScalableRemapper {
       return this.#deny(requester, hi, lo, access, reason)
     }
     const overlaps = out.hi === 0 && overlapsInterruptRange(out.lo, out.log2Size)
-    const clean = type === FIRST_STAGE && out.rights === 1
+    const clean = type === FIRST_STAGE && this.#firstStage.isClean
     out.tag = -1
     out.route = 'translated'
     if (this.#features.iotlbEntries !== 0) {
@@ -250,10 +250,13 @@ export class ScalableRemapper {
   }
 
   /** An entry of the IOTLB that does not grant the access, or that holds a fault. */
-  #denyCached(requester: RequesterId, hi: number, lo: number, access: number, meta: number): Fault {
+  #denyCached(requester: RequesterId, space: number, hi: number, lo: number, access: number, meta: number): Fault {
     const kept = (meta >>> META_REASON_SHIFT) & META_REASON
+    if (kept !== 0) return this.#deny(requester, hi, lo, access, kept)
     const missing = access & ~meta & META_RIGHTS
-    return this.#deny(requester, hi, lo, access, kept === 0 ? this.#secondStageReasons.ofMissing(missing) : kept)
+    const second = space === SECOND_STAGE_SPACE
+    const reason = second ? this.#secondStageReasons.ofMissing(missing) : reasons.notWritable.value
+    return this.#deny(requester, hi, lo, access, reason)
   }
 
   #deny(requester: RequesterId, hi: number, lo: number, access: number, reason: number): Fault {

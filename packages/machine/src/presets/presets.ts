@@ -91,11 +91,14 @@ const PRESETS: readonly Preset[] = [
   },
   {
     name: 'scalable',
-    summary: 'the default machine, whose VT-d is in scalable mode with first-stage tables',
+    summary: 'the default machine, whose VT-d is in scalable mode; on QEMU 11.1 with first-stage tables',
     content: q35('intel_iommu=on', [
       { model: 'intel-iommu', intremap: 'on', 'scalable-mode': true, fsts: true },
       ...guests,
     ]),
+    otherwise: {
+      '7.2': q35('intel_iommu=on', [{ model: 'intel-iommu', intremap: 'on', 'x-scalable-mode': true }, ...guests]),
+    },
   },
   {
     name: 'root-port',

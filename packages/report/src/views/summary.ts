@@ -34,7 +34,8 @@ export function iommuLine(iommu: ReportIommu): string {
   const interrupts = iommu.interruptRemapping ? 'interrupts remapped' : 'interrupts not remapped'
   const place = iommu.base === null ? '' : `, at ${iommu.base}`
   const width = iommu.addressWidth === 0 ? '' : `, ${iommu.addressWidth} bit`
-  return `${iommu.id}  ${KIND[iommu.kind]}${width}${place}: ${state}, ${interrupts}`
+  const mode = iommu.mode === undefined ? '' : ` in ${iommu.mode} mode`
+  return `${iommu.id}  ${KIND[iommu.kind]}${mode}${width}${place}: ${state}, ${interrupts}`
 }
 
 /** What the firmware's tables claim of a device. Which unit they mean is told by where its registers are, or by name. */

@@ -13,18 +13,36 @@ import type { CpuBus } from '@dmascope/memory/contracts'
 /** What a requester's DMA is to meet. */
 export type ContextTarget =
   | { readonly kind: 'pass-through'; readonly domainId: number; readonly levels: number }
-  | { readonly kind: 'second-stage'; readonly domainId: number; readonly levels: number; readonly root: number }
+  | {
+      readonly kind: 'first-stage' | 'second-stage'
+      readonly domainId: number
+      readonly levels: number
+      readonly root: number
+    }
 
 /** Where an entry was written, and what stands there. */
-export interface WrittenContext {
+export interface WrittenEntry {
+  /** As the manual calls it. */
+  readonly what: string
   readonly address: number
-  /** Sixteen bytes, as memory holds them. */
+  /** As memory holds them. */
   readonly bytes: Uint8Array
 }
 
-/** A unit's root table and the context tables under it (VT-d 4.1 §9.1, §9.3). */
-export class ContextTables {
+/** A unit's tables from its root table down to what says where a requester's DMA goes. */
+export interface RequesterTables {
   /** Guest-physical address of the root table. */
+  readonly root: number
+  /**
+   * Points a requester at its target. The caller invalidates. Null where memory ran out.
+   *
+   * @param owner - the device's own requester ID, be this one its alias or not
+   */
+  set(requester: number, owner: number, target: ContextTarget): WrittenEntry | null
+}
+
+/** A unit's root table and the context tables under it, in legacy mode (VT-d 4.1 §9.1, §9.3). */
+export class ContextTables implements RequesterTables {
   readonly root: number
   readonly #bus: CpuBus
   readonly #pages: PageAllocator
@@ -43,15 +61,14 @@ export class ContextTables {
     return root === null ? null : new ContextTables(bus, pages, root)
   }
 
-  /** Points a requester at its target. The caller invalidates. Null where memory ran out. */
-  set(requester: number, target: ContextTarget): WrittenContext | null {
+  set(requester: number, _owner: number, target: ContextTarget): WrittenEntry | null {
     const table = this.#table(requester >>> 8)
     if (table === null) return null
     const address = table + (requester & 0xff) * CONTEXT_ENTRY.size
     const { SSPTPTR, TT, P } = CONTEXT_ENTRY_LOW.fields
     const { AW, DID } = CONTEXT_ENTRY_HIGH.fields
-    const pointer = target.kind === 'second-stage' ? target.root : 0
-    const type = target.kind === 'second-stage' ? TRANSLATION_TYPE.untranslatedOnly : TRANSLATION_TYPE.passThrough
+    const pointer = target.kind === 'pass-through' ? 0 : target.root
+    const type = target.kind === 'pass-through' ? TRANSLATION_TYPE.passThrough : TRANSLATION_TYPE.untranslatedOnly
     const upper = DID.setLo(AW.setLo(0, target.levels - 2), target.domainId)
     const lower = P.setLo(TT.setLo(SSPTPTR.setLo(0, pointer), type), 1)
     // Present last.
@@ -61,7 +78,7 @@ export class ContextTables {
     this.#bus.write32(address, lower)
     const bytes = new Uint8Array(CONTEXT_ENTRY.size)
     this.#bus.readBytes(address, bytes)
-    return { address, bytes }
+    return { what: 'context entry', address, bytes }
   }
 
   #table(bus: number): number | null {

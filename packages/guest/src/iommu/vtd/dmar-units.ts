@@ -48,6 +48,7 @@ const NARROWEST = 30
 /**
  * Judges a DMAR as Linux does (`drivers/iommu/intel/dmar.c`) and opens its units.
  *
+ * @param scalableMode - units that have scalable mode are run in it
  * @returns the units, or the reason for which the kernel leaves the whole table alone
  */
 export function readDmar(
@@ -56,6 +57,7 @@ export function readDmar(
   pages: PageAllocator,
   log: (line: string) => void,
   malfunction: Malfunction,
+  scalableMode: boolean,
 ): DmarUnits | string {
   const broken = (reason: string): string => {
     log(`DMAR: firmware bug: ${reason}`)
@@ -76,7 +78,7 @@ export function readDmar(
   for (const record of dmar.records) {
     switch (record.kind) {
       case 'DRHD':
-        addUnit(units, record, bus, pages, log, malfunction)
+        addUnit(units, record, bus, pages, log, malfunction, scalableMode)
         break
       case 'RMRR':
         if (!isSaneRegion(record)) log(`DMAR: firmware bug: RMRR at +0x${at(record)} is no range of whole pages`)
@@ -126,12 +128,14 @@ function addUnit(
   pages: PageAllocator,
   log: (line: string) => void,
   malfunction: Malfunction,
+  scalableMode: boolean,
 ): void {
   const base = Number(record.registerBaseAddress)
   const segment = record.segmentNumber
   if (units.some((one) => one.base === base && one.segment === segment)) return
-  const unit = new RemappingUnit(`dmar${units.length}`, base, bus, pages, malfunction)
-  const { levels: offered, maxWidth, cap, ecap } = unit.capabilities
+  const unit = new RemappingUnit(`dmar${units.length}`, base, bus, pages, malfunction, scalableMode)
+  const { maxWidth, cap, ecap } = unit.capabilities
+  const offered = offeredLevels(unit)
   const hex = ({ hi, lo }: { hi: number; lo: number }): string =>
     `0x${hi.toString(16)}${lo.toString(16).padStart(8, '0')}`
   log(`DMAR: ${unit.name}: registers at 0x${base.toString(16)}, CAP ${hex(cap)}, ECAP ${hex(ecap)}`)
@@ -153,6 +157,17 @@ function addUnit(
   }
   if (includeAll) units.push(entry)
   else units.unshift(entry)
+}
+
+/**
+ * Page-table depths, a mask of levels 3, 4, 5 as bits 3, 4, 5. A first stage has four, and maybe five; where both
+ * stages are there, what both have.
+ */
+function offeredLevels({ scalable, capabilities }: RemappingUnit): number {
+  const second = capabilities.levels
+  if (!scalable || !capabilities.firstStage) return second
+  const first = 0b1_0000 | (capabilities.firstStageFiveLevels ? 0b10_0000 : 0)
+  return capabilities.secondStage ? first & second : first
 }
 
 function isSaneRegion(record: Rmrr): boolean {

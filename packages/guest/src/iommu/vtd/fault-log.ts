@@ -59,7 +59,7 @@ function decode(
   low: { readonly hi: number; readonly lo: number },
   high: { readonly hi: number; readonly lo: number },
 ): RecordedFault {
-  const { SID, FR, T1 } = FRCD_HIGH.fields
+  const { SID, FR, T1, PP, PV } = FRCD_HIGH.fields
   const reason = FR.get(high.lo, high.hi)
   const source = formatBdf(SID.get(high.lo, high.hi), segment)
   const code = `reason 0x${reason.toString(16).padStart(2, '0')}, ${faultText(reason)}`
@@ -70,7 +70,8 @@ function decode(
   }
   const address = addressOf(low.hi, low.lo)
   const access = T1.get(high.lo, high.hi) === 1 ? 'read' : 'write'
-  const text = `${unit} blocked a DMA ${access} of ${source} at 0x${hexOf(low.hi, low.lo)}: ${code}`
+  const pasid = PP.get(high.lo) === 1 ? ` with PASID 0x${PV.get(high.lo, high.hi).toString(16)}` : ''
+  const text = `${unit} blocked a DMA ${access} of ${source}${pasid} at 0x${hexOf(low.hi, low.lo)}: ${code}`
   return { source, address, reason, unit, recordedIn: RECORDED_IN, access, text }
 }
 

@@ -16,7 +16,7 @@ import {
 import { highWord, lowWord } from '@dmascope/layout'
 import type { CpuBus } from '@dmascope/memory/contracts'
 import { type Pair, RegisterFile } from '../register-file.ts'
-import { InvalidationQueue } from './invalidation-queue.ts'
+import { InvalidationQueue, type PasidScope } from './invalidation-queue.ts'
 
 const R = VTD_REGISTERS.registers
 
@@ -33,6 +33,14 @@ export interface UnitCapabilities {
   readonly interruptRemapping: boolean
   readonly queuedInvalidation: boolean
   readonly snoopControl: boolean
+  /** SRTP drops all caches by itself. */
+  readonly flushesOnSetRoot: boolean
+  readonly scalableMode: boolean
+  /** In scalable mode: which stages there are, and whether first-stage pages may be of 1 GiB. */
+  readonly firstStage: boolean
+  readonly secondStage: boolean
+  readonly firstStage1g: boolean
+  readonly firstStageFiveLevels: boolean
   readonly pageSelective: boolean
   readonly maxAddressMask: number
   /** 0: none; 1: 2 MiB; 2: 1 GiB as well. */
@@ -59,6 +67,12 @@ function readCapabilities(registers: RegisterFile): UnitCapabilities {
     interruptRemapping: ofEcap('IR') === 1,
     queuedInvalidation: ofEcap('QI') === 1,
     snoopControl: ofEcap('SC') === 1,
+    flushesOnSetRoot: ofCap('ESRTPS') === 1,
+    scalableMode: ofEcap('SMTS') === 1,
+    firstStage: ofEcap('FSTS') === 1,
+    secondStage: ofEcap('SSTS') === 1,
+    firstStage1g: ofCap('FS1GP') === 1,
+    firstStageFiveLevels: ofCap('FS5LP') === 1,
     pageSelective: ofCap('PSI') === 1,
     maxAddressMask: ofCap('MAMV'),
     superpageLevels: (superpages & 1) === 0 ? 0 : (superpages & 2) === 0 ? 1 : 2,
@@ -81,19 +95,30 @@ export class RemappingUnit {
   readonly registers: RegisterFile
   readonly capabilities: UnitCapabilities
   readonly version: number
+  /** The kernel runs it in scalable mode. */
+  readonly scalable: boolean
   queue: InvalidationQueue | null = null
   dead = false
   readonly #bus: CpuBus
   readonly #pages: PageAllocator
   readonly #malfunction: Malfunction
 
-  constructor(name: string, base: number, bus: CpuBus, pages: PageAllocator, malfunction: Malfunction) {
+  /** @param scalableMode - the kernel is configured and told to use scalable mode where there is one */
+  constructor(
+    name: string,
+    base: number,
+    bus: CpuBus,
+    pages: PageAllocator,
+    malfunction: Malfunction,
+    scalableMode = false,
+  ) {
     this.name = name
     this.#bus = bus
     this.#pages = pages
     this.#malfunction = malfunction
     this.registers = new RegisterFile(bus, base)
     this.capabilities = readCapabilities(this.registers)
+    this.scalable = scalableMode && this.capabilities.scalableMode
     this.version = this.registers.read32(R.VER)
   }
 
@@ -143,7 +168,7 @@ export class RemappingUnit {
     if (!this.capabilities.queuedInvalidation || this.dead) return false
     this.clearFaults()
     if ((this.status & GSTS.fields.QIES.loMask) !== 0 && !this.disable('QIE')) return false
-    const queue = InvalidationQueue.create(this.#bus, this.#pages, this.registers)
+    const queue = InvalidationQueue.create(this.#bus, this.#pages, this.registers, this.capabilities.scalableMode)
     if (queue === null || !this.enable('QIE')) return false
     this.queue = queue
     return true
@@ -199,6 +224,18 @@ export class RemappingUnit {
     hi = IOTLB.fields.DR.setHi(hi, drain.read)
     this.registers.write64(IOTLB_REG, hi, 0, at)
     this.#waitHigh(at + IOTLB_REG.offset, IOTLB.fields.IVT.hiMask, 'an IOTLB invalidation never completed')
+  }
+
+  /** Drops PASID table entries: all, or those of a PASID of a domain. Scalable mode has a queue. */
+  invalidatePasids(scope: { readonly domainId: number; readonly pasid: number } | null): void {
+    if (this.dead || this.queue === null) return
+    if (!this.queue.pasidCache(scope)) this.#fail('a PASID-cache invalidation never completed')
+  }
+
+  /** Drops first-stage mappings of a PASID of a domain. */
+  invalidatePasidIotlb(scope: PasidScope): void {
+    if (this.dead || this.queue === null) return
+    if (!this.queue.pasidIotlb(scope)) this.#fail('a PASID-based IOTLB invalidation never completed')
   }
 
   /** Drops interrupt entries: all, or one. Only units with a queue remap interrupts. */

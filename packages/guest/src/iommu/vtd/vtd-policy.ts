@@ -8,6 +8,8 @@ export interface VtdPolicy {
   /** False: the driver stays away from translation. Interrupt remapping is decided apart. */
   readonly enabled: boolean
   readonly defaultDomain: DefaultDomain['type']
+  /** Units that have scalable mode are run in it. */
+  readonly scalableMode: boolean
   readonly why: readonly Fact[]
 }
 
@@ -25,7 +27,8 @@ export function decideVtdPolicy(profile: GuestProfile, options: KernelCommandLin
     enabled = false
     why.push({ fact: 'iommu=off', source: COMMAND_LINE })
   }
-  if (!enabled) return { enabled, defaultDomain: 'identity', why }
+  const scalableMode = options.scalableMode ?? profile.configuration.scalableModeDefaultOn
+  if (!enabled) return { enabled, defaultDomain: 'identity', scalableMode, why }
   const { type, why: because } = decideDefaultDomain(profile, options)
-  return { enabled, defaultDomain: type, why: [...why, ...because] }
+  return { enabled, defaultDomain: type, scalableMode, why: [...why, ...because] }
 }

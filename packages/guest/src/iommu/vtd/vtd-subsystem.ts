@@ -35,10 +35,12 @@ export class VtdSubsystem implements IommuSubsystem {
     this.#context = context
     this.#source = source
     this.#policy = decideVtdPolicy(context.profile, context.options)
-    const dmar = readDmar(source, context.bus, context.pages, context.log, (text) => {
+    const malfunction = (text: string): void => {
       this.#panic ??= text
       context.log(`DMAR: the hardware does not work: ${text}`)
-    })
+    }
+    const { scalableMode } = this.#policy
+    const dmar = readDmar(source, context.bus, context.pages, context.log, malfunction, scalableMode)
     if (typeof dmar === 'string') this.#refused = dmar
     else this.#dmar = dmar
     this.acsRequested = this.#dmar !== null && this.#policy.enabled
@@ -99,6 +101,7 @@ export class VtdSubsystem implements IommuSubsystem {
       { fact: `the table names a unit at 0x${base.toString(16)}`, ...this.#cite(record, 16) },
       { fact: `CAP ${hex(cap)}, ECAP ${hex(ecap)}`, source: `${unit.name} CAP_REG, ECAP_REG` },
       ...this.#policy.why,
+      ...this.#modeFacts(drhd),
       this.#interrupts
         ? { fact: 'interrupt remapping is on', source: `${unit.name} GSTS_REG.IRES` }
         : { fact: `interrupt remapping is off: ${this.#interruptsOff}`, source: 'interrupt remapping' },
@@ -112,6 +115,7 @@ export class VtdSubsystem implements IommuSubsystem {
     return {
       id: unit.name,
       kind: 'vtd',
+      ...(enabled && unit.scalable && { mode: 'scalable' as const }),
       base,
       exposed: true,
       enabled,
@@ -120,6 +124,16 @@ export class VtdSubsystem implements IommuSubsystem {
       addressWidth: width,
       why,
     }
+  }
+
+  /** What became of scalable mode, on a unit that has it. */
+  #modeFacts({ unit }: DrhdUnit): Fact[] {
+    if (!unit.capabilities.scalableMode || !this.#policy.enabled) return []
+    const source = `${unit.name} ECAP_REG`
+    if (!unit.scalable) return [{ fact: 'scalable mode is there, and left alone: intel_iommu=sm_off', source }]
+    const { firstStage, secondStage } = unit.capabilities
+    const stages = [firstStage ? 'first' : [], secondStage ? 'second' : []].flat().join(' and ')
+    return [{ fact: `scalable mode: it has ${stages === '' ? 'no' : `the ${stages}`} stage`, source }]
   }
 
   #match(device: PciDevice): ScopeMatch | null {

@@ -5,17 +5,17 @@ import { formatRequesterId } from '@dmascope/pci/spec'
 import type { PciDevice } from '../contract.ts'
 import { DeviceFacts } from '../device-facts.ts'
 import { type GroupDomain, PASS_THROUGH_DOMAIN } from '../group-domain.ts'
-import { dmaAliases } from '../groups/dma-alias.ts'
+import { dmaAliases, ownRequester } from '../groups/dma-alias.ts'
 import { type IommuGroup, IommuGroups } from '../groups/iommu-groups.ts'
 import type { IommuContext } from '../iommu-context.ts'
 import { MSI_REGION, mergeRegions } from '../reserved-regions.ts'
-import type { ContextTables, ContextTarget } from './context-tables.ts'
+import type { ContextTarget, RequesterTables } from './context-tables.ts'
 import { findScopeMismatch, findUnit, namedBy } from './device-scope.ts'
 import { directRegions } from './direct-regions.ts'
 import type { DmarUnits, DrhdUnit } from './dmar-units.ts'
-import { SecondStageTable } from './second-stage-table.ts'
+import { PageTable, type Stage } from './page-table.ts'
 import { setUpUnits, turnOff } from './unit-setup.ts'
-import { VtdDomain } from './vtd-domain.ts'
+import { RID_PASID, VtdDomain } from './vtd-domain.ts'
 import type { VtdPolicy } from './vtd-policy.ts'
 
 /** Domain 0 tags what caching mode caches of absent entries; 1 is every unit's identity domain. */
@@ -24,6 +24,16 @@ const FIRST_DOMAIN_ID = 2
 const FOUR_GIB = 0x1_0000_0000
 const BASE_CLASS_DISPLAY = 0x03
 const isGraphics = ({ classCode }: PciDevice): boolean => classCode >>> 16 === BASE_CLASS_DISPLAY
+
+/**
+ * The stage whose tables translated domains have: the second in legacy mode; in scalable mode the one that all units
+ * have, and the first where they have both.
+ */
+function stageOf(units: readonly DrhdUnit[]): Stage {
+  const all = (has: (unit: DrhdUnit['unit']) => boolean): boolean => units.every(({ unit }) => has(unit))
+  if (units.length === 0 || !all(({ scalable }) => scalable)) return 'second'
+  return all(({ capabilities }) => capabilities.firstStage) ? 'first' : 'second'
+}
 
 /** DMA remapping: units, groups, domains, in the order and by the rules of Linux's VT-d driver. */
 export class VtdTranslation {
@@ -36,7 +46,9 @@ export class VtdTranslation {
   readonly #domains = new Map<IommuGroup, GroupDomain>()
   readonly facts = new DeviceFacts()
   readonly #nextDomainId = new Map<DrhdUnit, number>()
-  #tables: ReadonlyMap<DrhdUnit, ContextTables> = new Map()
+  /** Of the tables of translated domains. */
+  readonly #stage: Stage
+  #tables: ReadonlyMap<DrhdUnit, RequesterTables> = new Map()
   #identityMap: VtdDomain | null = null
 
   constructor(context: IommuContext, dmar: DmarUnits, policy: VtdPolicy, devices: readonly PciDevice[]) {
@@ -44,7 +56,9 @@ export class VtdTranslation {
     this.#dmar = dmar
     this.groups = new IommuGroups(devices, policy.enabled)
     const active = this.#activeUnits(policy, devices)
-    const strict = active.some(({ unit }) => unit.capabilities.cachingMode)
+    this.#stage = stageOf(active)
+    // First-stage entries need not be announced in caching mode, so that unmapping may be put off.
+    const strict = this.#stage === 'second' && active.some(({ unit }) => unit.capabilities.cachingMode)
     this.defaultDomain = strict && policy.defaultDomain === 'dma-fq' ? 'dma' : policy.defaultDomain
     if (strict) context.log('DMAR: caching mode: every unmap is invalidated at once')
     this.enabled = new Set(active.length > 0 && this.#start(active, devices) ? active : [])
@@ -172,16 +186,22 @@ export class VtdTranslation {
   /** One table for all units that will use it: as deep, and with pages as large, as each of them can walk. */
   #makePagingDomain(type: VtdDomain['type'], units: readonly DrhdUnit[]): VtdDomain | null {
     const { bus, pages, options } = this.#context
-    const table = SecondStageTable.create({
+    const stage = this.#stage
+    const superpageLevels = ({ unit: { capabilities } }: DrhdUnit): number =>
+      stage === 'second' ? capabilities.superpageLevels : capabilities.firstStage1g ? 2 : 1
+    const table = PageTable.create({
+      stage,
       bus,
       pages,
       levels: Math.min(...units.map(({ levels }) => levels)),
-      superpageLevels: options.superpages ? Math.min(...units.map(({ unit }) => unit.capabilities.superpageLevels)) : 0,
+      superpageLevels: options.superpages ? Math.min(...units.map(superpageLevels)) : 0,
       snoop: units.every(({ unit }) => unit.capabilities.snoopControl),
     })
     if (table === null) return null
     const width = Math.min(...units.map((drhd) => drhd.width))
-    return new VtdDomain(type, table, Math.min(2 ** width, table.end), pages)
+    // Of first-stage addresses, which are canonical, the lower half is used.
+    const end = stage === 'first' ? Math.min(2 ** width, table.end) / 2 : Math.min(2 ** width, table.end)
+    return new VtdDomain(type, table, end, pages)
   }
 
   /** Shared by all: every byte of RAM onto itself. Only for hardware that cannot pass requests through. */
@@ -223,10 +243,10 @@ export class VtdTranslation {
     }
     const target: ContextTarget =
       domain instanceof VtdDomain
-        ? { kind: 'second-stage', domainId, levels: domain.table.levels, root: domain.table.root }
+        ? { kind: `${domain.table.stage}-stage`, domainId, levels: domain.table.levels, root: domain.table.root }
         : { kind: 'pass-through', domainId, levels: drhd.levels }
     for (const { requester } of dmaAliases(device)) {
-      const written = tables.set(requester, target)
+      const written = tables.set(requester, ownRequester(device), target)
       if (written === null) {
         this.#context.log(`pci ${device.id}: no memory for its context entry`)
         continue
@@ -236,11 +256,15 @@ export class VtdTranslation {
         // Absent entries may be cached, under domain 0.
         unit.invalidateContext({ domainId: 0, source: requester })
         unit.invalidateIotlb({ domainId })
+        if (unit.scalable) {
+          unit.invalidatePasids({ domainId, pasid: RID_PASID })
+          unit.invalidatePasidIotlb({ domainId, pasid: RID_PASID })
+        }
       } else unit.flushWriteBuffer()
       this.#because(
         device,
-        `the context entry of ${formatRequesterId(requester)} in ${unit.name}: ${target.kind}, domain ${domainId}`,
-        `context entry @0x${written.address.toString(16)}`,
+        `the ${written.what} of ${formatRequesterId(requester)} in ${unit.name}: ${target.kind}, domain ${domainId}`,
+        `${written.what} @0x${written.address.toString(16)}`,
         toHex(written.bytes),
       )
     }

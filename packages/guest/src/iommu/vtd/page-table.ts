@@ -1,29 +1,35 @@
 import type { PageAllocator } from '@dmascope/dma'
-import { SECOND_STAGE_ENTRY_BITS } from '@dmascope/iommu/vtd/spec'
+import { FIRST_STAGE_ENTRY_BITS, SECOND_STAGE_ENTRY_BITS } from '@dmascope/iommu/vtd/spec'
 import { highWord, lowWord } from '@dmascope/layout'
 import type { CpuBus } from '@dmascope/memory/contracts'
 
 const PAGE = 4096
 const ENTRIES = 512
-const { PS, SNP, ADDR } = SECOND_STAGE_ENTRY_BITS.fields
-const RIGHTS = SECOND_STAGE_ENTRY_BITS.fields.R.loMask | SECOND_STAGE_ENTRY_BITS.fields.W.loMask
+// PS and ADDR stand in the same place in entries of both stages; P and R/W of the first where R and W of the second do.
+const { PS, SNP, ADDR, R, W } = SECOND_STAGE_ENTRY_BITS.fields
+const RIGHTS = R.loMask | W.loMask
+const { U_S, A, D } = FIRST_STAGE_ENTRY_BITS.fields
+
+export type Stage = 'first' | 'second'
 
 /** Bytes that one entry of a table of this level maps; level 1 holds 4 KiB pages. */
 const spanOf = (level: number): number => PAGE * ENTRIES ** (level - 1)
 
-export interface SecondStageOptions {
+export interface PageTableOptions {
+  readonly stage: Stage
   readonly bus: CpuBus
   readonly pages: PageAllocator
   /** 3, 4 or 5 levels, for addresses of 39, 48 or 57 bits. */
   readonly levels: number
   /** 0: 4 KiB pages only; 1: 2 MiB as well; 2: 1 GiB as well. */
   readonly superpageLevels: number
-  /** Sets SNP in leaves: accesses snoop the caches whatever the device asked for. */
+  /** Sets SNP in second-stage leaves: accesses snoop the caches whatever the device asked for. */
   readonly snoop: boolean
 }
 
-/** A second-stage page table in guest memory, as the driver builds it (VT-d 4.1 §9.8). */
-export class SecondStageTable {
+/** A page table in guest memory, as the driver builds it (VT-d 4.1 §9.7, §9.8). */
+export class PageTable {
+  readonly stage: Stage
   /** Guest-physical address of the top table. */
   readonly root: number
   readonly levels: number
@@ -33,34 +39,41 @@ export class SecondStageTable {
   readonly #pages: PageAllocator
   readonly #superpageLevels: number
   readonly #leafBits: number
+  readonly #tableBits: number
   /** Pages that are tables of this one. What an entry says is believed only of these: memory may be damaged. */
   readonly #tables = new Set<number>()
   #entryLevel = 1
 
-  private constructor(options: SecondStageOptions, root: number) {
+  private constructor(options: PageTableOptions, root: number) {
+    const { stage } = options
+    this.stage = stage
     this.root = root
     this.levels = options.levels
     this.end = Math.min(spanOf(options.levels + 1), 2 ** 53)
     this.#bus = options.bus
     this.#pages = options.pages
     this.#superpageLevels = options.superpageLevels
-    this.#leafBits = options.snoop ? SNP.loMask : 0
+    // A and D are set beforehand, so that the hardware need not.
+    this.#leafBits = stage === 'first' ? U_S.loMask | A.loMask : options.snoop ? SNP.loMask : 0
+    this.#tableBits = stage === 'first' ? RIGHTS | U_S.loMask | A.loMask : RIGHTS
   }
 
   /** An empty table; null where memory ran out. */
-  static create(options: SecondStageOptions): SecondStageTable | null {
+  static create(options: PageTableOptions): PageTable | null {
     const root = options.pages.allocate(1)
-    return root === null ? null : new SecondStageTable(options, root)
+    return root === null ? null : new PageTable(options, root)
   }
 
   /**
    * Maps [iova, iova + length) onto [physical, physical + length) in the largest pages that fit. All are multiples of
-   * 4096.
+   * 4096. What may be written may be read, too: Linux writes no entry without R since 5.13.
    *
    * @returns false, with nothing changed, where a page was mapped already, or table memory ran out
    */
   map(iova: number, physical: number, length: number, access: 1 | 2 | 3): boolean {
     if (length <= 0 || iova + length > this.end) return false
+    const rights = access | R.loMask
+    const dirty = this.stage === 'first' && (access & W.loMask) !== 0 ? D.loMask : 0
     let done = 0
     while (done < length) {
       const entry = this.#entryFor(iova + done, this.#largestLevel(iova + done, physical + done, length - done))
@@ -70,7 +83,7 @@ export class SecondStageTable {
       }
       const level = this.#entryLevel
       const at = physical + done
-      const bits = access | this.#leafBits | (level > 1 ? PS.loMask : 0)
+      const bits = rights | dirty | this.#leafBits | (level > 1 ? PS.loMask : 0)
       // The half with the rights last: until then the entry is not present.
       this.#bus.write32(entry + 4, highWord(at))
       this.#bus.write32(entry, (lowWord(at) | bits) >>> 0)
@@ -133,7 +146,7 @@ export class SecondStageTable {
         if (made === null) return null
         this.#tables.add(made)
         this.#bus.write32(entry + 4, highWord(made))
-        this.#bus.write32(entry, (lowWord(made) | RIGHTS) >>> 0)
+        this.#bus.write32(entry, (lowWord(made) | this.#tableBits) >>> 0)
         table = made
       } else if (leaf) return null
       else table = ADDR.get(lo, this.#bus.read32(entry + 4))
