@@ -21,6 +21,8 @@ export class DeviceRecord {
   }
   refusal: string | null = null
   deferred = false
+  /** The device whose probe holds up this one's. */
+  heldBy: string | null = null
   readonly #facts: Fact[] = []
 
   constructor(fn: PciFunction) {
@@ -50,6 +52,7 @@ export class DeviceRecord {
       io: this.io,
       refusal: this.refusal,
       ...(this.deferred && { deferred: true }),
+      ...(this.heldBy !== null && { heldBy: this.heldBy }),
       why: [...iommu.why(fn), ...this.#facts],
     }
   }

@@ -90,5 +90,7 @@ export interface GuestDevice {
   readonly refusal: string | null
   /** True where every probe waited to the end for the driver of the IOMMU that firmware puts the device behind. */
   readonly deferred?: boolean
+  /** The device whose probe never ends, so that this one's never begins. */
+  readonly heldBy?: string
   readonly why: readonly Fact[]
 }

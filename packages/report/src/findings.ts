@@ -67,6 +67,12 @@ function iommuOf(guest: GuestResult, device?: ReportDevice): GuestIommu | undefi
 
 const iommuName = (guest: GuestResult, device?: ReportDevice): string => iommuOf(guest, device)?.id ?? 'the IOMMU'
 
+/** The device whose probe keeps the driver from this one; null where none does. */
+function heldBy(guest: GuestResult, { id }: ReportDevice): string | null {
+  const holder = guest.devices.find((one) => one.id === id)?.heldBy
+  return holder === undefined ? null : shortId(holder)
+}
+
 const isOverwrite = (stray: ReportStray): boolean => stray.kind === 'write' && stray.landed === 'ram'
 
 /** `a read of 2 bytes at 0xfffff002 in ROM`, and what a write changed. */
@@ -205,6 +211,15 @@ export const DEVICE_RULES: readonly DeviceRule[] = [
     applies: ({ device }) => device.passthrough === 'unattached',
     message: ({ device, guest }) =>
       `${shortId(device.id)} is behind ${iommuName(guest, device)} and in no domain of it: nobody translates its DMA.`,
+    fix: () => null,
+  },
+  {
+    id: 'DMA-0019',
+    level: 'error',
+    title: 'A device is never probed, because the probe of another never ends',
+    applies: ({ device, guest }) => heldBy(guest, device) !== null,
+    message: ({ device, guest }) =>
+      `${shortId(device.id)} is never probed: its driver waits for ever in the probe of ${heldBy(guest, device)}.`,
     fix: () => null,
   },
 ]

@@ -260,6 +260,15 @@ const RULES: readonly [string, { trips: Case; says: RegExp; fix: string | null; 
       not: { device: { domain: 'identity', dmaPath: 'direct' }, seen: tested({ untranslated: 1 }) },
     },
   ],
+  [
+    'DMA-0019',
+    {
+      trips: { device: { heldBy: '0000:00:02.0' } },
+      says: /^00:03\.0 is never probed: its driver waits for ever in the probe of 00:02\.0\.$/,
+      fix: null,
+      not: { device: hung },
+    },
+  ],
 ]
 
 describe('a virtio IOMMU', () => {

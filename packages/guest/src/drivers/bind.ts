@@ -36,11 +36,16 @@ export interface Bound {
   readonly virtio: VirtioDevice | null
 }
 
+/** Probes one device after another. Where a probe never ends it stays there, and never comes to what follows. */
+interface ProbingThread {
+  stuckIn: { readonly driver: string; readonly device: string } | null
+}
+
 /**
  * Binds drivers to devices, driver by driver in the profile's order, each to its devices in enumeration order. A virtio
  * device is probed as soon as it is found and a driver for it is there. A probe that must wait for the device's IOMMU is
- * tried again whenever a driver has come, once that driver has been through its devices. What is left over is tested
- * where it can be.
+ * tried again whenever a driver has come, once that driver has been through its devices. Each driver is loaded by a
+ * thread of its own; one more does all that was put off. What is left over is tested where it can be.
  *
  * @returns what was bound, in enumeration order
  */
@@ -49,14 +54,28 @@ export function bindDrivers(kernel: Kernel, records: readonly DeviceRecord[]): r
   const virtioDevices: VirtioDevice[] = []
   const deferred = new Set<DeviceRecord>()
   const loaded: DriverEntry[] = []
-  const offerVirtio = (entry: DriverEntry, device: VirtioDevice): void => {
+  const later: ProbingThread = { stuckIn: null }
+  const offerVirtio = (entry: DriverEntry, device: VirtioDevice, thread: ProbingThread): void => {
     const { record, transport } = device
     if (!entry.virtio.includes(transport.type) || bound.has(record) || record.refusal !== null) return
+    if (thread.stuckIn !== null) {
+      hold(record, entry, thread.stuckIn)
+      return
+    }
     const taken = probeVirtio(device, entry)
-    if (taken !== null) bound.set(record, { record, driver: taken, virtio: device })
+    if (taken === null) return
+    record.heldBy = null
+    bound.set(record, { record, driver: taken, virtio: device })
+    if (taken.stuck === undefined) return
+    record.why(`the probe never ends: ${taken.stuck}`, `${entry.name} probe`)
+    thread.stuckIn = { driver: entry.name, device: record.fn.id }
   }
-  const offer = (entry: DriverEntry, record: DeviceRecord): void => {
+  const offer = (entry: DriverEntry, record: DeviceRecord, thread: ProbingThread): void => {
     if (record.driver !== null || !entry.pci.some((match) => matchesPci(match, record.fn))) return
+    if (thread.stuckIn !== null) {
+      hold(record, entry, thread.stuckIn)
+      return
+    }
     if (kernel.iommu.configure(record.fn) === 'deferred') {
       if (!deferred.has(record)) record.why('its IOMMU has no driver yet: the probe waits', `${entry.name} probe`)
       record.io = { ...record.io, detail: 'its probe waits for the driver of its IOMMU' }
@@ -65,24 +84,35 @@ export function bindDrivers(kernel: Kernel, records: readonly DeviceRecord[]): r
       return
     }
     record.deferred = false
+    record.heldBy = null
     deferred.delete(record)
     const before = virtioDevices.length
     const taken = probePci(kernel, record, entry, virtioDevices)
     if (taken !== null) bound.set(record, { record, driver: taken, virtio: null })
-    for (const device of virtioDevices.slice(before)) for (const one of loaded) offerVirtio(one, device)
+    for (const device of virtioDevices.slice(before)) for (const one of loaded) offerVirtio(one, device, thread)
   }
   for (const entry of kernel.profile.drivers) {
+    const thread: ProbingThread = { stuckIn: null }
     loaded.push(entry)
-    for (const record of records) if (!deferred.has(record)) offer(entry, record)
-    for (const device of virtioDevices) offerVirtio(entry, device)
-    for (const record of [...deferred]) for (const one of loaded) offer(one, record)
+    for (const record of records) if (!deferred.has(record)) offer(entry, record, thread)
+    for (const device of virtioDevices) offerVirtio(entry, device, thread)
+    for (const record of [...deferred]) for (const one of loaded) offer(one, record, later)
   }
   for (const record of records) {
-    if (record.driver !== null || record.refusal !== null || deferred.has(record)) continue
+    if (record.driver !== null || record.refusal !== null || record.heldBy !== null || deferred.has(record)) continue
     const tested = testUnclaimed(kernel, record)
     if (tested !== null) bound.set(record, { record, driver: tested, virtio: null })
   }
   return records.flatMap((record) => bound.get(record) ?? [])
+}
+
+/** Notes that a thread never comes to this device. */
+function hold(record: DeviceRecord, entry: DriverEntry, stuckIn: NonNullable<ProbingThread['stuckIn']>): void {
+  const reason = `the probe of ${stuckIn.device} by ${stuckIn.driver} never ends, and this one would come after it`
+  if (record.heldBy === null) record.why(`${entry.name} matches and never probes it: ${reason}`, `${entry.name} load`)
+  record.heldBy = stuckIn.device
+  record.deferred = false
+  record.io = { ...record.io, detail: `never probed: ${reason}` }
 }
 
 /** Null where the driver declined, or has only found what lies behind the function. */

@@ -17,6 +17,8 @@ export interface IoOutcome {
 /** A driver that has taken its device. */
 export interface BoundDriver {
   readonly ioKind: GuestDevice['io']['kind']
+  /** What the probe waits for, for ever; left out where the probe came to its end. */
+  readonly stuck?: string
   /** Moves data through the device and looks whether it arrived. Completes by interrupts alone. */
   selfTest(): IoOutcome
 }

@@ -39,7 +39,7 @@ interface Disk {
   readonly flush: boolean
   /** Bytes of one request's data: a multiple of the logical block size. */
   readonly chunk: number
-  /** Memory for request headers and statuses, and for DEPTH chunks of data. */
+  /** Memory for request headers and statuses, and for DEPTH chunks of data; one more of each is the probe's. */
   readonly requests: number
   readonly data: number
 }
@@ -86,14 +86,31 @@ function probe(device: VirtioDevice): BoundDriver | string {
     if (whole > 0) chunk = Math.min(chunk, whole)
   }
   const requests = kernel.pages.allocate(1)
-  const data = kernel.pages.allocate(Math.ceil((chunk * DEPTH) / PAGE))
+  const data = kernel.pages.allocate(Math.ceil((chunk * (DEPTH + 1)) / PAGE))
   if (requests === null || data === null) return 'no memory for requests'
   ready(device)
   device.log(`[vd] ${sectors} 512-byte logical blocks${readOnly ? ', read-only' : ''}`)
   const capacity = Math.min(sectors * VIRTIO_BLK_SECTOR_BYTES, Number.MAX_SAFE_INTEGER)
   const flush = device.has(bit('VIRTIO_BLK_F_FLUSH'))
   const disk: Disk = { device, queue: queues[0]!, capacity, readOnly, flush, chunk, requests, data }
-  return { ioKind: 'blk', selfTest: () => selfTest(disk) }
+  const stuck = scanPartitions(disk)
+  return { ioKind: 'blk', selfTest: () => selfTest(disk), ...(stuck !== null && { stuck }) }
+}
+
+/**
+ * Reads where a partition table would be. As in Linux a disk's probe does not end before this has; what comes of it does
+ * not matter.
+ *
+ * @returns what it waits for, where it never ends
+ */
+function scanPartitions(disk: Disk): string | null {
+  const size = Math.min(disk.chunk, disk.capacity)
+  if (size === 0) return null
+  const made = submit(disk, DEPTH, VIRTIO_BLK_T_IN, 0, size)
+  if (typeof made === 'string') return null
+  disk.queue.kick()
+  const stuck = awaitRequests(disk.device, disk.queue, [made])
+  return stuck && `reading the partition table: ${stuck.detail}`
 }
 
 /** One transfer's failure, or the data of a read, in order. */
