@@ -10,6 +10,8 @@ import { bootGuest, type GuestResult } from '../../src/index.ts'
 
 /** Calls of RTAS by token, beside hypervisor calls by number. */
 const H_RTAS = 0xf000
+/** What a machine without hypervisor answers. */
+const H_FUNCTION = -2
 const NAMES: Readonly<Record<number, string>> = {
   32: 'H_PUT_TCE',
   312: 'H_STUFF_TCE',
@@ -49,7 +51,7 @@ function counted(bus: CpuBus, calls: string[]): CpuBus {
     const cells = new DataView(new ArrayBuffer(64))
     if (number === H_RTAS) bus.readBytes(args[0]!, new Uint8Array(cells.buffer))
     const name = NAMES[number === H_RTAS ? cells.getUint32(0) : number] ?? number.toString(16)
-    const code = bus.hypercall!(number, args, out)
+    const code = bus.hypercall?.(number, args, out) ?? H_FUNCTION
     let status = code
     if (number === H_RTAS) {
       const answer = new DataView(new ArrayBuffer(4))

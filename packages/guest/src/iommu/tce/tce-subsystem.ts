@@ -14,6 +14,8 @@ import { defaultWindowDomain, type KnownWindow, reservedBefore, TceTable } from 
 
 const PAGE = 4096
 const DEFAULT_PAGE_SHIFT = 12
+/** More pages than the tree of any machine has room for: they are not tried one by one. */
+const MOST_PAGES = 2 ** 24
 
 /** As in sysfs. */
 const iommuName = ({ segment }: HostBridge): string => `iommu-phb${segment.toString(16).padStart(4, '0')}`
@@ -195,7 +197,8 @@ export class TceSubsystem implements IommuSubsystem {
     if (window === null || !direct || this.#list === null) return
     const table = new TceTable(window, this.#platform.calls, this.#context.bus, this.#list)
     const page = 2 ** window.pageShift
-    if (!table.set(0, 0, Math.ceil(Math.min(end, limit) / page) * page, 3)) {
+    const count = Math.ceil(Math.min(end, limit) / page)
+    if (count > MOST_PAGES || !table.set(0, 0, count * page, 3)) {
       log(`failed to map DMA window for ${found.bridge.path}`)
       return
     }
