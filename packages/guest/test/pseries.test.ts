@@ -2,8 +2,8 @@ import type { CpuBus } from '@dmascope/memory/contracts'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { DeviceDescription, MachineDescription } from '../../machine/src/index.ts'
-import { bootGuest } from '../src/index.ts'
-import { type PartitionOptions, partition } from './support/partition.ts'
+import { bootGuest, type CpuTrace, recordCpuBus, replayCpuBus } from '../src/index.ts'
+import { counted, type PartitionOptions, partition } from './support/partition.ts'
 import { ACCESS_PLATFORM, device, disk } from './support/test-machine.ts'
 
 const RUNS = { numRuns: Number(process.env.DMASCOPE_FUZZ_RUNS ?? 15) }
@@ -178,6 +178,37 @@ describe('interrupts', () => {
     expect(result.devices[0]?.interrupt).toMatchObject({ mode: 'intx', lost: 0 })
     expect(result.devices[0]?.io.ok).toBe(true)
     expect(calls.join()).not.toContain('ibm,change-msi')
+  })
+})
+
+describe('a recording of a partition', () => {
+  it('leads to the same decisions, with no machine behind it', () => {
+    let trace: CpuTrace | null = null
+    const { machine, result, tree } = partition([RNG, device('e1000e', 3)], {
+      behind(bus) {
+        const recorded = recordCpuBus(bus)
+        trace = recorded.trace
+        return recorded.bus
+      },
+    })
+    machine.dispose()
+    const bus = replayCpuBus(JSON.parse(JSON.stringify(trace)) as CpuTrace)
+    const witness = { grant: () => 0, revoke: () => {}, phase: () => {} }
+    const entry = { deviceTree: tree }
+    // The test's own looks at what RTAS answers are on the recording, too.
+    const again = bootGuest(counted(bus, []), { profile: 'linux-6.12', witness, architecture: 'ppc64', entry })
+    expect(bus.divergence).toBeNull()
+    expect(again).toEqual(result)
+    expect(bus.remaining).toBe(0)
+  })
+
+  it('tells of a call that is another', () => {
+    const operations = [['h', 0x20, [1, 0], 0, [5]]] as const
+    const bus = replayCpuBus({ version: 1, ports: false, hypercalls: true, operations })
+    const out = Uint32Array.of(1)
+    expect([bus.hypercall?.(0x20, Uint32Array.of(2, 0), out), out[0]]).toEqual([-2, 0])
+    expect(bus.divergence).toBe('operation 0: the guest did h 0x20 0x2 0x0, recorded was h 0x20 1,0 0 5')
+    expect(replayCpuBus({ version: 1, ports: false, operations }).hypercall).toBeUndefined()
   })
 })
 

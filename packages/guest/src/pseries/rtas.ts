@@ -4,7 +4,7 @@ import { H_RTAS } from '../spec/papr.ts'
 import type { HypervisorCalls } from './hypervisor.ts'
 
 /** Linux's RTAS_UNKNOWN_SERVICE: the tree has no token for the call. */
-export const UNKNOWN_SERVICE = -1099
+const UNKNOWN_SERVICE = -1099
 /** LoPAPR's hardware error, for a call that could not be made. */
 const HARDWARE_ERROR = -1
 

@@ -6,6 +6,7 @@
  * - `['W', address, length, checksum]`: bytes written, by their checksum
  * - `['i', width, port, value]`, `['o', width, port, value]`: port I/O
  * - `['s', register, value]`, `['S', register, value]`: a system register read, written
+ * - `['h', number, arguments, code, answers]`: a hypervisor call; arguments and answers are words
  * - `['v', vector]`: an interrupt, or -1
  * - `['z', 0 | 1]`: idle
  */
@@ -15,6 +16,7 @@ export type CpuOperation =
   | readonly ['W', number, number, number]
   | readonly ['i' | 'o', 1 | 2 | 4, number, number]
   | readonly ['s' | 'S', number, number]
+  | readonly ['h', number, readonly number[], number, readonly number[]]
   | readonly ['v', number]
   | readonly ['z', 0 | 1]
 
@@ -24,6 +26,8 @@ export interface CpuTrace {
   readonly ports: boolean
   /** Whether the processor had system registers with a bearing on devices; absent is no. */
   readonly systemRegisters?: boolean
+  /** Whether a hypervisor was there; absent is no. */
+  readonly hypercalls?: boolean
   readonly operations: readonly CpuOperation[]
 }
 

@@ -5,8 +5,8 @@ import { bytesToHex, type CpuOperation, type CpuTrace } from './cpu-trace.ts'
 /**
  * Wraps a bus so that all that goes over the CPU seam is kept.
  *
- * The wrapper passes memory, port I/O, system registers and interrupts on; the optional parts of the seam (`cpuid`, page states,
- * hypercalls, caches), which no guest here uses, it does not have.
+ * The wrapper passes memory, port I/O, system registers, hypervisor calls and interrupts on; the optional parts of the
+ * seam (`cpuid`, page states, caches), which no guest here uses, it does not have.
  *
  * @returns the bus to give to the guest, and the trace, which grows while the guest runs
  */
@@ -17,9 +17,16 @@ export function recordCpuBus(bus: CpuBus): { readonly bus: CpuBus; readonly trac
     return value
   }
   const { ports, systemRegisters } = bus
+  const hypercall = bus.hypercall?.bind(bus)
   const recordedPorts: PortBus | undefined = ports && recordPorts(ports, operations)
   return {
-    trace: { version: 1, ports: ports !== undefined, systemRegisters: systemRegisters !== undefined, operations },
+    trace: {
+      version: 1,
+      ports: ports !== undefined,
+      systemRegisters: systemRegisters !== undefined,
+      hypercalls: hypercall !== undefined,
+      operations,
+    },
     bus: {
       read8: (address) => read(1, address, bus.read8(address)),
       read16: (address) => read(2, address, bus.read16(address)),
@@ -55,6 +62,14 @@ export function recordCpuBus(bus: CpuBus): { readonly bus: CpuBus; readonly trac
         return idle
       },
       ...(recordedPorts && { ports: recordedPorts }),
+      ...(hypercall && {
+        hypercall(number, args, out) {
+          const asked = [...args]
+          const code = hypercall(number, args, out)
+          operations.push(['h', number, asked, code, [...out]])
+          return code
+        },
+      }),
       ...(systemRegisters && { systemRegisters: recordRegisters(systemRegisters, operations) }),
     },
   }

@@ -2,6 +2,9 @@ import type { CpuBus, PortBus, SystemRegisterBus } from '@dmascope/memory/contra
 import { crc32 } from '../checksum.ts'
 import { type CpuOperation, type CpuTrace, hexToBytes } from './cpu-trace.ts'
 
+/** What a machine without hypervisor answers: no such function. */
+const H_FUNCTION = -2
+
 /** A machine made of a recording. */
 export interface ReplayedBus extends CpuBus {
   /** Where the guest first did something other than what was recorded; null while it has not. */
@@ -103,5 +106,16 @@ export function replayCpuBus(trace: CpuTrace): ReplayedBus {
     },
     ...(trace.ports && { ports }),
     ...(trace.systemRegisters && { systemRegisters }),
+    ...(trace.hypercalls && {
+      hypercall(number: number, args: Uint32Array, out: Uint32Array): number {
+        const words = args.join()
+        const same = (one: CpuOperation): boolean => one[1] === number && String(one[2]) === words
+        const found = take('h', same, `h ${hex(number)} ${[...args].map(hex).join(' ')}`)
+        out.fill(0)
+        if (found === null) return H_FUNCTION
+        out.set((found[4] as readonly number[]).slice(0, out.length))
+        return found[3] as number
+      },
+    }),
   }
 }

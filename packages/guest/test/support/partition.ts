@@ -36,6 +36,8 @@ export interface Partition {
   readonly result: GuestResult
   /** The calls that the kernel made, as `name status`, runs of the same once. */
   readonly calls: readonly string[]
+  /** Where its device tree is. */
+  readonly tree: number
 }
 
 export interface PartitionOptions {
@@ -46,7 +48,7 @@ export interface PartitionOptions {
 }
 
 /** Memory where QEMU and SLOF put their trees, and hypervisor calls that are counted. */
-function counted(bus: CpuBus, calls: string[]): CpuBus {
+export function counted(bus: CpuBus, calls: string[]): CpuBus {
   const hypercall = (number: number, args: Uint32Array, out: Uint32Array): number => {
     const cells = new DataView(new ArrayBuffer(64))
     if (number === H_RTAS) bus.readBytes(args[0]!, new Uint8Array(cells.buffer))
@@ -104,5 +106,5 @@ export function partition(devices: readonly DeviceDescription[], options: Partit
     architecture: 'ppc64',
     entry: { deviceTree: slof.deviceTree! },
   })
-  return { machine, result, calls }
+  return { machine, result, calls, tree: slof.deviceTree! }
 }

@@ -39,7 +39,7 @@ export interface TceMemory {
 }
 
 /** The first host bridge of a pseries machine. */
-export const DEFAULT_FEATURES: TceFeatures = {
+const DEFAULT_FEATURES: TceFeatures = {
   liobns: [0x8000_0000, 0x8000_0001],
   defaultWindowBase: 0,
   defaultWindowSize: 0x4000_0000,

@@ -55,7 +55,7 @@ export interface HostBridgeFacts {
 }
 
 /** A virtual I/O device. */
-export interface VirtualIoFacts {
+interface VirtualIoFacts {
   readonly kind: 'vty' | 'nvram'
 }
 
