@@ -23,7 +23,7 @@ export interface GuestResult {
   readonly timeline: readonly string[]
 }
 
-export type IommuKind = 'vtd' | 'amdvi' | 'virtio-iommu' | 'smmuv3' | 'tce'
+type IommuKind = 'vtd' | 'amdvi' | 'virtio-iommu' | 'smmuv3' | 'tce'
 
 export interface GuestIommu {
   /** `dmar0`, `ivhd0`, as Linux names it. */

@@ -18,7 +18,7 @@ export interface IommuTables {
 }
 
 /** What firmware other than a VIOT says of IOMMUs that take requests. */
-export interface RequestTables {
+interface RequestTables {
   /** Access Control Services are asked for before PCI is enumerated. */
   readonly acsRequested: boolean
   readonly read: ReadTopology

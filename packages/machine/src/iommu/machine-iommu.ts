@@ -32,7 +32,7 @@ export interface IommuWiring {
 }
 
 /** Registers of an IOMMU at a fixed place. */
-export interface RegisterWindow {
+interface RegisterWindow {
   readonly name: string
   readonly base: number
   readonly size: number
