@@ -29,6 +29,26 @@ const groups = (devices: readonly ReportDevice[]): Record<string, number | null>
   )
 
 describe('groups', () => {
+  it('functions of an e1000e are apart, as integrated endpoints of Intel are known to be; of an nvme they are not', () => {
+    const devices = boot(
+      `${Q35} ${VTD} -device e1000e,id=a,addr=8.0,multifunction=on -device e1000e,id=b,addr=8.1`,
+      '-device nvme,id=c,serial=a,addr=9.0,multifunction=on -device nvme,id=d,serial=b,addr=9.1',
+    )
+    expect(groups(devices)).toMatchObject({ '00:08.0': 1, '00:08.1': 2, '00:09.0': 3, '00:09.1': 3 })
+  })
+
+  it('below a root port, an i82801b11-bridge sends messages as itself, and Linux takes it for one that does not', () => {
+    const devices = (at: string): readonly ReportDevice[] =>
+      boot(
+        `${Q35} ${VTD} -device pcie-root-port,id=rp,addr=2,chassis=1`,
+        `-device i82801b11-bridge,id=br,${at} -device ${RNG},bus=br,addr=1`,
+      )
+    const lost = device(devices('bus=rp'), '02:01.0')
+    expect(lost).toMatchObject({ status: 'translated', verdict: 'faults', interrupt: { mode: 'msix', delivered: 0 } })
+    expect(lost?.guest.iommuGroup).toBe(device(devices('bus=rp'), '01:00.0')?.guest.iommuGroup)
+    expect(device(devices('bus=pcie.0,addr=3'), '02:01.0')).toMatchObject({ status: 'translated', verdict: 'works' })
+  })
+
   it('a pair of root ports without ACS, functions of one device, is one with all below', () => {
     const devices = boot(
       `${Q35} ${VTD} -device ioh3420,id=a,addr=2.0,multifunction=on,chassis=1 -device ioh3420,id=b,addr=2.1,chassis=2`,

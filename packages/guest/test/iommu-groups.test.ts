@@ -186,3 +186,77 @@ describe('DMA aliases', () => {
     )
   })
 })
+
+describe('what is known of devices beyond their registers', () => {
+  const INTEGRATED = 9
+  const functions = (bdf: string, more: Partial<PciDevice>, count = 2): PciDevice[] =>
+    Array.from({ length: count }, (_, index) => pci(`${bdf}.${index}`, { headerType: 0x80, ...more }))
+
+  it.each([
+    ["Intel 82576, QEMU's igb", { vendorId: 0x8086, deviceId: 0x10c9, pcieType: ENDPOINT }, [0, 1]],
+    [
+      'any integrated endpoint of Intel, such as e1000e on a root bus',
+      { vendorId: 0x8086, deviceId: 0x10d3, pcieType: INTEGRATED },
+      [0, 1],
+    ],
+    ['the same behind a port', { vendorId: 0x8086, deviceId: 0x10d3, pcieType: ENDPOINT }, [0, 0]],
+    ['integrated endpoints of others', { vendorId: 0x1b36, deviceId: 0x0010, pcieType: INTEGRATED }, [0, 0]],
+    ['Solarflare', { vendorId: 0x1924, deviceId: 0x0923, pcieType: ENDPOINT }, [0, 1]],
+    ['a device ID between two of a list', { vendorId: 0x8086, deviceId: 0x10ca, pcieType: ENDPOINT }, [0, 0]],
+  ] as const)('functions of one device: %s', (_what, more, expected) => {
+    expect(Object.values(numbersOf(functions('00:05', more)))).toEqual(expected)
+  })
+
+  it.each([
+    ['Intel PCH, which the kernel sets up', 0x8086, 0x1c10, null, [0, 1], [0, 0]],
+    ['Intel 100 series, with ACS control elsewhere', 0x8086, 0xa110, { capability: 0x1d, control: 0 }, [0, 1], [0, 0]],
+    ['ThunderX', 0x177d, 0xa026, null, [0, 1], [0, 1]],
+    ['Zhaoxin', 0x1d17, 0x0723, null, [0, 1], [0, 1]],
+    ["QEMU's ioh3420", 0x8086, 0x3420, null, [0, 0], [0, 0]],
+  ] as const)(
+    'below a root port: %s; with ACS asked for, and without',
+    (_what, vendorId, deviceId, acs, asked, not) => {
+      const port = pci('00:02.0', { ...BRIDGE, pcieType: ROOT_PORT, vendorId, deviceId, acs })
+      const disk = pci('01:00.0', { pcieType: ENDPOINT, parent: port })
+      expect(Object.values(numbersOf([port, disk], true))).toEqual(asked)
+      expect(Object.values(numbersOf([port, disk], false))).toEqual(not)
+    },
+  )
+
+  it('a Marvell controller bears the ID of function 1, be that there or not; who has it shares its group', () => {
+    const port = pci('00:02.0', { ...BRIDGE, pcieType: ROOT_PORT, acs: ACS })
+    const marvell = { vendorId: 0x1b4b, deviceId: 0x9230, pcieType: ENDPOINT, parent: port }
+    const sata = pci('01:00.0', marvell)
+    expect(dmaAliases(sata).map(({ requester }) => requester)).toEqual([0x0100, 0x0101])
+    expect(numbersOf([port, sata])).toEqual({ '00:02.0': 0, '01:00.0': 1 })
+    const ide = pci('01:00.1', { ...marvell, deviceId: 0x91a4, acs: ACS })
+    expect(numbersOf([port, { ...sata, acs: ACS, headerType: 0x80 }, ide])).toEqual({
+      '00:02.0': 0,
+      '01:00.0': 1,
+      '01:00.1': 1,
+    })
+    expect(dmaAliases(pci('01:00.1', marvell)).map(({ requester }) => requester)).toEqual([0x0101])
+  })
+
+  it('a Ricoh reader bears the ID of function 0', () => {
+    const reader = pci('03:00.3', { vendorId: 0x1180, deviceId: 0xe832, pcieType: ENDPOINT })
+    expect(dmaAliases(reader).map(({ requester }) => requester)).toEqual([0x0303, 0x0300])
+  })
+
+  it('an Intel 82801 below a port is held for a PCI Express to PCI bridge; on a root bus it answers as itself', () => {
+    const port = pci('00:02.0', { ...BRIDGE, pcieType: ROOT_PORT, acs: ACS })
+    const silent = { ...BRIDGE, vendorId: 0x8086, deviceId: 0x244e }
+    const below = (bridge: PciDevice): number[] =>
+      dmaAliases(pci('02:03.0', { parent: bridge })).map(({ requester }) => requester)
+    expect(below(pci('01:00.0', { ...silent, parent: port }))).toEqual([0x0218, 0x0200])
+    expect(below(pci('00:1e.0', silent))).toEqual([0x0218, 0x00f0])
+    expect(below(pci('01:00.0', { ...silent, deviceId: 0x244f, parent: port }))).toEqual([0x0218, 0x0100])
+  })
+
+  it('above a bridge that the IOMMU stands below, nobody takes IDs over', () => {
+    const top = pci('00:00.0', { ...BRIDGE, vendorId: 0x14e4, deviceId: 0x9084, pcieType: TO_PCI_BRIDGE })
+    expect(dmaAliases(pci('01:00.0', { pcieType: ENDPOINT, parent: top })).map(({ requester }) => requester)).toEqual([
+      0x0100,
+    ])
+  })
+})

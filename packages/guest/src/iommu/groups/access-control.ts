@@ -7,6 +7,7 @@ import {
   PCIE_TO_PCI_BRIDGE,
 } from '@dmascope/pci/spec'
 import type { PciDevice } from '../contract.ts'
+import { knownIsolation } from './access-control-quirks.ts'
 
 const { SOURCE_VALIDATION, P2P_REQUEST_REDIRECT, P2P_COMPLETION_REDIRECT, UPSTREAM_FORWARDING } =
   ACS_CONTROL_REGISTER.fields
@@ -25,6 +26,8 @@ export const isMultifunction = (device: PciDevice): boolean => device.function >
  * @param requested - the kernel asked for ACS as it enumerated: every capability of `ISOLATING_ACS` is enabled then
  */
 export function isIsolated(device: PciDevice, requested: boolean): boolean {
+  const known = knownIsolation(device, requested)
+  if (known !== null) return known
   switch (device.pcieType) {
     case null:
     case PCIE_TO_PCI_BRIDGE:

@@ -1,6 +1,7 @@
 import type { PciDevice } from '../contract.ts'
 import { isIsolated, isMultifunction, isPathIsolated } from './access-control.ts'
 import { dmaAliases } from './dma-alias.ts'
+import { functionAlias } from './dma-alias-quirks.ts'
 
 /** Devices that cannot be told apart, or kept apart, by an IOMMU. */
 export interface IommuGroup {
@@ -56,11 +57,26 @@ export class IommuGroups {
       const group = this.#byDevice.get(bridge)
       if (group) return { group, because: `${bridge.id} above it does not keep its peers apart by ACS` }
     }
-    const sibling = this.#groupOfSibling(top)
+    const sibling = this.#groupOfPartner(top, new Set()) ?? this.#groupOfSibling(top)
     if (sibling) return sibling
     const group = { id: this.groups.length, devices: [] }
     this.groups.push(group)
     return { group, because: 'nothing that came before it shares its path or its requester ID' }
+  }
+
+  /** A function of the same device that bears this one's requester ID, or whose ID this one bears. */
+  #groupOfPartner(device: PciDevice, seen: Set<PciDevice>): GroupDecision | null {
+    seen.add(device)
+    for (const other of this.#all) {
+      const isSlot = other.segment === device.segment && other.bus === device.bus && other.device === device.device
+      if (!isSlot || seen.has(other)) continue
+      if (functionAlias(device) !== other.function && functionAlias(other) !== device.function) continue
+      const group = this.#byDevice.get(other)
+      if (group) return { group, because: `it and ${other.id} bear the same requester ID` }
+      const further = this.#groupOfPartner(other, seen)
+      if (further) return further
+    }
+    return null
   }
 
   #groupOfSibling(device: PciDevice): GroupDecision | null {
