@@ -64,8 +64,8 @@ describe('drivers', () => {
 
   it('probe in this order', () => {
     expect(drivers.map(({ name }) => name)).toEqual([
-      'agpgart-intel',
       'pcieport',
+      'agpgart-intel',
       'virtio_iommu',
       'virtio-pci',
       'virtio_blk',
