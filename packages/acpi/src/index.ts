@@ -186,6 +186,14 @@ export {
 } from './spec/ivrs.ts'
 export { MADT_FLAGS, MADT_LOCAL_APIC_FLAGS, MPS_INTI_FLAGS } from './spec/madt.ts'
 export { HPET_EVENT_TIMER_BLOCK_ID, WAET_FLAGS } from './spec/small-tables.ts'
+export {
+  EFI_ACPI_20_TABLE_GUID,
+  EFI_CONFIGURATION_TABLE,
+  EFI_MEMORY_DESCRIPTOR,
+  EFI_MEMORY_TYPE,
+  EFI_SYSTEM_TABLE,
+  EFI_SYSTEM_TABLE_SIGNATURE,
+} from './spec/uefi.ts'
 export { type AcpiTable, buildTable, formatTable, type KnownTable, parseTable, printTable } from './table.ts'
 export type { U64 } from './values.ts'
 export {

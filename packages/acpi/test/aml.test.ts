@@ -74,6 +74,12 @@ describe('resource descriptors', () => {
   test('§6.4.3.5 address spaces', () => {
     expect(toHex(busNumbers({ first: 0, last: 255 }))).toBe('880d00020c00' + '00000000ff0000000001')
     expect(toHex(portWindow({ first: 0xd00, last: 0xffff }))).toBe('880d00010c03' + '0000000dffff000000f3')
+    // Where ports are memory to the processor, a DWord descriptor says what is added.
+    const translated = { first: 0, last: 0xffff, translation: 0x3eff_0000 }
+    expect(toHex(portWindow(translated))).toBe(
+      '871700010c03' + '00000000' + '00000000' + 'ffff0000' + '0000ff3e' + '00000100',
+    )
+    expect(readResources(Uint8Array.of(...portWindow(translated), 0x79, 0)).ports).toEqual([translated])
     expect(toHex(memoryWindow({ first: 0xc0000000, last: 0xfebfffff }))).toBe(
       '871700000c01' + '00000000' + '000000c0' + 'ffffbffe' + '00000000' + '0000c03e',
     )

@@ -31,30 +31,46 @@ const { KEY, SELECT, READ, ERROR } = FW_CFG_DMA_CONTROL.fields
 const swap = (value: number): number =>
   (((value & 0xff) << 24) | ((value & 0xff00) << 8) | ((value >>> 8) & 0xff00) | (value >>> 24)) >>> 0
 
+/** Selector, big-endian, behind the data register: QEMU's docs/specs/fw_cfg. */
+const MMIO_SELECTOR = 8
+
+type Registers = Pick<PortBus, 'in8' | 'out16' | 'out32'>
+
+/** The two registers that reading byte by byte takes, as ports would have them. */
+const portsInMemory = (bus: CpuBus, base: number): Registers => ({
+  in8: () => bus.read8(base),
+  out16: (_port, value) => bus.write16(base + MMIO_SELECTOR, ((value & 0xff) << 8) | (value >>> 8)),
+  out32() {},
+})
+
 /** QEMU's firmware configuration device, read by DMA where it can, else byte by byte. */
 export class FwCfg {
   readonly files: ReadonlyMap<string, FwCfgFile>
   readonly #bus: CpuBus
-  readonly #ports: PortBus
+  readonly #ports: Registers
   readonly #dma: boolean
 
-  private constructor(bus: CpuBus, ports: PortBus, dma: boolean) {
+  private constructor(bus: CpuBus, ports: Registers, dma: boolean) {
     this.#bus = bus
     this.#ports = ports
     this.#dma = dma
     this.files = this.#directory()
   }
 
-  /** The device; null where none answers. */
-  static find(bus: CpuBus): FwCfg | null {
-    const { ports } = bus
+  /**
+   * The device; null where none answers.
+   *
+   * @param registers - where its registers are memory; then it is read byte by byte
+   */
+  static find(bus: CpuBus, registers: number | null = null): FwCfg | null {
+    const ports = registers === null ? bus.ports : portsInMemory(bus, registers)
     if (ports === undefined) return null
     ports.out16(FW_CFG_PORT_SEL, FW_CFG_KEY.SIGNATURE)
     for (const letter of FW_CFG_SIGNATURE) if (ports.in8(FW_CFG_PORT_DATA) !== letter.charCodeAt(0)) return null
     ports.out16(FW_CFG_PORT_SEL, FW_CFG_KEY.ID)
     let id = 0
     for (let shift = 0; shift < 32; shift += 8) id |= ports.in8(FW_CFG_PORT_DATA) << shift
-    return new FwCfg(bus, ports, FW_CFG_ID.fields.DMA.get(id >>> 0) !== 0)
+    return new FwCfg(bus, ports, registers === null && FW_CFG_ID.fields.DMA.get(id >>> 0) !== 0)
   }
 
   #directory(): Map<string, FwCfgFile> {

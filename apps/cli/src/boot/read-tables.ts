@@ -1,17 +1,17 @@
-import { parseFadt, parseRsdp, parseRsdt, RSDP } from '@dmascope/acpi'
+import { parseFadt, parseRsdp, parseRsdt, parseXsdt, RSDP } from '@dmascope/acpi'
 import type { CpuBus } from '@dmascope/memory'
 
 const HEADER_BYTES = 36
 const LARGEST_TABLE = 0x100_0000
 
-/** The device tree as it stands in memory, as a file of its own. */
-export function readDeviceTree(bus: CpuBus, address: number): Map<string, Uint8Array> {
+/** A copy of the device tree that stands in memory. */
+export function readDeviceTree(bus: CpuBus, address: number): Uint8Array {
   const header = new Uint8Array(8)
   bus.readBytes(address, header)
   const size = new DataView(header.buffer).getUint32(4)
   const blob = new Uint8Array(Math.min(size, LARGEST_TABLE))
   bus.readBytes(address, blob)
-  return new Map([['machine.dtb', blob]])
+  return blob
 }
 
 /** The ACPI tables as they stand in memory, by signature; a second table of the same signature gets a number. */
@@ -30,13 +30,16 @@ export function readTables(bus: CpuBus, rsdpAddress: number): Map<string, Uint8A
     for (let count = 2; found.has(name); count++) name = `${signature}${count}`
     found.set(name, bytes)
   }
-  const { rsdtAddress } = parseRsdp(copy(rsdpAddress, RSDP.size))
-  for (const address of parseRsdt(table(rsdtAddress)).entries) {
-    const bytes = table(address)
+  const { rsdtAddress, xsdtAddress = 0 } = parseRsdp(copy(rsdpAddress, RSDP.size))
+  const wide = Number(xsdtAddress)
+  const entries = wide === 0 ? parseRsdt(table(rsdtAddress)).entries : parseXsdt(table(wide)).entries
+  for (const address of entries) {
+    const bytes = table(Number(address))
     keep(bytes)
     if (String.fromCharCode(...bytes.subarray(0, 4)) !== 'FACP') continue
-    const { DSDT, FIRMWARE_CTRL } = parseFadt(bytes)
-    if (DSDT !== 0) keep(table(DSDT))
+    const { DSDT, X_DSDT = 0, FIRMWARE_CTRL } = parseFadt(bytes)
+    const dsdt = Number(X_DSDT) || DSDT
+    if (dsdt !== 0) keep(table(dsdt))
     if (FIRMWARE_CTRL !== 0) keep(table(FIRMWARE_CTRL))
   }
   return found

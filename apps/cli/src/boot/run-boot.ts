@@ -1,5 +1,4 @@
 import type { GuestProfile } from '@dmascope/guest'
-import { DmascopeError } from '@dmascope/layout'
 import { createMachine, type MachineDescription, type TracedAccess } from '@dmascope/machine'
 import { joinReport, type Report } from '@dmascope/report'
 import { VERSION } from '../version.ts'
@@ -23,7 +22,6 @@ export interface BootOutcome {
 
 /** Builds the machine, runs firmware and guest on its CPU bus, and joins what they believed with what was seen. */
 export function runBoot({ description, guest, trace, tables }: BootRequest): BootOutcome {
-  refuseArmAcpi(description)
   const built = createMachine(description, { trace: trace === true })
   const { machine } = built
   try {
@@ -39,13 +37,4 @@ export function runBoot({ description, guest, trace, tables }: BootRequest): Boo
   } finally {
     machine.dispose()
   }
-}
-
-function refuseArmAcpi({ machine, machineProperties: { firmware, acpi } }: MachineDescription): void {
-  if (machine !== 'virt' || firmware === undefined || firmware === '' || acpi === 'off' || acpi === false) return
-  throw new DmascopeError(
-    'BOOT_NOT_MODELLED',
-    `firmware ${firmware}: UEFI with ACPI on an Arm machine is not modelled; leave it out, and QEMU starts the kernel with a device tree, or write acpi=off`,
-    { firmware },
-  )
 }

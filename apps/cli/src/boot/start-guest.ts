@@ -1,4 +1,4 @@
-import { runFirmware, runSlof } from '@dmascope/firmware'
+import { runFirmware, runSlof, runUefi } from '@dmascope/firmware'
 import { bootGuest, type GuestProfile, type GuestResult } from '@dmascope/guest'
 import type { BuiltMachine } from '@dmascope/machine'
 import { readDeviceTree, readTables } from './read-tables.ts'
@@ -14,7 +14,7 @@ export interface StartedGuest {
 
 /** Runs the firmware of the machine's architecture, then the guest. */
 export function startGuest(
-  { machine, deviceTree }: BuiltMachine,
+  { machine, deviceTree, runsFirmware }: BuiltMachine,
   guest: GuestProfile | string,
   wantsTables: boolean,
 ): StartedGuest {
@@ -27,12 +27,14 @@ export function startGuest(
     return { result: bootGuest(bus, { profile: guest, witness, architecture, entry }), firmwareHung: null, tables }
   }
   if (architecture === 'aarch64') {
-    // QEMU starts the kernel itself, and has put the device tree where the kernel is told to look.
+    // Without firmware QEMU starts the kernel itself, and has put the device tree where the kernel is told to look.
+    const uefi = runsFirmware ? runUefi(bus, { deviceTree: deviceTree ?? 0 }) : { deviceTree, rsdp: 0 }
     machine.endFirmwarePhase()
-    const entry = deviceTree === null ? {} : { deviceTree }
-    const result = bootGuest(bus, { profile: guest, witness, architecture, entry })
-    const tables = wantsTables && deviceTree !== null ? readDeviceTree(bus, deviceTree) : new Map<string, Uint8Array>()
-    return { result, firmwareHung: null, tables }
+    const tables = new Map<string, Uint8Array>()
+    if (wantsTables && uefi.rsdp !== 0) for (const [name, bytes] of readTables(bus, uefi.rsdp)) tables.set(name, bytes)
+    else if (wantsTables && uefi.deviceTree !== null) tables.set('machine.dtb', readDeviceTree(bus, uefi.deviceTree))
+    const entry = uefi.deviceTree === null ? {} : { deviceTree: uefi.deviceTree }
+    return { result: bootGuest(bus, { profile: guest, witness, architecture, entry }), firmwareHung: null, tables }
   }
   const firmware = runFirmware(bus)
   machine.endFirmwarePhase()

@@ -7,6 +7,8 @@ export interface ResourceRange {
   readonly last: number
   /** Memory only. */
   readonly prefetchable?: boolean
+  /** What a bridge adds to get the address on its own bus's primary side: where ports are memory to the processor. */
+  readonly translation?: number
 }
 
 const littleEndian = (value: number, size: number): number[] =>
@@ -21,8 +23,10 @@ function address(tag: number, width: 2 | 4 | 8, type: number, typeFlags: number,
   if (!(Number.isSafeInteger(first) && Number.isSafeInteger(last) && first >= 0 && first <= last && last <= limit)) {
     throw new RangeError(`resource 0x${first.toString(16)} to 0x${last.toString(16)} does not fit ${width * 8} bits`)
   }
-  // Granularity 0, first, last, no translation, length: ACPI 6.5 §6.4.3.5.
-  const words = [0, first, last, 0, last - first + 1].flatMap((value) => littleEndian(value, width))
+  // Granularity 0, first, last, translation, length: ACPI 6.5 §6.4.3.5.
+  const words = [0, first, last, range.translation ?? 0, last - first + 1].flatMap((value) =>
+    littleEndian(value, width),
+  )
   return Uint8Array.from([tag, ...littleEndian(3 + words.length, 2), type, FIXED, typeFlags, ...words])
 }
 
@@ -30,7 +34,10 @@ function address(tag: number, width: 2 | 4 | 8, type: number, typeFlags: number,
 export const busNumbers = (range: ResourceRange): Aml => address(RESOURCE.WORD_ADDRESS, 2, ADDRESS_TYPE.bus, 0, range)
 
 /** Ports that a host bridge passes on: ISA and other ranges alike. */
-export const portWindow = (range: ResourceRange): Aml => address(RESOURCE.WORD_ADDRESS, 2, ADDRESS_TYPE.io, 3, range)
+export const portWindow = (range: ResourceRange): Aml =>
+  range.translation === undefined
+    ? address(RESOURCE.WORD_ADDRESS, 2, ADDRESS_TYPE.io, 3, range)
+    : address(RESOURCE.DWORD_ADDRESS, 4, ADDRESS_TYPE.io, 3, range)
 
 /** Read-write memory that a host bridge passes on, in the shortest descriptor that holds it. */
 export const memoryWindow = (range: ResourceRange): Aml => {
@@ -99,8 +106,10 @@ export function readResources(data: Uint8Array): Resources {
         const range = { first: word(offset + 6 + width, width), last: word(offset + 6 + 2 * width, width) }
         const type = data[offset + 3]!
         if (type === ADDRESS_TYPE.bus) found.buses.push(range)
-        else if (type === ADDRESS_TYPE.io) found.ports.push(range)
-        else if (type === ADDRESS_TYPE.memory) {
+        else if (type === ADDRESS_TYPE.io) {
+          const translation = word(offset + 6 + 3 * width, width)
+          found.ports.push(translation === 0 ? range : { ...range, translation })
+        } else if (type === ADDRESS_TYPE.memory) {
           const prefetchable = (data[offset + 5]! & 0x06) === 0x06
           found.memory.push(prefetchable ? { ...range, prefetchable } : range)
         }

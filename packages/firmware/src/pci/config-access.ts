@@ -1,4 +1,4 @@
-import type { PortBus } from '@dmascope/memory/contracts'
+import type { CpuBus, PortBus } from '@dmascope/memory/contracts'
 import { CAPABILITY_HEADER, CONFIG_ADDRESS_PORT, CONFIG_DATA_PORT, PCI_HEADER_TYPE0, STATUS } from '@dmascope/pci/spec'
 
 const ENABLE = 0x8000_0000
@@ -6,44 +6,85 @@ const STATUS_OFFSET = PCI_HEADER_TYPE0.registers.STATUS.offset
 const POINTER_OFFSET = PCI_HEADER_TYPE0.registers.CAPABILITIES_POINTER.offset
 const LIST = STATUS.fields.CAPABILITIES_LIST
 
+type Width = 1 | 2 | 4
+
+/** A way to configuration space. */
+interface Mechanism {
+  read(id: number, offset: number, width: Width): number
+  write(id: number, offset: number, width: Width, value: number): void
+}
+
+/** Ports 0xcf8 and 0xcfc. */
+function byPorts(ports: PortBus): Mechanism {
+  const select = (id: number, offset: number): number => {
+    ports.out32(CONFIG_ADDRESS_PORT, (ENABLE | (id << 8) | (offset & 0xfc)) >>> 0)
+    return CONFIG_DATA_PORT + (offset & 3)
+  }
+  return {
+    read(id, offset, width) {
+      const port = select(id, offset)
+      return width === 1 ? ports.in8(port) : width === 2 ? ports.in16(port) : ports.in32(port)
+    },
+    write(id, offset, width, value) {
+      const port = select(id, offset)
+      if (width === 1) ports.out8(port, value)
+      else if (width === 2) ports.out16(port, value)
+      else ports.out32(port, value >>> 0)
+    },
+  }
+}
+
+/** The enhanced mechanism: 4 KiB a function, as memory. */
+function byEcam(bus: CpuBus, base: number): Mechanism {
+  const at = (id: number, offset: number): number => base + id * 0x1000 + offset
+  return {
+    read(id, offset, width) {
+      const address = at(id, offset)
+      return width === 1 ? bus.read8(address) : width === 2 ? bus.read16(address) : bus.read32(address)
+    },
+    write(id, offset, width, value) {
+      const address = at(id, offset)
+      if (width === 1) bus.write8(address, value)
+      else if (width === 2) bus.write16(address, value)
+      else bus.write32(address, value >>> 0)
+    },
+  }
+}
+
 /**
- * Configuration space through ports 0xcf8 and 0xcfc. Functions are named by their routing ID: bus in bits 15:8, device
+ * Configuration space through ports 0xcf8 and 0xcfc, or where it is memory. Functions are named by their routing ID: bus in bits 15:8, device
  * in 7:3, function in 2:0.
  */
 export class PciConfig {
-  readonly #ports: PortBus
+  readonly #mechanism: Mechanism
 
-  constructor(ports: PortBus) {
-    this.#ports = ports
-  }
-
-  #select(id: number, offset: number): number {
-    this.#ports.out32(CONFIG_ADDRESS_PORT, (ENABLE | (id << 8) | (offset & 0xfc)) >>> 0)
-    return CONFIG_DATA_PORT + (offset & 3)
+  /** @param way - ports, or where configuration space begins in memory */
+  constructor(way: PortBus | { readonly bus: CpuBus; readonly ecam: number }) {
+    this.#mechanism = 'ecam' in way ? byEcam(way.bus, way.ecam) : byPorts(way)
   }
 
   read8(id: number, offset: number): number {
-    return this.#ports.in8(this.#select(id, offset))
+    return this.#mechanism.read(id, offset, 1)
   }
 
   read16(id: number, offset: number): number {
-    return this.#ports.in16(this.#select(id, offset))
+    return this.#mechanism.read(id, offset, 2)
   }
 
   read32(id: number, offset: number): number {
-    return this.#ports.in32(this.#select(id, offset))
+    return this.#mechanism.read(id, offset, 4)
   }
 
   write8(id: number, offset: number, value: number): void {
-    this.#ports.out8(this.#select(id, offset), value)
+    this.#mechanism.write(id, offset, 1, value)
   }
 
   write16(id: number, offset: number, value: number): void {
-    this.#ports.out16(this.#select(id, offset), value)
+    this.#mechanism.write(id, offset, 2, value)
   }
 
   write32(id: number, offset: number, value: number): void {
-    this.#ports.out32(this.#select(id, offset), value >>> 0)
+    this.#mechanism.write(id, offset, 4, value)
   }
 
   /** Sets bits of a 16-bit register. */

@@ -41,6 +41,7 @@ export const FW_CFG_DMA_CONTROL = bits(32, 'control', SOURCE, {
 /** Files that firmware looks for. */
 export const FW_CFG_NAME = {
   E820: 'etc/e820',
+  ACPI_RSDP: 'etc/acpi/rsdp',
   TABLE_LOADER: 'etc/table-loader',
   EXTRA_ROOTS: 'etc/extra-pci-roots',
   RESERVED_MEMORY_END: 'etc/reserved-memory-end',

@@ -1,3 +1,6 @@
+import type { DeviceTree } from '@dmascope/devicetree'
+import type { CpuBus } from '@dmascope/memory/contracts'
+import { readAcpiPlatform } from '../arm64/acpi-platform.ts'
 import { ArmMessages } from '../arm64/arm-messages.ts'
 import { ArmPins } from '../arm64/arm-pins.ts'
 import type { ArmHostBridge, ArmPlatform, MessageControllerPlace } from '../arm64/arm-platform.ts'
@@ -8,7 +11,9 @@ import { GicV3Driver } from '../arm64/gic-v3.ts'
 import { ItsDriver } from '../arm64/its.ts'
 import type { MessageController } from '../arm64/message-controller.ts'
 import { readTreePlatform } from '../arm64/tree-platform.ts'
+import { findAcpiTables } from '../early/acpi-tables.ts'
 import { memoryNodes, readDeviceTree, reservedByTree, wholePages } from '../early/device-tree.ts'
+import { type EfiTables, readEfi } from '../early/efi.ts'
 import type { AddressRange } from '../early/memory-map.ts'
 import { Vectors } from '../interrupts/vectors.ts'
 import { createIommuSubsystem } from '../iommu/create-subsystem.ts'
@@ -22,23 +27,61 @@ import type { BringUp, EarlyCode, RunningMachine } from './architecture.ts'
 
 /** What Linux keeps for its own image, from the start of RAM on. */
 const KERNEL_BYTES = 0x400_0000
+const PAGE = 4096
 
-/** An Arm machine: a device tree, a GIC, and PCI that the kernel sets up itself. */
+/** Linux's `dt_is_stub`: a tree that tells of more than how it was started is believed, and ACPI is not. */
+const isStub = (tree: DeviceTree): boolean =>
+  tree.root.children.every(({ name }) => name === 'chosen' || name === 'hypervisor')
+
+function startByAcpi(
+  bus: CpuBus,
+  efi: EfiTables,
+  rsdp: number,
+  stub: AddressRange,
+  commandLine: string,
+  log: (line: string) => void,
+): ReturnType<EarlyCode> {
+  const tables = findAcpiTables(bus, rsdp, log)
+  const platform = readAcpiPlatform(tables, log)
+  if (typeof platform === 'string') return platform
+  const start = efi.memory[0]?.start ?? 0
+  const ram = wholePages(efi.usable, [...tables.ranges, stub, { start, end: start + KERNEL_BYTES }])
+  return started(bus, platform, ram, efi.memory, commandLine)
+}
+
+/** An Arm machine: a device tree or ACPI, a GIC, and PCI that the kernel sets up itself. */
 export const startArm64: EarlyCode = (bus, { deviceTree }, log) => {
   if (deviceTree === undefined) return 'x0 points to no device tree'
   const tree = readDeviceTree(bus, deviceTree)
   if (typeof tree === 'string') return tree
+  const efi = readEfi(bus, tree)
+  if (typeof efi === 'string') return efi
+  const commandLine = tree.find('/chosen')?.string('bootargs') ?? ''
+  if (efi !== null && efi.rsdp !== null && isStub(tree)) {
+    return startByAcpi(bus, efi, efi.rsdp, { start: deviceTree, end: deviceTree + PAGE }, commandLine, log)
+  }
   log(`Machine model: ${tree.root.string('model') ?? 'unknown'}`)
   const memory = memoryNodes(tree)
   const platform = readTreePlatform(tree, log)
   if (typeof platform === 'string') return platform
   const start = memory[0]?.start ?? 0
   const ram = wholePages(memory, [...reservedByTree(tree, deviceTree), { start, end: start + KERNEL_BYTES }])
-  const ports = platform.hostBridges.find(({ portBase }) => portBase !== null)
-  const window = ports === undefined ? null : { cpu: ports.portBase!, size: ports.windows.ports }
+  return started(bus, platform, ram, memory, commandLine)
+}
+
+function started(
+  bus: CpuBus,
+  platform: ArmPlatform,
+  ram: readonly AddressRange[],
+  memory: readonly AddressRange[],
+  commandLine: string,
+): ReturnType<EarlyCode> {
+  const withPorts = platform.hostBridges.filter(({ portBase }) => portBase !== null)
+  const [first] = withPorts
+  const size = Math.max(0, ...withPorts.map(({ windows }) => windows.ports))
   return {
-    bus: withPortWindow(bus, window),
-    commandLine: tree.find('/chosen')?.string('bootargs') ?? '',
+    bus: withPortWindow(bus, first === undefined ? null : { cpu: first.portBase!, size }),
+    commandLine,
     ram,
     bringUp: (context) => bringUp(context, platform, memory),
   }

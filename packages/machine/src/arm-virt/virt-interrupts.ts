@@ -6,6 +6,9 @@ import type { VirtFacts } from './virt-facts.ts'
 /** Processors that a GICv2 serves, and those that the redistributors' space holds. */
 const MOST_CPUS = { 2: 8, 3: 512 } as const
 
+/** Redistributors that fit below the UART. */
+const FIRST_REGION_CPUS = 123
+
 const refuse = (message: string, context: Readonly<Record<string, unknown>>): DmascopeError =>
   new DmascopeError('MACHINE_REFUSED', message, context)
 
@@ -37,6 +40,13 @@ export function interruptsOf({
     throw refuse("Property 'msi' not found; QEMU 7.2 has its=", { msi })
   }
   if (msi === 'none' || msi === 'off') return { gic, msi: 'none' }
+  if (cpus > FIRST_REGION_CPUS) {
+    throw new DmascopeError(
+      'MACHINE_NOT_MODELLED',
+      `${cpus} processors: those beyond ${FIRST_REGION_CPUS} have redistributors above RAM, which are not modelled; write -smp ${FIRST_REGION_CPUS} or less`,
+      { cpus },
+    )
+  }
   if (gic === 2) return { gic, msi: 'gicv2m' }
   if (msi === 'gicv2m' || msi === 'its') return { gic, msi }
   if (isOff(its)) return { gic, msi: qemuVersion === '7.2' ? 'none' : 'gicv2m' }

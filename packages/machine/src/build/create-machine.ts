@@ -3,7 +3,8 @@ import { pcBoard } from '../board/pc-board.ts'
 import { type Chipset, I440FX, Q35 } from '../chipset/chipset.ts'
 import type { MachineDescription, PcName } from '../description.ts'
 import type { PlatformFacts } from '../firmware/acpi-tables.ts'
-import { firmwareFiles, REBUILT_FILES } from '../firmware/firmware-files.ts'
+import { firmwareFiles } from '../firmware/firmware-files.ts'
+import { REBUILT_FILES } from '../firmware/linked-tables.ts'
 import type { IommuPlan, RootBusFacts } from '../iommu/iommu-plan.ts'
 import { planIommu } from '../iommu/plan-iommu.ts'
 import { Machine } from '../machine.ts'
@@ -56,7 +57,7 @@ export function createMachine(
   const files = make()
   const bootFacts = { cpus: description.cpus, commandLine: description.append }
   machine.offerFirmwareFiles(files, bootFacts, { names: REBUILT_FILES, make })
-  return { machine, files, deviceTree: null }
+  return { machine, files, deviceTree: null, runsFirmware: true }
 }
 
 /** The chipset, without the functions that `-machine sata=off`, `smbus=off` and, on pc, `acpi=off` leave out. */

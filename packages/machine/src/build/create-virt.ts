@@ -6,8 +6,10 @@ import { highMemory, RAM_BASE } from '../arm-virt/memory-map.ts'
 import { planVirtIommu } from '../arm-virt/plan-virt-iommu.ts'
 import { virtBoard } from '../arm-virt/virt-board.ts'
 import type { VirtFacts } from '../arm-virt/virt-facts.ts'
+import { virtFirmwareFiles } from '../arm-virt/virt-firmware-files.ts'
 import { interruptsOf } from '../arm-virt/virt-interrupts.ts'
 import type { MachineDescription } from '../description.ts'
+import { REBUILT_FILES } from '../firmware/linked-tables.ts'
 import { Machine } from '../machine.ts'
 import type { BuiltMachine } from './built-machine.ts'
 import { withVirtDefaults } from './default-devices.ts'
@@ -60,7 +62,7 @@ export function createVirt(description: MachineDescription, options: { readonly 
     rootBusBypass: bypass,
     trace: options.trace === true,
   })
-  plugDevices(machine, placement, bypass, plan.iommu)
+  const roots = plugDevices(machine, placement, bypass, plan.iommu)
   const firmware = hasFirmware(description)
   const facts: VirtFacts = {
     qemuVersion,
@@ -78,9 +80,11 @@ export function createVirt(description: MachineDescription, options: { readonly 
   const tree = buildDtb(virtDeviceTree(facts))
   const deviceTree = firmware ? RAM_BASE : treeAddress(memory)
   machine.load(deviceTree, tree)
-  const files = new Map<string, Uint8Array>()
-  machine.offerFirmwareFiles(files, { cpus, commandLine: description.append })
-  return { machine, files, deviceTree }
+  const viot = facts.iommu.kind === 'virtio-iommu' ? (): Uint8Array => plan.iommu!.acpiTable(roots) : null
+  const make = (): ReadonlyMap<string, Uint8Array> => virtFirmwareFiles(facts, roots, viot)
+  const files = make()
+  machine.offerFirmwareFiles(files, { cpus, commandLine: description.append }, { names: REBUILT_FILES, make })
+  return { machine, files, deviceTree, runsFirmware: firmware }
 }
 
 /** Whether firmware runs before the kernel: `-bios`, or a flash image. */

@@ -1,0 +1,218 @@
+import {
+  aml,
+  buildDefinitionBlock,
+  buildFadt,
+  buildMadt,
+  buildMcfg,
+  hostBridge,
+  interruptLink,
+  type MadtRecord,
+  type PciRouteDescription,
+  toHex,
+} from '@dmascope/acpi'
+import { FIRST_SPI } from '@dmascope/gic/spec'
+import type { PciBus } from '@dmascope/pci'
+import { type WindowRange, windowsOf, without } from '../firmware/bus-windows.ts'
+import { qemuHeader } from '../firmware/qemu-header.ts'
+import { type AddressBlock, V2M_SPIS, VIRT, VIRT_INTID, VIRT_SPI } from './memory-map.ts'
+import { affinityOf, type VirtFacts } from './virt-facts.ts'
+
+const ECAM_BUS_SIZE = 0x10_0000
+const HW_REDUCED_ACPI = 1 << 20
+/** PSCI_COMPLIANT, and PSCI_USE_HVC where the hypervisor answers. */
+const PSCI = { hvc: 3, smc: 1 } as const
+/** `QEMU`, as the newer of its tables tell a guest who emulates it. */
+const HYPERVISOR = '51454d5500000000'
+const NO_ADDRESS = { addressSpaceId: 0, registerBitWidth: 0, registerBitOffset: 0, accessSize: 0, address: 0 }
+
+/** Fixed tables of a hardware-reduced machine; the address of the DSDT is left 0 for the loader. */
+export const virtFadt = ({ virtualization }: VirtFacts): Uint8Array =>
+  buildFadt({
+    signature: 'FACP',
+    header: qemuHeader(6),
+    FIRMWARE_CTRL: 0,
+    DSDT: 0,
+    reserved_44: 0,
+    Preferred_PM_Profile: 0,
+    SCI_INT: 0,
+    SMI_CMD: 0,
+    ACPI_ENABLE: 0,
+    ACPI_DISABLE: 0,
+    S4BIOS_REQ: 0,
+    PSTATE_CNT: 0,
+    PM1a_EVT_BLK: 0,
+    PM1b_EVT_BLK: 0,
+    PM1a_CNT_BLK: 0,
+    PM1b_CNT_BLK: 0,
+    PM2_CNT_BLK: 0,
+    PM_TMR_BLK: 0,
+    GPE0_BLK: 0,
+    GPE1_BLK: 0,
+    PM1_EVT_LEN: 0,
+    PM1_CNT_LEN: 0,
+    PM2_CNT_LEN: 0,
+    PM_TMR_LEN: 0,
+    GPE0_BLK_LEN: 0,
+    GPE1_BLK_LEN: 0,
+    GPE1_BASE: 0,
+    CST_CNT: 0,
+    P_LVL2_LAT: 0,
+    P_LVL3_LAT: 0,
+    FLUSH_SIZE: 0,
+    FLUSH_STRIDE: 0,
+    DUTY_OFFSET: 0,
+    DUTY_WIDTH: 0,
+    DAY_ALRM: 0,
+    MON_ALRM: 0,
+    CENTURY: 0,
+    IAPC_BOOT_ARCH: 0,
+    Flags: HW_REDUCED_ACPI,
+    RESET_REG: NO_ADDRESS,
+    RESET_VALUE: 0,
+    ARM_BOOT_ARCH: virtualization ? PSCI.smc : PSCI.hvc,
+    FADT_Minor_Version: 0,
+    X_FIRMWARE_CTRL: 0,
+    X_DSDT: 0,
+    X_PM1a_EVT_BLK: NO_ADDRESS,
+    X_PM1b_EVT_BLK: NO_ADDRESS,
+    X_PM1a_CNT_BLK: NO_ADDRESS,
+    X_PM1b_CNT_BLK: NO_ADDRESS,
+    X_PM2_CNT_BLK: NO_ADDRESS,
+    X_PM_TMR_BLK: NO_ADDRESS,
+    X_GPE0_BLK: NO_ADDRESS,
+    X_GPE1_BLK: NO_ADDRESS,
+    SLEEP_CONTROL_REG: NO_ADDRESS,
+    SLEEP_STATUS_REG: NO_ADDRESS,
+    Hypervisor_Vendor_Identity: HYPERVISOR,
+  })
+
+/** The GIC's parts, and what takes messages. */
+export function virtMadt({ cpus, gic, msi }: VirtFacts): Uint8Array {
+  const records: MadtRecord[] = [
+    {
+      kind: 'gicd',
+      gicId: 0,
+      physicalBaseAddress: VIRT.gicDistributor.base,
+      systemVectorBase: 0,
+      gicVersion: gic,
+    },
+    ...Array.from({ length: cpus }, (_, index) => ({
+      kind: 'gicc' as const,
+      cpuInterfaceNumber: index,
+      acpiProcessorUid: index,
+      flags: 1,
+      parkingProtocolVersion: 0,
+      performanceInterruptGsiv: VIRT_INTID.performanceMonitor,
+      parkedAddress: 0,
+      physicalBaseAddress: gic === 2 ? VIRT.gicCpu.base : 0,
+      gicv: 0,
+      gich: 0,
+      vgicMaintenanceInterrupt: 0,
+      gicrBaseAddress: 0,
+      mpidr: affinityOf(index, gic),
+      processorPowerEfficiencyClass: 0,
+      reserved_77: 0,
+      speOverflowInterrupt: 0,
+    })),
+  ]
+  if (gic === 3) {
+    const { base, size } = VIRT.gicRedistributors
+    records.push({ kind: 'gicr', discoveryRangeBaseAddress: base, discoveryRangeLength: size })
+  }
+  if (msi === 'its')
+    records.push({ kind: 'gic-its', gicItsId: 0, physicalBaseAddress: VIRT.gicIts.base, reserved_16: 0 })
+  if (msi === 'gicv2m') {
+    const spiBase = FIRST_SPI + VIRT_SPI.gicV2m
+    records.push({
+      kind: 'gic-msi-frame',
+      gicMsiFrameId: 0,
+      physicalBaseAddress: VIRT.gicV2m.base,
+      flags: 1,
+      spiCount: V2M_SPIS,
+      spiBase,
+    })
+  }
+  return buildMadt({
+    signature: 'APIC',
+    header: qemuHeader(4),
+    localInterruptControllerAddress: 0,
+    flags: 0,
+    records,
+  })
+}
+
+/** Configuration space of the one segment. */
+export const virtMcfg = ({ high: { ecam } }: VirtFacts): Uint8Array =>
+  buildMcfg({
+    signature: 'MCFG',
+    header: qemuHeader(1),
+    reserved: '0000000000000000',
+    allocations: [
+      {
+        baseAddress: ecam.base,
+        pciSegmentGroupNumber: 0,
+        startBusNumber: 0,
+        endBusNumber: ecam.size / ECAM_BUS_SIZE - 1,
+        reserved: 0,
+      },
+    ],
+  })
+
+const PINS = [0, 1, 2, 3] as const
+const linkName = (index: number): string => `GSI${index}`
+const rangeOf = ({ base, size }: AddressBlock): WindowRange => ({ first: base, last: base + size - 1 })
+
+/** QEMU's `acpi_dsdt_add_pci_route_table`: pins are swizzled by slot. */
+const ROUTING: readonly PciRouteDescription[] = Array.from({ length: 32 }, (_, device) =>
+  PINS.map((pin): PciRouteDescription => ({ device, pin, link: linkName((device + pin) % PINS.length) })),
+).flat()
+
+/**
+ * The namespace: a host bridge for each root bus, expanders first, and the four interrupts of the pins.
+ *
+ * DEVIATION: QEMU's has more devices (processors, UART, flash, the generic event device), none with a bearing on DMA.
+ *
+ * @param expanders - in the order in which they are named; live, their windows are read now
+ */
+export function virtDsdt({ high }: VirtFacts, expanders: readonly PciBus[]): Uint8Array {
+  const others = expanders.map((bus) => ({ bus, windows: windowsOf(bus) }))
+  const taken = others.flatMap(({ windows }) => windows.memory)
+  const takenPorts = others.flatMap(({ windows }) => windows.ports)
+  const blocks = [VIRT.pcieMmio, ...(high.mmio === null ? [] : [high.mmio])]
+  const busLimit = high.ecam.size / ECAM_BUS_SIZE
+  const bridges = others.map(({ bus, windows }) =>
+    hostBridge({
+      name: `PC${bus.number.toString(16).toUpperCase().padStart(2, '0')}`,
+      uid: bus.number,
+      segment: 0,
+      bus: bus.number,
+      lastBus: windows.lastBus,
+      express: true,
+      ports: windows.ports.map(inPortWindow),
+      memory: windows.memory,
+      routing: ROUTING,
+    }),
+  )
+  const first = hostBridge({
+    name: 'PCI0',
+    uid: 0,
+    segment: 0,
+    bus: 0,
+    lastBus: Math.min(busLimit, ...expanders.map(({ number }) => number)) - 1,
+    express: true,
+    ports: without({ first: 0, last: VIRT.pciePio.size - 1 }, takenPorts).map(inPortWindow),
+    memory: blocks.flatMap((block) => without(rangeOf(block), taken)),
+    routing: ROUTING,
+  })
+  const links = PINS.map((pin) => interruptLink(linkName(pin), pin, FIRST_SPI + VIRT_SPI.pcie + pin))
+  return buildDefinitionBlock({
+    signature: 'DSDT',
+    header: qemuHeader(2),
+    aml: toHex(aml.scope('\\_SB', ...links, ...bridges, first)),
+  })
+}
+
+const inPortWindow = (range: WindowRange): WindowRange & { translation: number } => ({
+  ...range,
+  translation: VIRT.pciePio.base,
+})

@@ -1,0 +1,51 @@
+import { EXTRA_ROOTS_FILE, LinkedTables, littleEndian64 } from '../firmware/linked-tables.ts'
+import type { RootBusFacts } from '../iommu/iommu-plan.ts'
+import { virtDsdt, virtFadt, virtMadt, virtMcfg } from './acpi-tables.ts'
+import { iortTable } from './iort-table.ts'
+import type { VirtFacts } from './virt-facts.ts'
+
+/** FADT fields that hold the DSDT's address (ACPI 6.5 §5.2.9). */
+const FADT_X_DSDT = 140
+
+/**
+ * Files for fw_cfg, as QEMU offers them where firmware runs: ACPI tables with the script that links them, and how many
+ * root buses there are besides bus 0, if any.
+ *
+ * DEVIATION: the tables of timers, caches and serial ports (GTDT, PPTT, SPCR, DBG2) are left out.
+ *
+ * @param viot - the table of a virtio-iommu, as it is when called
+ */
+export function virtFirmwareFiles(
+  facts: VirtFacts,
+  roots: readonly RootBusFacts[],
+  viot: (() => Uint8Array) | null,
+): ReadonlyMap<string, Uint8Array> {
+  // QEMU puts each new root bus at the head of its list.
+  const expanders = roots
+    .slice(1)
+    .map(({ bus }) => bus)
+    .reverse()
+  const extra: [string, Uint8Array][] =
+    expanders.length > 0 ? [[EXTRA_ROOTS_FILE, littleEndian64(expanders.length)]] : []
+  if (!facts.acpi) return new Map(extra)
+  const tables = new LinkedTables()
+  const dsdt = virtDsdt(facts, expanders)
+  const dsdtAt = tables.place(dsdt)
+  tables.checksummed(dsdtAt, dsdt)
+  const fadt = virtFadt(facts)
+  const fadtAt = tables.add(fadt)
+  tables.pointer(fadtAt + FADT_X_DSDT, 8, dsdtAt)
+  tables.checksummed(fadtAt, fadt)
+  const smmu = facts.iommu.kind === 'smmuv3'
+  const its = facts.msi === 'its'
+  // Releases before 10.1 write an IORT whatever there is.
+  const hasIort = smmu || its || facts.qemuVersion === '7.2'
+  const rest = [
+    virtMadt(facts),
+    virtMcfg(facts),
+    ...(hasIort ? [iortTable({ qemuVersion: facts.qemuVersion, smmu, its }, roots)] : []),
+    ...(viot === null ? [] : [viot()]),
+  ]
+  for (const table of rest) tables.checksummed(tables.add(table), table)
+  return new Map([...tables.files('XSDT'), ...extra])
+}
