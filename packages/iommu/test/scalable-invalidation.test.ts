@@ -146,17 +146,21 @@ describe('§6.1, caching mode', () => {
     expect(guest.dma(DEVICE, 0x1000, READ)).toBe(0)
   })
 
-  it('caches first-stage faults, until the page of the PASID is invalidated', () => {
+  it('caches second-stage faults, until the page is invalidated, and first-stage ones never', () => {
     const guest = new ScalableGuest({ cachingMode: true })
-    const top = guest.page()
-    guest.firstStage(guest.attach(DEVICE), 0, top)
+    const table = guest.attach(DEVICE, PASIDE)
+    const [first, second] = [guest.page(), guest.page()]
+    guest.firstStage(table, 1, first)
+    guest.secondStage(table, 2, second, 8)
     guest.enable()
     guest.enableQueue()
-    expect(guest.dma(DEVICE, 0x4_0000, READ)).toBe(0x71)
-    guest.mapFirst(top, 0x4_0000, 0x80_0000, LEAF)
-    expect(guest.dma(DEVICE, 0x4_0000, READ)).toBe(0x71)
-    guest.submitWide(pasidIotlbPage(7, 0, 0x4_0000))
-    expect(guest.dma(DEVICE, 0x4_0000, READ)).toBe(0)
+    const read = (pasid: number): number => guest.dmaWithPasid(DEVICE, pasid, 0x4_0000, READ)
+    expect([read(1), read(2)]).toEqual([0x71, 0x79])
+    guest.mapFirst(first, 0x4_0000, 0x80_0000, LEAF)
+    guest.map(second, 0x4_0000, 0x80_0000, 3)
+    expect([read(1), read(2)]).toEqual([0, 0x79])
+    guest.submitWide(iotlbPage(8, 0x4_0000))
+    expect([read(1), read(2)]).toEqual([0, 0])
   })
 })
 

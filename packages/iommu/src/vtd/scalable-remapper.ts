@@ -185,7 +185,9 @@ export class ScalableRemapper {
     const reason = this.#walk(line, hi, lo, access, (access & 2) !== 0, out)
     if (reason !== 0) {
       const meta = reason << META_REASON_SHIFT
-      if (this.#features.cachingMode) iotlb.insert(domain, space, key, lo, 0, 0, 12, meta)
+      // Caching mode is not for the first stage: software does not announce what it maps there.
+      const kept = this.#features.cachingMode && space === SECOND_STAGE_SPACE
+      if (kept) iotlb.insert(domain, space, key, lo, 0, 0, 12, meta)
       return this.#deny(requester, hi, lo, access, reason)
     }
     const overlaps = out.hi === 0 && overlapsInterruptRange(out.lo, out.log2Size)
