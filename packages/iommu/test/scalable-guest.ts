@@ -8,7 +8,7 @@ export const RW = 2
 export const US = 4
 export const A = 0x20
 export const D = 0x40
-export const PS = 0x80
+const PS = 0x80
 /** PGTT where it stands in a PASID table entry. */
 export const FIRST = 1 << 6
 export const SECOND = 2 << 6

@@ -109,9 +109,10 @@ it('random first-stage tables: walk and marks, cached or not, are what a plain o
             expect((BigInt(guest.out.hi) << 32n) | BigInt(guest.out.lo)).toBe(expected.output)
             expect(1n << BigInt(guest.out.log2Size)).toBe(expected.size)
           }
-          for (const [address, value] of expectedMarks) {
-            expect(guest.ram.read32(Number(address))).toBe(Number(value & 0xffff_ffffn))
-          }
+          const unlike = [...expectedMarks].filter(
+            ([address, value]) => guest.ram.read32(Number(address)) !== Number(value & 0xffff_ffffn),
+          )
+          expect(unlike).toEqual([])
         }
       },
     ),
