@@ -20,7 +20,7 @@ export interface EntryRegisters {
 }
 
 /** What a kernel finds before it has memory of its own. */
-export interface EarlyMachine {
+interface EarlyMachine {
   /** The CPU seam as the rest of the kernel uses it: on some architectures, port I/O is memory. */
   readonly bus: CpuBus
   readonly commandLine: string

@@ -1,4 +1,4 @@
-import { buildDtb, DeviceTree, type DtNode } from '@dmascope/devicetree'
+import { DeviceTree, type DtNode } from '@dmascope/devicetree'
 import { RAM_BASE, VIRT, VIRT_SPI, VIRTIO_TRANSPORTS } from './memory-map.ts'
 import { interruptControllerNode } from './tree-interrupts.ts'
 import { at, built, EDGE_RISING, LEVEL_HIGH, Phandles, reg64, SPI } from './tree-node.ts'
@@ -65,9 +65,6 @@ export function virtDeviceTree(facts: VirtFacts): DeviceTree {
   )
   return new DeviceTree(root)
 }
-
-/** The tree as a blob. */
-export const virtDtb = (facts: VirtFacts): Uint8Array => buildDtb(virtDeviceTree(facts))
 
 function chosenNode({ commandLine }: VirtFacts): DtNode {
   // Any numbers do: kernels mix them into their own.

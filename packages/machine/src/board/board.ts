@@ -10,7 +10,7 @@ import type { MachineIommu } from '../iommu/machine-iommu.ts'
 export type Architecture = 'x86_64' | 'aarch64' | 'ppc64'
 
 /** A function that is on the root bus whatever devices are added. */
-export interface BoardFunction {
+interface BoardFunction {
   readonly device: number
   readonly fn: number
   /** Its name in the report. */
