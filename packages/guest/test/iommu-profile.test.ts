@@ -52,29 +52,60 @@ describe('parseGuest', () => {
     expect(errorOf('').code).toBe('GUEST_PROFILE')
   })
 
+  it('leaves out modules of the kernel alone: what is built in, or not built at all, is none', () => {
+    expect(parseGuest('linux-6.1,without=virtio_pci').without).toEqual(['virtio_pci'])
+    expect(() => parseGuest('linux-6.12,without=virtio_pci')).toThrow('unknown module "virtio_pci"')
+    expect(() => parseGuest('linux-6.1,without=virtio_iommu')).toThrow('unknown module "virtio_iommu"')
+  })
+
   it('lists what it takes', () => {
     const { profiles, options } = listGuests()
     for (const { name } of profiles) expect(parseGuest(name).name).toBe(name)
-    for (const { name, values } of options) for (const value of values) parseGuest(`linux-6.1,${name}=${value}`)
+    const taken = (option: string): boolean =>
+      ['linux-6.1', 'linux-6.12'].some((kernel) => {
+        try {
+          return parseGuest(`${kernel},${option}`).name === kernel
+        } catch {
+          return false
+        }
+      })
+    const all = options.flatMap(({ name, values }) => values.map((value) => `${name}=${value}`))
+    expect(all.filter((option) => !taken(option))).toEqual([])
   })
 })
 
 describe('drivers', () => {
   const { drivers } = parseGuest('linux-6.12')
 
-  it('probe in this order', () => {
-    expect(drivers.map(({ name }) => name)).toEqual([
+  it('probe in this order: those built in, as they are linked, then modules', () => {
+    expect(drivers.map(({ name, module }) => (module === null ? name : `${name} *`))).toEqual([
+      'pcieport',
+      'virtio-pci',
+      'virtio_console',
+      'agpgart-intel',
+      'virtio_iommu *',
+      'virtio_blk *',
+      'virtio_net *',
+      'virtio_rng *',
+      'virtio_balloon *',
+      'nvme *',
+      'e1000e *',
+      'dmascope_probe',
+    ])
+  })
+
+  it('are modules in 6.1 where 6.12 has them built in, and none is for a virtio IOMMU', () => {
+    expect(parseGuest('linux-6.1').drivers.map(({ name, module }) => (module === null ? name : `${name} *`))).toEqual([
       'pcieport',
       'agpgart-intel',
-      'virtio_iommu',
-      'virtio-pci',
-      'virtio_blk',
-      'virtio_net',
-      'virtio_rng',
-      'virtio_console',
-      'virtio_balloon',
-      'nvme',
-      'e1000e',
+      'virtio-pci *',
+      'virtio_blk *',
+      'virtio_net *',
+      'virtio_rng *',
+      'virtio_console *',
+      'virtio_balloon *',
+      'nvme *',
+      'e1000e *',
       'dmascope_probe',
     ])
   })

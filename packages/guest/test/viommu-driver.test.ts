@@ -168,12 +168,6 @@ describe('a virtio IOMMU', () => {
     expect(log).toContain(`pci 0000:00:03.0: cannot be attached to its domain: ${text}`)
   })
 
-  it('that refuses to map, under a kernel that waits for each answer', () => {
-    const { disk, log } = boot({ answer: (type) => (type === MAP ? 8 : 0) }, 'linux-6.1')
-    expect(log).toContain('cannot be mapped: VIRTIO_IOMMU_S_NOMEM')
-    expect(disk.io.ok).toBe(false)
-  })
-
   it.each([
     ['pages of no size', { pageSizeMask: 0 }, 'a page_size_mask of 0'],
     ['no requests to map', { features: F_PROBE }, 'VIRTIO_IOMMU_F_MAP_UNMAP'],

@@ -213,10 +213,8 @@ describe('the type of domain', () => {
   it.each([
     ['linux-6.12', '', 'dma-fq'],
     ['linux-6.12', 'iommu.strict=1', 'dma'],
-    ['linux-6.1', '', 'dma'],
-    ['linux-6.1', 'iommu.strict=0', 'dma'],
     ['linux-6.12', 'iommu.passthrough=1', 'identity'],
-    ['linux-6.1', 'iommu=pt', 'identity'],
+    ['linux-6.12', 'iommu=pt', 'identity'],
   ])('%s %s: %s', (guest, append, type) => {
     const { subsystem, unit } = setUp([A], { guest, append })
     subsystem.register(unit)
@@ -267,16 +265,8 @@ describe('mappings', () => {
     expect(unit.requests.at(-1)).toBe('sync')
   })
 
-  it('6.1 waits for each MAP, and for each UNMAP before the address is free', () => {
-    const { unit, dma } = mapped('linux-6.1')
-    const mapping = dma.map(0x5000, 0x1000, 'from-device', 'test')!
-    const iova = hex(mapping.lo)
-    dma.unmap(mapping)
-    expect(unit.requests).toEqual([`map 1: ${iova} +1000 to 5000 and wait`, `unmap 1: ${iova} +1000`, 'sync'])
-  })
-
   it('a MAP that is refused is no mapping', () => {
-    const { unit, dma, log } = mapped('linux-6.1')
+    const { unit, dma, log } = mapped('linux-6.12')
     unit.refusesMap = 'VIRTIO_IOMMU_S_NOMEM'
     expect(dma.map(0x5000, 0x1000, 'from-device', 'test')).toBeNull()
     expect(log.at(-1)).toMatch(/^iommu: domain 1: 0x[0-9a-f]+ cannot be mapped: VIRTIO_IOMMU_S_NOMEM$/)

@@ -19,6 +19,10 @@ export function createIommuSubsystem(context: IommuContext, tables: IommuTables)
   if (tables.ivrs) return new AmdSubsystem(context, tables.ivrs)
   if (tables.smmu) return new SmmuSubsystem(context, tables.smmu)
   const { requests, viot } = tables
+  if ((requests || viot) && !context.profile.configuration.virtioIommu) {
+    context.log('iommu: the firmware names a virtio IOMMU; this kernel was built without a driver for one')
+    return new NoIommu(context)
+  }
   if (requests) return new RequestSubsystem(context, requests.read, requests.acsRequested)
   if (viot) return new RequestSubsystem(context, (devices) => new ViotTopology(viot, devices, context.log))
   return new NoIommu(context)

@@ -5,73 +5,122 @@ const WHOLE_CLASS = 0xff_ffff
 /** Devices that agpgart-intel's table names and that a machine here can have: 440FX and Q35. */
 const AGP_HOST_BRIDGES = [0x1237, 0x29c0]
 
+const PCIEPORT: DriverEntry = {
+  name: 'pcieport',
+  module: null,
+  pci: [{ classCode: { value: 0x06_0400, mask: WHOLE_CLASS } }, { classCode: { value: 0x06_0401, mask: WHOLE_CLASS } }],
+  virtio: [],
+  kind: 'port',
+  dmaMaskBits: null,
+}
+
+const AGPGART_INTEL: DriverEntry = {
+  name: 'agpgart-intel',
+  module: null,
+  pci: AGP_HOST_BRIDGES.map((device) => ({ vendor: 0x8086, device })),
+  virtio: [],
+  kind: 'none',
+  dmaMaskBits: null,
+  declines: 'the host bridge has no AGP capability',
+}
+
+const VIRTIO_IOMMU: DriverEntry = {
+  name: 'virtio_iommu',
+  module: 'virtio_iommu',
+  pci: [],
+  virtio: [23],
+  kind: 'iommu',
+  dmaMaskBits: null,
+}
+
+/** @param module - null where it is built in */
+const virtioPci = (module: string | null): DriverEntry => ({
+  name: 'virtio-pci',
+  module,
+  pci: [{ vendor: 0x1af4 }],
+  virtio: [],
+  kind: 'virtio-transport',
+  dmaMaskBits: 64,
+})
+
+const virtioDriver = (name: string, type: number, module: string | null): DriverEntry => ({
+  name,
+  module,
+  pci: [],
+  virtio: [type],
+  kind: 'virtio',
+  dmaMaskBits: null,
+})
+
+const VIRTIO_BLK = virtioDriver('virtio_blk', 2, 'virtio_blk')
+const VIRTIO_NET = virtioDriver('virtio_net', 1, 'virtio_net')
+const VIRTIO_RNG = virtioDriver('virtio_rng', 4, 'virtio-rng')
+const VIRTIO_BALLOON = virtioDriver('virtio_balloon', 5, 'virtio_balloon')
+const virtioConsole = (module: string | null): DriverEntry => virtioDriver('virtio_console', 3, module)
+
+const NVME: DriverEntry = {
+  name: 'nvme',
+  module: 'nvme',
+  pci: [{ classCode: { value: 0x01_0802, mask: WHOLE_CLASS } }],
+  virtio: [],
+  kind: 'synthetic',
+  dmaMaskBits: 64,
+}
+
+const E1000E: DriverEntry = {
+  name: 'e1000e',
+  module: 'e1000e',
+  pci: [{ vendor: 0x8086, device: 0x10d3 }],
+  virtio: [],
+  kind: 'synthetic',
+  dmaMaskBits: 64,
+}
+
+/** No kernel has it: it serves the DMA probe, which no machine but ours has. */
+const DMASCOPE_PROBE: DriverEntry = {
+  name: 'dmascope_probe',
+  module: null,
+  // QEMU's pci-testdev has the same ID and another class.
+  pci: [{ vendor: 0x1b36, device: 0x0005, classCode: { value: 0xff0000, mask: 0xffffff } }],
+  virtio: [],
+  kind: 'synthetic',
+  // As QEMU's edu device has it: bus addresses come from below 256 MiB, where every machine has RAM.
+  dmaMaskBits: 28,
+}
+
 /**
- * The drivers of a small distribution kernel, in the order in which they probe: those built in, as they are linked (PCI
- * before AGP), then modules in the order in which its initial file system loads them. There is none for e1000, AHCI,
- * SMBus and the ISA bridge.
+ * The drivers of Debian 13's kernel 6.12 in the order in which they probe: those built in, as drivers/Makefile links
+ * them, then modules in the order in which its initial file system loads them. There is none for e1000, AHCI, SMBus and
+ * the ISA bridge.
  */
-export const DISTRIBUTION_DRIVERS: readonly DriverEntry[] = [
-  {
-    name: 'pcieport',
-    module: null,
-    pci: [
-      { classCode: { value: 0x06_0400, mask: WHOLE_CLASS } },
-      { classCode: { value: 0x06_0401, mask: WHOLE_CLASS } },
-    ],
-    virtio: [],
-    kind: 'port',
-    dmaMaskBits: null,
-  },
-  {
-    name: 'agpgart-intel',
-    module: null,
-    pci: AGP_HOST_BRIDGES.map((device) => ({ vendor: 0x8086, device })),
-    virtio: [],
-    kind: 'none',
-    dmaMaskBits: null,
-    declines: 'the host bridge has no AGP capability',
-  },
-  { name: 'virtio_iommu', module: 'virtio_iommu', pci: [], virtio: [23], kind: 'iommu', dmaMaskBits: null },
-  {
-    name: 'virtio-pci',
-    module: 'virtio_pci',
-    pci: [{ vendor: 0x1af4 }],
-    virtio: [],
-    kind: 'virtio-transport',
-    dmaMaskBits: 64,
-  },
-  { name: 'virtio_blk', module: 'virtio_blk', pci: [], virtio: [2], kind: 'virtio', dmaMaskBits: null },
-  { name: 'virtio_net', module: 'virtio_net', pci: [], virtio: [1], kind: 'virtio', dmaMaskBits: null },
-  { name: 'virtio_rng', module: 'virtio-rng', pci: [], virtio: [4], kind: 'virtio', dmaMaskBits: null },
-  { name: 'virtio_console', module: 'virtio_console', pci: [], virtio: [3], kind: 'virtio', dmaMaskBits: null },
-  { name: 'virtio_balloon', module: 'virtio_balloon', pci: [], virtio: [5], kind: 'virtio', dmaMaskBits: null },
-  {
-    name: 'nvme',
-    module: 'nvme',
-    pci: [{ classCode: { value: 0x01_0802, mask: WHOLE_CLASS } }],
-    virtio: [],
-    kind: 'synthetic',
-    dmaMaskBits: 64,
-  },
-  {
-    name: 'e1000e',
-    module: 'e1000e',
-    pci: [{ vendor: 0x8086, device: 0x10d3 }],
-    virtio: [],
-    kind: 'synthetic',
-    dmaMaskBits: 64,
-  },
-  // No kernel has it: it serves the DMA probe, which no machine but ours has.
-  {
-    name: 'dmascope_probe',
-    module: null,
-    // QEMU's pci-testdev has the same ID and another class.
-    pci: [{ vendor: 0x1b36, device: 0x0005, classCode: { value: 0xff0000, mask: 0xffffff } }],
-    virtio: [],
-    kind: 'synthetic',
-    // As QEMU's edu device has it: bus addresses come from below 256 MiB, where every machine has RAM.
-    dmaMaskBits: 28,
-  },
+export const DEBIAN_13_DRIVERS: readonly DriverEntry[] = [
+  PCIEPORT,
+  virtioPci(null),
+  virtioConsole(null),
+  AGPGART_INTEL,
+  VIRTIO_IOMMU,
+  VIRTIO_BLK,
+  VIRTIO_NET,
+  VIRTIO_RNG,
+  VIRTIO_BALLOON,
+  NVME,
+  E1000E,
+  DMASCOPE_PROBE,
+]
+
+/** Those of Debian 12's kernel 6.1, which has more of them as modules, and none for a virtio IOMMU. */
+export const DEBIAN_12_DRIVERS: readonly DriverEntry[] = [
+  PCIEPORT,
+  AGPGART_INTEL,
+  virtioPci('virtio_pci'),
+  VIRTIO_BLK,
+  VIRTIO_NET,
+  VIRTIO_RNG,
+  virtioConsole('virtio_console'),
+  VIRTIO_BALLOON,
+  NVME,
+  E1000E,
+  DMASCOPE_PROBE,
 ]
 
 /**

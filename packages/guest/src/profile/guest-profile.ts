@@ -23,11 +23,8 @@ export interface KernelConfiguration {
    * since the identity domain became static, a DMA domain.
    */
   readonly identityWithoutPassThrough: 'identity-map' | 'dma'
-  /**
-   * The virtio IOMMU driver can put off UNMAP requests (Linux 6.8 and later): a lazy domain is one, and MAP requests
-   * are not asked how they ended. Else every domain is strict, and every MAP is waited for.
-   */
-  readonly virtioIommuBatches: boolean
+  /** CONFIG_VIRTIO_IOMMU: a driver for virtio IOMMUs, and with it the reading of VIOT. */
+  readonly virtioIommu: boolean
   /**
    * How large a dynamic DMA window of a partition must be: for the memory that the tree says may ever be plugged in
    * (6.12 with its later fixes), or for the RAM that there is, where that is more.

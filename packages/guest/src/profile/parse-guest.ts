@@ -11,8 +11,8 @@ export interface GuestListing {
   readonly options: readonly { readonly name: string; readonly values: readonly string[]; readonly summary: string }[]
 }
 
-const moduleNames = (): string[] => [
-  ...new Set(PROFILES.flatMap(({ drivers }) => drivers.flatMap(({ module }) => module ?? []))),
+const modulesOf = (profiles: readonly GuestProfile[]): string[] => [
+  ...new Set(profiles.flatMap(({ drivers }) => drivers.flatMap(({ module }) => module ?? []))),
 ]
 
 export function listGuests(): GuestListing {
@@ -21,8 +21,8 @@ export function listGuests(): GuestListing {
     options: [
       {
         name: 'without',
-        values: moduleNames(),
-        summary: 'Leaves a module out, as if it were not installed. May be repeated.',
+        values: modulesOf(PROFILES),
+        summary: 'Leaves a module of the kernel out, as if it were not installed. May be repeated.',
       },
       {
         name: 'iova',
@@ -76,8 +76,9 @@ export function parseGuest(text: string): GuestProfile {
       }
       case 'without': {
         // The kernel holds '-' and '_' for the same letter in module names.
-        const module = moduleNames().find((one) => sameModule(one, value))
-        if (module === undefined) throw unknown('GUEST_OPTION_VALUE', 'module', value, moduleNames(), text)
+        const known = modulesOf([base])
+        const module = known.find((one) => sameModule(one, value))
+        if (module === undefined) throw unknown('GUEST_OPTION_VALUE', 'module', value, known, text)
         without.push(module)
         break
       }

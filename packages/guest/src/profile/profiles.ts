@@ -1,9 +1,9 @@
-import { DISTRIBUTION_DRIVERS } from './drivers.ts'
+import { DEBIAN_12_DRIVERS, DEBIAN_13_DRIVERS } from './drivers.ts'
 import type { GuestProfile, KernelConfiguration, ProfileName } from './guest-profile.ts'
 import { ALWAYS_DMA_API, VRING_USE_DMA_API } from './virtio-dma-rule.ts'
 
 /** Debian's choices, which the captured kernels were built with. */
-const DEBIAN: Omit<KernelConfiguration, 'identityWithoutPassThrough' | 'virtioIommuBatches' | 'dynamicWindowLimit'> = {
+const DEBIAN: Omit<KernelConfiguration, 'identityWithoutPassThrough' | 'virtioIommu' | 'dynamicWindowLimit'> = {
   intelIommuDefaultOn: true,
   graphicsUnitsOff: true,
   scalableModeDefaultOn: true,
@@ -26,12 +26,12 @@ const profile = (
   configuration: {
     ...DEBIAN,
     identityWithoutPassThrough: kernel === '6.1' ? 'identity-map' : 'dma',
-    virtioIommuBatches: kernel !== '6.1',
+    virtioIommu: kernel !== '6.1',
     dynamicWindowLimit: kernel === '6.1' ? 'hot-plug-or-ram' : 'hot-plug',
   },
   iovaOrder: 'top-down',
   virtioDma,
-  drivers: DISTRIBUTION_DRIVERS,
+  drivers: kernel === '6.1' ? DEBIAN_12_DRIVERS : DEBIAN_13_DRIVERS,
   without: [],
 })
 

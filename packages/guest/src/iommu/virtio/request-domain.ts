@@ -18,19 +18,16 @@ export class RequestDomain implements IommuDomain {
   readonly id: number
   readonly bypass: boolean
   readonly #unit: RequestIommu
-  readonly #waits: boolean
   readonly #log: (line: string) => void
   readonly #mappings = new Map<number, Mapping>()
   #endpoints = 0
 
-  /** @param waits - each MAP request is answered before the mapping is used, and the answer counts */
   constructor(
     unit: RequestIommu,
     options: {
       readonly type: RequestDomain['type']
       readonly id: number
       readonly bypass: boolean
-      readonly waits: boolean
       readonly log: (line: string) => void
     },
   ) {
@@ -39,7 +36,6 @@ export class RequestDomain implements IommuDomain {
     this.id = options.id
     this.bypass = options.bypass
     this.apertureEnd = unit.inputEnd
-    this.#waits = options.waits
     this.#log = options.log
   }
 
@@ -59,12 +55,12 @@ export class RequestDomain implements IommuDomain {
   map(iova: number, physical: number, length: number, access: 1 | 2 | 3): boolean {
     if (iova + length > this.apertureEnd) return false
     if (this.#endpoints > 0) {
-      const refused = this.#unit.map(this.id, iova, physical, length, access, this.#waits)
+      const refused = this.#unit.map(this.id, iova, physical, length, access, false)
       if (refused !== null) {
         this.#log(`iommu: domain ${this.id}: 0x${iova.toString(16)} cannot be mapped: ${refused}`)
         return false
       }
-      if (!this.#waits) this.#unit.sync()
+      this.#unit.sync()
     }
     this.#mappings.set(iova, { iova, physical, length, access })
     return true

@@ -51,10 +51,7 @@ export class RequestSubsystem implements IommuSubsystem {
 
   #decide(): DefaultDomain {
     const { profile, options, strictByDefault } = this.#context
-    const decided = decideDefaultDomain(profile, options, strictByDefault)
-    if (decided.type !== 'dma-fq' || profile.configuration.virtioIommuBatches) return decided
-    const fact = 'the driver of the IOMMU has no lazy domains: every unmap is waited for'
-    return { type: 'dma', why: [...decided.why, { fact, source: 'virtio_iommu' }] }
+    return decideDefaultDomain(profile, options, strictByDefault)
   }
 
   enableInterruptRemapping(): boolean {
@@ -164,7 +161,7 @@ export class RequestSubsystem implements IommuSubsystem {
     if (id === null) return null
     const { type } = this.#default
     const bypass = type === 'identity' && unit.bypassDomains
-    const domain = new RequestDomain(unit, { type, id, bypass, waits: !profile.configuration.virtioIommuBatches, log })
+    const domain = new RequestDomain(unit, { type, id, bypass, log })
     if (type === 'identity') {
       if (!bypass) mapIdentity(domain, unit, regions)
       return { domain, space: null }
