@@ -245,7 +245,17 @@ const REFUSED: readonly (readonly [name: string, line: string, message: string])
   [
     'an address width that the unit has not',
     '-M q35 -device intel-iommu,aw-bits=57',
-    'argument 3 (-device intel-iommu,aw-bits=57): intel-iommu: Supported values for aw-bits are: 39, 48; got 57',
+    'argument 3 (-device intel-iommu,aw-bits=57): intel-iommu: Legacy mode: supported values for aw-bits are: 39, 48; got 57',
+  ],
+  [
+    'first-stage tables without scalable mode',
+    '-M q35 -device intel-iommu,fsts=on',
+    'argument 3 (-device intel-iommu,fsts=on): intel-iommu: fsts is only available in scalable mode',
+  ],
+  [
+    'first-stage tables of 39 bits',
+    '-M q35 -device intel-iommu,scalable-mode=on,fsts=on,aw-bits=39',
+    'argument 3 (-device intel-iommu,scalable-mode=on,fsts=on,aw-bits=39): intel-iommu: Scalable mode(fsts=on): supported value for aw-bits is: 48; got 39',
   ],
   [
     'wide interrupt destinations without remapping',
