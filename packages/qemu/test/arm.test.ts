@@ -77,6 +77,11 @@ describe('qemu-system-aarch64', () => {
     ['-M virt -cpu pentium3', /MACHINE_.*pentium3/],
     ['-M virt -cpu max -smp 9', /^MACHINE_REFUSED: .*\(9\) exceeds max CPUs supported by machine 'mach-virt' \(8\)$/],
     ['-M virt,gic-version=host -cpu max', /^MACHINE_REFUSED: .*requires KVM/],
+    ['-M virt,gic-version=3 -cpu max -smp 124', /^MACHINE_NOT_MODELLED: .*124 processors/],
+    [
+      '-M virt,highmem=off -cpu max -m 4G',
+      /^MACHINE_REFUSED: Addressing limited to 32 bits, but memory exceeds it by 1073741824 bytes$/,
+    ],
     ['-M virt,secure=on -cpu max', /^MACHINE_NOT_MODELLED: .*TrustZone/],
     ['-M virt -m 1000K -cpu max', /^MACHINE_MEMORY/],
   ])('refuses %s', (line, message) => {

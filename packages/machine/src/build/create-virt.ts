@@ -18,6 +18,7 @@ import { plugDevices } from './plug-devices.ts'
 import { isOff, isOn } from './switches.ts'
 
 const MIB = 0x10_0000
+const GIB = 0x4000_0000
 const LARGEST_MEMORY = 2 ** 41
 const SMALLEST_MEMORY = 64 * MIB
 /** Direct boot: the tree lies where an initial RAM disk would end that is not there, at most so far above RAM's start. */
@@ -34,6 +35,7 @@ export function createVirt(description: MachineDescription, options: { readonly 
   const { qemuVersion, memory, cpus, machineProperties: given } = description
   const cpu = cpuModel(description.cpu, qemuVersion)
   checkMemory(memory)
+  checkAddresses(description, isOff(given.highmem) ? 32 : cpu.addressBits)
   if (isOn(given.secure)) {
     throw new DmascopeError('MACHINE_NOT_MODELLED', 'secure=on: a machine with TrustZone is not modelled; leave it out')
   }
@@ -94,6 +96,17 @@ const hasFirmware = ({ machineProperties: { firmware } }: MachineDescription): b
 /** QEMU's `arm_setup_direct_kernel_boot`: the middle of RAM, at most 128 MiB up, is for what is loaded beside the kernel. */
 const treeAddress = (memory: number): number =>
   Math.ceil((RAM_BASE + Math.min(memory / 2, LOADER_SPAN)) / TREE_ALIGNMENT) * TREE_ALIGNMENT
+
+/** RAM, with all that may be plugged in, has to be where processors reach; behind it the next whole GiB counts. */
+function checkAddresses({ memory, maxMemory = memory }: MachineDescription, bits: number): void {
+  const top = Math.ceil((RAM_BASE + memory) / GIB) * GIB + Math.ceil((maxMemory - memory) / GIB) * GIB
+  if (top <= 2 ** bits) return
+  throw new DmascopeError(
+    'MACHINE_REFUSED',
+    `Addressing limited to ${bits} bits, but memory exceeds it by ${top - 2 ** bits} bytes`,
+    { memory, bits },
+  )
+}
 
 function checkMemory(memory: number): void {
   if (Number.isSafeInteger(memory) && memory >= SMALLEST_MEMORY && memory <= LARGEST_MEMORY && memory % MIB === 0)
