@@ -8,35 +8,17 @@ import { InvalidationQueue, type Invalidations } from './invalidation-queue.ts'
 import {
   completeFeatures,
   FAULT_RECORDING_OFFSET,
-  IOTLB_REGISTERS_OFFSET,
-  LARGEST_ADDRESS_MASK,
   type SeenFault,
   type VtdFeatures,
   type VtdOptions,
 } from './options.ts'
 import { RegisterFile } from './register-file.ts'
+import { CCMD_UPPER, IOTLB_UPPER, runContextCommand, runIotlbCommand } from './register-invalidation.ts'
 import { ScalableRemapper } from './scalable-remapper.ts'
 import { SCALABLE_FAULT_REASONS } from './spec/faults.ts'
-import {
-  CCMD,
-  GCMD,
-  GSTS,
-  IOTLB,
-  IOTLB_GRANULARITY,
-  IOTLB_REGISTERS,
-  IRTA,
-  IVA,
-  RTADDR,
-  TABLE_MODE,
-  VTD_REGISTERS,
-} from './spec/registers.ts'
+import { GCMD, GSTS, IRTA, RTADDR, TABLE_MODE, VTD_REGISTERS } from './spec/registers.ts'
 
 const AT = VTD_REGISTERS.registers
-const INVALIDATE_ADDRESS = IOTLB_REGISTERS_OFFSET + IOTLB_REGISTERS.registers.IVA.offset
-const INVALIDATE_IOTLB = IOTLB_REGISTERS_OFFSET + IOTLB_REGISTERS.registers.IOTLB.offset
-/** The upper halves, whose writing sets the command off. */
-const CCMD_UPPER = AT.CCMD.offset + 4
-const IOTLB_UPPER = INVALIDATE_IOTLB + 4
 const command = GCMD.fields
 const status = GSTS.fields
 
@@ -50,6 +32,7 @@ export class VtdUnit implements Translator, MmioHandler {
   readonly #scalable: ScalableRemapper
   readonly #interrupts: InterruptRemapper
   readonly #queue: InvalidationQueue
+  readonly #targets: Invalidations
   #translating = false
   /** RTADDR.TTM, as SRTP latched it. */
   #mode: number = TABLE_MODE.legacy
@@ -66,7 +49,7 @@ export class VtdUnit implements Translator, MmioHandler {
     this.#scalable = new ScalableRemapper(options.ram, this.features, this.#faults, iotlb, secondStage)
     this.#interrupts = new InterruptRemapper(options.ram, this.features, this.#faults)
     this.epochs = this.#dma.iotlb.epochs
-    const targets: Invalidations = {
+    this.#targets = {
       context: (granularity, domain, requester, functionMask) =>
         this.#invalidateContexts(granularity, domain, requester, functionMask),
       pasids: (granularity, domain, pasid) => this.#scalable.invalidatePasids(granularity, domain, pasid),
@@ -78,7 +61,7 @@ export class VtdUnit implements Translator, MmioHandler {
       interruptEntries: (index, mask) => this.#interrupts.invalidateEntries(index, mask),
       allInterruptEntries: () => this.#interrupts.invalidateAll(),
     }
-    this.#queue = new InvalidationQueue(this.#registers, this.features, options, this.#faults, targets)
+    this.#queue = new InvalidationQueue(this.#registers, this.features, options, this.#faults, this.#targets)
   }
 
   /** Bytes that the registers take. */
@@ -200,10 +183,10 @@ export class VtdUnit implements Translator, MmioHandler {
         this.#command(before, this.#registers.get(word))
         break
       case CCMD_UPPER:
-        this.#contextCommand()
+        if (!this.#queue.enabled) runContextCommand(this.#registers, this.#targets)
         break
       case IOTLB_UPPER:
-        this.#iotlbCommand()
+        if (!this.#queue.enabled) runIotlbCommand(this.#registers, this.#targets)
         break
       case AT.FSTS.offset:
         this.#faults.refresh()
@@ -299,34 +282,6 @@ export class VtdUnit implements Translator, MmioHandler {
     this.#interrupts.setTable(this.#pair(AT.IRTA.offset), 2 ** (IRTA.fields.S.get(setup) + 1), extended)
     this.#report(status.IRTPS.loMask, true)
     if (this.features.flushOnSetPointer) this.#interrupts.invalidateAll()
-  }
-
-  /** CCMD: with queued invalidation enabled the request stays pending, since software may not use both. */
-  #contextCommand(): void {
-    const hi = this.#registers.get(CCMD_UPPER)
-    const lo = this.#registers.get(AT.CCMD.offset)
-    const { ICC, CIRG, CAIG, FM, SID, DID } = CCMD.fields
-    if ((hi & ICC.hiMask) === 0 || this.#queue.enabled) return
-    const granularity = CIRG.get(lo, hi)
-    const done = this.#invalidateContexts(granularity, DID.get(lo, hi), SID.get(lo, hi), FM.get(lo, hi))
-    this.#registers.set(CCMD_UPPER, (CAIG.setHi(hi, done ? granularity : 0) & ~ICC.hiMask) >>> 0)
-  }
-
-  #iotlbCommand(): void {
-    const hi = this.#registers.get(IOTLB_UPPER)
-    const lo = this.#registers.get(INVALIDATE_IOTLB)
-    const { IVT, IIRG, IAIG, DID } = IOTLB.fields
-    if ((hi & IVT.hiMask) === 0 || this.#queue.enabled) return
-    const granularity = IIRG.get(lo, hi)
-    const addressLo = this.#registers.get(INVALIDATE_ADDRESS)
-    const addressHi = this.#registers.get(INVALIDATE_ADDRESS + 4)
-    const mask = IVA.fields.AM.get(addressLo)
-    const possible = granularity !== IOTLB_GRANULARITY.page || mask <= LARGEST_ADDRESS_MASK
-    const page = (addressLo & -4096) >>> 0
-    const leafOnly = IVA.fields.IH.get(addressLo) !== 0
-    const domain = DID.get(lo, hi)
-    const done = possible && this.#dma.invalidateIotlb(granularity, domain, addressHi, page, mask, leafOnly)
-    this.#registers.set(IOTLB_UPPER, (IAIG.setHi(hi, done ? granularity : 0) & ~IVT.hiMask) >>> 0)
   }
 
   /** Power-on state: registers, caches and faults. Epochs go on, so that every copy ends. */
