@@ -27,6 +27,7 @@ for (const suite of [
   'iommu-amdvi',
   'iommu-smmuv3',
   'iommu-virtio',
+  'iommu-tce',
   'tree',
   'job',
   'scale',

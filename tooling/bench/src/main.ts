@@ -2,6 +2,7 @@ import { Command, InvalidArgumentError, Option } from 'commander'
 import { iommuCheckedCases } from './iommu-checked-floor.ts'
 import { amdviCases, iommuCases, smmuv3Cases } from './iommu-dmascope.ts'
 import { amdviFloorCases, iommuFloorCases, smmuv3FloorCases } from './iommu-floor.ts'
+import { tceCases } from './iommu-tce.ts'
 import { virtioIommuCases } from './iommu-virtio.ts'
 import { jobCases, scaleCases } from './job-cases.ts'
 import { portCases } from './job-port.ts'
@@ -32,6 +33,7 @@ const SUITES: Readonly<Record<string, () => (BenchCase | TimedCase)[] | Promise<
   'iommu-amdvi': () => [...amdviCases(), ...amdviFloorCases()],
   'iommu-smmuv3': () => [...smmuv3Cases(), ...smmuv3FloorCases()],
   'iommu-virtio': virtioIommuCases,
+  'iommu-tce': tceCases,
   tree: () => [...treeCases(), ...treeFloorCases()],
   job: jobCases,
   scale: scaleCases,
