@@ -124,9 +124,12 @@ describe('bad usage and bad input end with 2, a message, and nothing on standard
     ],
     [
       ['boot', '--', 'qemu-system-mips'],
-      'dmascope: error: qemu-system-mips: machines of mips are not modelled yet; qemu-system-x86_64 and qemu-system-ppc64 are\n  [QEMU_ARCHITECTURE]\n',
+      'dmascope: error: qemu-system-mips: machines of mips are not modelled yet; qemu-system-x86_64, qemu-system-aarch64 and qemu-system-ppc64 are\n  [QEMU_ARCHITECTURE]\n',
     ],
-    [['schema', 'nothing'], "dmascope: error: there is no schema 'nothing'; write report, machine, tables or lint\n  [CLI_SCHEMA]\n"],
+    [
+      ['schema', 'nothing'],
+      "dmascope: error: there is no schema 'nothing'; write report, machine, tables or lint\n  [CLI_SCHEMA]\n",
+    ],
     [['diff', 'good.yaml', 'good.yaml'], 'dmascope: error: good.yaml is no JSON: '],
   ])('%j', (args, stderr) => {
     const ran = run(args)
