@@ -36,6 +36,8 @@ const TYPES: Readonly<
 const LAST_MINOR: Readonly<Record<number, number>> = { 1: 7, 2: 12, 3: 1, 4: 2, 5: 2, 6: 2, 7: 2, 8: 2, 9: 2, 10: 2 }
 
 type Version = readonly [number, number]
+/** The first pseries type whose host bridges are where they are today. */
+const NEWER_PLACEMENT: Version = [2, 8]
 const isBefore = (a: Version, b: Version): boolean => a[0] < b[0] || (a[0] === b[0] && a[1] < b[1])
 
 /** Machine types of other hardware: known, so that the message can say so. */
@@ -90,7 +92,15 @@ export function machineType(
     const asked: Version = [Number(match[2]), Number(match[3])]
     const oldest = OLDEST[version][machine]
     const isThere = !isBefore(asked, oldest) && !isBefore(VERSION[version], asked)
-    if (isThere && asked[1] <= (LAST_MINOR[asked[0]] ?? 2)) return { machine, compatible: asked }
+    if (isThere && asked[1] <= (LAST_MINOR[asked[0]] ?? 2)) {
+      if (machine !== 'pseries' || !isBefore(asked, NEWER_PLACEMENT)) return { machine, compatible: asked }
+      throw refusal(
+        'QEMU_MACHINE',
+        place,
+        `machine '${name}' is not modelled: before ${NEWER_PLACEMENT.join('.')}, host bridges were in other places`,
+        { machine: name },
+      )
+    }
     throw refusal(
       'QEMU_MACHINE',
       place,
@@ -135,3 +145,16 @@ export const compatibleDefaults = (type: MachineType, version: QemuVersion): rea
   KEPT.filter(({ through }) => !isBefore(through, type.compatible) && isBefore(through, VERSION[version])).map(
     ({ driver, property, value }) => ({ driver, property, value }),
   )
+
+/** What a versioned type of pseries keeps of the machine itself: its interrupt controller and processor. */
+export function compatiblePseries({ machine, compatible }: MachineType): {
+  readonly properties: Readonly<Record<string, PropertyValue>>
+  readonly cpu: string | null
+} {
+  if (machine !== 'pseries') return { properties: {}, cpu: null }
+  const through = (major: number, minor: number): boolean => !isBefore([major, minor], compatible)
+  return {
+    properties: through(4, 0) ? { 'ic-mode': 'xics' } : {},
+    cpu: through(3, 1) ? 'power8' : through(8, 2) ? 'power9' : null,
+  }
+}

@@ -11,7 +11,7 @@ import { checkGlobals } from './globals.ts'
 import { textOf } from './key-value.ts'
 import { machineProperties } from './machine-properties.ts'
 import { memorySize, processorCount } from './machine-size.ts'
-import { compatibleDefaults, machineType } from './machine-types.ts'
+import { compatibleDefaults, compatiblePseries, machineType } from './machine-types.ts'
 import { resolveNetworks, resolveNic } from './networks.ts'
 import { resolveObjects } from './objects.ts'
 
@@ -46,7 +46,10 @@ export function parseQemuCommandLine(args: readonly string[], options: CommandLi
   const { architecture } = collected
   const type = machineType(written, architecture, version, collected.machine.placeOf('type'))
   const firmware = firmwareImage(collected)
+  const pseries = compatiblePseries(type)
+  const cpu = collected.cpu ?? pseries.cpu
   const machine: Record<string, PropertyValue> = {
+    ...pseries.properties,
     ...machineProperties(collected.machine, architecture),
     ...acceleratorProperties(collected),
     ...(written !== null && written !== type.machine ? { type: written } : {}),
@@ -107,7 +110,7 @@ export function parseQemuCommandLine(args: readonly string[], options: CommandLi
     ...(sizes.most !== null && { maxMemory: sizes.most }),
     cpus: processors.cpus,
     ...(processors.most !== processors.cpus && { maxCpus: processors.most }),
-    ...(collected.cpu !== null && { cpu: collected.cpu }),
+    ...(cpu !== null && { cpu }),
     ...(type.machine === 'pseries' && { hostBridge: reader.globalsOf('spapr-pci-host-bridge') }),
     defaultDevices: !collected.nodefaults,
     machineProperties: machine,

@@ -19,7 +19,18 @@ const refused = (line: string, qemuVersion: '7.2' | '11.1' = '11.1'): string => 
 describe('qemu-system-ppc64', () => {
   it('makes pseries unless told otherwise, with 512 MiB', () => {
     expect(parse('')).toMatchObject({ machine: 'pseries', memory: 512 * MiB, cpus: 1, defaultDevices: true })
-    expect(parse('-M pseries-6.2').machineProperties).toEqual({ type: 'pseries-6.2' })
+    expect(parse('-M pseries-9.2')).toMatchObject({ machineProperties: { type: 'pseries-9.2' } })
+  })
+
+  it('keeps the interrupt controller and processor of older types', () => {
+    const { machineProperties, cpu } = parse('-M pseries-4.0', '7.2')
+    expect([machineProperties, cpu]).toEqual([{ type: 'pseries-4.0', 'ic-mode': 'xics' }, 'power9'])
+    expect(parse('-M pseries-4.0,ic-mode=dual -cpu power10', '7.2')).toMatchObject({
+      machineProperties: { 'ic-mode': 'dual' },
+      cpu: 'power10',
+    })
+    expect(parse('-M pseries-2.12', '7.2').cpu).toBe('power8')
+    expect(refused('-nodefaults -M pseries-2.7', '7.2')).toMatch(/^QEMU_MACHINE: .*not modelled: before 2.8/)
   })
 
   it('says what may be plugged in later', () => {
