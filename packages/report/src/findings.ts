@@ -65,7 +65,8 @@ function iommuOf(guest: GuestResult, device?: ReportDevice): GuestIommu | undefi
   return own ?? guest.iommus[0]
 }
 
-const iommuName = (guest: GuestResult, device?: ReportDevice): string => iommuOf(guest, device)?.id ?? 'the IOMMU'
+const iommuName = (guest: GuestResult, device?: ReportDevice): string =>
+  shortId(iommuOf(guest, device)?.id ?? 'the IOMMU')
 
 /** The device whose probe keeps the driver from this one; null where none does. */
 function heldBy(guest: GuestResult, { id }: ReportDevice): string | null {

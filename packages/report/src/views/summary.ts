@@ -35,7 +35,7 @@ export function iommuLine(iommu: ReportIommu): string {
   const place = iommu.base === null ? '' : `, at ${iommu.base}`
   const width = iommu.addressWidth === 0 ? '' : `, ${iommu.addressWidth} bit`
   const mode = iommu.mode === undefined ? '' : ` in ${iommu.mode} mode`
-  return `${iommu.id}  ${KIND[iommu.kind]}${mode}${width}${place}: ${state}, ${interrupts}`
+  return `${shortId(iommu.id)}  ${KIND[iommu.kind]}${mode}${width}${place}: ${state}, ${interrupts}`
 }
 
 /** What the firmware's tables claim of a device. Which unit they mean is told by where its registers are, or by name. */
@@ -44,7 +44,7 @@ export function firmwareText({ firmware }: ReportDevice, { iommus }: Report): st
   if (!firmware.covered) return 'not covered'
   const named = firmware.by?.split(/[ ,]/) ?? []
   const unit = iommus.find(({ id, base }) => named.includes(base ?? id)) ?? iommus[0]
-  return `behind ${unit?.id ?? 'an IOMMU'}`
+  return `behind ${unit === undefined ? 'an IOMMU' : shortId(unit.id)}`
 }
 
 /** Group and domain. */
