@@ -1,8 +1,10 @@
 import { buildDtb, parseDtb, parseDts } from '@dmascope/devicetree'
 import type { CpuBus } from '@dmascope/memory/contracts'
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { runUefi } from '../src/index.ts'
 
+const RUNS = { numRuns: Math.min(Number(process.env.DMASCOPE_FUZZ_RUNS ?? 100), 500) }
 const RAM = 0x4000_0000
 const RAM_BYTES = 0x200_0000
 const FW_CFG = 0x0902_0000
@@ -126,6 +128,41 @@ describe('UEFI', () => {
       rsdp: 0,
       log: ['fw_cfg: no such device'],
     })
+  })
+
+  it('gets to an end with any tree, and any answers from fw_cfg', () => {
+    const good = buildDtb(
+      parseDts(
+        TREE.replace(
+          'chosen {',
+          `pcie@40100000 {
+            compatible = "pci-host-ecam-generic"; #address-cells = <3>; #size-cells = <2>;
+            reg = <0 0x40100000 0 0x1000000>;
+            ranges = <0x2000000 0 0x10000000 0 0x10000000 0 0x2eff0000>, <0x1000000 0 0 0 0x3eff0000 0 0x10000>;
+          };
+          chosen {`,
+        ),
+      ),
+    )
+    const change = fc.tuple(fc.nat(good.length - 1), fc.nat(255))
+    fc.assert(
+      fc.property(
+        fc.array(change, { maxLength: 6 }),
+        fc.uint8Array({ maxLength: 256 }),
+        fc.uint8Array({ minLength: 64, maxLength: 64 }),
+        (changes, script, functions) => {
+          const bus = arm({ 'etc/acpi/rsdp': script.subarray(0, 36), 'etc/table-loader': script })
+          const blob = good.slice()
+          for (const [at, value] of changes) blob[at] = value
+          bus.writeBytes(RAM, blob)
+          // Configuration space is RAM here: functions that say anything, and take any value.
+          for (let device = 0; device < 3; device++) bus.writeBytes(0x4010_0000 + device * 0x8000, functions)
+          const { deviceTree } = runUefi(bus, { deviceTree: RAM })
+          expect(deviceTree === null || deviceTree >= RAM).toBe(true)
+        },
+      ),
+      RUNS,
+    )
   })
 
   it('starts no kernel without a tree', () => {

@@ -168,8 +168,7 @@ const PRESETS: readonly Preset[] = [
   },
   {
     name: 'arm-virt',
-    summary:
-      'an Arm machine, started from a device tree: the default devices behind an SMMUv3, messages through an ITS',
+    summary: 'an Arm machine, started from a device tree: the default devices behind an SMMUv3, with an ITS',
     content: {
       machine: 'virt',
       qemuVersion: '11.1',
