@@ -2,6 +2,7 @@ import { buildDtb, parseDts } from '@dmascope/devicetree'
 import { describe, expect, test } from 'vitest'
 import type { ArmPlatform } from '../src/arm64/arm-platform.ts'
 import { readTreePlatform } from '../src/arm64/tree-platform.ts'
+import { bootGuest } from '../src/boot.ts'
 import { memoryNodes, readDeviceTree, reservedByTree, wholePages } from '../src/early/device-tree.ts'
 import type { PciFunction } from '../src/pci/pci-function.ts'
 import { SparseBus } from './support/sparse-bus.ts'
@@ -157,5 +158,40 @@ describe('the tree in memory', () => {
       { start: 0x4100_2000, end: 0x4200_0000 },
       { start: 0x4200_1000, end: 0x5000_0000 },
     ])
+  })
+})
+
+describe('a machine that answers nothing, or nonsense', () => {
+  const SMMU = `smmu: smmuv3@9050000 {
+    compatible = "arm,smmu-v3"; reg = <0 0x9050000 0 0x20000>; #iommu-cells = <1>; dma-coherent;
+    interrupts = <0 74 1>, <0 77 1>; interrupt-names = "eventq", "gerror";
+  };`
+  const bridge = 'iommu-map = <0 &smmu 0 0x10000>; msi-map = <0 &its 0 0x10000>;'
+  const V2 = 'compatible = "arm,cortex-a15-gic"; reg = <0 0x8000000 0 0x10000 0 0x8010000 0 0x10000>;'
+
+  test.each([
+    ['all ones, GICv3', board(bridge, SMMU), () => undefined],
+    ['all ones, GICv2', board(bridge, SMMU, V2), () => undefined],
+    ['zeros, GICv3', board(bridge, SMMU), (address: number) => (address < 0x4000_0000 ? 0 : undefined)],
+    ['zeros, GICv2', board(bridge, SMMU, V2), (address: number) => (address < 0x4000_0000 ? 0 : undefined)],
+    [
+      'the address itself, everywhere outside of RAM',
+      board(bridge, SMMU),
+      (address: number, width: number) =>
+        address < 0x4000_0000 || address >= 0x5000_0000 ? (address >>> 0) % 2 ** (8 * width) : undefined,
+    ],
+  ])('%s: the kernel comes to an end', (_what, text, answer) => {
+    const bus = new SparseBus().addMemory(0x4000_0000, 0x1000_0000)
+    bus.put(0x4800_0000, buildDtb(parseDts(text)))
+    bus.onRead = answer
+    const witness = { grant: () => 0, revoke: () => {}, phase: () => {} }
+    const result = bootGuest(bus, {
+      profile: 'linux-6.12',
+      architecture: 'aarch64',
+      entry: { deviceTree: 0x4800_0000 },
+      patience: 200,
+      witness,
+    })
+    expect(result.timeline.length).toBeGreaterThan(1)
   })
 })
