@@ -9,10 +9,12 @@ const Q35 = '-M q35,kernel-irqchip=split -append intel_iommu=on'
 const VTD = '-device intel-iommu,intremap=on'
 const RNG = 'virtio-rng-pci,disable-legacy=on,iommu_platform=on'
 
-function boot(...options: readonly string[]): readonly ReportDevice[] {
+const boot = (...options: readonly string[]): readonly ReportDevice[] => bootOn('11.1', ...options)
+
+function bootOn(qemuVersion: '7.2' | '11.1', ...options: readonly string[]): readonly ReportDevice[] {
   const words = options.join(' ').split(/\s+/)
   const description = parseQemuCommandLine(['qemu-system-x86_64', '-nodefaults', '-m', '512', ...words], {
-    qemuVersion: '11.1',
+    qemuVersion,
   })
   return runBoot({ description, guest: 'linux-6.12' }).report.devices
 }
@@ -95,6 +97,25 @@ describe('groups', () => {
       '40:01.0': 6,
       '41:00.0': 7,
     })
+  })
+})
+
+describe('behind a root port, an AMD IOMMU', () => {
+  const ported = `-M q35 -device amd-iommu,dma-remap=on -device pcie-root-port,id=rp,addr=2,chassis=1 -device ${RNG},bus=rp`
+
+  it('of QEMU 11.1 knows a device by its bus', () => {
+    expect(device(boot(ported), '01:00.0')).toMatchObject({ status: 'translated', verdict: 'works', faults: [] })
+  })
+
+  it('of QEMU 7.2 knows it by the number that its bus had before firmware, 0: it passes for the host bridge', () => {
+    const devices = bootOn('7.2', ported.replace(',dma-remap=on', ''))
+    expect(device(devices, '01:00.0')).toMatchObject({
+      guest: { domain: 'dma' },
+      dma: { translated: 0 },
+      io: { ok: false },
+      verdict: 'faults',
+    })
+    expect(device(devices, '01:00.0')?.faults).not.toEqual([])
   })
 })
 

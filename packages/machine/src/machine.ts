@@ -1,4 +1,4 @@
-import { PortTlb } from '@dmascope/iommu'
+import { PortTlb, type RequesterId } from '@dmascope/iommu'
 import { AddressSpace, type CpuBus, type DmaWitness, GuestRam } from '@dmascope/memory'
 import { type PciBus, type PciFunction, type PciSlot, RootComplex } from '@dmascope/pci'
 import type { Architecture, Board, BoardHardware } from './board/board.ts'
@@ -133,7 +133,8 @@ export class Machine {
     })
     const ledger = new DeviceLedger()
     const { messages } = this.#hardware
-    const tlb = tlbFor(slot, one.dmaThrough)
+    const requester = requesterOf(slot, one.dmaThrough ?? one.messagesThrough)
+    const tlb = tlbFor(requester, one.dmaThrough)
     const port = new FabricPort(
       {
         space: this.#dmaSpace,
@@ -148,7 +149,7 @@ export class Machine {
       },
       ledger,
       tlb,
-      one.messagesThrough === one.dmaThrough ? tlb : tlbFor(slot, one.messagesThrough),
+      one.messagesThrough === one.dmaThrough ? tlb : tlbFor(requester, one.messagesThrough),
     )
     one.function.connect(port, port)
     one.function.config.onWrite(0, one.function.config.size, () => this.#queue.touch(one.function))
@@ -158,6 +159,7 @@ export class Machine {
       described: one.described,
       root,
       slot,
+      requester,
       port,
       ledger,
       behindIommu: one.messagesThrough !== null,
@@ -175,7 +177,7 @@ export class Machine {
     const plugged = this.#plugged.find(id)
     if (plugged === null) throw new RangeError(`no function at ${id}`)
     const iommu = this.iommus[this.roots.indexOf(plugged.root)] ?? null
-    plugged.port.rewire(tlbFor(plugged.slot, behindIommu ? iommu : null))
+    plugged.port.rewire(tlbFor(plugged.requester, behindIommu ? iommu : null))
   }
 
   /**
@@ -217,6 +219,13 @@ export class Machine {
   }
 }
 
+/** The ID that requests from this slot bear, or that the IOMMU takes them to bear. */
+function requesterOf(slot: PciSlot, iommu: MachineIommu | null): () => RequesterId {
+  if (iommu?.namesFunctionsOnce !== true) return () => slot.sourceId
+  const first = slot.sourceId
+  return () => first
+}
+
 /** A port's own copies of translations, in front of the IOMMU that it is wired behind. */
-const tlbFor = (slot: PciSlot, iommu: MachineIommu | null): PortTlb | null =>
-  iommu === null ? null : new PortTlb(iommu.translator, () => slot.sourceId)
+const tlbFor = (requester: () => RequesterId, iommu: MachineIommu | null): PortTlb | null =>
+  iommu === null ? null : new PortTlb(iommu.translator, requester)

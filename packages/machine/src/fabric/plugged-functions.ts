@@ -16,6 +16,8 @@ export interface Plugged {
   readonly function: PciFunction
   readonly root: RootComplex
   readonly slot: PciSlot
+  /** The ID by which an IOMMU knows its requests. */
+  readonly requester: () => RequesterId
   readonly model: string
   readonly described: DeviceDescription | null
   readonly port: FabricPort
@@ -85,8 +87,8 @@ export class PluggedFunctions {
 
   /** Whether requests of a function whose bus is under an IOMMU bear this ID. */
   hasRequester(requester: RequesterId): boolean {
-    for (const { behindIommu, slot } of this.#plugged.values()) {
-      if (behindIommu && slot.sourceId === requester) return true
+    for (const { behindIommu, requester: own } of this.#plugged.values()) {
+      if (behindIommu && own() === requester) return true
     }
     return false
   }
@@ -98,7 +100,7 @@ export class PluggedFunctions {
   recordFault(fault: IommuFault, current: PciFunction | null): void {
     const segment = fault.segment ?? 0
     const turn = current === null ? undefined : this.#plugged.get(current)
-    const bears = (one: Plugged): boolean => one.root.segment === segment && one.slot.sourceId === fault.requester
+    const bears = (one: Plugged): boolean => one.root.segment === segment && one.requester() === fault.requester
     const plugged = turn !== undefined && bears(turn) ? turn : this.#at(segment, fault.requester)
     if (plugged === null || plugged.faults.length >= KEPT_FAULTS) return
     plugged.faults.push({

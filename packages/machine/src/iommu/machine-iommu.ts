@@ -51,4 +51,9 @@ export interface MachineIommu {
   readonly pciFunction: PciFunction | null
   /** The requester ID of the I/O APIC's messages; null where they go past this IOMMU. */
   readonly ioApicRequester: RequesterId | null
+  /**
+   * It knows a function for good by the requester ID of the moment when it was plugged in. Buses behind bridges have
+   * the number 0 then, so that what stands there passes for a function of the first bus.
+   */
+  readonly namesFunctionsOnce?: boolean
 }

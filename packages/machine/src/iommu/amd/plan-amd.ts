@@ -49,6 +49,8 @@ export function planAmd(device: PlacedPlatformDevice, placement: Placement, mach
         windows: [{ name: 'AMD-Vi', base: AMDVI_BASE, size: WINDOW, handler: unit }],
         pciFunction,
         ioApicRequester: AMDVI_IOAPIC_REQUESTER,
+        // `amdvi_host_dma_iommu` of older releases looks up the bus's number once.
+        namesFunctionsOnce: machine.qemuVersion === '7.2',
       }
     },
     acpiTable: (roots) =>
