@@ -7,6 +7,7 @@ import { runSlof } from '../src/index.ts'
 const RUNS = { numRuns: Number(process.env.DMASCOPE_FUZZ_RUNS ?? 100) }
 const MEMORY = 0x100_0000
 const TREE_AT = 0x4_0000
+const PAGE = 4096
 const H_RTAS = 0xf000
 const H_CAS = 0xf002
 const READ = 7
@@ -99,6 +100,8 @@ function fake({ functions = {}, update }: FakeOptions) {
       memory.set(from.subarray(0, Math.max(0, MEMORY - address)), Math.min(address, MEMORY))
     },
     hypercall(number: number, args: Uint32Array) {
+      // H_PARAMETER, for what is not in memory.
+      if (args[0]! > MEMORY - PAGE || args[1] !== 0 || (args[2] ?? 0) > MEMORY - PAGE) return -4
       if (number === H_CAS) {
         asked.push(memory[args[0]! + 8]!)
         if (update === undefined) return -2
@@ -165,7 +168,9 @@ function run(machine: DeviceTree | Uint8Array, options: FakeOptions & { readonly
   memory.set(machine instanceof Uint8Array ? machine : buildDtb(machine), TREE_AT)
   const { commandLine } = options
   const result = runSlof(bus, { deviceTree: TREE_AT, ...(commandLine !== undefined && { commandLine }) })
-  const after = result.deviceTree === null ? null : parseDtb(memory.subarray(result.deviceTree))
+  // Where the tree claims more memory than there is, nothing is there.
+  const isThere = result.deviceTree !== null && result.deviceTree < MEMORY
+  const after = isThere ? parseDtb(memory.subarray(result.deviceTree!)) : null
   return { result, after, memory, asked }
 }
 
