@@ -86,6 +86,29 @@ describe('the memory map (virt_set_memmap)', () => {
   })
 })
 
+describe('below a conventional bridge, whose hot-plug controller is its own', () => {
+  const below = (bridge: string, slot?: number): MachineDescription =>
+    virt({
+      devices: [
+        { model: bridge, id: 'br', properties: { chassis_nr: 1 }, location: { text: 'bridge' } },
+        {
+          model: 'virtio-rng-pci',
+          bus: 'br',
+          properties: {},
+          location: { text: 'device' },
+          ...(slot !== undefined && { addr: { device: slot, function: 0 } }),
+        },
+      ].map((one) => (bridge === 'pcie-pci-bridge' && one.model === bridge ? { ...one, properties: {} } : one)),
+    })
+
+  test.each(['pcie-pci-bridge', 'pci-bridge'])('%s has no slot 0, which QEMU tries first', (bridge) => {
+    const words = 'Unsupported PCI slot 0 for standard hotplug controller. Valid slots are between 1 and 31.'
+    expect(() => build(below(bridge))).toThrow(words)
+    expect(() => build(below(bridge, 0))).toThrow(words)
+    expect(() => build(below(bridge, 1))).not.toThrow()
+  })
+})
+
 describe('what software finds', () => {
   test('the device tree in RAM, 128 MiB up or in the middle, where no firmware runs', () => {
     const { machine, deviceTree } = build(virt({ append: 'console=ttyAMA0' }))

@@ -52,7 +52,8 @@ export function createVirt(description: MachineDescription, options: { readonly 
   const board = virtBoard({ qemuVersion, cpus, gic, msi, high })
   const placement = placeDevices(
     withVirtDefaults(description),
-    { name: board.rootBusName, nature: 'express' },
+    // No method of its firmware manages hot plug below bridges: their own controllers do.
+    { name: board.rootBusName, nature: 'express', acpiHotplug: false },
     board.functions(),
   )
   const bypass = isOn(given.default_bus_bypass_iommu)

@@ -41,17 +41,25 @@ export function rootBusOf(bus: PlacedBus): PlacedBus {
   return at
 }
 
+/** What a board says of its own root bus. */
+export interface MachineRoot {
+  readonly name: string
+  readonly nature: PlacedBus['nature']
+  /** Firmware's hot-plug methods, or the machine's own, reach the buses below it: so unless told otherwise. */
+  readonly acpiHotplug?: boolean
+}
+
 /** The machine's own root bus, with the functions that are there from the start. */
 export function machineBus(
-  root: { readonly name: string; readonly nature: PlacedBus['nature'] },
+  root: MachineRoot,
   builtIn: readonly { readonly device: number; readonly fn: number; readonly model: string }[],
 ): PlacedBus {
   return {
     firstSlot: 0,
+    acpiHotplug: true,
     ...root,
     root: true,
     above: null,
-    acpiHotplug: true,
     taken: new Map(builtIn.map(({ device, fn, model }) => [(device << 3) | fn, model])),
     multifunction: new Set(builtIn.filter(({ fn }) => fn !== 0).map(({ device }) => device)),
   }

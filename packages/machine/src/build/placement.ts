@@ -5,7 +5,15 @@ import type { DeviceModel } from '../catalogue/model.ts'
 import { AMD_IOMMU_FUNCTION } from '../catalogue/models/iommus.ts'
 import type { DeviceDescription, MachineDescription, PropertyValue } from '../description.ts'
 import { findSlot } from './find-slot.ts'
-import { expanderBus, machineBus, type PlacedBus, type PlacedDevice, refusePlace, secondaryBus } from './placed-bus.ts'
+import {
+  expanderBus,
+  type MachineRoot,
+  machineBus,
+  type PlacedBus,
+  type PlacedDevice,
+  refusePlace,
+  secondaryBus,
+} from './placed-bus.ts'
 
 export interface Placement {
   readonly rootBus: PlacedBus
@@ -36,7 +44,7 @@ export interface PlacedPlatformDevice {
  */
 export function placeDevices(
   machine: MachineDescription,
-  root: { readonly name: string; readonly nature: PlacedBus['nature'] },
+  root: MachineRoot,
   builtIn: readonly { readonly device: number; readonly fn: number; readonly model: string }[],
 ): Placement {
   const placer = new Placer(machine, machineBus(root, builtIn))
