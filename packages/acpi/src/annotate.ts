@@ -84,32 +84,32 @@ export function annotate(
 ): AnnotatedLine[] {
   const lines: AnnotatedLine[] = []
   const visit = (fields: Record<string, AnyField>, prefix: string, meanings: Form['meaning']): void => {
-    for (const [name, any] of Object.entries(fields)) {
-      if (any.offset + any.size > limit) return
+    for (const [name, one] of Object.entries(fields)) {
+      if (one.offset + one.size > limit) return
       const meaning = meanings?.[name]
-      if (any.kind === 'struct') {
-        const inner = (any as NestedField<Record<string, AnyField>>).fields
+      if (one.kind === 'struct') {
+        const inner = (one as NestedField<Record<string, AnyField>>).fields
         visit(inner, `${prefix}${fieldLabel(name)}.`, meanings)
         continue
       }
-      const data = new Uint8Array(view.buffer, view.byteOffset + base + any.offset, any.size)
+      const data = new Uint8Array(view.buffer, view.byteOffset + base + one.offset, one.size)
       const line = {
-        offset: base + any.offset,
-        size: any.size,
+        offset: base + one.offset,
+        size: one.size,
         bytes: toHex(data),
         field: prefix + fieldLabel(name),
         depth,
       }
-      if (any.kind === 'bytes') {
+      if (one.kind === 'bytes') {
         const value = meaning === 'text' ? JSON.stringify(toText(data)).replaceAll('\\u0000', '\\0') : toHex(data)
         lines.push({ ...line, value, meaning: '' })
-      } else if (any.kind === 'le64') {
-        const lo = view.getUint32(base + any.offset, true)
-        const hi = view.getUint32(base + any.offset + 4, true)
+      } else if (one.kind === 'le64') {
+        const lo = view.getUint32(base + one.offset, true)
+        const hi = view.getUint32(base + one.offset + 4, true)
         lines.push({ ...line, value: `0x${hexPair(hi, lo)}`, meaning: meaningOf(meaning, lo, hi, view, base) })
       } else {
-        const value = (any as { get(view: DataView, base: number): number }).get(view, base)
-        const text = `0x${value.toString(16).padStart(any.size * 2, '0')}`
+        const value = (one as { get(view: DataView, base: number): number }).get(view, base)
+        const text = `0x${value.toString(16).padStart(one.size * 2, '0')}`
         lines.push({ ...line, value: text, meaning: meaningOf(meaning, value, 0, view, base) })
       }
     }

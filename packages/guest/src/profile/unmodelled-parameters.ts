@@ -1,14 +1,16 @@
 import { DmascopeError } from '@dmascope/layout'
 import { parseKernelCommandLine } from './kernel-command-line.ts'
 
-/** Parameters of a PC's kernel that change which devices, interrupts or addresses there are, and what they would do. */
+/**
+ * Parameters of a PC's kernel that change which devices it finds, or how it has interrupts or DMA, and what they would
+ * make of it. Those that move BARs or leave memory unused (`pci=realloc`, `mem=`) change nothing of that.
+ */
 const UNMODELLED: readonly { readonly parameter: RegExp; readonly effect: string }[] = [
   { parameter: /^acpi=(off|noirq|ht)/, effect: 'a kernel without the ACPI tables' },
-  { parameter: /^(noapic|nolapic|disableapic|noacpi)$/, effect: 'a kernel without the APICs' },
+  { parameter: /^(noapic|nolapic|disableapic)$/, effect: 'a kernel without the APICs' },
   { parameter: /^apic=off/, effect: 'a kernel without the APICs' },
-  { parameter: /^pci=(.*,)?(off|noacpi|nocrs|routeirq|assign-busses|realloc)/, effect: 'another way to find PCI' },
+  { parameter: /^pci=(.*,)?(off|noacpi)(,|$)/, effect: 'another way to find PCI' },
   { parameter: /^swiotlb=(.*,)?force/, effect: 'a kernel that bounces every DMA' },
-  { parameter: /^mem=/, effect: 'a kernel that uses only a part of memory' },
 ]
 
 /**
