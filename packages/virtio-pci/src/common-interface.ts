@@ -1,3 +1,4 @@
+import { LEGACY_ONLY_FEATURES } from './offered-features.ts'
 import { VIRTIO_PCI_COMMON_CFG } from './spec/common-cfg.ts'
 import { hasFeature, VIRTIO_F_RING_RESET } from './spec/features.ts'
 import type { QueueState, VirtioTransport } from './transport.ts'
@@ -109,7 +110,7 @@ export class CommonInterface {
   #offeredWord(): number {
     const { offered, device } = this.#transport
     const legacy = device.legacyFeatures
-    if (this.#deviceFeatureSelect === 0) return (offered.lo & ~(legacy?.lo ?? 0) & ~LEGACY_ONLY) >>> 0
+    if (this.#deviceFeatureSelect === 0) return (offered.lo & ~(legacy?.lo ?? 0) & ~LEGACY_ONLY_FEATURES.lo) >>> 0
     return this.#deviceFeatureSelect === 1 ? (offered.hi & ~(legacy?.hi ?? 0)) >>> 0 : 0
   }
 
@@ -187,6 +188,3 @@ export class CommonInterface {
     }
   }
 }
-
-/** Bits that only the legacy interface shows: NOTIFY_ON_EMPTY, ANY_LAYOUT and the unused bit 30 (§6.3). */
-const LEGACY_ONLY = (1 << 24) | (1 << 27) | (1 << 30)

@@ -1,4 +1,5 @@
 import type { BarOptions, ConfigSpaceOptions } from '@dmascope/pci'
+import { type OfferOptions, offeredBits } from './offered-features.ts'
 import {
   VIRTIO_ID_BLOCK,
   VIRTIO_ID_CONSOLE,
@@ -10,40 +11,18 @@ import {
   VIRTIO_PCI_TRANSITIONAL_REVISION,
   VIRTIO_PCI_VENDOR_ID,
 } from './spec/device-id.ts'
-import {
-  type FeatureBits,
-  featureBits,
-  uniteFeatures,
-  VIRTIO_F_ACCESS_PLATFORM,
-  VIRTIO_F_ANY_LAYOUT,
-  VIRTIO_F_EVENT_IDX,
-  VIRTIO_F_INDIRECT_DESC,
-  VIRTIO_F_RING_RESET,
-  VIRTIO_F_UNUSED,
-  VIRTIO_F_VERSION_1,
-} from './spec/features.ts'
+import { type FeatureBits, featureBits, uniteFeatures, VIRTIO_F_UNUSED } from './spec/features.ts'
 import { VIRTIO_PCI_LEGACY_CONFIG_OFFSET, VIRTIO_PCI_LEGACY_CONFIG_OFFSET_MSIX } from './spec/legacy.ts'
 import { LEGACY_BAR, MODERN_BAR, MODERN_BAR_SIZE, MSIX_BAR } from './spec/qemu-layout.ts'
 import type { VirtioDevice } from './virtio-device.ts'
 
-export interface VirtioPciOptions {
+/** A device with a legacy interface cannot offer ACCESS_PLATFORM. */
+export interface VirtioPciOptions extends OfferOptions {
   readonly device: VirtioDevice
-  /** Has the legacy interface. With `modern`, the device is transitional. */
-  readonly legacy: boolean
-  /** Has the modern interface. */
-  readonly modern: boolean
-  /** Offers VIRTIO_F_ACCESS_PLATFORM (QEMU's `iommu_platform`). A device with a legacy interface cannot. */
-  readonly accessPlatform: boolean
   /** Has Address Translation Services; only a PCI Express function can. Default false. */
   readonly ats?: boolean
   /** Behind a PCI Express port: a modern device then is a PCI Express function. Default false. */
   readonly expressPort?: boolean
-  /** Offers VIRTIO_F_INDIRECT_DESC. Default true. */
-  readonly indirect?: boolean
-  /** Offers VIRTIO_F_EVENT_IDX. Default true. */
-  readonly eventIndex?: boolean
-  /** Offers VIRTIO_F_RING_RESET. Default true. */
-  readonly ringReset?: boolean
   /** MSI-X vectors; 0 for no MSI-X. */
   readonly vectors: number
   /** 24-bit class code. Default: QEMU's for the device type. */
@@ -82,19 +61,10 @@ export function checkOptions(options: VirtioPciOptions): void {
 /** A device with the modern interface behind a PCI Express port is a PCI Express function; any other is conventional. */
 export const isExpress = (options: VirtioPciOptions): boolean => options.modern && options.expressPort === true
 
-/** What the device offers: its type's own bits, and those of ring and transport. */
+/** What the device offers: a legacy interface in PCI has the unused bit 30 too, as QEMU's does. */
 export function offeredFeatures(options: VirtioPciOptions): FeatureBits {
-  const { device, legacy, modern } = options
-  const numbers: number[] = []
-  if (options.indirect !== false) numbers.push(VIRTIO_F_INDIRECT_DESC)
-  if (options.eventIndex !== false) numbers.push(VIRTIO_F_EVENT_IDX)
-  if (legacy) numbers.push(VIRTIO_F_ANY_LAYOUT, VIRTIO_F_UNUSED)
-  if (modern) numbers.push(VIRTIO_F_VERSION_1)
-  if (modern && options.ringReset !== false) numbers.push(VIRTIO_F_RING_RESET)
-  if (options.accessPlatform) numbers.push(VIRTIO_F_ACCESS_PLATFORM)
-  const own = device.features
-  const hidden = legacy ? 0 : (device.legacyFeatures?.lo ?? 0)
-  return uniteFeatures({ lo: (own.lo & ~hidden) >>> 0, hi: own.hi }, featureBits(...numbers))
+  const offered = offeredBits(options.device, options)
+  return options.legacy ? uniteFeatures(offered, featureBits(VIRTIO_F_UNUSED)) : offered
 }
 
 const powerOfTwoFrom = (size: number): number => 2 ** Math.ceil(Math.log2(size))

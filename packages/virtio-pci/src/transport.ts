@@ -54,9 +54,14 @@ export class VirtioTransport implements VirtioHost {
   #active: (DeviceQueue | null)[] | null = null
   #dma: DmaPort | null = null
   readonly #sink: InterruptSink
+  readonly #largestQueue: number
 
-  constructor(device: VirtioDevice, offered: FeatureBits, sink: InterruptSink) {
+  /**
+   * @param largestQueue - entries that a driver may give any queue, where that is more than what the device starts with
+   */
+  constructor(device: VirtioDevice, offered: FeatureBits, sink: InterruptSink, largestQueue = 0) {
     this.device = device
+    this.#largestQueue = largestQueue
     this.offered = offered
     this.#sink = sink
     this.queues = device.queueSizes.map(freshQueue)
@@ -117,13 +122,22 @@ export class VirtioTransport implements VirtioHost {
   /** A write to a queue's size: what is no size that the queue can have is dropped. */
   setQueueSize(index: number, size: number): void {
     const queue = this.queues[index]
-    if (queue !== undefined && size > 0 && size <= this.device.queueSizes[index]!) queue.size = size
+    const most = Math.max(this.device.queueSizes[index] ?? 0, this.#largestQueue)
+    if (queue !== undefined && size > 0 && size <= most) queue.size = size
   }
 
   enableQueue(index: number): void {
     const queue = this.queues[index]
     if (queue === undefined || queue.enabled) return
     queue.enabled = true
+    this.#replaceQueue(index)
+  }
+
+  /** Takes the queue from the device; its registers stay. */
+  disableQueue(index: number): void {
+    const queue = this.queues[index]
+    if (queue === undefined || !queue.enabled) return
+    queue.enabled = false
     this.#replaceQueue(index)
   }
 

@@ -12,3 +12,4 @@ export {
 } from './dma-port.ts'
 export type { DmaPhase, DmaWitness } from './dma-witness.ts'
 export type { MmioHandler, PortHandler } from './mmio.ts'
+export type { InterruptLine, PlatformDevice } from './platform-device.ts'

@@ -1,0 +1,18 @@
+import type { DmaPort } from './dma-port.ts'
+import type { MmioHandler } from './mmio.ts'
+
+/** A device's interrupt line, where it has a wire of its own instead of messages. */
+export interface InterruptLine {
+  /** Drives the line. Whether software sees a level or an edge is the interrupt controller's. */
+  drive(asserted: boolean): void
+}
+
+/**
+ * A device that is on no bus which software could ask: registers at an address, a line, a way to memory. Firmware tells
+ * where it is. A register write latches and returns; DMA happens in `work`.
+ */
+export interface PlatformDevice extends MmioHandler {
+  /** Once, before anything else. */
+  connect(dma: DmaPort, line: InterruptLine): void
+  work(budget: number): 'idle' | 'more' | 'waiting'
+}
