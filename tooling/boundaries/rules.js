@@ -5,6 +5,7 @@ const ROWS = [
   'pci',
   'virtqueue',
   'virtio-pci',
+  'virtio-mmio',
   'virtio-devices',
   'iommu',
   'gic',
@@ -68,7 +69,7 @@ export default {
       severity: 'error',
       from: { path: `^${sourceOf('report')}` },
       to: {
-        path: `^packages/${anyOf(['machine', 'guest', 'iommu', 'pci', 'virtio-pci'])}/`,
+        path: `^packages/${anyOf(['machine', 'guest', 'iommu', 'pci', 'virtio-pci', 'virtio-mmio'])}/`,
         dependencyTypesNot: ['type-only'],
       },
     },

@@ -15,5 +15,6 @@ export {
 } from './contracts/dma-port.ts'
 export type { DmaPhase, DmaWitness } from './contracts/dma-witness.ts'
 export type { MmioHandler, PortHandler } from './contracts/mmio.ts'
+export type { InterruptLine, PlatformDevice } from './contracts/platform-device.ts'
 export type { RamRange } from './guest-ram.ts'
 export { GuestRam } from './guest-ram.ts'
