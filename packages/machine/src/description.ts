@@ -28,6 +28,8 @@ export interface MachineDescription {
   readonly cpus: number
   /** Processors with all that may be plugged in later: `maxcpus`. `cpus` where left out. */
   readonly maxCpus?: number
+  /** Numbers of the NUMA nodes that `-numa` makes; what the machine makes of its own where left out. */
+  readonly numaNodes?: readonly number[]
   /** Processor model, as `-cpu` takes it; the machine's default where left out. */
   readonly cpu?: string
   /** QEMU's default devices (VGA, network card); false under `-nodefaults`. */

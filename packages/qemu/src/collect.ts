@@ -30,6 +30,9 @@ const disks =
   (collected, value, place) =>
     disk(collected, value, index, media, place)
 
+/** QEMU's MAX_NODES. */
+const MOST_NUMA_NODES = 128
+
 const NETWORK: KeyValueSyntax = { implied: 'type', style: 'opts' }
 
 /** `-machine smp.cpus=4,memory.size=2G` say what `-smp` and `-m` do. */
@@ -109,6 +112,8 @@ const HANDLERS: Readonly<Record<string, Handler>> = {
   vga: (collected, type, place) => {
     collected.vga = { type, place }
   },
+  numa: (collected, value, place) =>
+    numa(collected, parseKeyValue(value, { implied: 'type', style: 'opts' }, place), place),
   global: (collected, value, place) => {
     collected.globals.push(globalOf(value, place))
   },
@@ -125,6 +130,23 @@ function apply(collected: Collected, { name, value, place }: Argument, readFile:
   // What the kernel is, and what shows the machine to the host, changes no DMA.
   if (handler === undefined) collected.ignored.push(place.written)
   else handler(collected, value, place, readFile)
+}
+
+/** Where memory lies changes no DMA; but expanders and host bridges must be of a node that there is. */
+function numa(collected: Collected, pairs: Pairs, place: Place): void {
+  collected.ignored.push(place.written)
+  if (textOf(pairs, 'type') !== 'node') return
+  const given = textOf(pairs, 'nodeid')
+  const number = given === null ? collected.numaNodes.length : Number(given)
+  if (!Number.isInteger(number) || number < 0 || number >= MOST_NUMA_NODES) {
+    throw refusal('QEMU_NUMA', place, `Max number of NUMA nodes reached: ${given}; write nodeid=0 to 127`, {
+      nodeid: given,
+    })
+  }
+  if (collected.numaNodes.includes(number)) {
+    throw refusal('QEMU_NUMA', place, `Duplicate NUMA nodeid: ${number}`, { nodeid: number })
+  }
+  collected.numaNodes.push(number)
 }
 
 function disk(collected: Collected, file: string, index: number, media: string, place: Place): void {
@@ -233,6 +255,9 @@ function config(collected: Collected, argument: string, place: Place, readFile: 
         break
       case 'smp-opts':
         collected.smp.merge(pairs, at)
+        break
+      case 'numa':
+        numa(collected, pairs, at)
         break
       case 'net':
       case 'nic':

@@ -53,6 +53,8 @@ export interface Collected {
   readonly accel: Settings
   readonly memory: Settings
   readonly smp: Settings
+  /** Numbers of the nodes of `-numa`. */
+  readonly numaNodes: number[]
   append: string
   /** `-cpu`, as written. */
   cpu: string | null
@@ -78,6 +80,7 @@ export const emptyCollected = (architecture: Architecture): Collected => ({
   accel: new Settings(),
   memory: new Settings(),
   smp: new Settings(),
+  numaNodes: [],
   append: '',
   cpu: null,
   bios: null,

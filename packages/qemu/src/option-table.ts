@@ -24,7 +24,7 @@ export const OPTIONS: ReadonlyMap<string, OptionSpec> = new Map([
   ...listed(
     'parsed',
     true,
-    `machine M device drive blockdev netdev nic net object chardev append m smp accel cpu bios pflash global set readconfig hda hdb hdc hdd cdrom vga fsdev virtfs`,
+    `machine M device drive blockdev netdev nic net object chardev append m smp accel cpu bios pflash global set readconfig hda hdb hdc hdd cdrom vga fsdev virtfs numa`,
   ),
   ...listed('parsed', false, 'enable-kvm nodefaults usb no-acpi no-hpet'),
   // Without bearing on DMA: what the host shows, stores, records; time; users; the monitor.
@@ -32,7 +32,7 @@ export const OPTIONS: ReadonlyMap<string, OptionSpec> = new Map([
     'ignored',
     true,
     `kernel initrd display serial parallel monitor mon qmp qmp-pretty name uuid rtc boot audiodev audio usbdevice k
-     spice vnc tpmdev fda fdb mtdblock sd L option-rom smbios fw_cfg numa mem-path pidfile runas user chroot
+     spice vnc tpmdev fda fdb mtdblock sd L option-rom smbios fw_cfg mem-path pidfile runas user chroot
      run-with sandbox msg overcommit icount action watchdog watchdog-action echr debugcon gdb d D dfilter trace plugin
      seed qtest qtest-log loadvm incoming add-fd compat dump-vmstate iscsi shim dtb`,
   ),

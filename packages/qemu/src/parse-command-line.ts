@@ -111,6 +111,7 @@ export function parseQemuCommandLine(args: readonly string[], options: CommandLi
     cpus: processors.cpus,
     ...(processors.most !== processors.cpus && { maxCpus: processors.most }),
     ...(cpu !== null && { cpu }),
+    ...(collected.numaNodes.length > 0 && { numaNodes: collected.numaNodes }),
     ...(type.machine === 'pseries' && { hostBridge: reader.globalsOf('spapr-pci-host-bridge') }),
     defaultDevices: !collected.nodefaults,
     machineProperties: machine,

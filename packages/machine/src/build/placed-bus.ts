@@ -77,14 +77,18 @@ export const expanderBus = (name: string, nature: PlacedBus['nature']): PlacedBu
   multifunction: new Set(),
 })
 
-/** The secondary bus of a port or bridge, named after it. */
-export function secondaryBus(above: PlacedDevice): PlacedBus {
+/**
+ * The secondary bus of a port or bridge.
+ *
+ * @param name - the device's own, where it has one
+ */
+export function secondaryBus(above: PlacedDevice, name: string): PlacedBus {
   const { model, properties, bus } = above
   if (model.bridge === null) throw new TypeError(`${model.name} leads to no bus`)
   // Of conventional bridges, these have a standard hot-plug controller.
   const controller = model.name === 'pcie-pci-bridge' || properties.shpc === true
   return {
-    name: above.description.id ?? '',
+    name,
     nature: model.bridge.secondary,
     root: false,
     above,

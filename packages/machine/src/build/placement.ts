@@ -4,7 +4,9 @@ import { checkProperties, type Properties, withDefaults } from '../catalogue/che
 import type { DeviceModel } from '../catalogue/model.ts'
 import { AMD_IOMMU_FUNCTION } from '../catalogue/models/iommus.ts'
 import type { DeviceDescription, MachineDescription, PropertyValue } from '../description.ts'
+import { AutomaticBusNames } from './bus-names.ts'
 import { findSlot } from './find-slot.ts'
+import { checkNumaNode } from './numa-node.ts'
 import {
   expanderBus,
   type MachineRoot,
@@ -64,12 +66,14 @@ class Placer implements Placement {
   #defaultBus: PlacedBus
   /** Chassis and slot of each port that has a slot. */
   readonly #chassisSlots = new Set<string>()
+  readonly #busNames: AutomaticBusNames
 
   constructor(machine: MachineDescription, rootBus: PlacedBus) {
     this.rootBus = rootBus
     this.#machine = machine
     this.#buses = new Map([[rootBus.name, rootBus]])
     this.#defaultBus = rootBus
+    this.#busNames = new AutomaticBusNames(rootBus)
   }
 
   add(description: DeviceDescription): void {
@@ -82,7 +86,7 @@ class Placer implements Placement {
     if (model.plug === 'platform' || model.plug === 'not-pci') return
     const placed = this.#place(description, model, given, this.#findBus(description))
     if (model.kind === 'host-bridge') this.#addExpanderBus(placed)
-    else if (model.bridge !== null) this.#addBus(secondaryBus(placed))
+    else if (model.bridge !== null) this.#addBus(secondaryBus(placed, this.#nameBelow(placed)))
   }
 
   /** An AMD IOMMU makes its PCI function itself, on the machine's own bus, as it is created. */
@@ -120,8 +124,10 @@ class Placer implements Placement {
 
   /** Its bus is the newest: devices that name none go there, as with expanders. */
   #addHostBridge(bridge: PlacedPlatformDevice): void {
-    const { id } = bridge.description
-    const name = id === undefined ? `pci.${this.hostBridges.size + 1}` : `${id}.0`
+    const { description, model, given } = bridge
+    checkNumaNode(description, model, given, this.#machine)
+    const { id } = description
+    const name = id === undefined ? this.#busNames.next('pci') : `${id}.0`
     const bus = machineBus({ name, nature: 'conventional' }, [])
     this.hostBridges.set(bus, bridge)
     this.#addBus(bus)
@@ -131,6 +137,11 @@ class Placer implements Placement {
   #addBus(bus: PlacedBus): void {
     if (bus.name !== '' && !this.#buses.has(bus.name)) this.#buses.set(bus.name, bus)
   }
+  /** A port's or bridge's own name, else one that tells only what kind of bus it is. */
+  #nameBelow({ description, model }: PlacedDevice): string {
+    return description.id ?? this.#busNames.next(model.bridge?.secondary === 'express' ? 'pcie' : 'pci')
+  }
+
 
   #findBus(device: DeviceDescription): PlacedBus {
     const bus = device.bus === undefined ? this.#defaultBus : this.#buses.get(device.bus)
@@ -158,6 +169,7 @@ class Placer implements Placement {
       )
     }
     // DEVIATION: QEMU lets number 0 pass where no bridge came before; then two root buses answer to it.
+    checkNumaNode(description, model, properties, this.#machine)
     if (taken || number === 0) throw refuse(`Bus ${number} is already in use`)
   }
 
@@ -170,7 +182,9 @@ class Placer implements Placement {
   #addExpanderBus(expander: PlacedDevice): void {
     const { description, model, properties } = expander
     const express = model.name === 'pxb-pcie'
-    const bus = express ? expanderBus(description.id ?? '', 'express') : expanderBus('pxb-internal', 'conventional')
+    const bus = express
+      ? expanderBus(description.id ?? this.#busNames.next('pxb-pcie-bus'), 'express')
+      : expanderBus('pxb-internal', 'conventional')
     this.expanders.set(bus, expander)
     this.#addBus(bus)
     this.#defaultBus = bus
@@ -185,7 +199,8 @@ class Placer implements Placement {
       location,
       ...(id !== undefined && { id }),
     }
-    this.#addBus(secondaryBus(this.#place(hidden, bridge, checkProperties(bridge, given, qemuVersion), bus)))
+    const placed = this.#place(hidden, bridge, checkProperties(bridge, given, qemuVersion), bus)
+    this.#addBus(secondaryBus(placed, this.#nameBelow(placed)))
   }
 
   /** QEMU's `pcie_chassis_add_slot`: slots of ports are told apart by chassis and number. */

@@ -78,6 +78,7 @@ export function describeMachine(
     cpus: content.cpus ?? 1,
     ...(content.maxCpus !== undefined && { maxCpus: content.maxCpus }),
     ...(content.cpu !== undefined && { cpu: content.cpu }),
+    ...(content.numaNodes !== undefined && { numaNodes: content.numaNodes }),
     defaultDevices: content.defaultDevices ?? false,
     machineProperties: checkMachineProperties(content.machineProperties ?? {}, (key) =>
       places.whereKey(['machineProperties', key]),

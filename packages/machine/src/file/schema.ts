@@ -54,6 +54,10 @@ export const MACHINE_FILE = z
     maxMemory: sizeText.optional().describe('Memory with all that may be plugged in later'),
     cpus: z.number().int().min(1).max(4096).optional(),
     maxCpus: z.number().int().min(1).max(4096).optional().describe('cpus with all that may be plugged in later'),
+    numaNodes: z
+      .array(z.number().int().min(0).max(127))
+      .optional()
+      .describe('Numbers of the NUMA nodes, as -numa node,nodeid= gives them; expanders name one by numa_node'),
     cpu: z.string().optional().describe('The processor model, as -cpu takes it: power9. On a PC it bears on nothing'),
     defaultDevices: z
       .boolean()
