@@ -154,6 +154,8 @@ export function pci(bdf: string, more: Partial<PciDevice> = {}): PciDevice {
     deviceId: 0x1042,
     classCode: 0x01_0000,
     revision: 1,
+    subsystemVendorId: 0,
+    subsystemId: 0,
     headerType: 0,
     parent: null,
     pcieType: null,

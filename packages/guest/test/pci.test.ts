@@ -198,6 +198,32 @@ describe('enumeration', () => {
     expect(scan(true)[0]?.acs).toEqual({ capability: 0x1d, control: 0x1d })
   })
 
+  it('an Intel 100 series root port has its ACS control register two bytes on', () => {
+    const make = (device: number): ConfigBytes =>
+      endpoint((device << 16) | 0x8086)
+        .set(0x06, 2, 0x0010)
+        .set(0x34, 1, 0x40)
+        // PCI Express, a root port.
+        .set(0x40, 4, 0x0042_0010)
+        .set(0x100, 4, 0x0001_000d)
+        .set(0x104, 4, 0x000f)
+        .set(0x108, 4, 0x10)
+        .allow(0x106, 2, 0xffff)
+        .allow(0x108, 4, 0xff)
+    const scan = (port: ConfigBytes, enable: boolean) => {
+      const bus = configBus({ '0:28.0': port }, { ecam: ECAM.base })
+      return enumerate(new ConfigAccess(bus, [ECAM]), [0], enable, silent)[0]?.acs
+    }
+    const port = make(0xa110)
+    expect(scan(port, false)).toEqual({ capability: 0xf, control: 0x10 })
+    // Source validation and both redirects of what it offers; what else stood there stays.
+    expect(scan(port, true)).toEqual({ capability: 0xf, control: 0x1d })
+    expect([port.bytes[0x106], port.bytes[0x108]]).toEqual([0, 0x1d])
+    const other = make(0xa120)
+    expect(scan(other, true)).toEqual({ capability: 0xf, control: 0xd })
+    expect([other.bytes[0x106], other.bytes[0x108]]).toEqual([0xd, 0x10])
+  })
+
   it('always ends, and finds nothing twice, whatever configuration space holds', () => {
     const space = fc.uint8Array({ minLength: 64, maxLength: 96 })
     const place = fc.tuple(fc.nat(3), fc.nat(4), fc.nat(1), space)

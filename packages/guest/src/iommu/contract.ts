@@ -14,6 +14,8 @@ export interface PciDevice {
   readonly deviceId: number
   readonly classCode: number
   readonly revision: number
+  readonly subsystemVendorId: number
+  readonly subsystemId: number
   /** Header type register, bit 7 included. */
   readonly headerType: number
   /** The bridge above; null on a root bus. */

@@ -116,23 +116,26 @@ export function readFunction(
   const express = capabilities.get(PCI_CAP_ID_EXP)
   // Extended space belongs to PCI Express; a conventional function's would only repeat its first 256 bytes.
   const extendedCapabilities = firstById(express === undefined ? [] : readExtendedCapabilities(config, at))
+  const vendorId = ids & 0xffff
+  const deviceId = ids >>> 16
+  const pcieType =
+    express === undefined
+      ? null
+      : PCIE_CAPABILITIES.fields.DEVICE_PORT_TYPE.get(
+          config.read(at, express + PCIE_CAPABILITY.registers.PCIE_CAPABILITIES.offset, 2),
+        )
   const subsystem = readSubsystem(config, at, layout, capabilities.get(PCI_CAP_ID_SSVID))
   return {
     id,
     ...at,
-    vendorId: ids & 0xffff,
-    deviceId: ids >>> 16,
+    vendorId,
+    deviceId,
     classCode: classAndRevision >>> 8,
     revision: classAndRevision & 0xff,
     headerType,
     parent,
-    pcieType:
-      express === undefined
-        ? null
-        : PCIE_CAPABILITIES.fields.DEVICE_PORT_TYPE.get(
-            config.read(at, express + PCIE_CAPABILITY.registers.PCIE_CAPABILITIES.offset, 2),
-          ),
-    acs: settleAcs(config, at, extendedCapabilities, enableAcs),
+    pcieType,
+    acs: settleAcs(config, at, { vendorId, deviceId, pcieType }, extendedCapabilities, enableAcs),
     capabilities,
     extendedCapabilities,
     bars: barsOf?.() ?? readBars(config, at, layout === 1 ? 2 : 6),

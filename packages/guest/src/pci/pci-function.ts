@@ -13,8 +13,6 @@ export interface PciFunction extends PciDevice {
   readonly interruptPin: number
   /** What firmware wrote for software to find; 0xff where it wrote nothing. */
   readonly interruptLine: number
-  readonly subsystemVendorId: number
-  readonly subsystemId: number
 }
 
 /** The function's BAR of this index, where it is memory or I/O and firmware placed it. */

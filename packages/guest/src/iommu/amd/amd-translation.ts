@@ -56,7 +56,7 @@ export class AmdTranslation {
     this.#context = context
     this.#hardware = hardware
     this.#defaultDomain = defaultDomain
-    this.groups = new IommuGroups(devices, true)
+    this.groups = new IommuGroups(devices, true, true)
     this.failure = this.#start(devices)
     this.enabled = new Set(this.failure === null ? hardware.units : [])
   }

@@ -1,5 +1,14 @@
 import { PCIE_DOWNSTREAM_PORT, PCIE_ROOT_COMPLEX_INTEGRATED_ENDPOINT, PCIE_ROOT_PORT } from '@dmascope/pci/spec'
 import type { PciDevice } from '../contract.ts'
+import { isMultifunction } from './multifunction.ts'
+
+/** What of the kernel and the platform bears on isolation. */
+export interface IsolationFacts {
+  /** The kernel asked for ACS as it enumerated: what a capability offers is enabled then. */
+  readonly acsRequested: boolean
+  /** Firmware has an IVRS: the machine is AMD's, and has its IOMMU. */
+  readonly ivrs: boolean
+}
 
 /** What is known of a device's isolation, whatever its registers say. */
 type Rule =
@@ -13,8 +22,11 @@ type Rule =
   | 'isolated integrated endpoint'
   /** A root port whose chipset the kernel makes isolate, where it asks for ACS. */
   | 'root port isolated on request'
-  /** A root port with its ACS control register at another offset: enabled where the kernel asks for ACS. */
-  | 'root port with ACS on request'
+  /** Only a function of several on the root bus is, of a machine with an AMD IOMMU. */
+  | 'isolated southbridge function'
+  /** It is not, or a port of these is not, even where it says that it is. */
+  | 'open'
+  | 'open port'
 
 interface AccessControlQuirk {
   readonly vendor: number
@@ -27,10 +39,18 @@ const one = (...ids: readonly number[]): readonly (readonly [number, number])[] 
 const ANY: readonly (readonly [number, number])[] = [[0, 0xffff]]
 
 /**
- * Linux's `pci_dev_acs_enabled` (drivers/pci/quirks.c), in its order: the first that applies decides. Left out: AMD's
- * southbridges, which count beside an IVRS only, and devices that later kernels than 6.12 added.
+ * Linux's `pci_dev_acs_enabled` (drivers/pci/quirks.c), in its order: the first that applies decides. The 132 entries
+ * that the kernels of both profiles have: 6.1.176 and 6.12.107 have the same. Intel's ports with ACS control at another
+ * offset are not among them: enumeration reads it where it is.
  */
 const QUIRKS: readonly AccessControlQuirk[] = [
+  // AMD's southbridges: SMBus, IDE, audio, LPC, PCI bridge and USB.
+  {
+    vendor: 0x1002,
+    devices: one(0x4385, 0x439c, 0x4383, 0x439d, 0x4384, 0x4399),
+    rule: 'isolated southbridge function',
+  },
+  { vendor: 0x1022, devices: one(0x780f, 0x7809), rule: 'isolated southbridge function' },
   // Solarflare.
   { vendor: 0x1924, devices: one(0x0903, 0x0923, 0x0a03), rule: 'isolated' },
   // Intel 82598, 82599 and X540.
@@ -60,9 +80,9 @@ const QUIRKS: readonly AccessControlQuirk[] = [
   // Peer-to-peer of Intel's integrated endpoints is for translated addresses only (VT-d 4.1, peer-to-peer).
   { vendor: 0x8086, devices: ANY, rule: 'isolated integrated endpoint' },
   // Qualcomm and HXT root ports.
-  { vendor: 0x17cb, devices: one(0x0400, 0x0401), rule: 'isolated' },
+  { vendor: 0x17cb, devices: one(0x0400, 0x0401, 0x0115, 0x0111, 0x0120), rule: 'isolated' },
   { vendor: 0x1dbf, devices: one(0x0401), rule: 'isolated' },
-  // Root ports of Intel PCHs, from Ibex Peak to the 9 series, and of the 100 and 200 series.
+  // Root ports of Intel PCHs, from Ibex Peak to the 9 series.
   {
     vendor: 0x8086,
     devices: [
@@ -78,17 +98,6 @@ const QUIRKS: readonly AccessControlQuirk[] = [
     ],
     rule: 'root port isolated on request',
   },
-  {
-    vendor: 0x8086,
-    devices: [
-      [0xa110, 0xa11f],
-      [0xa167, 0xa16a],
-      [0xa290, 0xa29f],
-      [0xa2e7, 0xa2ee],
-      [0x9d10, 0x9d1b],
-    ],
-    rule: 'root port with ACS on request',
-  },
   // Emulex BE3-R and Skyhawk-R.
   { vendor: 0x19a2, devices: one(0x0710), rule: 'isolated' },
   { vendor: 0x10df, devices: one(0x0720), rule: 'isolated' },
@@ -99,7 +108,7 @@ const QUIRKS: readonly AccessControlQuirk[] = [
   { vendor: 0x10e8, devices: one(0xe004), rule: 'isolated' },
   { vendor: 0x1def, devices: [[0xe005, 0xe00c]], rule: 'isolated' },
   // Broadcom.
-  { vendor: 0x14e4, devices: [...one(0x16d7), [0x1750, 0x1752], ...one(0xd714)], rule: 'isolated' },
+  { vendor: 0x14e4, devices: [...one(0x16d7), [0x1750, 0x1752], [0x1760, 0x1763], ...one(0xd714)], rule: 'isolated' },
   // Loongson root ports.
   {
     vendor: 0x0014,
@@ -110,39 +119,57 @@ const QUIRKS: readonly AccessControlQuirk[] = [
   { vendor: 0x1c36, devices: one(0x0031), rule: 'isolated root port' },
   // Zhaoxin.
   { vendor: 0x1d17, devices: one(0x3038, 0x3104, 0x9083), rule: 'isolated' },
+  // Root ports of NXP's LX2 family.
+  {
+    vendor: 0x1957,
+    devices: [
+      ...[0x8d80, 0x8d88, 0x8d90, 0x8d98].map((first): readonly [number, number] => [first, first + 3]),
+      ...[0x8da0, 0x8da8, 0x8db0, 0x8db8].map((first): readonly [number, number] => [first, first + 1]),
+    ],
+    rule: 'isolated',
+  },
+  // Zhaoxin's ports.
   { vendor: 0x1d17, devices: [[0x0710, 0x071e], ...one(0x0721), [0x0723, 0x0752]], rule: 'isolated port' },
+  { vendor: 0x1d17, devices: ANY, rule: 'open port' },
   // Wangxun.
-  { vendor: 0x8088, devices: [[0x0100, 0x010f], ...one(0x1001, 0x2001)], rule: 'isolated' },
+  {
+    vendor: 0x8088,
+    devices: [[0x0100, 0x010f], ...one(0x1001, 0x2001, 0x5010, 0x5025, 0x5040, 0x5110, 0x5125, 0x5140)],
+    rule: 'isolated',
+  },
+  { vendor: 0x8088, devices: ANY, rule: 'open' },
 ]
 
 /** What a rule says of a device; null where it does not apply to it. */
-function verdict(rule: Rule, { pcieType, acs }: PciDevice, requested: boolean): boolean | null {
+function verdict(rule: Rule, device: PciDevice, facts: IsolationFacts): boolean | null {
+  const { pcieType } = device
+  const isPort = pcieType === PCIE_ROOT_PORT || pcieType === PCIE_DOWNSTREAM_PORT
   switch (rule) {
     case 'isolated':
       return true
     case 'isolated root port':
       return pcieType === PCIE_ROOT_PORT ? true : null
     case 'isolated port':
-      return pcieType === PCIE_ROOT_PORT || pcieType === PCIE_DOWNSTREAM_PORT ? true : null
+      return isPort ? true : null
     case 'isolated integrated endpoint':
       return pcieType === PCIE_ROOT_COMPLEX_INTEGRATED_ENDPOINT ? true : null
     case 'root port isolated on request':
-      return pcieType === PCIE_ROOT_PORT ? requested : null
-    case 'root port with ACS on request':
-      return pcieType === PCIE_ROOT_PORT && acs !== null ? requested : null
+      return pcieType === PCIE_ROOT_PORT ? facts.acsRequested : null
+    case 'isolated southbridge function':
+      return facts.ivrs && device.parent === null && isMultifunction(device) ? true : null
+    case 'open':
+      return false
+    case 'open port':
+      return isPort ? false : null
   }
 }
 
-/**
- * Whether a device is known to be isolated from its peers, or known not to be; null where its registers tell.
- *
- * @param requested - the kernel asked for ACS as it enumerated
- */
-export function knownIsolation(device: PciDevice, requested: boolean): boolean | null {
+/** Whether a device is known to be isolated from its peers, or known not to be; null where its registers tell. */
+export function knownIsolation(device: PciDevice, facts: IsolationFacts): boolean | null {
   for (const { vendor, devices, rule } of QUIRKS) {
     if (vendor !== device.vendorId) continue
     if (!devices.some(([first, last]) => device.deviceId >= first && device.deviceId <= last)) continue
-    const known = verdict(rule, device, requested)
+    const known = verdict(rule, device, facts)
     if (known !== null) return known
   }
   return null

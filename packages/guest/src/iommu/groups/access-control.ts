@@ -7,7 +7,8 @@ import {
   PCIE_TO_PCI_BRIDGE,
 } from '@dmascope/pci/spec'
 import type { PciDevice } from '../contract.ts'
-import { knownIsolation } from './access-control-quirks.ts'
+import { type IsolationFacts, knownIsolation } from './access-control-quirks.ts'
+import { isMultifunction } from './multifunction.ts'
 
 const { SOURCE_VALIDATION, P2P_REQUEST_REDIRECT, P2P_COMPLETION_REDIRECT, UPSTREAM_FORWARDING } =
   ACS_CONTROL_REGISTER.fields
@@ -16,17 +17,13 @@ const { SOURCE_VALIDATION, P2P_REQUEST_REDIRECT, P2P_COMPLETION_REDIRECT, UPSTRE
 const ISOLATING_ACS =
   SOURCE_VALIDATION.loMask | P2P_REQUEST_REDIRECT.loMask | P2P_COMPLETION_REDIRECT.loMask | UPSTREAM_FORWARDING.loMask
 
-/** Linux's notion: the header says so, or the function is not number 0, so that it has siblings. */
-export const isMultifunction = (device: PciDevice): boolean => device.function > 0 || (device.headerType & 0x80) !== 0
-
 /**
  * Whether peer-to-peer traffic past this function is controlled, be it because it is enabled or because there can be
  * none.
- *
- * @param requested - the kernel asked for ACS as it enumerated: every capability of `ISOLATING_ACS` is enabled then
  */
-export function isIsolated(device: PciDevice, requested: boolean): boolean {
-  const known = knownIsolation(device, requested)
+export function isIsolated(device: PciDevice, facts: IsolationFacts): boolean {
+  const known = knownIsolation(device, facts)
+  const requested = facts.acsRequested
   if (known !== null) return known
   switch (device.pcieType) {
     case null:
@@ -52,9 +49,9 @@ function controlsEnabled({ acs }: PciDevice, requested: boolean): boolean {
 }
 
 /** Whether every bridge from this one up to its root bus is isolated. */
-export function isPathIsolated(bridge: PciDevice, requested: boolean): boolean {
+export function isPathIsolated(bridge: PciDevice, facts: IsolationFacts): boolean {
   for (let at: PciDevice | null = bridge; at !== null; at = at.parent) {
-    if (!isIsolated(at, requested)) return false
+    if (!isIsolated(at, facts)) return false
   }
   return true
 }

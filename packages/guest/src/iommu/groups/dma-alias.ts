@@ -6,7 +6,7 @@ import {
   requesterId,
 } from '@dmascope/pci/spec'
 import type { PciDevice } from '../contract.ts'
-import { functionAlias, isSilentExpressBridge, isTranslationRoot } from './dma-alias-quirks.ts'
+import { isSilentExpressBridge, isTranslationRoot, knownAliases } from './dma-alias-quirks.ts'
 
 /** A requester ID under which a device's DMA may arrive, and the function that puts it there. */
 export interface DmaAlias {
@@ -17,15 +17,16 @@ export interface DmaAlias {
 export const ownRequester = (device: PciDevice): number => requesterId(device.bus, device.device, device.function)
 
 /**
- * The requester IDs that a device's DMA may bear, its own first, then that of another function where the device is known
- * for it, then those of bridges above it that take ownership
+ * The requester IDs that a device's DMA may bear, its own first, then those of others on its bus where the device is
+ * known for it, then those of bridges above it that take ownership
  * (PCIe 6.0 and the PCI Express to PCI/PCI-X Bridge Specification): a PCIe-to-PCI bridge answers for its secondary bus
  * as device 0, function 0 of that bus; a conventional bridge, or one into PCIe, for itself. Ports of PCIe pass IDs on.
  */
 export function dmaAliases(device: PciDevice): readonly DmaAlias[] {
   const aliases: DmaAlias[] = [{ device, requester: ownRequester(device) }]
-  const other = functionAlias(device)
-  if (other !== null) aliases.push({ device, requester: requesterId(device.bus, device.device, other) })
+  for (const alias of knownAliases(device)) {
+    aliases.push({ device, requester: requesterId(device.bus, alias >>> 3, alias & 7) })
+  }
   let below = device
   for (let bridge = device.parent; bridge !== null; bridge = bridge.parent) {
     if (isTranslationRoot(bridge)) break

@@ -1,7 +1,9 @@
 import type { PciDevice } from '../contract.ts'
-import { isIsolated, isMultifunction, isPathIsolated } from './access-control.ts'
+import { isIsolated, isPathIsolated } from './access-control.ts'
+import type { IsolationFacts } from './access-control-quirks.ts'
 import { dmaAliases } from './dma-alias.ts'
-import { functionAlias } from './dma-alias-quirks.ts'
+import { knownAliases } from './dma-alias-quirks.ts'
+import { isMultifunction } from './multifunction.ts'
 
 /** Devices that cannot be told apart, or kept apart, by an IOMMU. */
 export interface IommuGroup {
@@ -21,14 +23,18 @@ export interface GroupDecision {
  */
 export class IommuGroups {
   readonly groups: IommuGroup[] = []
-  readonly #all: readonly PciDevice[]
-  readonly #acsRequested: boolean
+  readonly #onBus = new Map<string, PciDevice[]>()
+  readonly #facts: IsolationFacts
   readonly #byDevice = new Map<PciDevice, IommuGroup>()
 
   /** @param all - every function that enumeration found, grouped or not */
-  constructor(all: readonly PciDevice[], acsRequested: boolean) {
-    this.#all = all
-    this.#acsRequested = acsRequested
+  constructor(all: readonly PciDevice[], acsRequested: boolean, ivrs = false) {
+    for (const device of all) {
+      const bus = this.#onBus.get(busOf(device))
+      if (bus === undefined) this.#onBus.set(busOf(device), [device])
+      else bus.push(device)
+    }
+    this.#facts = { acsRequested, ivrs }
   }
 
   of(device: PciDevice): IommuGroup | null {
@@ -52,48 +58,54 @@ export class IommuGroups {
     }
     // Up from there to where peers are kept apart.
     for (let bridge = top.parent; bridge !== null; bridge = bridge.parent) {
-      if (isPathIsolated(bridge, this.#acsRequested)) break
+      if (isPathIsolated(bridge, this.#facts)) break
       top = bridge
       const group = this.#byDevice.get(bridge)
       if (group) return { group, because: `${bridge.id} above it does not keep its peers apart by ACS` }
     }
-    const sibling = this.#groupOfPartner(top, new Set()) ?? this.#groupOfSibling(top)
-    if (sibling) return sibling
+    const seen = new Set<PciDevice>()
+    const shared = this.#groupOfAliases(top, seen) ?? this.#groupOfSiblings(top, seen)
+    if (shared) return shared
     const group = { id: this.groups.length, devices: [] }
     this.groups.push(group)
     return { group, because: 'nothing that came before it shares its path or its requester ID' }
   }
 
-  /** A function of the same device that bears this one's requester ID, or whose ID this one bears. */
-  #groupOfPartner(device: PciDevice, seen: Set<PciDevice>): GroupDecision | null {
+  /** The device's own group, or that of one on its bus which bears its requester ID, or whose ID it bears. */
+  #groupOfAliases(device: PciDevice, seen: Set<PciDevice>): GroupDecision | null {
+    if (seen.has(device)) return null
     seen.add(device)
-    for (const other of this.#all) {
-      const isSlot = other.segment === device.segment && other.bus === device.bus && other.device === device.device
-      if (!isSlot || seen.has(other)) continue
-      if (functionAlias(device) !== other.function && functionAlias(other) !== device.function) continue
+    for (const other of this.#onBus.get(busOf(device)) ?? []) {
+      if (other === device || !bearsIdOf(device, other)) continue
       const group = this.#byDevice.get(other)
-      if (group) return { group, because: `it and ${other.id} bear the same requester ID` }
-      const further = this.#groupOfPartner(other, seen)
+      if (group && !seen.has(other)) return { group, because: `it and ${other.id} bear the same requester ID` }
+      const further = this.#groupOfAliases(other, seen) ?? this.#groupOfSiblings(other, seen)
       if (further) return further
     }
     return null
   }
 
-  #groupOfSibling(device: PciDevice): GroupDecision | null {
-    if (!isMultifunction(device) || isIsolated(device, this.#acsRequested)) return null
-    for (const other of this.#all) {
-      if (
-        other === device ||
-        other.segment !== device.segment ||
-        other.bus !== device.bus ||
-        other.device !== device.device ||
-        isIsolated(other, this.#acsRequested)
-      ) {
-        continue
-      }
+  /** The group of another function of a device whose functions nothing isolates, or of what aliases that one. */
+  #groupOfSiblings(device: PciDevice, seen: Set<PciDevice>): GroupDecision | null {
+    if (!isMultifunction(device) || isIsolated(device, this.#facts)) return null
+    for (const other of this.#onBus.get(busOf(device)) ?? []) {
+      if (other === device || other.device !== device.device || isIsolated(other, this.#facts)) continue
       const group = this.#byDevice.get(other)
-      if (group) return { group, because: `it is a function of the same device as ${other.id}, without ACS` }
+      if (group && !seen.has(other)) {
+        return { group, because: `it is a function of the same device as ${other.id}, without ACS` }
+      }
+      const further = this.#groupOfAliases(other, seen)
+      if (further) return further
     }
     return null
   }
+}
+
+const busOf = ({ segment, bus }: PciDevice): string => `${segment}:${bus}`
+
+/** Whether the DMA of one of two on a bus may bear the other's requester ID. */
+function bearsIdOf(one: PciDevice, other: PciDevice): boolean {
+  const isAlias = (from: PciDevice, of: PciDevice): boolean =>
+    knownAliases(from).includes((of.device << 3) | of.function)
+  return isAlias(one, other) || isAlias(other, one)
 }
