@@ -1,8 +1,8 @@
 import { NO_PASID, type Translation } from '@dmascope/iommu'
 import { VirtioIommuUnit, virtioIommuOptionsFor } from '@dmascope/iommu/virtio-iommu'
 import { splitRingLayout } from '@dmascope/virtqueue'
-import { createFlatPort, DeviceQueue } from '@dmascope/virtqueue/device'
-import { BufferList, createFlatBus, DriverQueue } from '@dmascope/virtqueue/driver'
+import { createFlatPort, SplitDeviceQueue } from '@dmascope/virtqueue/device'
+import { BufferList, createFlatBus, SplitDriverQueue } from '@dmascope/virtqueue/driver'
 
 // The request queue in memory of its own; no transport, so the driver hands its queue over itself.
 const memory = new Uint8Array(0x1_0000)
@@ -11,8 +11,8 @@ const dma = createFlatPort(memory)
 const { desc, driver, device } = splitRingLayout(256, 4096)
 const rings = { size: 256, desc, driver, device }
 const features = { indirect: false, eventIndex: false }
-const requests = new DriverQueue(createFlatBus(memory), rings, features)
-const queue = new DeviceQueue(
+const requests = new SplitDriverQueue(createFlatBus(memory), rings, features)
+const queue = new SplitDeviceQueue(
   dma,
   { size: 256, descHi: 0, descLo: desc, driverHi: 0, driverLo: driver, deviceHi: 0, deviceLo: device },
   features,

@@ -1,7 +1,13 @@
 import type { Access } from '@dmascope/memory'
 import type { VirtioHost } from '@dmascope/virtio-pci'
-import { createFlatPort, DeviceQueue } from '@dmascope/virtqueue/device'
-import { BufferList, createFlatBus, DriverQueue, splitRingLayout } from '@dmascope/virtqueue/driver'
+import { createFlatPort, SplitDeviceQueue } from '@dmascope/virtqueue/device'
+import {
+  BufferList,
+  createFlatBus,
+  type DriverQueue,
+  SplitDriverQueue,
+  splitRingLayout,
+} from '@dmascope/virtqueue/driver'
 import { NO_PASID, type Translation } from '../src/index.ts'
 import { type VirtioIommuOptions, VirtioIommuUnit } from '../src/virtio-iommu/index.ts'
 
@@ -69,8 +75,8 @@ export class ViommuGuest {
       const base = index * RING_BYTES
       const [desc, driver, device] = [base + layout.desc, base + layout.driver, base + layout.device]
       return {
-        driver: new DriverQueue(bus, { size, desc, driver, device }, FEATURES),
-        device: new DeviceQueue(
+        driver: new SplitDriverQueue(bus, { size, desc, driver, device }, FEATURES),
+        device: new SplitDeviceQueue(
           port,
           { size, descHi: 0, descLo: desc, driverHi: 0, driverLo: driver, deviceHi: 0, deviceLo: device },
           FEATURES,

@@ -1,7 +1,7 @@
 import { DMA_OK } from '@dmascope/memory'
 import { VirtioPciFunction } from '@dmascope/virtio-pci'
 import { createFlatPort } from '@dmascope/virtqueue/device'
-import { BufferList, createFlatBus, DriverQueue, splitRingLayout } from '@dmascope/virtqueue/driver'
+import { BufferList, createFlatBus, SplitDriverQueue, splitRingLayout } from '@dmascope/virtqueue/driver'
 import { expect, it } from 'vitest'
 import { NO_PASID, type Translation } from '../src/index.ts'
 import { VirtioIommuUnit, virtioIommuOptionsFor } from '../src/virtio-iommu/index.ts'
@@ -84,9 +84,9 @@ it('Linux’s virtio-iommu driver, on QEMU 11.1’s device over PCI', () => {
       write(QUEUE[part] + 4, 4, 0)
     }
     write(QUEUE.enable, 2, 1)
-    return new DriverQueue(bus, { size, ...at }, { indirect: false, eventIndex: false })
+    return new SplitDriverQueue(bus, { size, ...at }, { indirect: false, eventIndex: false })
   })
-  const [requests, events] = queues as [DriverQueue, DriverQueue]
+  const [requests, events] = queues as [SplitDriverQueue, SplitDriverQueue]
 
   // 5. Configuration: 4 KiB pages, 39 bits, all domain IDs, 512 bytes of properties.
   expect(read(DEVICE_CONFIG, 4)).toBe(0xffff_f000)

@@ -1,8 +1,8 @@
 import { createBlock, createSparseDisk } from '@dmascope/virtio-devices'
 import { VIRTIO_BLK_S_OK, VIRTIO_BLK_T_IN, virtio_blk_req } from '@dmascope/virtio-devices/spec'
 import { splitRingLayout } from '@dmascope/virtqueue'
-import { createFlatPort, DeviceQueue } from '@dmascope/virtqueue/device'
-import { BufferList, createFlatBus, DriverQueue } from '@dmascope/virtqueue/driver'
+import { createFlatPort, SplitDeviceQueue } from '@dmascope/virtqueue/device'
+import { BufferList, createFlatBus, SplitDriverQueue } from '@dmascope/virtqueue/driver'
 
 const disk = createSparseDisk(8 * 2 ** 20)
 disk.write(512, new TextEncoder().encode('sector 1 of the disk'))
@@ -12,7 +12,7 @@ const device = createBlock({ disk })
 const memory = new Uint8Array(65_536)
 const ring = splitRingLayout(8)
 const features = { indirect: false, eventIndex: false }
-const queue = new DeviceQueue(
+const queue = new SplitDeviceQueue(
   createFlatPort(memory),
   {
     size: 8,
@@ -40,7 +40,7 @@ const view = new DataView(memory.buffer)
 virtio_blk_req.fields.type.set(view, HEADER, VIRTIO_BLK_T_IN)
 virtio_blk_req.fields.sector.number.set(view, HEADER, 1)
 memory[STATUS] = 0xff
-const driver = new DriverQueue(createFlatBus(memory), { size: 8, ...ring }, features)
+const driver = new SplitDriverQueue(createFlatBus(memory), { size: 8, ...ring }, features)
 const request = new BufferList(3).readable(0, HEADER, virtio_blk_req.size).writable(0, DATA, 512).writable(0, STATUS, 1)
 driver.add(request, 0)
 if (driver.publish()) device.notify(0)

@@ -2,8 +2,8 @@ import type { DmaPort, DmaResult } from '@dmascope/memory'
 import { DMA_FAULT, DMA_PENDING } from '@dmascope/memory'
 import type { FeatureBits, VirtioDevice, VirtioHost } from '@dmascope/virtio-pci'
 import { splitRingLayout } from '@dmascope/virtqueue'
-import { createFlatPort, DeviceQueue } from '@dmascope/virtqueue/device'
-import { BufferList, createFlatBus, DriverQueue } from '@dmascope/virtqueue/driver'
+import { createFlatPort, type DeviceQueue, SplitDeviceQueue } from '@dmascope/virtqueue/device'
+import { BufferList, createFlatBus, type DriverQueue, SplitDriverQueue } from '@dmascope/virtqueue/driver'
 
 /** A piece of memory under test: where it lies, and its bytes, live. */
 export interface Piece {
@@ -57,14 +57,14 @@ export class Bench {
       const base = at
       const ring = { indirect: false, eventIndex: options.eventIndex ?? false }
       this.queues.push(
-        new DriverQueue(
+        new SplitDriverQueue(
           bus,
           { size, desc: base + layout.desc, driver: base + layout.driver, device: base + layout.device },
           ring,
         ),
       )
       this.#deviceQueues.push(
-        new DeviceQueue(
+        new SplitDeviceQueue(
           port,
           {
             size,

@@ -1,5 +1,5 @@
 import type { DmaPort } from '@dmascope/memory'
-import { DeviceQueue } from '@dmascope/virtqueue/device'
+import { type DeviceQueue, SplitDeviceQueue } from '@dmascope/virtqueue/device'
 import { VIRTIO_MSI_NO_VECTOR } from './spec/common-cfg.ts'
 import {
   type FeatureBits,
@@ -228,7 +228,7 @@ export class VirtioTransport implements VirtioHost {
       this.needsReset(`queue ${index}: its size, ${queue.size}, is no power of two`)
       return null
     }
-    return new DeviceQueue(this.dma, queue, {
+    return new SplitDeviceQueue(this.dma, queue, {
       indirect: hasFeature(this.#negotiated, VIRTIO_F_INDIRECT_DESC),
       eventIndex: hasFeature(this.#negotiated, VIRTIO_F_EVENT_IDX),
     })

@@ -1,7 +1,7 @@
 import { DMA_OK, type InterruptPort } from '@dmascope/memory'
 import { VirtioPciFunction, type VirtioPciOptions } from '@dmascope/virtio-pci'
 import { createFlatPort } from '@dmascope/virtqueue/device'
-import { BufferList, createFlatBus, DriverQueue } from '@dmascope/virtqueue/driver'
+import { BufferList, createFlatBus, type DriverQueue, SplitDriverQueue } from '@dmascope/virtqueue/driver'
 import { EchoDevice } from './echo-device.ts'
 
 type Width = 1 | 2 | 4
@@ -61,7 +61,7 @@ export class Bench {
 
   /** The driver's half of a queue whose parts lie at these addresses. */
   driverQueue(size: number, desc: number, driver: number, device: number): DriverQueue {
-    return new DriverQueue(this.bus, { size, desc, driver, device }, { indirect: false, eventIndex: false })
+    return new SplitDriverQueue(this.bus, { size, desc, driver, device }, { indirect: false, eventIndex: false })
   }
 
   /** Puts `text` and room for the answer on the queue. */

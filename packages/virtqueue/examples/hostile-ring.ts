@@ -1,4 +1,4 @@
-import { createFlatPort, DeviceQueue } from '@dmascope/virtqueue/device'
+import { createFlatPort, SplitDeviceQueue } from '@dmascope/virtqueue/device'
 import { VIRTQ_AVAIL, VIRTQ_DESC, VIRTQ_DESC_F } from '@dmascope/virtqueue/spec'
 
 const { addr, len, flags, next } = VIRTQ_DESC.fields
@@ -13,7 +13,7 @@ flags.set(view, 0, VIRTQ_DESC_F_NEXT.loMask)
 next.set(view, 0, 0)
 VIRTQ_AVAIL.fields.idx.set(view, 0x400, 1)
 
-const queue = new DeviceQueue(
+const queue = new SplitDeviceQueue(
   createFlatPort(memory),
   { size: 4, descHi: 0, descLo: 0, driverHi: 0, driverLo: 0x400, deviceHi: 0, deviceLo: 0x600 },
   { indirect: true, eventIndex: false },

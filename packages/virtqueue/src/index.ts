@@ -1,4 +1,11 @@
-export { needEvent } from './need-event.ts'
+export { needEvent, needPackedEvent } from './need-event.ts'
+export type { PackedRingLayout } from './packed-ring-layout.ts'
+export {
+  checkPackedQueueSize,
+  PACKED_EVENT_BYTES,
+  packedRingBytes,
+  packedRingLayout,
+} from './packed-ring-layout.ts'
 export type { SplitRingLayout } from './split-ring-layout.ts'
 export {
   availableRingBytes,

@@ -1,15 +1,15 @@
-import { createFlatPort, DeviceQueue } from '@dmascope/virtqueue/device'
-import { BufferList, createFlatBus, DriverQueue } from '@dmascope/virtqueue/driver'
+import { createFlatPort, SplitDeviceQueue } from '@dmascope/virtqueue/device'
+import { BufferList, createFlatBus, SplitDriverQueue } from '@dmascope/virtqueue/driver'
 import { expect, test } from 'vitest'
 
 test('a request goes through the ring and comes back', () => {
   const memory = new Uint8Array(0x10000)
-  const driver = new DriverQueue<string>(
+  const driver = new SplitDriverQueue<string>(
     createFlatBus(memory),
     { size: 8, desc: 0x1000, driver: 0x2000, device: 0x3000 },
     { indirect: false, eventIndex: false },
   )
-  const device = new DeviceQueue(
+  const device = new SplitDeviceQueue(
     createFlatPort(memory),
     { size: 8, descHi: 0, descLo: 0x1000, driverHi: 0, driverLo: 0x2000, deviceHi: 0, deviceLo: 0x3000 },
     { indirect: false, eventIndex: false },

@@ -1,5 +1,5 @@
 import { splitRingLayout } from '@dmascope/virtqueue'
-import { BufferList, createFlatBus, DriverQueue } from '@dmascope/virtqueue/driver'
+import { BufferList, createFlatBus, SplitDriverQueue } from '@dmascope/virtqueue/driver'
 import { describe, expect, test } from 'vitest'
 
 const DESC = 0x1000
@@ -9,7 +9,7 @@ const USED = 0x3000
 const bench = (size = 8, features: { indirect?: boolean; eventIndex?: boolean } = {}) => {
   const memory = new Uint8Array(0x8000)
   const view = new DataView(memory.buffer)
-  const queue = new DriverQueue<string>(
+  const queue = new SplitDriverQueue<string>(
     createFlatBus(memory),
     { size, desc: DESC, driver: AVAIL, device: USED },
     { indirect: features.indirect ?? false, eventIndex: features.eventIndex ?? false },
@@ -252,9 +252,9 @@ describe("a caller's mistakes", () => {
       [0, 1, 0],
       [0, 0, 2],
     ] as const) {
-      expect(() => new DriverQueue(bus, { size: 1, desc, driver, device }, features)).toThrow(RangeError)
+      expect(() => new SplitDriverQueue(bus, { size: 1, desc, driver, device }, features)).toThrow(RangeError)
     }
-    expect(() => new DriverQueue(bus, { size: 3, desc: 0, driver: 0, device: 0 }, features)).toThrow(
+    expect(() => new SplitDriverQueue(bus, { size: 3, desc: 0, driver: 0, device: 0 }, features)).toThrow(
       "a queue's size is a power of two in [1, 32768], got 3",
     )
   })

@@ -1,6 +1,12 @@
 import { splitRingLayout } from '@dmascope/virtqueue'
-import { createFlatPort, DeviceQueue } from '@dmascope/virtqueue/device'
-import { BufferList, createFlatBus, DriverQueue, type IndirectTable } from '@dmascope/virtqueue/driver'
+import { createFlatPort, type DeviceQueue, SplitDeviceQueue } from '@dmascope/virtqueue/device'
+import {
+  BufferList,
+  createFlatBus,
+  type DriverQueue,
+  type IndirectTable,
+  SplitDriverQueue,
+} from '@dmascope/virtqueue/driver'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 
@@ -33,8 +39,8 @@ class Pair {
 
   constructor(eventIndex: boolean) {
     const features = { indirect: true, eventIndex }
-    this.driver = new DriverQueue(createFlatBus(this.memory), { size: SIZE, ...RING }, features)
-    this.device = new DeviceQueue(
+    this.driver = new SplitDriverQueue(createFlatBus(this.memory), { size: SIZE, ...RING }, features)
+    this.device = new SplitDeviceQueue(
       createFlatPort(this.memory),
       {
         size: SIZE,

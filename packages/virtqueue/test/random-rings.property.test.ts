@@ -1,5 +1,5 @@
-import { DeviceQueue } from '@dmascope/virtqueue/device'
-import { createFlatBus, DriverQueue } from '@dmascope/virtqueue/driver'
+import { SplitDeviceQueue } from '@dmascope/virtqueue/device'
+import { createFlatBus, SplitDriverQueue } from '@dmascope/virtqueue/driver'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { ScriptedPort } from './ring-bench.ts'
@@ -74,7 +74,7 @@ const ADDRESSES = { size: SIZE, descHi: 0, descLo: DESC, driverHi: 0, driverLo: 
 function serve(memory: Uint8Array, made: Ring, viewsAllowed: boolean) {
   const port = new ScriptedPort(memory)
   port.viewsAllowed = viewsAllowed
-  const queue = new DeviceQueue(port, ADDRESSES, made.features)
+  const queue = new SplitDeviceQueue(port, ADDRESSES, made.features)
   const allowed = new Uint8Array(MEMORY)
   allowed.fill(1, USED, USED_END)
   const log: unknown[] = []
@@ -138,7 +138,7 @@ test('random bytes all over: nothing is thrown, and all ends', () => {
       for (let at = 0; at < MEMORY; at += bytes.length) memory.set(bytes.subarray(0, MEMORY - at), at)
       const port = new ScriptedPort(memory)
       port.viewsAllowed = viewsAllowed
-      const queue = new DeviceQueue(port, ADDRESSES, { indirect: true, eventIndex: true })
+      const queue = new SplitDeviceQueue(port, ADDRESSES, { indirect: true, eventIndex: true })
       let taken = 0
       while (taken < 100 && queue.next()) {
         taken++
@@ -164,7 +164,7 @@ test('whatever a device writes to the used ring: the driver gives each token bac
       (requests, idx, ids) => {
         const memory = new Uint8Array(MEMORY)
         const view = new DataView(memory.buffer)
-        const driver = new DriverQueue<number>(
+        const driver = new SplitDriverQueue<number>(
           createFlatBus(memory),
           { size: SIZE, desc: DESC, driver: AVAIL, device: USED },
           { indirect: false, eventIndex: false },

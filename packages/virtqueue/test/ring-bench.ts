@@ -1,5 +1,5 @@
 import type { DmaPort, DmaResult, RingView } from '@dmascope/memory'
-import { createFlatPort, DeviceQueue } from '@dmascope/virtqueue/device'
+import { createFlatPort, type DeviceQueue, SplitDeviceQueue } from '@dmascope/virtqueue/device'
 
 /** A queue in 64 KiB of memory at fixed places, written by hand as a driver would, or would not. */
 export const DESC = 0x1000
@@ -19,7 +19,7 @@ export class RingBench {
   }
 
   queue(features: { indirect?: boolean; eventIndex?: boolean } = {}, port = createFlatPort(this.memory)): DeviceQueue {
-    return new DeviceQueue(
+    return new SplitDeviceQueue(
       port,
       { size: this.size, descHi: 0, descLo: DESC, driverHi: 0, driverLo: AVAIL, deviceHi: 0, deviceLo: USED },
       { indirect: features.indirect ?? false, eventIndex: features.eventIndex ?? false },

@@ -1,7 +1,7 @@
 import { NO_PASID, PortTlb, type Translation } from '@dmascope/iommu'
 import { VirtioIommuUnit } from '@dmascope/iommu/virtio-iommu'
-import { createFlatPort, DeviceQueue } from '@dmascope/virtqueue/device'
-import { BufferList, createFlatBus, DriverQueue, splitRingLayout } from '@dmascope/virtqueue/driver'
+import { createFlatPort, SplitDeviceQueue } from '@dmascope/virtqueue/device'
+import { BufferList, createFlatBus, SplitDriverQueue, splitRingLayout } from '@dmascope/virtqueue/driver'
 import { makeWorkload, type PageSize, pagesOf, REQUESTER, type Stream } from './iommu-workload.ts'
 import type { BenchCase } from './runner.ts'
 
@@ -20,7 +20,7 @@ function mapped(size: PageSize): VirtioIommuUnit {
   const port = createFlatPort(memory)
   const ringSize = unit.queueSizes[0]!
   const { desc, driver, device } = splitRingLayout(ringSize, 4096)
-  const ring = new DriverQueue<number>(createFlatBus(memory), { size: ringSize, desc, driver, device }, FEATURES)
+  const ring = new SplitDriverQueue<number>(createFlatBus(memory), { size: ringSize, desc, driver, device }, FEATURES)
   const place = {
     size: ringSize,
     descHi: 0,
@@ -30,7 +30,7 @@ function mapped(size: PageSize): VirtioIommuUnit {
     deviceHi: 0,
     deviceLo: device,
   }
-  unit.activate([new DeviceQueue(port, place, FEATURES), null], NEGOTIATED, {
+  unit.activate([new SplitDeviceQueue(port, place, FEATURES), null], NEGOTIATED, {
     dma: port,
     interrupt() {},
     configChanged() {},

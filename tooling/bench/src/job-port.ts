@@ -1,7 +1,7 @@
 import { createMachine, type Machine, type MachineDescription } from '@dmascope/machine'
 import type { DmaPort } from '@dmascope/memory'
 import { ConfigSpace, type PciFunction } from '@dmascope/pci'
-import { BufferList, DriverQueue } from '@dmascope/virtqueue/driver'
+import { BufferList, SplitDriverQueue } from '@dmascope/virtqueue/driver'
 import type { BenchCase } from './runner.ts'
 import { deviceOn } from './vq-dmascope.ts'
 import {
@@ -151,7 +151,7 @@ function prepareBoth(workload: Workload, translated: boolean): () => number {
   const { slots, descriptors } = workload
   const disk = makeDisk()
   const device = deviceOn(port, workload, disk)
-  const driver = new DriverQueue<number>(
+  const driver = new SplitDriverQueue<number>(
     machine.bus,
     { size: QUEUE_SIZE, desc: physical + DESC, driver: physical + AVAIL, device: physical + USED },
     { indirect: false, eventIndex: false },

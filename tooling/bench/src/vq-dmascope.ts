@@ -1,6 +1,6 @@
 import type { DmaPort } from '@dmascope/memory'
-import { createFlatPort, DeviceQueue } from '@dmascope/virtqueue/device'
-import { BufferList, createFlatBus, DriverQueue, type IndirectTable } from '@dmascope/virtqueue/driver'
+import { createFlatPort, type DeviceQueue, SplitDeviceQueue } from '@dmascope/virtqueue/device'
+import { BufferList, createFlatBus, type IndirectTable, SplitDriverQueue } from '@dmascope/virtqueue/driver'
 import type { BenchCase } from './runner.ts'
 import {
   AVAIL,
@@ -88,7 +88,7 @@ function diskB(queue: DeviceQueue, disk: Uint8Array): Disk {
 
 /** The disk of a workload on the device half of its queue, at the other end of this port. */
 export function deviceOn(port: DmaPort, { kind, work }: Workload, disk: Uint8Array): Disk {
-  const queue = new DeviceQueue(port, ADDRESSES, { indirect: kind === 'indirect', eventIndex: false })
+  const queue = new SplitDeviceQueue(port, ADDRESSES, { indirect: kind === 'indirect', eventIndex: false })
   return work === 'A' ? diskA(queue) : diskB(queue, disk)
 }
 
@@ -123,7 +123,7 @@ function prepareBoth(workload: Workload): () => number {
   const { slots, descriptors, kind } = workload
   const features = { indirect: kind === 'indirect', eventIndex: false }
   const device = deviceOn(createFlatPort(memory), workload, disk)
-  const driver = new DriverQueue(
+  const driver = new SplitDriverQueue(
     createFlatBus(memory),
     { size: QUEUE_SIZE, desc: DESC, driver: AVAIL, device: USED },
     features,

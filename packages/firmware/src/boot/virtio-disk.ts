@@ -13,7 +13,7 @@ import {
   VIRTIO_STATUS_FAILED,
   VIRTIO_STATUS_FEATURES_OK,
 } from '@dmascope/virtio-pci/spec'
-import { BufferList, DriverQueue, splitRingLayout } from '@dmascope/virtqueue/driver'
+import { BufferList, type DriverQueue, SplitDriverQueue, splitRingLayout } from '@dmascope/virtqueue/driver'
 import type { Zone } from '../memory/zone.ts'
 import type { PciConfig } from '../pci/config-access.ts'
 import type { FoundFunction } from '../pci/functions.ts'
@@ -86,7 +86,7 @@ export function openVirtioDisk(bus: CpuBus, config: PciConfig, one: FoundFunctio
   bus.writeBytes(base, new Uint8Array(bytes))
   const ring = { desc: base, driver: base + layout.driver, device: base + layout.device }
   if (!transport.setQueue(0, queueSize, ring)) return fail('the queue cannot be set up')
-  const queue = new DriverQueue(bus, { size: queueSize, ...ring }, { eventIndex: false, indirect: false })
+  const queue = new SplitDriverQueue(bus, { size: queueSize, ...ring }, { eventIndex: false, indirect: false })
   transport.setStatus(status | VIRTIO_STATUS_DRIVER_OK)
   return {
     function: one,

@@ -1,9 +1,10 @@
 import type { DmaMapping, PageAllocator } from '@dmascope/dma'
 import {
   BufferList,
-  DriverQueue,
+  type DriverQueue,
   type RingFeatures,
   type RingMemory,
+  SplitDriverQueue,
   splitRingLayout,
 } from '@dmascope/virtqueue/driver'
 import { VIRTQ_DESC } from '@dmascope/virtqueue/spec'
@@ -84,7 +85,7 @@ export class Virtqueue {
     this.#transport = transport
     this.#indirect = features.indirect
     const layout = splitRingLayout(size, transport.queueAlign)
-    this.ring = new DriverQueue<Request>(
+    this.ring = new SplitDriverQueue<Request>(
       bus,
       {
         size,

@@ -1,9 +1,9 @@
 import type { DmaPort, DmaResult } from '@dmascope/memory'
 import { DMA_OK } from '@dmascope/memory'
-import type { DescriptorChain } from './descriptor-chain.ts'
+import type { ChainBuffers } from './chain-buffers.ts'
 
 /** Copies from the chain's readable buffers, byte `offset` of them first. Ends with the first DMA that fails. */
-export function gather(port: DmaPort, chain: DescriptorChain, offset: number, into: Uint8Array): DmaResult {
+export function gather(port: DmaPort, chain: ChainBuffers, offset: number, into: Uint8Array): DmaResult {
   if (into.length === 0) return DMA_OK
   const { hi, lo, length } = chain
   let index = 0
@@ -27,7 +27,7 @@ export function gather(port: DmaPort, chain: DescriptorChain, offset: number, in
 }
 
 /** Copies to the chain's writable buffers, byte `offset` of them first. Ends with the first DMA that fails. */
-export function scatter(port: DmaPort, chain: DescriptorChain, offset: number, from: Uint8Array): DmaResult {
+export function scatter(port: DmaPort, chain: ChainBuffers, offset: number, from: Uint8Array): DmaResult {
   if (from.length === 0) return DMA_OK
   const { hi, lo, length } = chain
   let index = chain.readableCount

@@ -1,6 +1,7 @@
 import type { DmaPort } from '@dmascope/memory'
 import { ACCESS_READ } from '@dmascope/memory'
 import { VIRTQ_DESC, VIRTQ_DESC_F } from '../spec/split-ring.ts'
+import { ChainBuffers } from './chain-buffers.ts'
 import { IndirectWindows } from './indirect-windows.ts'
 import { RingPart } from './ring-part.ts'
 
@@ -18,7 +19,7 @@ const WRITE = VIRTQ_DESC_F.fields.VIRTQ_DESC_F_WRITE.loMask
 const INDIRECT = VIRTQ_DESC_F.fields.VIRTQ_DESC_F_INDIRECT.loMask
 
 const PAGE_MASK = 0xfff
-const FIRST_CAPACITY = 16
+const FIRST_FETCHED = 16
 /** The longest chain through an indirect table, where the queue's size is less: QEMU's limit too. */
 const LONGEST_CHAIN = 1024
 
@@ -37,28 +38,14 @@ const CHAIN_DEFERRED = 7
 /** `refusal` says why. */
 export const CHAIN_REFUSED = 8
 
-/** The buffers of one chain of descriptors, and the walk that collects them and believes nothing. */
-export class DescriptorChain {
-  /** Of the buffers in [0, count): bus addresses, lengths. Parts of `#buffers`. */
-  lo = new Uint32Array()
-  hi = new Uint32Array()
-  length = new Uint32Array()
-  count = 0
-  readableCount = 0
-  readableBytes = 0
-  writableBytes = 0
+/** The buffers of one chain of a split queue's descriptors, and the walk that collects them and believes nothing. */
+export class DescriptorChain extends ChainBuffers {
   refusal = ''
   /** Descriptors read from the queue's own table since the ledger was told; `account` sets it back. */
   tableReads = 0
   /** The descriptor table. */
   readonly part: RingPart
 
-  /**
-   * `#capacity` lower halves of addresses, then as many upper halves, then lengths: one array, since the pointers of
-   * three leave the loop of `collect` too few registers (7 % of it).
-   */
-  #buffers = new Uint32Array()
-  #capacity = 0
   readonly #size: number
   readonly #longest: number
   readonly #indirectAllowed: boolean
@@ -66,18 +53,18 @@ export class DescriptorChain {
   /** For indirect tables that there is no window to. */
   readonly #table: RingPart
   /** Descriptors that were fetched through the port, packed. */
-  #fetched = new Uint32Array(FIRST_CAPACITY * DESC_WORDS)
+  #fetched = new Uint32Array(FIRST_FETCHED * DESC_WORDS)
   /** Where the descriptor lies that refers to an indirect table, in words. */
   #refersAt = 0
 
   constructor(port: DmaPort, part: RingPart, size: number, indirectAllowed: boolean) {
+    super()
     this.part = part
     this.#size = size
     this.#longest = Math.max(size, LONGEST_CHAIN)
     this.#indirectAllowed = indirectAllowed
     this.#windows = new IndirectWindows(port)
     this.#table = new RingPart(port, 0, 0, 0, ACCESS_READ, 4)
-    this.#reserve(FIRST_CAPACITY)
   }
 
   /**
@@ -85,8 +72,8 @@ export class DescriptorChain {
    * from another. For `CHAIN_DONE` that is all; what else it answers, `goOn` takes.
    */
   collect(words: Uint32Array, base: number, entries: number, first: number, before: number): number {
-    const buffers = this.#buffers
-    const capacity = this.#capacity
+    const buffers = this.buffers
+    const capacity = this.capacity
     const bound = Math.min(before + entries, capacity)
     let index = first
     let count = before
@@ -153,7 +140,7 @@ export class DescriptorChain {
    */
   goOn(stopped: number, head: number, words: Uint32Array, first: number): number {
     let outcome = stopped
-    while (outcome === FULL && this.#grow(this.#size)) outcome = this.collect(words, 0, this.#size, first, 0)
+    while (outcome === FULL && this.#growTo(this.#size)) outcome = this.collect(words, 0, this.#size, first, 0)
     if (outcome === REFERS) return this.walkIndirect(head, words, this.#refersAt, this.count)
     return outcome === CHAIN_DONE ? CHAIN_DONE : this.#refuse(head, outcome)
   }
@@ -189,7 +176,7 @@ export class DescriptorChain {
       table = this.#fetched
     }
     let outcome = this.collect(table, base, entries, 0, before)
-    while (outcome === FULL && this.#grow(before + entries)) outcome = this.collect(table, base, entries, 0, before)
+    while (outcome === FULL && this.#growTo(before + entries)) outcome = this.collect(table, base, entries, 0, before)
     if (outcome !== CHAIN_DONE) return this.#refuse(head, outcome)
     const inTable = this.count - before
     if (window !== null) window.descriptors += inTable
@@ -223,23 +210,9 @@ export class DescriptorChain {
     }
   }
 
-  /** Makes room for longer chains; false where no chain may be longer, so that this one is a loop. */
-  #grow(most: number): boolean {
-    if (this.#capacity >= Math.min(most, this.#longest)) return false
-    this.#reserve(2 * this.#capacity)
-    return true
-  }
-
-  #reserve(capacity: number): void {
-    const buffers = new Uint32Array(3 * capacity)
-    buffers.set(this.lo, 0)
-    buffers.set(this.hi, capacity)
-    buffers.set(this.length, 2 * capacity)
-    this.#buffers = buffers
-    this.#capacity = capacity
-    this.lo = buffers.subarray(0, capacity)
-    this.hi = buffers.subarray(capacity, 2 * capacity)
-    this.length = buffers.subarray(2 * capacity)
+  /** False where no chain may be longer, so that this one is a loop. */
+  #growTo(most: number): boolean {
+    return this.grow(Math.min(most, this.#longest))
   }
 
   #refuse(head: number, outcome: number): number {

@@ -1,3 +1,6 @@
-export { DeviceQueue } from './device-queue.ts'
+export { createDeviceQueue } from './create-device-queue.ts'
+export type { DeviceQueue } from './device-queue.ts'
 export { createFlatPort } from './flat-port.ts'
-export type { QueueAddresses, RingFeatures } from './queue.ts'
+export { PackedDeviceQueue } from './packed-device-queue.ts'
+export type { QueueAddresses, QueueFeatures, RingFeatures } from './queue.ts'
+export { SplitDeviceQueue } from './split-device-queue.ts'

@@ -1,11 +1,14 @@
 /** Where a queue lies, as the transport's registers say. Bus addresses of the device, as (hi, lo) pairs. */
 export interface QueueAddresses {
-  /** Entries: a power of two, at most 32768. */
+  /** Entries, at most 32768; of a split queue a power of two. */
   readonly size: number
+  /** Descriptor table, or ring. */
   readonly descHi: number
   readonly descLo: number
+  /** Available ring, or the driver's event suppression structure. */
   readonly driverHi: number
   readonly driverLo: number
+  /** Used ring, or the device's event suppression structure. */
   readonly deviceHi: number
   readonly deviceLo: number
 }
@@ -14,4 +17,9 @@ export interface QueueAddresses {
 export interface RingFeatures {
   readonly indirect: boolean
   readonly eventIndex: boolean
+}
+
+/** The same, with the feature that chooses the kind of ring. Default: split. */
+export interface QueueFeatures extends RingFeatures {
+  readonly packed?: boolean
 }

@@ -40,6 +40,7 @@ export class RingPart {
   readonly #alignment: 2 | 4
   readonly #scratch = new Uint8Array(16)
   readonly #two = this.#scratch.subarray(0, 2)
+  readonly #six = this.#scratch.subarray(0, 6)
   readonly #eight = this.#scratch.subarray(0, 8)
   readonly #scratchView = new DataView(this.#scratch.buffer)
   readonly #fetched = new Uint32Array(4)
@@ -127,6 +128,18 @@ export class RingPart {
     }
     this.#scratchView.setUint16(0, value, true)
     this.#store(offset, this.#two)
+  }
+
+  /** Writes a word and half of one behind it, at an offset that is a multiple of 4. */
+  write48(offset: number, word: number, half: number): void {
+    if (this.words !== null) {
+      this.words[offset >>> 2] = word
+      this.halves![(offset >>> 1) + 2] = half
+      return
+    }
+    this.#scratchView.setUint32(0, word, true)
+    this.#scratchView.setUint16(4, half, true)
+    this.#store(offset, this.#six)
   }
 
   /** Writes two words, at an offset that is a multiple of 4. */

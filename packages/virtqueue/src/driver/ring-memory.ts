@@ -5,13 +5,13 @@ export type RingMemory = Pick<CpuBus, 'read16' | 'read32' | 'write16' | 'write32
 
 /** Where a driver's ring lies: guest-physical addresses as the CPU uses them, Numbers below 2^53. */
 export interface RingAddresses {
-  /** Entries: a power of two, at most 32768. */
+  /** Entries, at most 32768; of a split queue a power of two. */
   readonly size: number
-  /** Descriptor table. */
+  /** Descriptor table, or ring. */
   readonly desc: number
-  /** Available ring, which the driver writes. */
+  /** Available ring, or the driver's event suppression structure: what the driver writes. */
   readonly driver: number
-  /** Used ring, which the device writes. */
+  /** Used ring, or the device's event suppression structure: what the device writes. */
   readonly device: number
 }
 
