@@ -5,6 +5,7 @@ import type { Architecture, Board, BoardHardware } from './board/board.ts'
 import type { DeviceDescription } from './description.ts'
 import { FabricPort } from './fabric/fabric-port.ts'
 import { DeviceLedger, Ledger, type TracedAccess } from './fabric/ledger.ts'
+import { PlatformDevices, type PluggedPlatformDevice } from './fabric/platform-devices.ts'
 import { PluggedFunctions } from './fabric/plugged-functions.ts'
 import { RunQueue } from './fabric/run-queue.ts'
 import { type FileRefresh, FwCfg } from './firmware/fw-cfg.ts'
@@ -64,6 +65,7 @@ export class Machine {
   readonly #queue = new RunQueue()
   readonly #ledger: Ledger
   readonly #plugged: PluggedFunctions
+  readonly #platform: PlatformDevices
   readonly #board: Board
   readonly #hardware: BoardHardware
   readonly #expanders = new Map<PciBus, number>()
@@ -81,8 +83,17 @@ export class Machine {
     )
     this.root = this.roots[0]!
     this.#plugged = new PluggedFunctions(this.roots)
-    this.#ledger = new Ledger((owner) => this.#plugged.find(owner)?.ledger ?? null, { trace: options.trace === true })
+    this.#ledger = new Ledger((owner) => this.#plugged.find(owner)?.ledger ?? this.#platform.find(owner), {
+      trace: options.trace === true,
+    })
     this.witness = this.#ledger
+    this.#platform = new PlatformDevices({
+      cpuSpace: this.#cpuSpace,
+      dmaSpace: this.#dmaSpace,
+      books: this.#ledger,
+      queue: this.#queue,
+      setWire: (wire, asserted) => this.#hardware.setWire(wire, asserted),
+    })
     this.#hardware = board.build({
       cpuSpace: this.#cpuSpace,
       dmaSpace: this.#dmaSpace,
@@ -167,16 +178,20 @@ export class Machine {
     })
   }
 
+  /** Plugs in a device that is on no bus. @throws RangeError where its place is taken */
+  plugPlatform(one: PluggedPlatformDevice): void {
+    this.#platform.plug(one)
+  }
+
   /**
-   * Wires a function's DMA anew: behind the machine's first IOMMU, where each segment has one behind its segment's, or
-   * past it. Neither tables nor description change; the report must see it all the same.
+   * Wires a function's DMA anew: behind the first IOMMU of its segment, or past it. Neither tables nor description change; the report must see it all the same.
    *
    * @throws RangeError where nothing sits at that address
    */
   rewire(id: string, behindIommu: boolean): void {
     const plugged = this.#plugged.find(id)
     if (plugged === null) throw new RangeError(`no function at ${id}`)
-    const iommu = this.iommus[this.roots.indexOf(plugged.root)] ?? null
+    const iommu = this.iommus.find(({ segment = 0 }) => segment === plugged.root.segment) ?? null
     plugged.port.rewire(tlbFor(plugged.requester, behindIommu ? iommu : null))
   }
 
@@ -201,11 +216,12 @@ export class Machine {
   /** Firmware is done: what devices do from now on is the kernel's doing. */
   endFirmwarePhase(): void {
     for (const { ledger } of this.#plugged) ledger.phase = 'probe'
+    this.#platform.endFirmwarePhase()
   }
 
-  /** What was seen of every function, in bus order. Copies: later DMA does not change them. */
+  /** What was seen of every function, in bus order, then of what is on no bus. Copies: later DMA does not change them. */
   observe(): DeviceObservation[] {
-    return this.#plugged.observe()
+    return [...this.#plugged.observe(), ...this.#platform.observe()]
   }
 
   /** Each DMA, where the machine was built with `trace`; `dropped` counts those beyond what is kept. */

@@ -28,14 +28,17 @@ export interface StrayAccess {
 
 /** What the machine saw one function do: observed, not configured. */
 export interface DeviceObservation {
-  /** `0000:00:03.0`, by the bus numbers that software programmed. */
+  /** `0000:00:03.0`, by the bus numbers that software programmed; of a device on no bus, `mmio:0xa003e00`. */
   readonly id: string
   /** QEMU's model name, e.g. `virtio-blk-pci`, and the user's id for it. */
   readonly model: string
   readonly deviceId: string | null
   /** Whether the function's DMA enters an IOMMU on its way: a property of the wiring as it stands. */
   readonly behindIommu: boolean
-  readonly dma: Readonly<Record<DmaPhase, DmaCounts>>
+  readonly dma: Readonly<Record<Exclude<DmaPhase, 'assigned'>, DmaCounts>> & {
+    /** While the device was a user's program's; left out where it never was. */
+    readonly assigned?: DmaCounts
+  }
   /** Interrupt messages written. */
   readonly msi: number
   readonly strays: readonly StrayAccess[]

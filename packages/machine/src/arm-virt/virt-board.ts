@@ -94,6 +94,7 @@ function buildVirt(options: VirtBoardOptions, site: BoardSite): BoardHardware {
     // An IOMMU here tells by wires.
     raiseMsi() {},
     raiseWire: (spi) => gic.pulseSpi(spi),
+    setWire: (spi, asserted) => gic.setSpi(spi, asserted),
     place: (device) => add('fw_cfg', VIRT.fwCfg, fwCfgRegisters(device)),
     finish() {},
   }

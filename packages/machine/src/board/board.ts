@@ -75,6 +75,8 @@ export interface BoardHardware {
   raiseMsi(hi: number, lo: number, data: number): void
   /** An edge on this interrupt wire of the board, by its number there, on boards that have such wires. */
   raiseWire(wire: number): void
+  /** Drives such a wire. */
+  setWire(wire: number, asserted: boolean): void
   /** Puts QEMU's firmware configuration device where software looks for it. */
   place(device: FwCfg): void
   /** The board's own functions are plugged in. */

@@ -7,6 +7,8 @@ import type { IommuFault } from '../iommu/machine-iommu.ts'
 import type { DeviceObservation } from '../observation.ts'
 import type { FabricPort } from './fabric-port.ts'
 import type { DeviceLedger } from './ledger.ts'
+import { observationOf } from './observe-device.ts'
+import type { Worker } from './run-queue.ts'
 
 /** Faults that are kept per device. */
 const KEPT_FAULTS = 32
@@ -30,7 +32,7 @@ export interface Plugged {
 /** Every function of the machine, by segment and by the address that software gave its bus. */
 export class PluggedFunctions {
   readonly #roots: readonly RootComplex[]
-  readonly #plugged = new Map<PciFunction, Plugged>()
+  readonly #plugged = new Map<Worker, Plugged>()
   /** Answers of `find`, good while no tree's generation changes. */
   readonly #named = new Map<string, Plugged | null>()
   #namedAt = -1
@@ -97,7 +99,7 @@ export class PluggedFunctions {
    * Keeps a fault with the function that caused it. Behind a bridge that lends its requester ID several bear the same:
    * then it is the one whose turn it is.
    */
-  recordFault(fault: IommuFault, current: PciFunction | null): void {
+  recordFault(fault: IommuFault, current: Worker | null): void {
     const segment = fault.segment ?? 0
     const turn = current === null ? undefined : this.#plugged.get(current)
     const bears = (one: Plugged): boolean => one.root.segment === segment && one.requester() === fault.requester
@@ -117,26 +119,7 @@ export class PluggedFunctions {
     for (const slot of this.#roots.flatMap((root) => [...root.functions()])) {
       const plugged = this.#plugged.get(slot.function)
       if (plugged === undefined) continue
-      const { root, ledger, port, described, model, faults } = plugged
-      seen.push({
-        id: this.idOf(slot, root),
-        model,
-        deviceId: described?.id ?? null,
-        behindIommu: port.behindIommu,
-        dma: {
-          firmware: { ...ledger.counts.firmware },
-          probe: { ...ledger.counts.probe },
-          'self-test': { ...ledger.counts['self-test'] },
-        },
-        msi: ledger.msi,
-        strays: [...ledger.strays],
-        strayCount: ledger.strayCount,
-        faults: [...faults],
-        described:
-          described === null
-            ? null
-            : { location: described.location.text, model: described.model, properties: described.properties },
-      })
+      seen.push(observationOf(this.idOf(slot, plugged.root), plugged))
     }
     return seen
   }

@@ -1,20 +1,23 @@
-import type { PciFunction } from '@dmascope/pci'
+/** What works in turns: a function on PCI, or a device on no bus. */
+export interface Worker {
+  work(budget: number): 'idle' | 'more' | 'waiting'
+}
 
-/** Units of work that a function may do before others get their turn. */
+/** Units of work that a device may do before others get their turn. */
 const BUDGET = 64
 /** Turns that one wait for an interrupt may take: a device that is never done does not hold the CPU for ever. */
 const MOST_TURNS = 65_536
 
-/** Functions with work to do, each once, in the order in which they were touched. */
+/** Devices with work to do, each once, in the order in which they were touched. */
 export class RunQueue {
-  readonly #queue: PciFunction[] = []
-  readonly #queued = new Set<PciFunction>()
+  readonly #queue: Worker[] = []
+  readonly #queued = new Set<Worker>()
   #head = 0
   #turns = 0
-  #current: PciFunction | null = null
+  #current: Worker | null = null
 
-  /** Software touched the function: it may have work now. */
-  touch(one: PciFunction): void {
+  /** Software touched the device: it may have work now. */
+  touch(one: Worker): void {
     if (this.#queued.has(one)) return
     this.#queued.add(one)
     this.#queue.push(one)
@@ -25,8 +28,8 @@ export class RunQueue {
     return this.#turns
   }
 
-  /** The function whose turn it is; null between turns. */
-  get current(): PciFunction | null {
+  /** The device whose turn it is; null between turns. */
+  get current(): Worker | null {
     return this.#current
   }
 

@@ -60,6 +60,7 @@ function buildPseries(
     setPin: (one, asserted) => bridges.find(({ root }) => root.holds(one))?.setPin(one, asserted),
     raiseMsi() {},
     raiseWire() {},
+    setWire() {},
     place() {},
     finish() {},
   }

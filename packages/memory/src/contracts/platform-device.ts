@@ -1,6 +1,12 @@
 import type { DmaPort } from './dma-port.ts'
 import type { MmioHandler } from './mmio.ts'
 
+/**
+ * How the witness knows a device that is on no bus: by where its registers are, `mmio:0xa003e00`. What a kernel calls it
+ * depends on who told of it.
+ */
+export const platformOwner = (base: number): string => `mmio:0x${base.toString(16)}`
+
 /** A device's interrupt line, where it has a wire of its own instead of messages. */
 export interface InterruptLine {
   /** Drives the line. Whether software sees a level or an edge is the interrupt controller's. */

@@ -1,0 +1,37 @@
+import type { DeviceDescription } from '../description.ts'
+import type { DeviceObservation } from '../observation.ts'
+import type { FabricPort } from './fabric-port.ts'
+import type { DeviceLedger } from './ledger.ts'
+
+/** What is kept of any device that is plugged in. */
+export interface WatchedDevice {
+  readonly model: string
+  readonly described: DeviceDescription | null
+  readonly port: FabricPort
+  readonly ledger: DeviceLedger
+  readonly faults: DeviceObservation['faults']
+}
+
+/** What was seen of a device. Copies: later DMA does not change them. */
+export const observationOf = (
+  id: string,
+  { model, described, port, ledger, faults }: WatchedDevice,
+): DeviceObservation => ({
+  id,
+  model,
+  deviceId: described?.id ?? null,
+  behindIommu: port.behindIommu,
+  dma: {
+    firmware: { ...ledger.counts.firmware },
+    probe: { ...ledger.counts.probe },
+    'self-test': { ...ledger.counts['self-test'] },
+  },
+  msi: ledger.msi,
+  strays: [...ledger.strays],
+  strayCount: ledger.strayCount,
+  faults: [...faults],
+  described:
+    described === null
+      ? null
+      : { location: described.location.text, model: described.model, properties: described.properties },
+})

@@ -1,0 +1,89 @@
+import { type AddressSpace, type PlatformDevice, platformOwner } from '@dmascope/memory'
+import type { DeviceDescription } from '../description.ts'
+import type { DeviceObservation } from '../observation.ts'
+import { FabricPort } from './fabric-port.ts'
+import { DeviceLedger, type Ledger } from './ledger.ts'
+import { observationOf, type WatchedDevice } from './observe-device.ts'
+import type { RunQueue } from './run-queue.ts'
+
+/** A device on no bus, to plug in: what it is, and where the platform has it. */
+export interface PluggedPlatformDevice {
+  readonly device: PlatformDevice
+  readonly model: string
+  readonly described: DeviceDescription | null
+  /** Guest-physical address of its registers, and their bytes. */
+  readonly base: number
+  readonly size: number
+  /** The board's interrupt wire that its line drives, by its number there. */
+  readonly wire: number
+}
+
+interface Surroundings {
+  readonly cpuSpace: AddressSpace
+  readonly dmaSpace: AddressSpace
+  readonly books: Ledger
+  readonly queue: RunQueue
+  setWire(wire: number, asserted: boolean): void
+}
+
+/**
+ * The machine's devices that are on no bus. Their DMA lands in memory as it is: IOMMUs here stand above PCI. Nothing is
+ * between such a device and memory that software could turn off, as Bus Master Enable is on PCI.
+ */
+export class PlatformDevices {
+  readonly #around: Surroundings
+  readonly #plugged = new Map<string, WatchedDevice>()
+
+  constructor(around: Surroundings) {
+    this.#around = around
+  }
+
+  /** @throws RangeError where the registers of another begin at the same address */
+  plug({ device, model, described, base, size, wire }: PluggedPlatformDevice): void {
+    const { cpuSpace, dmaSpace, books, queue } = this.#around
+    const id = platformOwner(base)
+    if (this.#plugged.has(id)) throw new RangeError(`the registers of another device begin at 0x${base.toString(16)}`)
+    const ledger = new DeviceLedger()
+    const port = new FabricPort(
+      {
+        space: dmaSpace,
+        books,
+        messages: { first: 1, last: 0 },
+        sendMessage: () => 'untranslated',
+        ringDoorbell: () => false,
+        setPin: (asserted) => this.#around.setWire(wire, asserted),
+        busMasterEnabled: () => true,
+        turn: () => queue.turns,
+        name: () => id,
+      },
+      ledger,
+      null,
+      null,
+    )
+    device.connect(port, { drive: (asserted) => port.intx(asserted) })
+    const handler = {
+      read: (offset: number, width: 1 | 2 | 4): number => device.read(offset, width),
+      write: (offset: number, width: 1 | 2 | 4, value: number): void => {
+        device.write(offset, width, value)
+        queue.touch(device)
+      },
+    }
+    for (const space of [cpuSpace, dmaSpace]) space.add({ name: model, base, size, kind: 'mmio', handler })
+    this.#plugged.set(id, { model, described, port, ledger, faults: [] })
+  }
+
+  /** The books of the device that the witness knows by this name; null where there is none. */
+  find(id: string): DeviceLedger | null {
+    return this.#plugged.get(id)?.ledger ?? null
+  }
+
+  /** Firmware is done. */
+  endFirmwarePhase(): void {
+    for (const { ledger } of this.#plugged.values()) ledger.phase = 'probe'
+  }
+
+  /** What was seen of each, by address. Copies. */
+  observe(): DeviceObservation[] {
+    return [...this.#plugged].map(([id, watched]) => observationOf(id, watched))
+  }
+}
