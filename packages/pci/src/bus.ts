@@ -25,6 +25,11 @@ export interface PciBridge extends PciFunction {
   /** What it forwards downstream now: its windows, where the command register allows. */
   memoryWindows(): readonly AddressRange[]
   ioWindows(): readonly AddressRange[]
+  /**
+   * It takes device numbers other than 0 for functions at the end of its link: ARI Forwarding Enable (§6.13). Left out
+   * where there is no link, or devices can stand there anyway.
+   */
+  readonly ariForwarding?: boolean
 }
 
 export const isBridge = (of: PciFunction): of is PciBridge => 'secondary' in of
@@ -32,7 +37,10 @@ export const isBridge = (of: PciFunction): of is PciBridge => 'secondary' in of
 /** Where a function sits. Live: the bus number is the one that software programmed. */
 export interface PciSlot {
   readonly function: PciFunction
+  /** A virtual function may bear a further bus number than this bus's own. */
   readonly bus: PciBus
+  /** Of a virtual function: where its physical function sits. */
+  readonly physical?: PciSlot
   /** 0 to 31. */
   readonly device: number
   /** 0 to 7. */
@@ -50,6 +58,12 @@ export interface PciBusOptions {
   readonly extendedConfig?: boolean
 }
 
+/** A virtual function's place, whether or not it is there now. */
+export interface VirtualPlace extends PciSlot {
+  readonly physical: PciSlot
+  readonly enabled: boolean
+}
+
 /** A bus: up to 32 devices of up to 8 functions. A root complex makes the root buses, a bridge its secondary bus. */
 export class PciBus {
   /** The bridge above; null for a root bus. */
@@ -58,6 +72,8 @@ export class PciBus {
   readonly extendedConfig: boolean
   readonly #rootNumber: number
   readonly #slots: (PciSlot | null)[] = new Array(256).fill(null)
+  #virtual: readonly VirtualPlace[] = []
+  #enabled: readonly VirtualPlace[] = []
   #ordered: PciSlot[] = []
   /** Where the bridge above sits, once it is attached. */
   #bridgeSlot: PciSlot | null = null
@@ -79,13 +95,37 @@ export class PciBus {
     return this.#bridgeSlot
   }
 
-  /** Occupied slots, by device and function. */
+  /** Occupied slots, by device and function, and then those of virtual functions that are enabled. */
   get slots(): readonly PciSlot[] {
     return this.#ordered
   }
 
+  /** Slots of virtual functions, whether these are enabled or not, in the order of their physical functions. */
+  get virtualSlots(): readonly VirtualPlace[] {
+    return this.#virtual
+  }
+
+  /** Of the bus's own number. A virtual function is there while it is enabled, and no other function has its place. */
   slotAt(device: number, fn: number): PciSlot | null {
-    return this.#slots[(device << 3) | fn] ?? null
+    return this.#slots[(device << 3) | fn] ?? this.virtualAt((this.number << 8) | (device << 3) | fn)
+  }
+
+  /** The enabled virtual function with this requester ID. */
+  virtualAt(requester: number): PciSlot | null {
+    for (const slot of this.#enabled) if (slot.requesterId === requester) return slot
+    return null
+  }
+
+  /** Adds places of virtual functions. The root complex does this: see `RootComplex.attach`. */
+  plugVirtual(slots: readonly VirtualPlace[]): void {
+    this.#virtual = [...this.#virtual, ...slots]
+    this.recount()
+  }
+
+  /** Looks anew which virtual functions are enabled. */
+  recount(): void {
+    this.#enabled = this.#virtual.filter(({ enabled }) => enabled)
+    this.#ordered = [...this.#slots.filter((one) => one !== null), ...this.#enabled]
   }
 
   /**
@@ -101,7 +141,7 @@ export class PciBus {
     if (this.#slots[devfn] !== null) throw new RangeError(`device ${device}, function ${fn} is taken`)
     const slot = new Slot(plugged, this, device, fn)
     this.#slots[devfn] = slot
-    this.#ordered = this.#slots.filter((one) => one !== null)
+    this.recount()
     if (isBridge(plugged)) plugged.secondary.#bridgeSlot = slot
     return slot
   }
@@ -125,11 +165,16 @@ class Slot implements PciSlot {
   }
 
   get sourceId(): number {
-    let id = this.requesterId
-    for (let { bus } = this as PciSlot; bus.bridge !== null && bus.bridgeSlot !== null; bus = bus.bridgeSlot.bus) {
-      if (bus.bridge.requesterNaming === 'secondary-bus') id = bus.number << 8
-      else if (bus.bridge.requesterNaming === 'bridge') id = bus.bridgeSlot.requesterId
-    }
-    return id
+    return sourceIdOf(this)
   }
+}
+
+/** What the bridges above make of the slot's own ID. */
+export function sourceIdOf(slot: PciSlot): number {
+  let id = slot.requesterId
+  for (let { bus } = slot; bus.bridge !== null && bus.bridgeSlot !== null; bus = bus.bridgeSlot.bus) {
+    if (bus.bridge.requesterNaming === 'secondary-bus') id = bus.number << 8
+    else if (bus.bridge.requesterNaming === 'bridge') id = bus.bridgeSlot.requesterId
+  }
+  return id
 }

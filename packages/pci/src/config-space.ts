@@ -41,6 +41,8 @@ export class ConfigSpace {
   readonly #claimed: Uint8Array
   readonly #bars: BarState[] = []
   readonly #decodeAddressZero: boolean
+  /** BARs have no registers here: see `placeBar`. */
+  readonly #virtualFunction: boolean
   readonly #writeHooks: Hook[] = []
   readonly #readHooks: Hook[] = []
   readonly #decodeHooks: (() => void)[] = []
@@ -56,6 +58,10 @@ export class ConfigSpace {
     }
     this.headerType = options.headerType ?? 0
     this.#decodeAddressZero = options.decodeAddressZero === true
+    this.#virtualFunction = options.virtualFunction === true
+    if (this.#virtualFunction && (this.headerType === 1 || options.romSize)) {
+      throw new RangeError('a virtual function is no bridge, and has no expansion ROM')
+    }
     this.#bytes = new Uint8Array(this.size)
     this.#view = new DataView(this.#bytes.buffer)
     this.#writeMask = new Uint8Array(this.size)
@@ -146,6 +152,21 @@ export class ConfigSpace {
   /** Calls when what the function decodes, or a bridge forwards, has changed; for a bridge, when it may have. */
   onDecodeChange(call: () => void): void {
     this.#decodeHooks.push(call)
+  }
+
+  /**
+   * Says where a virtual function's BAR answers; null for nowhere.
+   *
+   * @throws TypeError for any other function, which has registers for that
+   * @throws RangeError where there is no such BAR
+   */
+  placeBar(bar: number, address: number | null): void {
+    if (!this.#virtualFunction) throw new TypeError('this function places its BARs by registers of its own')
+    const found = this.#bars.find((one) => one.bar === bar)
+    if (found === undefined) throw new RangeError(`there is no BAR ${bar}`)
+    if (found.address === address) return
+    found.address = address
+    for (const call of this.#decodeHooks) call()
   }
 
   /** The Interrupt Status bit: the level of the function's interrupt, whether or not it is disabled. */
@@ -252,7 +273,7 @@ export class ConfigSpace {
     if (this.#bars.some((other) => bar.offset < other.offset + (other.is64 ? 8 : 4) && other.offset < end)) {
       throw new RangeError(`BAR ${bar.bar} is declared twice, or is the upper half of another`)
     }
-    this.#place(bar.offset, image)
+    if (!this.#virtualFunction) this.#place(bar.offset, image)
     this.#bars.push({ ...bar })
   }
 
@@ -265,6 +286,7 @@ export class ConfigSpace {
   }
 
   #updateBars(): void {
+    if (this.#virtualFunction) return
     let changed = false
     for (const bar of this.#bars) {
       const address = this.#decoded(bar)

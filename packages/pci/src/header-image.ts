@@ -1,7 +1,9 @@
 import type { BarOptions } from './bar.ts'
 import { type RegisterImage, registerImage } from './register-image.ts'
 import { PCI_HEADER_TYPE1 } from './spec/bridge-header.ts'
-import { HEADER_TYPE, PCI_HEADER_TYPE0 } from './spec/config-header.ts'
+import { COMMAND, HEADER_TYPE, PCI_HEADER_TYPE0, PCI_VENDOR_ID_ABSENT } from './spec/config-header.ts'
+
+const DECODE_ENABLES = COMMAND.fields.MEMORY_SPACE_ENABLE.loMask | COMMAND.fields.IO_SPACE_ENABLE.loMask
 
 export interface ConfigSpaceOptions {
   readonly vendorId: number
@@ -24,14 +26,20 @@ export interface ConfigSpaceOptions {
   readonly size?: 256 | 4096
   /** Whether a BAR that holds address 0 decodes it. Not on a PC: there 0 is what an unassigned BAR holds. */
   readonly decodeAddressZero?: boolean
+  /**
+   * A virtual function: its IDs read as FFFFh, the header has neither BARs nor decode enables (§9.3.4.1), and whoever
+   * has the physical function's SR-IOV capability says where its BARs answer (`placeBar`). Default false.
+   */
+  readonly virtualFunction?: boolean
 }
 
 /** The header that these options make, its BARs empty. */
 export function headerImage(options: ConfigSpaceOptions): RegisterImage {
   const headerType = options.headerType ?? 0
+  const isVirtual = options.virtualFunction === true
   const identity = {
-    VENDOR_ID: options.vendorId,
-    DEVICE_ID: options.deviceId,
+    VENDOR_ID: isVirtual ? PCI_VENDOR_ID_ABSENT : options.vendorId,
+    DEVICE_ID: isVirtual ? PCI_VENDOR_ID_ABSENT : options.deviceId,
     REVISION_ID: options.revisionId ?? 0,
     PROGRAMMING_INTERFACE: options.classCode & 0xff,
     SUB_CLASS: (options.classCode >>> 8) & 0xff,
@@ -40,9 +48,12 @@ export function headerImage(options: ConfigSpaceOptions): RegisterImage {
     INTERRUPT_PIN: options.interruptPin ?? 0,
   }
   if (headerType === 1) return registerImage(PCI_HEADER_TYPE1, identity)
-  return registerImage(PCI_HEADER_TYPE0, {
+  const image = registerImage(PCI_HEADER_TYPE0, {
     ...identity,
     SUBSYSTEM_VENDOR_ID: options.subsystemVendorId ?? 0,
     SUBSYSTEM_ID: options.subsystemId ?? 0,
   })
+  const command = PCI_HEADER_TYPE0.registers.COMMAND.offset
+  if (isVirtual) image.writeMask[command] = image.writeMask[command]! & ~DECODE_ENABLES
+  return image
 }

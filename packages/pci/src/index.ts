@@ -12,10 +12,12 @@ export {
   X3130_UPSTREAM_PORT,
   XIO3130_DOWNSTREAM_PORT,
 } from './bridge-model.ts'
-export type { AddressRange, PciBridge, PciBusOptions, PciSlot, RequesterNaming } from './bus.ts'
+export type { AddressRange, PciBridge, PciBusOptions, PciSlot, RequesterNaming, VirtualPlace } from './bus.ts'
 export { isBridge, PciBus } from './bus.ts'
 export { ConfigSpace } from './config-space.ts'
 export type { PciFunction } from './contracts/pci-function.ts'
+export type { PhysicalFunction } from './contracts/physical-function.ts'
+export { isPhysicalFunction } from './contracts/physical-function.ts'
 export type { DecodedRange } from './decode-map.ts'
 export type { ExpressOptions } from './express-capability.ts'
 export { addExpressCapability } from './express-capability.ts'
@@ -32,6 +34,8 @@ export type { Decoded, RootComplexOptions } from './root-complex.ts'
 export { RootComplex } from './root-complex.ts'
 export type { RootPortOptions } from './root-port.ts'
 export { RootPort } from './root-port.ts'
+export type { SriovOptions } from './sriov-capability.ts'
+export { SriovCapability } from './sriov-capability.ts'
 export {
   ACS_ALL_WITHOUT_EGRESS_CONTROL,
   addAcsCapability,

@@ -5,7 +5,7 @@ import { Msi } from './msi.ts'
 import { Msix } from './msix.ts'
 import { readOnlyImage } from './register-image.ts'
 import { PCI_CAP_ID_SHPC, PCI_CAP_ID_SLOT_ID } from './spec/capability.ts'
-import { PCIE_DOWNSTREAM_PORT, PCIE_ROOT_PORT } from './spec/express.ts'
+import { DEVICE_CONTROL_2, PCIE_CAPABILITY, PCIE_DOWNSTREAM_PORT, PCIE_ROOT_PORT } from './spec/express.ts'
 import {
   addAcsCapability,
   addAerCapability,
@@ -32,6 +32,8 @@ export class ModelledBridge extends Bridge {
   readonly msix: Msix | null
   /** Null for a model that has none. */
   readonly msi: Msi | null
+  /** Where the PCI Express capability stands; null without one. */
+  #express: number | null = null
 
   constructor(options: ModelledBridgeOptions) {
     const { model } = options
@@ -60,6 +62,12 @@ export class ModelledBridge extends Bridge {
     this.msi = msi
   }
 
+  get ariForwarding(): boolean {
+    if (this.#express === null) return false
+    const register = this.config.peek(this.#express + PCIE_CAPABILITY.registers.DEVICE_CONTROL_2.offset, 2)
+    return DEVICE_CONTROL_2.fields.ARI_FORWARDING_ENABLE.get(register) === 1
+  }
+
   override readBar(bar: number, offset: number, width: 1 | 2 | 4 | 8, out: Uint32Array): void {
     const msix = bar === 0 ? this.msix : null
     out[0] = msix?.read(offset, width === 8 ? 4 : width) ?? 0
@@ -86,7 +94,7 @@ export class ModelledBridge extends Bridge {
         break
       case 'express': {
         const hasSlot = one.type === PCIE_ROOT_PORT || one.type === PCIE_DOWNSTREAM_PORT
-        addExpressCapability(config, {
+        this.#express = addExpressCapability(config, {
           ...one,
           portNumber: options.portNumber ?? 0,
           occupied: options.occupied !== false,

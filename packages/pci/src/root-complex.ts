@@ -2,10 +2,12 @@ import type { MmioHandler, PortHandler } from '@dmascope/memory'
 import { isBridge, type PciBridge, PciBus, type PciBusOptions, type PciSlot } from './bus.ts'
 import { createCf8Ports } from './cf8.ts'
 import type { PciFunction } from './contracts/pci-function.ts'
+import { isPhysicalFunction } from './contracts/physical-function.ts'
 import { type DecodedRange, DecodeMap, decodeOnce } from './decode-map.ts'
 import { createEcam } from './ecam.ts'
 import { PCI_CONFIG_SPACE_SIZE } from './spec/config-header.ts'
-import { busOf, deviceOf, functionOf } from './spec/routing-id.ts'
+import { busOf, deviceOf, functionOf, requesterId } from './spec/routing-id.ts'
+import { plugVirtualFunctions } from './virtual-slot.ts'
 
 export interface RootComplexOptions {
   /** PCI segment (ACPI `_SEG`). Default 0. */
@@ -68,7 +70,8 @@ export class RootComplex {
   }
 
   /**
-   * Plugs a function in: on the first root bus, or on `bus`, a root bus or a bridge's secondary one.
+   * Plugs a function in: on the first root bus, or on `bus`, a root bus or a bridge's secondary one. Virtual functions
+   * come with their physical one, and are found where its SR-IOV capability says, once software has enabled them.
    *
    * @throws RangeError where there is no such slot, or it is taken
    * @throws TypeError where the bus is not of this root complex, or the function is attached already
@@ -82,6 +85,11 @@ export class RootComplex {
     this.#slots.set(plugged, slot)
     if (isBridge(plugged)) this.#followBridge(plugged)
     else plugged.config.onDecodeChange(() => this.#rangesChanged())
+    if (isPhysicalFunction(plugged)) {
+      for (const virtual of plugVirtualFunctions(slot, plugged, () => this.#changed())) {
+        this.#slots.set(virtual.function, virtual)
+      }
+    }
     this.#changed()
     return slot
   }
@@ -226,7 +234,9 @@ export class RootComplex {
     this.#byNumber ??= routeBusNumbers(this.#rootBuses)
     const found = this.#byNumber[bus]
     if (!found || (offset >= PCI_CONFIG_SPACE_SIZE && !found.extendedConfig)) return null
-    return found.slotAt(device, fn)?.function ?? null
+    const slot = bus === found.number ? found.slotAt(device, fn) : found.virtualAt(requesterId(bus, device, fn))
+    if (device !== 0 && found.singleDevice && found.bridge?.ariForwarding !== true) return null
+    return slot?.function ?? null
   }
 }
 
@@ -251,6 +261,13 @@ function routeBusNumbers(roots: readonly PciBus[]): (PciBus | null)[] {
       claim(one.secondary, one.secondaryBusNumber, below, end)
       // Requests for numbers that nothing below answers still go down this bridge, and end there.
       taken.fill(1, below, Math.max(end + 1, below))
+    }
+    // A device that captured further numbers for its virtual functions answers there.
+    for (const { requesterId: id, physical } of bus.slots) {
+      const further = physical === undefined ? number : busOf(id)
+      if (further < first || further > last || taken[further] === 1) continue
+      byNumber[further] = bus
+      taken[further] = 1
     }
   }
   for (const [index, root] of roots.entries()) {

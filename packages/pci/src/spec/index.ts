@@ -131,3 +131,10 @@ export {
   parseBdf,
   requesterId,
 } from './routing-id.ts'
+export {
+  SRIOV_CAPABILITIES,
+  SRIOV_CAPABILITY,
+  SRIOV_CONTROL,
+  SRIOV_MANDATORY_PAGE_SIZES,
+  SRIOV_STATUS,
+} from './sriov.ts'
