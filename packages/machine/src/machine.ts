@@ -41,8 +41,8 @@ export interface MachineOptions {
   readonly memory: number
   /** Makes the IOMMUs, where there are any, over the machine's RAM. */
   readonly createIommus?: (wiring: IommuWiring) => readonly MachineIommu[]
-  /** The first root bus is wired past the IOMMU: `default_bus_bypass_iommu`. */
-  readonly rootBusBypass?: boolean
+  /** Which of the IOMMUs is in front of the first root bus: the first unless given; null where none is. */
+  readonly rootIommu?: number | null
   /** Record each DMA. */
   readonly trace?: boolean
 }
@@ -117,7 +117,7 @@ export class Machine {
       for (const { windows } of this.iommus) for (const registers of windows) space.add({ ...registers, kind: 'mmio' })
     }
     for (const { device, fn, model, function: one } of board.functions()) {
-      const iommu = options.rootBusBypass === true ? null : (this.iommus[0] ?? null)
+      const iommu = options.rootIommu === null ? null : (this.iommus[options.rootIommu ?? 0] ?? null)
       this.plug({ function: one, model, described: null, device, fn, dmaThrough: iommu, messagesThrough: iommu })
     }
     this.#hardware.finish()

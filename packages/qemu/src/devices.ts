@@ -13,6 +13,7 @@ import {
   type QemuVersion,
   requireModel,
 } from '@dmascope/machine'
+import type { Architecture } from './arguments.ts'
 import type { Collected, Entry } from './collected.ts'
 import type { Drive } from './drives.ts'
 import { globalProperties } from './globals.ts'
@@ -30,6 +31,12 @@ export interface Backends {
   readonly objects: ReadonlyMap<string, ResolvedObject>
   readonly chardevs: ReadonlySet<string>
   readonly fsdevs: ReadonlySet<string>
+}
+
+/** Whose machines take a device that stands on no bus, where they are no PCs. */
+const PLATFORM_HOMES: Readonly<Partial<Record<DeviceModel['kind'], Architecture>>> = {
+  'pci-host': 'ppc64',
+  'arm-smmuv3': 'aarch64',
 }
 
 /** Turns `-device` entries into descriptions, in the order in which QEMU creates them. */
@@ -82,7 +89,7 @@ export class DeviceReader {
     }
     const model = requireModel(driver, this.#version, place.text)
     const { architecture } = this.#collected
-    if (model.plug === 'platform' && architecture !== (model.kind === 'pci-host' ? 'ppc64' : 'x86_64')) {
+    if (model.plug === 'platform' && architecture !== (PLATFORM_HOMES[model.kind] ?? 'x86_64')) {
       throw refusal(
         'QEMU_BUS',
         place,

@@ -26,7 +26,7 @@ const HYPERVISOR = '51454d5500000000'
 const NO_ADDRESS = { addressSpaceId: 0, registerBitWidth: 0, registerBitOffset: 0, accessSize: 0, address: 0 }
 
 /** Fixed tables of a hardware-reduced machine; the address of the DSDT is left 0 for the loader. */
-export const virtFadt = ({ virtualization }: VirtFacts): Uint8Array =>
+export const virtFadt = ({ qemuVersion, virtualization }: VirtFacts): Uint8Array =>
   buildFadt({
     signature: 'FACP',
     header: qemuHeader(6),
@@ -70,7 +70,7 @@ export const virtFadt = ({ virtualization }: VirtFacts): Uint8Array =>
     RESET_REG: NO_ADDRESS,
     RESET_VALUE: 0,
     ARM_BOOT_ARCH: virtualization ? PSCI.smc : PSCI.hvc,
-    FADT_Minor_Version: 0,
+    FADT_Minor_Version: qemuVersion === '7.2' ? 0 : 3,
     X_FIRMWARE_CTRL: 0,
     X_DSDT: 0,
     X_PM1a_EVT_BLK: NO_ADDRESS,
@@ -87,7 +87,7 @@ export const virtFadt = ({ virtualization }: VirtFacts): Uint8Array =>
   })
 
 /** The GIC's parts, and what takes messages. */
-export function virtMadt({ cpus, gic, msi }: VirtFacts): Uint8Array {
+export function virtMadt({ cpus, gic, msi, virtualization }: VirtFacts): Uint8Array {
   const records: MadtRecord[] = [
     {
       kind: 'gicd',
@@ -105,9 +105,9 @@ export function virtMadt({ cpus, gic, msi }: VirtFacts): Uint8Array {
       performanceInterruptGsiv: VIRT_INTID.performanceMonitor,
       parkedAddress: 0,
       physicalBaseAddress: gic === 2 ? VIRT.gicCpu.base : 0,
-      gicv: 0,
-      gich: 0,
-      vgicMaintenanceInterrupt: 0,
+      gicv: gic === 2 ? VIRT.gicVirtualCpu.base : 0,
+      gich: gic === 2 ? VIRT.gicHypervisor.base : 0,
+      vgicMaintenanceInterrupt: virtualization ? VIRT_INTID.maintenance : 0,
       gicrBaseAddress: 0,
       mpidr: affinityOf(index, gic),
       processorPowerEfficiencyClass: 0,
@@ -121,7 +121,8 @@ export function virtMadt({ cpus, gic, msi }: VirtFacts): Uint8Array {
   }
   if (msi === 'its')
     records.push({ kind: 'gic-its', gicItsId: 0, physicalBaseAddress: VIRT.gicIts.base, reserved_16: 0 })
-  if (msi === 'gicv2m') {
+  // Of a frame beside a GICv3 only the tree tells.
+  if (msi === 'gicv2m' && gic === 2) {
     const spiBase = FIRST_SPI + VIRT_SPI.gicV2m
     records.push({
       kind: 'gic-msi-frame',

@@ -26,10 +26,12 @@ export function virtDeviceTree(facts: VirtFacts): DeviceTree {
   const cpus = cpusNode(facts, phandles)
   const gic = phandles.take()
   const msiController = msi === 'none' ? null : phandles.take()
-  const smmu = iommu.kind === 'smmuv3' ? phandles.take() : null
+  const smmu = iommu.kind === 'smmuv3' ? { place: iommu.place, phandle: phandles.take() } : null
   const gpio = acpi ? null : phandles.take()
-  // QEMU makes the bindings of a virtio-iommu when it meets the device, which is after all of the board.
+  // QEMU makes the bindings of devices when it meets them, which is after all of the board.
   const virtioIommu = iommu.kind === 'virtio-iommu' ? phandles.take() : null
+  const own = iommu.kind === 'smmuv3-devices' ? iommu.own : null
+  const smmuDevice = own === null ? null : { place: own, phandle: phandles.take() }
   const newer = facts.qemuVersion !== '7.2'
 
   const root = built(
@@ -53,11 +55,12 @@ export function virtDeviceTree(facts: VirtFacts): DeviceTree {
       performanceMonitorNode(facts),
       uartNode(clock),
       clockDeviceNode(clock),
-      pcieNode(facts, { gic, msi: msiController, iommu: smmu ?? virtioIommu }),
-      ...(smmu === null ? [] : [smmuNode(smmu)]),
+      pcieNode(facts, { gic, msi: msiController, iommu: (smmu ?? smmuDevice)?.phandle ?? virtioIommu }),
+      ...(smmu === null ? [] : [smmuNode(smmu.place, smmu.phandle)]),
       ...(gpio === null ? [] : [gpioNode(clock, gpio), powerKeyNode(gpio)]),
       ...Array.from({ length: VIRTIO_TRANSPORTS }, (_, index) => virtioNode(VIRTIO_TRANSPORTS - 1 - index)),
       fwCfgNode(),
+      ...(smmuDevice === null ? [] : [smmuNode(smmuDevice.place, smmuDevice.phandle)]),
       platformBusNode(gic),
       memoryNode(facts.memory),
       psciNode(facts),

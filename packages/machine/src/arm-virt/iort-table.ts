@@ -4,12 +4,12 @@ import type { QemuVersion } from '../description.ts'
 import { qemuHeader } from '../firmware/qemu-header.ts'
 import { type BusRange, busRange } from '../iommu/bus-range.ts'
 import type { RootBusFacts } from '../iommu/iommu-plan.ts'
-import { VIRT, VIRT_SPI } from './memory-map.ts'
+import type { SmmuPlace } from './virt-facts.ts'
 
 /** What an IORT is made of, besides root buses. */
 export interface IortFacts {
   readonly qemuVersion: QemuVersion
-  readonly smmu: boolean
+  readonly smmus: readonly SmmuPlace[]
   readonly its: boolean
 }
 
@@ -20,24 +20,19 @@ interface IdRange {
 }
 
 const ID_COUNT = 0x1_0000
-/** The SMMU's wires: event queue, page requests, command queue sync, global error. */
-const gsiv = (wire: number): number => FIRST_SPI + VIRT_SPI.smmu + wire
 
 /**
- * QEMU's `build_iort`: the ITS, the SMMU, and the host bridge, whose requester IDs go to the SMMU where their root bus
- * does not bypass it, and to the ITS elsewhere.
+ * QEMU's `build_iort`: the ITS, the SMMUs in the order of the buses behind them, and the host bridge, whose requester
+ * IDs go to the SMMU that is in front of their root bus, and to the ITS where none is.
  *
  * Releases before 9.1 write one ID too many for a range that goes to the SMMU, since the field is one less than the
  * number.
  */
-export function iortTable({ qemuVersion, smmu, its }: IortFacts, roots: readonly RootBusFacts[]): Uint8Array {
+export function iortTable({ qemuVersion, smmus, its }: IortFacts, roots: readonly RootBusFacts[]): Uint8Array {
   const older = qemuVersion === '7.2'
-  const behind: IdRange[] = smmu
-    ? roots
-        .filter(({ bypass }) => !bypass)
-        .map(({ bus }) => rangeOf(busRange(bus)))
-        .sort((a, b) => a.base - b.base)
-    : []
+  const units = smmus
+    .map((smmu, index) => ({ smmu, index, behind: rangesBehind(smmu, roots) }))
+    .sort((a, b) => (a.behind[0]?.base ?? 0) - (b.behind[0]?.base ?? 0))
   const nodes: IortNode[] = []
   const add = (made: IortNode): number => nodes.push(made) - 1
   const reference = (index: number): number => iortNodeOffsets({ nodes })[index] ?? 0
@@ -52,18 +47,28 @@ export function iortTable({ qemuVersion, smmu, its }: IortFacts, roots: readonly
   // DEVIATION: without an ITS the older releases write the node all the same; a kernel finds no ITS of its number.
   const itsAt =
     its || older ? add({ kind: 'its-group', revision: 1, identifier: 0, gicItsIdentifiers: [0], mappings: [] }) : null
-  const smmuAt = smmu ? add(smmuNode(itsAt === null ? 0 : 1)) : null
-  if (smmuAt !== null && itsAt !== null)
-    mappingsOf(nodes, smmuAt).push(mapping({ base: 0, count: ID_COUNT }, reference(itsAt)))
+  // They keep the numbers of their creation, whatever the order.
+  const first = nodes.length
+  const placed = units.map(({ smmu, index, behind }) => {
+    const smmuAt = add(smmuNode(first + index, smmu))
+    if (itsAt !== null) mappingsOf(nodes, smmuAt).push(mapping({ base: 0, count: ID_COUNT }, reference(itsAt)))
+    return { smmuAt, behind }
+  })
   const bridgeAt = add(rootComplexNode(nodes.length))
   const mappings = mappingsOf(nodes, bridgeAt)
-  if (smmuAt !== null) {
+  for (const { smmuAt, behind } of placed) {
     for (const one of behind) mappings.push(mapping(one, reference(smmuAt), older ? one.count : one.count - 1))
   }
-  if (itsAt !== null)
-    for (const one of gapsOf(behind)) mappings.push(mapping(one, reference(itsAt), gapIds(one, older)))
+  const all = units.flatMap(({ behind }) => behind).sort((a, b) => a.base - b.base)
+  if (itsAt !== null) for (const one of gapsOf(all)) mappings.push(mapping(one, reference(itsAt), gapIds(one, older)))
   return buildIort({ signature: 'IORT', header: qemuHeader(older ? 3 : 5), nodes })
 }
+
+const rangesBehind = ({ rootBus }: SmmuPlace, roots: readonly RootBusFacts[]): IdRange[] =>
+  roots
+    .filter(({ bypass, placed }) => (rootBus === null ? !bypass : placed === rootBus))
+    .map(({ bus }) => rangeOf(busRange(bus)))
+    .sort((a, b) => a.base - b.base)
 
 const rangeOf = ({ first, last }: BusRange): IdRange => ({ base: first << 8, count: (last - first + 1) << 8 })
 
@@ -89,19 +94,19 @@ function mappingsOf(nodes: readonly IortNode[], index: number): IortIdMapping[] 
   return one.mappings
 }
 
-const smmuNode = (identifier: number): IortNode => ({
+const smmuNode = (identifier: number, { base, spi }: SmmuPlace): IortNode => ({
   kind: 'smmuv3',
   revision: 4,
   identifier,
-  baseAddress: VIRT.smmu.base,
+  baseAddress: base,
   // COHACC_OVERRIDE.
   flags: 1,
   vatosAddress: 0,
   model: 0,
-  eventGsiv: gsiv(0),
-  priGsiv: gsiv(1),
-  gerrGsiv: gsiv(3),
-  syncGsiv: gsiv(2),
+  eventGsiv: FIRST_SPI + spi,
+  priGsiv: FIRST_SPI + spi + 1,
+  gerrGsiv: FIRST_SPI + spi + 3,
+  syncGsiv: FIRST_SPI + spi + 2,
   proximityDomain: 0,
   deviceIdMappingIndex: 0,
   mappings: [],

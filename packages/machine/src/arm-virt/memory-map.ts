@@ -12,6 +12,8 @@ export const VIRT = {
   flash: { base: 0x0000_0000, size: 128 * MIB },
   gicDistributor: { base: 0x0800_0000, size: 0x1_0000 },
   gicCpu: { base: 0x0801_0000, size: 0x1_0000 },
+  gicHypervisor: { base: 0x0803_0000, size: 0x1_0000 },
+  gicVirtualCpu: { base: 0x0804_0000, size: 0x1_0000 },
   gicV2m: { base: 0x0802_0000, size: 0x1000 },
   gicIts: { base: 0x0808_0000, size: 0x2_0000 },
   gicRedistributors: { base: 0x080a_0000, size: 0xf6_0000 },
@@ -55,6 +57,8 @@ export const V2M_SPIS = 64
 /** Private interrupts of a processor, as the GIC numbers them. */
 export const VIRT_INTID = {
   performanceMonitor: 23,
+  /** Of the virtual CPU interface. */
+  maintenance: 25,
   hypervisorTimer: 26,
   virtualTimer: 27,
   secureTimer: 29,

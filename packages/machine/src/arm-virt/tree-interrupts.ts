@@ -29,7 +29,12 @@ export function interruptControllerNode(
           ] as const)
         : ([
             ['compatible', 'arm,cortex-a15-gic'],
-            ['reg', reg64(VIRT.gicDistributor, VIRT.gicCpu)],
+            [
+              'reg',
+              virtualization
+                ? reg64(VIRT.gicDistributor, VIRT.gicCpu, VIRT.gicHypervisor, VIRT.gicVirtualCpu)
+                : reg64(VIRT.gicDistributor, VIRT.gicCpu),
+            ],
           ] as const)),
       ...(virtualization ? [['interrupts', [PPI, MAINTENANCE, LEVEL_HIGH]] as const] : []),
       ['phandle', phandle],

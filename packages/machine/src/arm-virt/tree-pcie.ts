@@ -1,7 +1,7 @@
 import { buildIdMap, type DtNode, identityMapExcept, pciUnitAddress } from '@dmascope/devicetree'
 import { VIRT, VIRT_SPI } from './memory-map.ts'
 import { at, built, cells64, EDGE_RISING, LEVEL_HIGH, reg64, SPI } from './tree-node.ts'
-import type { VirtFacts } from './virt-facts.ts'
+import type { SmmuPlace, VirtFacts } from './virt-facts.ts'
 
 /** First cell of a range: which of PCI's address spaces (IEEE 1275 PCI binding). */
 const IO_SPACE = 0x0100_0000
@@ -62,7 +62,7 @@ const interruptMap = (gic: number): number[] =>
   ).flat(2)
 
 function iommuMap({ iommu }: VirtFacts, phandle: number | null): readonly (readonly ['iommu-map', number[]])[] {
-  if (phandle === null || iommu.kind === 'none' || !iommu.mapped) return []
+  if (phandle === null || iommu.kind === 'none' || (iommu.kind !== 'smmuv3-devices' && !iommu.mapped)) return []
   const excluded = iommu.kind === 'virtio-iommu' ? [iommu.requesterId] : []
   return [['iommu-map', buildIdMap(identityMapExcept(phandle, excluded))]]
 }
@@ -76,12 +76,12 @@ const virtioIommuNode = (requesterId: number, phandle: number): DtNode =>
     ['phandle', phandle],
   ])
 
-/** `/smmuv3@9050000`. */
-export const smmuNode = (phandle: number): DtNode =>
-  built(at('smmuv3', VIRT.smmu), [
+/** `/smmuv3@9050000`, or elsewhere. */
+export const smmuNode = ({ base, spi }: SmmuPlace, phandle: number): DtNode =>
+  built(at('smmuv3', { base, size: VIRT.smmu.size }), [
     ['compatible', 'arm,smmu-v3'],
-    ['reg', reg64(VIRT.smmu)],
-    ['interrupts', [0, 1, 2, 3].flatMap((index) => [SPI, VIRT_SPI.smmu + index, EDGE_RISING])],
+    ['reg', reg64({ base, size: VIRT.smmu.size })],
+    ['interrupts', [0, 1, 2, 3].flatMap((index) => [SPI, spi + index, EDGE_RISING])],
     ['interrupt-names', ['eventq', 'priq', 'cmdq-sync', 'gerror']],
     ['dma-coherent', true],
     ['#iommu-cells', 1],

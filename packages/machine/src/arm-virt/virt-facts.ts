@@ -1,12 +1,27 @@
+import type { PlacedBus } from '../build/placed-bus.ts'
 import type { QemuVersion } from '../description.ts'
 import type { CpuModel } from './cpu-models.ts'
 import type { HighMemory } from './memory-map.ts'
 
-/** The IOMMU that the machine tells software of. */
+/** Where an SMMU is, and who is behind it. */
+export interface SmmuPlace {
+  readonly base: number
+  /** The first of its four shared interrupts. */
+  readonly spi: number
+  /** Null: all root buses that do not bypass it. */
+  readonly rootBus: PlacedBus | null
+}
+
+/** The IOMMUs that the machine tells software of. */
 export type VirtIommu =
   | { readonly kind: 'none' }
   /** `mapped`: the host bridge's `iommu-map` says that it is in front of all functions. */
-  | { readonly kind: 'smmuv3'; readonly mapped: boolean }
+  | { readonly kind: 'smmuv3'; readonly mapped: boolean; readonly place: SmmuPlace }
+  /**
+   * SMMUs on the platform bus. The tree tells of that alone which is in front of the machine's own root bus, `own`, and
+   * only the IORT of the others.
+   */
+  | { readonly kind: 'smmuv3-devices'; readonly places: readonly SmmuPlace[]; readonly own: SmmuPlace | null }
   /** A function of the root bus, by its requester ID. */
   | { readonly kind: 'virtio-iommu'; readonly mapped: boolean; readonly requesterId: number }
 

@@ -2,10 +2,13 @@ import { EXTRA_ROOTS_FILE, LinkedTables, littleEndian64 } from '../firmware/link
 import type { RootBusFacts } from '../iommu/iommu-plan.ts'
 import { virtDsdt, virtFadt, virtMadt, virtMcfg } from './acpi-tables.ts'
 import { iortTable } from './iort-table.ts'
-import type { VirtFacts } from './virt-facts.ts'
+import type { SmmuPlace, VirtFacts } from './virt-facts.ts'
 
 /** FADT fields that hold the DSDT's address (ACPI 6.5 §5.2.9). */
 const FADT_X_DSDT = 140
+
+const smmusOf = ({ iommu }: VirtFacts): readonly SmmuPlace[] =>
+  iommu.kind === 'smmuv3' ? [iommu.place] : iommu.kind === 'smmuv3-devices' ? iommu.places : []
 
 /**
  * Files for fw_cfg, as QEMU offers them where firmware runs: ACPI tables with the script that links them, and how many
@@ -36,14 +39,12 @@ export function virtFirmwareFiles(
   const fadtAt = tables.add(fadt)
   tables.pointer(fadtAt + FADT_X_DSDT, 8, dsdtAt)
   tables.checksummed(fadtAt, fadt)
-  const smmu = facts.iommu.kind === 'smmuv3'
+  const smmus = smmusOf(facts)
   const its = facts.msi === 'its'
-  // Releases before 10.1 write an IORT whatever there is.
-  const hasIort = smmu || its || facts.qemuVersion === '7.2'
   const rest = [
     virtMadt(facts),
     virtMcfg(facts),
-    ...(hasIort ? [iortTable({ qemuVersion: facts.qemuVersion, smmu, its }, roots)] : []),
+    iortTable({ qemuVersion: facts.qemuVersion, smmus, its }, roots),
     ...(viot === null ? [] : [viot()]),
   ]
   for (const table of rest) tables.checksummed(tables.add(table), table)

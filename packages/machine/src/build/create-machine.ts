@@ -42,15 +42,16 @@ export function createMachine(
     chipset.functions(),
   )
   const plan = planIommu(placement, description)
+  const plans = plan === null ? [] : [plan]
   const bypass = isOn(description.machineProperties.default_bus_bypass_iommu)
   const machine = new Machine({
     board: pcBoard(chipset),
     memory: description.memory,
-    ...(plan !== null && { createIommus: (wiring) => [plan.create(wiring)] }),
-    rootBusBypass: bypass,
+    createIommus: (wiring) => plans.map((one) => one.create(wiring)),
+    rootIommu: bypass ? null : 0,
     trace: options.trace === true,
   })
-  const roots = plugDevices(machine, placement, bypass, plan)
+  const roots = plugDevices(machine, placement, bypass, plans)
   const facts = platformFacts(name, description, roots, plan)
   const make = (): ReadonlyMap<string, Uint8Array> =>
     firmwareFiles(chipset, facts, { lowRamEnd: chipset.lowRamEnd(description.memory) })

@@ -14,7 +14,7 @@ import { Machine } from '../machine.ts'
 import type { BuiltMachine } from './built-machine.ts'
 import { withVirtDefaults } from './default-devices.ts'
 import { placeDevices } from './placement.ts'
-import { plugDevices } from './plug-devices.ts'
+import { plugDevices, rootIommu } from './plug-devices.ts'
 import { isOff, isOn } from './switches.ts'
 
 const MIB = 0x10_0000
@@ -61,11 +61,11 @@ export function createVirt(description: MachineDescription, options: { readonly 
   const machine = new Machine({
     board,
     memory,
-    ...(plan.iommu !== null && { createIommus: (wiring) => [plan.iommu!.create(wiring)] }),
-    rootBusBypass: bypass,
+    createIommus: (wiring) => plan.iommus.map((one) => one.create(wiring)),
+    rootIommu: rootIommu(plan.iommus, placement.rootBus, bypass),
     trace: options.trace === true,
   })
-  const roots = plugDevices(machine, placement, bypass, plan.iommu)
+  const roots = plugDevices(machine, placement, bypass, plan.iommus)
   const firmware = hasFirmware(description)
   const facts: VirtFacts = {
     qemuVersion,
@@ -83,7 +83,7 @@ export function createVirt(description: MachineDescription, options: { readonly 
   const tree = buildDtb(virtDeviceTree(facts))
   const deviceTree = firmware ? RAM_BASE : treeAddress(memory)
   machine.load(deviceTree, tree)
-  const viot = facts.iommu.kind === 'virtio-iommu' ? (): Uint8Array => plan.iommu!.acpiTable(roots) : null
+  const viot = facts.iommu.kind === 'virtio-iommu' ? (): Uint8Array => plan.iommus[0]!.acpiTable(roots) : null
   const make = (): ReadonlyMap<string, Uint8Array> => virtFirmwareFiles(facts, roots, viot)
   const files = make()
   machine.offerFirmwareFiles(files, { cpus, commandLine: description.append }, { names: REBUILT_FILES, make })

@@ -35,6 +35,8 @@ export interface PlacedPlatformDevice {
   readonly model: DeviceModel
   /** As given, typed. */
   readonly given: Properties
+  /** The bus that `primary-bus` names, if any. */
+  readonly primaryBus?: PlacedBus
 }
 
 /**
@@ -81,7 +83,8 @@ class Placer implements Placement {
     const model = requireModel(description.model, this.#machine.qemuVersion, where)
     const given = checkProperties(model, description.properties, this.#machine.qemuVersion, where)
     if (model.kind === 'pci-host') this.#addHostBridge({ description, model, given })
-    else if (model.plug === 'platform') this.platform.push({ description, model, given })
+    else if (model.plug === 'platform')
+      this.platform.push({ description, model, given, ...this.#primaryBus(description, given) })
     if (model.kind === 'amd-iommu' && given['pci-id'] === undefined) this.#placeAmdFunction(description)
     if (model.plug === 'platform' || model.plug === 'not-pci') return
     const placed = this.#place(description, model, given, this.#findBus(description))
@@ -142,6 +145,15 @@ class Placer implements Placement {
     return description.id ?? this.#busNames.next(model.bridge?.secondary === 'express' ? 'pcie' : 'pci')
   }
 
+
+  /** A link to a bus that is there already. */
+  #primaryBus(device: DeviceDescription, given: Properties): Pick<PlacedPlatformDevice, 'primaryBus'> {
+    const name = given['primary-bus']
+    if (name === undefined) return {}
+    const bus = this.#buses.get(String(name))
+    if (bus === undefined) throw refusePlace('MACHINE_BUS', device, `Device '${name}' not found`)
+    return { primaryBus: bus }
+  }
 
   #findBus(device: DeviceDescription): PlacedBus {
     const bus = device.bus === undefined ? this.#defaultBus : this.#buses.get(device.bus)

@@ -7,36 +7,47 @@ import { realize } from './realize.ts'
 import { isOn } from './switches.ts'
 import { wiredBehindIommu } from './wiring.ts'
 
+/** Which of the IOMMUs is in front of a root bus; null where none is. */
+export function rootIommu(plans: readonly IommuPlan[], rootBus: PlacedBus, bypass: boolean): number | null {
+  if (bypass) return null
+  const own = plans.findIndex((plan) => plan.rootBus === rootBus)
+  const index = own >= 0 ? own : plans.findIndex((plan) => plan.rootBus === undefined)
+  return index < 0 ? null : index
+}
+
 /**
  * Plugs every placed function into a machine of one segment, and wires it as QEMU would.
  *
- * @param bypass - the machine's own root bus is wired past the IOMMU
+ * @param bypass - the machine's own root bus is wired past the IOMMUs
+ * @param plans - of the machine's IOMMUs, in their order
  * @returns the root buses: the machine's own, then those of expanders in order of creation
  */
 export function plugDevices(
   machine: Machine,
   placement: Placement,
   bypass: boolean,
-  plan: IommuPlan | null,
+  plans: readonly IommuPlan[],
 ): RootBusFacts[] {
-  const roots = new Map<PlacedBus, RootBusFacts>([[placement.rootBus, { bus: machine.root.rootBus, bypass }]])
+  const { rootBus } = placement
+  const roots = new Map<PlacedBus, RootBusFacts>([[rootBus, { bus: machine.root.rootBus, placed: rootBus, bypass }]])
   for (const [placed, { device, properties }] of placement.expanders) {
     const express = placed.nature === 'express'
     const bus = machine.addExpanderBus({ number: busNumberOf(properties), express, device })
-    roots.set(placed, { bus, bypass: isOn(properties.bypass_iommu) })
+    roots.set(placed, { bus, placed, bypass: isOn(properties.bypass_iommu) })
   }
   const occupied = new Set(placement.functions.map(({ bus }) => bus.above))
   const functions = new Map<PlacedDevice, PciFunction>()
   placement.functions.forEach((placed, index) => {
-    const itself = placed === plan?.functionAt ? machine.iommus[0]?.pciFunction : null
+    const itself = machine.iommus[plans.findIndex(({ functionAt }) => functionAt === placed)]?.pciFunction
     const one = itself ?? realize(placed, index, occupied.has(placed))
     functions.set(placed, one)
     const root = roots.get(rootBusOf(placed.bus))
     const above = placed.bus.above === null ? undefined : functions.get(placed.bus.above)
     const bus: PciBus | undefined = above !== undefined && isBridge(above) ? above.secondary : root?.bus
-    const iommu = root?.bypass === true ? null : (machine.iommus[0] ?? null)
+    const unit = root === undefined ? null : rootIommu(plans, root.placed, root.bypass)
+    const iommu = unit === null ? null : (machine.iommus[unit] ?? null)
     const behindIommu = wiredBehindIommu(placed)
-    if (behindIommu && iommu !== null) plan?.checkDevice(placed)
+    if (behindIommu && unit !== null) plans[unit]?.checkDevice(placed)
     machine.plug({
       function: one,
       model: placed.model.name,

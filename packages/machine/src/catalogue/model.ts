@@ -29,6 +29,7 @@ export type ModelKind =
   | 'intel-iommu'
   | 'amd-iommu'
   | 'amd-iommu-function'
+  | 'arm-smmuv3'
   | 'virtio-iommu'
   | 'root-port'
   | 'upstream-port'

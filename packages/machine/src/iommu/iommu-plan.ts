@@ -1,15 +1,18 @@
 import type { PciBus } from '@dmascope/pci'
-import type { PlacedDevice } from '../build/placed-bus.ts'
+import type { PlacedBus, PlacedDevice } from '../build/placed-bus.ts'
 import type { IommuWiring, MachineIommu } from './machine-iommu.ts'
 
-/** A root bus, and whether it is wired past the IOMMU. */
+/** A root bus, and whether it is wired past the IOMMUs. */
 export interface RootBusFacts {
   readonly bus: PciBus
+  readonly placed: PlacedBus
   readonly bypass: boolean
 }
 
 /** An IOMMU that a description asks for, with all that QEMU checks about it checked, before there is a machine. */
 export interface IommuPlan {
+  /** The root bus whose functions alone are behind it; left out, those of every root bus that does not bypass it. */
+  readonly rootBus?: PlacedBus
   /** Where the device was placed that is the IOMMU's own function on PCI; null for an IOMMU that is none. */
   readonly functionAt: PlacedDevice | null
   /** Makes the IOMMU, once. */

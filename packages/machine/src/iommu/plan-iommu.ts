@@ -13,6 +13,8 @@ import { planVtd } from './vtd/plan-vtd.ts'
  */
 export function planIommu(placement: Placement, machine: MachineDescription): IommuPlan | null {
   const virtio = placement.functions.filter(({ model }) => model.kind === 'virtio-iommu')
+  const foreign = placement.platform.find(({ model }) => model.kind === 'arm-smmuv3')
+  if (foreign !== undefined) throw refuseIommu(foreign, `'${foreign.model.name}' is not a valid device model name`)
   const [second] = laterThanFirst([...placement.platform, ...virtio], machine)
   if (second !== undefined) throw refuseIommu(second, 'QEMU does not support multiple vIOMMUs for x86 yet.')
   const [onPci] = virtio

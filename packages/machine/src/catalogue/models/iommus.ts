@@ -5,12 +5,14 @@ import {
   differs,
   off,
   on,
+  oneOf,
   only,
   onOffAuto,
   type PropertyList,
   text,
   uint8,
   uint32,
+  uint64,
 } from '../property-specs.ts'
 
 /** What both of QEMU's x86 IOMMUs take (`x86-iommu`). */
@@ -34,7 +36,7 @@ export const AMD_IOMMU_FUNCTION: DeviceModel = deviceModel({
   }),
 })
 
-/** IOMMUs that are platform devices. `virtio-iommu-pci` stands among the virtio devices. */
+/** IOMMUs that are platform devices, of a PC or of an Arm machine. `virtio-iommu-pci` stands among the virtio devices. */
 export const iommuModels = (): readonly DeviceModel[] => [
   deviceModel({
     name: 'intel-iommu',
@@ -76,4 +78,25 @@ export const iommuModels = (): readonly DeviceModel[] => [
     },
   }),
   AMD_IOMMU_FUNCTION,
+  deviceModel({
+    name: 'arm-smmuv3',
+    kind: 'arm-smmuv3',
+    plug: 'platform',
+    versions: SINCE_8,
+    parents: ['arm-smmu'],
+    properties: {
+      'primary-bus': bearing(text),
+      stage: bearing(text),
+      accel: bearing(off),
+      ats: bearing(onOffAuto('auto')),
+      cmdqv: bearing(onOffAuto('auto')),
+      ril: bearing(onOffAuto('auto')),
+      oas: bearing(oneOf('auto', ['auto', '32', '36', '40', '42', '44', '48', '52', '56'])),
+      ssidsize: bearing(oneOf('auto', ['auto', ...Array.from({ length: 21 }, (_, bits) => String(bits))])),
+      'msi-gpa': uint64(0),
+      identifier: uint8(0),
+      bus_num: uint8(0),
+      smmu_per_bus: off,
+    },
+  }),
 ]
