@@ -7,6 +7,7 @@ import {
   VIRTIO_F_EVENT_IDX,
   VIRTIO_F_INDIRECT_DESC,
   VIRTIO_F_NOTIFY_ON_EMPTY,
+  VIRTIO_F_RING_PACKED,
   VIRTIO_F_RING_RESET,
   VIRTIO_F_UNUSED,
   VIRTIO_F_VERSION_1,
@@ -32,6 +33,8 @@ export interface OfferOptions {
   readonly indirect?: boolean
   /** Offers VIRTIO_F_EVENT_IDX. Default true. */
   readonly eventIndex?: boolean
+  /** Offers VIRTIO_F_RING_PACKED (QEMU's `packed`), to drivers that speak virtio 1. Default false. */
+  readonly packed?: boolean
   /** Offers VIRTIO_F_RING_RESET. Default true. */
   readonly ringReset?: boolean
 }
@@ -44,6 +47,7 @@ export function offeredBits(device: VirtioDevice, options: OfferOptions): Featur
   if (options.eventIndex !== false) numbers.push(VIRTIO_F_EVENT_IDX)
   if (legacy) numbers.push(VIRTIO_F_ANY_LAYOUT)
   if (modern) numbers.push(VIRTIO_F_VERSION_1)
+  if (modern && options.packed === true) numbers.push(VIRTIO_F_RING_PACKED)
   if (modern && options.ringReset !== false) numbers.push(VIRTIO_F_RING_RESET)
   if (options.accessPlatform) numbers.push(VIRTIO_F_ACCESS_PLATFORM)
   const own = device.features

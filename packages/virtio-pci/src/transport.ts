@@ -1,5 +1,5 @@
 import type { DmaPort } from '@dmascope/memory'
-import { type DeviceQueue, SplitDeviceQueue } from '@dmascope/virtqueue/device'
+import { createDeviceQueue, type DeviceQueue } from '@dmascope/virtqueue/device'
 import { VIRTIO_MSI_NO_VECTOR } from './spec/common-cfg.ts'
 import {
   type FeatureBits,
@@ -10,6 +10,7 @@ import {
   VIRTIO_F_ACCESS_PLATFORM,
   VIRTIO_F_EVENT_IDX,
   VIRTIO_F_INDIRECT_DESC,
+  VIRTIO_F_RING_PACKED,
   VIRTIO_F_UNUSED,
   VIRTIO_F_VERSION_1,
 } from './spec/features.ts'
@@ -224,11 +225,13 @@ export class VirtioTransport implements VirtioHost {
   #makeQueue(index: number): DeviceQueue | null {
     const queue = this.queues[index]!
     if (!queue.enabled) return null
-    if ((queue.size & (queue.size - 1)) !== 0) {
+    const packed = hasFeature(this.#negotiated, VIRTIO_F_RING_PACKED)
+    if (!packed && (queue.size & (queue.size - 1)) !== 0) {
       this.needsReset(`queue ${index}: its size, ${queue.size}, is no power of two`)
       return null
     }
-    return new SplitDeviceQueue(this.dma, queue, {
+    return createDeviceQueue(this.dma, queue, {
+      packed,
       indirect: hasFeature(this.#negotiated, VIRTIO_F_INDIRECT_DESC),
       eventIndex: hasFeature(this.#negotiated, VIRTIO_F_EVENT_IDX),
     })

@@ -1,9 +1,14 @@
 import type { DmaMapping } from '@dmascope/dma'
-import { splitRingBytes, splitRingLayout } from '@dmascope/virtqueue/driver'
-import { VIRTIO_F_EVENT_IDX, VIRTIO_F_INDIRECT_DESC, VIRTQ_MAX_SIZE } from '@dmascope/virtqueue/spec'
+import {
+  VIRTIO_F_EVENT_IDX,
+  VIRTIO_F_INDIRECT_DESC,
+  VIRTIO_F_RING_PACKED,
+  VIRTQ_MAX_SIZE,
+} from '@dmascope/virtqueue/spec'
 import { busAddress } from '../bus-address.ts'
 import { enableMsix, type MessageInterrupts } from '../interrupts/message-interrupts.ts'
-import { NO_VECTOR, type PlacedQueue } from './transport.ts'
+import { placePackedRing, placeSplitRing } from './place-ring.ts'
+import { NO_VECTOR } from './transport.ts'
 import type { VirtioDevice } from './virtio-device.ts'
 import { Virtqueue } from './virtqueue.ts'
 
@@ -48,7 +53,7 @@ function tryPolicy(device: VirtioDevice, wanted: readonly WantedQueue[], policy:
   const undo = (reason: string): string => {
     for (const queue of queues) {
       transport.removeQueue(queue.index)
-      device.dma?.freeCoherent(queue.memory)
+      for (const { mapping } of queue.pieces) device.dma?.freeCoherent(mapping)
     }
     if (msix !== null) {
       transport.setConfigVector(NO_VECTOR)
@@ -133,48 +138,32 @@ function setUpQueue(device: VirtioDevice, index: number, name: string): Virtqueu
   if (dma === null) return 'no way to give the device addresses'
   const offered = transport.offeredQueue(index)
   if (offered === null) return `queue ${index} (${name}) is not there, or in use`
-  let { size } = offered
+  const { size } = offered
   if (size > VIRTQ_MAX_SIZE || (size & (size - 1)) !== 0)
     return `queue ${index} (${name}) has the impossible size ${size}`
+  const packed = device.has(VIRTIO_F_RING_PACKED)
   const purpose = `virtqueue ${index} (${name})`
-  let memory: DmaMapping | null = null
-  // The legacy interface has no way to choose a size; with the modern one Linux takes what memory it can get.
-  for (;;) {
-    memory = dma.allocCoherent(splitRingBytes(size, transport.queueAlign), purpose)
-    if (memory !== null || transport.kind === 'legacy' || splitRingBytes(size, transport.queueAlign) <= 4096) break
-    size >>>= 1
-    if (size === 0) break
-  }
-  if (memory === null) return `no memory for queue ${index} (${name}) of ${offered.size} entries`
-  const layout = splitRingLayout(size, transport.queueAlign)
-  const part = (offset: number): PlacedQueue['desc'] => {
-    const lo = memory.lo + offset
-    return { hi: (memory.hi + (lo > 0xffff_ffff ? 1 : 0)) >>> 0, lo: lo >>> 0 }
-  }
-  const refusal = transport.placeQueue(index, {
-    size,
-    desc: part(layout.desc),
-    driver: part(layout.driver),
-    device: part(layout.device),
-  })
+  const ring = packed ? placePackedRing(dma, size, purpose) : placeSplitRing(dma, size, transport, purpose)
+  if (ring === null) return `no memory for queue ${index} (${name}) of ${size} entries`
+  const refusal = transport.placeQueue(index, ring.device)
   if (refusal !== null) {
-    dma.freeCoherent(memory)
+    for (const { mapping } of ring.pieces) dma.freeCoherent(mapping)
     return refusal
   }
   const note = (what: string, given: DmaMapping): void =>
     device.record.why(`${what} at 0x${given.cpu.toString(16)}, given to the device as ${busAddress(given)}`, dma.kind)
-  note(purpose, memory)
+  for (const piece of ring.pieces) note(piece.purpose, piece.mapping)
   return new Virtqueue({
     note: (segment, mapping) => note(segment.purpose, mapping),
     index,
     name,
-    size,
-    memory,
+    ring,
     bus: device.kernel.bus,
     dma,
     pages: device.kernel.pages,
     transport,
     features: {
+      packed,
       indirect: device.has(VIRTIO_F_INDIRECT_DESC),
       eventIndex: device.has(VIRTIO_F_EVENT_IDX),
     },

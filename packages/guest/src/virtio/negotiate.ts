@@ -9,6 +9,7 @@ import {
   VIRTIO_F_EVENT_IDX,
   VIRTIO_F_INDIRECT_DESC,
   VIRTIO_F_ORDER_PLATFORM,
+  VIRTIO_F_RING_PACKED,
   VIRTIO_F_RING_RESET,
   VIRTIO_F_SR_IOV,
   VIRTIO_F_VERSION_1,
@@ -27,8 +28,8 @@ import type { VirtioDriver } from './virtio-driver.ts'
 /**
  * Feature bits of ring and transport that this kernel accepts whenever they are offered.
  *
- * DEVIATION: Linux also accepts RING_PACKED (34), NOTIFICATION_DATA (38) and ADMIN_VQ (41), which change the ring or
- * the doorbell; this kernel has split rings and plain doorbells alone.
+ * DEVIATION: Linux also accepts NOTIFICATION_DATA (38) and ADMIN_VQ (41), which change the doorbell; this kernel has
+ * plain ones alone.
  */
 const TRANSPORT_FEATURES = featureBits(
   VIRTIO_F_INDIRECT_DESC,
@@ -36,6 +37,7 @@ const TRANSPORT_FEATURES = featureBits(
   VIRTIO_F_VERSION_1,
   VIRTIO_F_ACCESS_PLATFORM,
   VIRTIO_F_ORDER_PLATFORM,
+  VIRTIO_F_RING_PACKED,
   VIRTIO_F_SR_IOV,
   VIRTIO_F_RING_RESET,
 )

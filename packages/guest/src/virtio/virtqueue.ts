@@ -1,14 +1,14 @@
 import type { DmaMapping, PageAllocator } from '@dmascope/dma'
 import {
   BufferList,
+  createDriverQueue,
   type DriverQueue,
-  type RingFeatures,
+  type QueueFeatures,
   type RingMemory,
-  SplitDriverQueue,
-  splitRingLayout,
 } from '@dmascope/virtqueue/driver'
 import { VIRTQ_DESC } from '@dmascope/virtqueue/spec'
 import type { DmaPath } from './dma-path.ts'
+import type { RingPlace } from './place-ring.ts'
 import type { VirtioTransport } from './transport.ts'
 
 /** A piece of memory for one request. Readable ones come first (virtio 1.3 §2.7.4.2). */
@@ -47,7 +47,8 @@ export class Virtqueue {
   readonly index: number
   readonly name: string
   readonly ring: DriverQueue<Request>
-  readonly memory: DmaMapping
+  /** The ring's own memory. */
+  readonly pieces: RingPlace['pieces']
   /** Called for each request that has come back, from the interrupt. */
   onDone: ((request: Request) => void) | null = null
   readonly #dma: DmaPath
@@ -60,41 +61,30 @@ export class Virtqueue {
   readonly #noted = new Set<string>()
 
   /**
-   * @param memory - the ring's own memory, zeroed: `splitRingLayout(size, transport.queueAlign).bytes`
+   * @param ring - where it lies, in zeroed memory
    * @param note - is told the first mapping for each purpose
    */
   constructor(options: {
     readonly index: number
     readonly name: string
-    readonly size: number
-    readonly memory: DmaMapping
+    readonly ring: RingPlace
     readonly bus: RingMemory
     readonly dma: DmaPath
     readonly pages: PageAllocator
     readonly transport: VirtioTransport
-    readonly features: RingFeatures
+    readonly features: QueueFeatures
     readonly note: (segment: Segment, mapping: DmaMapping) => void
   }) {
-    const { index, name, size, memory, bus, dma, pages, transport, features } = options
+    const { index, name, ring, bus, dma, pages, transport, features } = options
     this.#note = options.note
     this.index = index
     this.name = name
-    this.memory = memory
+    this.pieces = ring.pieces
     this.#dma = dma
     this.#pages = pages
     this.#transport = transport
     this.#indirect = features.indirect
-    const layout = splitRingLayout(size, transport.queueAlign)
-    this.ring = new SplitDriverQueue<Request>(
-      bus,
-      {
-        size,
-        desc: memory.cpu + layout.desc,
-        driver: memory.cpu + layout.driver,
-        device: memory.cpu + layout.device,
-      },
-      features,
-    )
+    this.ring = createDriverQueue<Request>(bus, ring.cpu, features)
   }
 
   /**

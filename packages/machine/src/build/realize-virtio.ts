@@ -92,6 +92,7 @@ export function realizeVirtio(
     expressPort: behindPort(placed) && modern && properties['x-disable-pcie'] !== true,
     indirect: properties.indirect_desc !== false,
     eventIndex: properties.event_idx !== false,
+    packed: properties.packed === true,
     vectors: Number.isInteger(vectors) && vectors < 2048 ? vectors : virtio.vectors['11.1'],
     pciClass: virtio.classCode,
     multifunction: description.properties.multifunction === 'on' || properties.multifunction === true,
