@@ -131,7 +131,7 @@ export const DEVICE_RULES: readonly DeviceRule[] = [
     title: 'The IOMMU refused a device’s DMA',
     applies: ({ device }) => device.verdict === 'faults',
     message: ({ device }) => {
-      const fault = device.faults.find((one) => one.phase !== 'firmware')
+      const fault = device.faults.find((one) => one.phase === 'probe' || one.phase === 'self-test')
       return `${shortId(device.id)} had a request at ${fault?.address ?? 'an unknown address'} refused by the IOMMU: ${fault?.text ?? 'no reason recorded'}.`
     },
     fix: () => null,

@@ -34,7 +34,7 @@ export function verdictOf({ device, seen }: Accounts): Verdict {
   if (device.refusal !== null) return 'refused'
   if (!device.io.attempted) return 'untested'
   if (device.io.ok) return 'works'
-  if (seen.faults.some((fault) => fault.phase !== 'firmware')) return 'faults'
+  if (seen.faults.some((fault) => fault.phase === 'probe' || fault.phase === 'self-test')) return 'faults'
   return device.io.hung ? 'hangs' : 'refused'
 }
 

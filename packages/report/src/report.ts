@@ -113,7 +113,7 @@ export interface ReportFault {
   readonly address: string
   readonly reason: number
   readonly text: string
-  readonly phase: 'firmware' | 'probe' | 'self-test'
+  readonly phase: 'firmware' | 'probe' | 'self-test' | 'assigned'
 }
 
 export interface ReportStray {

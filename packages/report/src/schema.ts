@@ -21,7 +21,7 @@ const fault = z.strictObject({
   address: hex,
   reason: z.int(),
   text: z.string(),
-  phase: z.enum(['firmware', 'probe', 'self-test']),
+  phase: z.enum(['firmware', 'probe', 'self-test', 'assigned']),
 })
 
 const stray = z.strictObject({

@@ -68,6 +68,11 @@ export class ArmMessages implements MessageDomain {
     return allocated
   }
 
+  isolates(fn: PciFunction): boolean {
+    const route = this.#platform.routeMessages(fn.segment, dmaAliases(fn).at(-1)!.requester)
+    return route !== null && this.#controllers.get(route.controller)?.isolates === true
+  }
+
   release(_fn: PciFunction, allocated: AllocatedMessages): void {
     for (const vector of allocated.vectors) this.#vectors.release(vector)
     const made = this.#made.get(allocated)

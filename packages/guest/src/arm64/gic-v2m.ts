@@ -7,6 +7,7 @@ const AT = V2M.registers
 
 /** A GICv2m frame: a device writes the number of a shared interrupt. */
 export class GicV2mDriver implements MessageController {
+  readonly isolates = false
   readonly name: string
   readonly #base: number
   readonly #gic: Gic

@@ -49,6 +49,7 @@ interface ItsDevice {
 
 /** The kernel's ITS driver: one ITS, one processor. */
 export class ItsDriver implements MessageController {
+  readonly isolates = true
   readonly name: string
   readonly #bus: CpuBus
   readonly #pages: PageAllocator

@@ -10,6 +10,8 @@ export interface ControllerMessages {
 export interface MessageController {
   /** For the report: `ITS@0x8080000`. */
   readonly name: string
+  /** It looks at who writes: a device's messages raise no interrupts but its own. */
+  readonly isolates: boolean
   /** A text is why there are none. @param deviceId - how the controller knows the device */
   allocate(deviceId: number, count: number): ControllerMessages | string
   release(deviceId: number, messages: ControllerMessages): void

@@ -16,6 +16,11 @@ export interface MessageDomain {
    * @param kind - by which of its capabilities the function is going to send them
    */
   allocate(fn: PciFunction, count: number, kind: 'msi' | 'msix'): AllocatedMessages | string
+  /**
+   * The function's messages can raise no interrupts but its own, whatever it writes (Linux's isolated MSI). Left out
+   * where that is up to interrupt remapping.
+   */
+  isolates?(fn: PciFunction): boolean
   /** Gives them back. */
   release(fn: PciFunction, allocated: AllocatedMessages): void
 }

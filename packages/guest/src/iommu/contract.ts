@@ -1,5 +1,6 @@
 import type { DmaOps, IommuDomain } from '@dmascope/dma'
 import type { DomainType, Fact, GuestIommu } from '../result.ts'
+import type { GroupOwnership } from './group-ownership.ts'
 import type { RequestIommu } from './pci-iommu.ts'
 
 /** A PCI function as enumeration found it. */
@@ -94,6 +95,8 @@ export interface IommuSubsystem {
    */
   doorbell?(device: PciDevice, physical: number, maskBits?: number): number | null
   readonly interruptRemapping: boolean
+  /** Takes groups from the DMA API, for VFIO. Null or left out where no group can be. */
+  readonly ownership?: GroupOwnership | null
   /** Faults that the units recorded since the last call, decoded. */
   readFaults(): readonly RecordedFault[]
   /**

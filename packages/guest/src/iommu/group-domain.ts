@@ -7,6 +7,8 @@ export interface GroupDomain {
   readonly domain: IommuDomain
   /** Addresses of a translated domain; null for an identity domain. */
   readonly space: IovaSpace | null
+  /** Of a user's domain, where software maps doorbells: the next page for one (`iommu_get_msi_cookie`). */
+  readonly doorbells?: { next: number }
 }
 
 /** The DMA API of a device in this domain: through it where it translates, else straight. */

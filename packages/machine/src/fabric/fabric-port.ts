@@ -288,7 +288,7 @@ export class FabricPort implements DmaPort, InterruptPort {
       epoch: this.#views,
       generation: space.ram.generation,
       revocations: this.#ledger.grants.revocations,
-      unjudged: this.#ledger.phase === 'firmware',
+      unjudged: this.#ledger.unjudged,
       translated,
       tags,
       tagEpochs,
@@ -300,7 +300,7 @@ export class FabricPort implements DmaPort, InterruptPort {
     const { origin } = view
     if (origin.generation !== this.#fabric.space.ram.generation) return false
     if (origin.revocations !== this.#ledger.grants.revocations) return false
-    if (origin.unjudged && this.#ledger.phase !== 'firmware') return false
+    if (origin.unjudged && !this.#ledger.unjudged) return false
     const tlb = this.#tlb
     for (let page = 0; tlb !== null && page < origin.tags.length; page++) {
       if (tlb.epochOf(origin.tags[page]!) !== origin.tagEpochs[page]) return false

@@ -25,16 +25,26 @@ const noCounts = (): DmaCounts => ({ reads: 0, writes: 0, bytes: 0, translated: 
 /** What one function's DMA did. Written by its port, read for the report. */
 export class DeviceLedger {
   phase: DmaPhase = 'firmware'
-  readonly counts: Record<DmaPhase, DmaCounts> = { firmware: noCounts(), probe: noCounts(), 'self-test': noCounts() }
+  readonly counts: Record<DmaPhase, DmaCounts> = {
+    firmware: noCounts(),
+    probe: noCounts(),
+    'self-test': noCounts(),
+    assigned: noCounts(),
+  }
   msi = 0
   readonly grants = new Grants()
   readonly strays: StrayAccess[] = []
   strayCount = 0
   readonly #byPlace = new Map<string, number>()
 
-  /** Whether the guest has given the device this memory. Firmware keeps no books: its DMA is not judged. */
+  /** Firmware and users' programs keep no books: their DMA is not judged. */
+  get unjudged(): boolean {
+    return this.phase === 'firmware' || this.phase === 'assigned'
+  }
+
+  /** Whether the guest has given the device this memory. */
   allows(address: number, length: number, access: Access): boolean {
-    return this.phase === 'firmware' || this.grants.covering(address, length, access) !== null
+    return this.unjudged || this.grants.covering(address, length, access) !== null
   }
 
   /** Records an access outside every grant. Equal ones are folded. */

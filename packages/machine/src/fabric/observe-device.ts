@@ -25,6 +25,9 @@ export const observationOf = (
     firmware: { ...ledger.counts.firmware },
     probe: { ...ledger.counts.probe },
     'self-test': { ...ledger.counts['self-test'] },
+    ...(ledger.counts.assigned.reads + ledger.counts.assigned.writes + ledger.counts.assigned.faulted > 0 && {
+      assigned: { ...ledger.counts.assigned },
+    }),
   },
   msi: ledger.msi,
   strays: [...ledger.strays],

@@ -7,7 +7,7 @@ export interface TracedDma {
   readonly physical: string | null
   readonly length: number
   readonly route: 'translated' | 'untranslated' | 'faulted'
-  readonly phase: 'firmware' | 'probe' | 'self-test'
+  readonly phase: 'firmware' | 'probe' | 'self-test' | 'assigned'
 }
 
 /**

@@ -5,11 +5,13 @@ import type { IommuSubsystem, MsiMessage, PciDevice, RecordedFault } from '../co
 import { COMMAND_LINE, decideDefaultDomain } from '../default-domain.ts'
 import { DeviceFacts } from '../device-facts.ts'
 import { dmaOpsIn } from '../group-domain.ts'
+import type { GroupOwnership } from '../group-ownership.ts'
 import { dmaAliases, ownRequester } from '../groups/dma-alias.ts'
 import type { IommuContext } from '../iommu-context.ts'
 import { plainEntry, plainMessage } from '../plain-interrupts.ts'
 import { AmdHardware } from './amd-hardware.ts'
 import { AmdInterrupts, type InterruptSource } from './amd-interrupts.ts'
+import { amdOwnership } from './amd-ownership.ts'
 import { AmdTranslation, levelsOf } from './amd-translation.ts'
 import type { AmdUnit } from './amd-unit.ts'
 import { readUnitEvents } from './event-log.ts'
@@ -220,6 +222,10 @@ export class AmdSubsystem implements IommuSubsystem {
         others: dmaAliases(device).map((one) => one.requester),
       }
     )
+  }
+
+  get ownership(): GroupOwnership | null {
+    return this.#translation === null || this.#translation.failure !== null ? null : amdOwnership(this.#translation)
   }
 
   readFaults(): readonly RecordedFault[] {

@@ -21,7 +21,7 @@ import type { UnityMap } from './ivrs-map.ts'
 const R = AMDVI_REGISTERS.registers
 const LAST_DOMAIN_ID = 0xffff
 /** HyperTransport's own addresses, which no device may use. */
-const HT_REGION: ReservedRegion = {
+export const HT_REGION: ReservedRegion = {
   start: 0xfd_0000_0000,
   end: 0x100_0000_0000,
   kind: 'msi',
@@ -41,6 +41,8 @@ export class AmdTranslation {
   readonly #context: IommuContext
   readonly #hardware: AmdHardware
   readonly #domains = new Map<IommuGroup, GroupDomain>()
+  /** Groups that are a user's, and not in their default domain. */
+  readonly #taken = new Map<IommuGroup, GroupDomain>()
   readonly #attached = new Map<AmdDomain, Set<PciDevice>>()
   #defaultDomain: 'dma' | 'dma-fq' | 'identity'
   /** A unit may cache what is not present: it is a virtual one. */
@@ -72,7 +74,26 @@ export class AmdTranslation {
 
   domainOf(device: PciDevice): GroupDomain | null {
     const group = this.groups.of(device)
-    return (group && this.#domains.get(group)) ?? null
+    return (group && (this.#taken.get(group) ?? this.#domains.get(group))) ?? null
+  }
+
+  /** An empty domain for a group's user. */
+  createDomain(): AmdDomain | null {
+    return this.#makePagingDomain('dma')
+  }
+
+  /** Moves a group into a user's domain, or, with null, back. Answers why not. */
+  move(group: IommuGroup, to: GroupDomain | null): string | null {
+    const target = to ?? this.#domains.get(group)
+    if (target === undefined) return 'the group has no default domain'
+    for (const device of group.devices) {
+      const before = this.domainOf(device)?.domain
+      if (before instanceof AmdDomain) this.#attached.get(before)?.delete(device)
+    }
+    if (to === null) this.#taken.delete(group)
+    else this.#taken.set(group, to)
+    for (const device of group.devices) this.#attach(device, target.domain as AmdDomain)
+    return null
   }
 
   flushQueues(): void {
@@ -166,18 +187,16 @@ export class AmdTranslation {
   }
 
   #makeDomain(group: IommuGroup): GroupDomain | null {
-    const { bus, pages, profile, hostBridgeWindows = [], log } = this.#context
-    if (this.#nextDomainId > LAST_DOMAIN_ID) return null
-    const id = this.#nextDomainId++
+    const { profile, hostBridgeWindows = [], log } = this.#context
     if (this.#defaultDomain === 'identity') {
+      const id = this.#takeDomainId()
+      if (id === null) return null
       const domain = new AmdDomain('identity', id, null, 2 ** APERTURE_BITS, false)
       return { domain, space: null }
     }
-    const mostLevels = Math.min(...this.#hardware.units.map(levelsOf))
-    const table = HostPageTable.create({ bus, pages, mostLevels, onGrowth: () => this.#rewrite(domain) })
-    if (table === null) return null
-    const end = 2 ** Math.min(12 + 9 * mostLevels, APERTURE_BITS)
-    const domain = new AmdDomain(this.#defaultDomain, id, table, end, this.#notPresentCached)
+    const domain = this.#makePagingDomain(this.#defaultDomain)
+    if (domain === null) return null
+    const end = domain.apertureEnd
     const direct = this.#directRegions(group)
     for (const { start, end: last } of mergeRegions(direct)) {
       // Where maps overlap, what any of them allows.
@@ -192,12 +211,31 @@ export class AmdTranslation {
     return { domain, space: new IovaSpace({ domain, reserved, order: profile.iovaOrder }) }
   }
 
+  #takeDomainId(): number | null {
+    return this.#nextDomainId > LAST_DOMAIN_ID ? null : this.#nextDomainId++
+  }
+
+  #makePagingDomain(type: 'dma' | 'dma-fq'): AmdDomain | null {
+    const { bus, pages } = this.#context
+    const id = this.#takeDomainId()
+    if (id === null) return null
+    const mostLevels = Math.min(...this.#hardware.units.map(levelsOf))
+    const table = HostPageTable.create({ bus, pages, mostLevels, onGrowth: () => this.#rewrite(domain) })
+    if (table === null) return null
+    const end = 2 ** Math.min(12 + 9 * mostLevels, APERTURE_BITS)
+    const domain = new AmdDomain(type, id, table, end, this.#notPresentCached)
+    return domain
+  }
+
   #directRegions(group: IommuGroup): readonly UnityMap[] {
-    return group.devices.flatMap((device) => {
-      const id = ownRequester(device)
-      const maps = this.#hardware.map.segments.get(device.segment)?.unityMaps ?? []
-      return maps.filter(({ firstDevice, lastDevice }) => id >= firstDevice && id <= lastDevice)
-    })
+    return group.devices.flatMap((device) => this.directRegions(device))
+  }
+
+  /** What the IVRS wants the device to find at its own address. */
+  directRegions(device: PciDevice): readonly UnityMap[] {
+    const id = ownRequester(device)
+    const maps = this.#hardware.map.segments.get(device.segment)?.unityMaps ?? []
+    return maps.filter(({ firstDevice, lastDevice }) => id >= firstDevice && id <= lastDevice)
   }
 
   /** Points every requester ID that the device's DMA may bear at the domain. */
@@ -209,7 +247,9 @@ export class AmdTranslation {
     devices.add(device)
     this.#attached.set(domain, devices)
     this.#writeEntries(device, domain)
-    this.facts.add(device, { fact: `its domain is of type ${domain.type}`, source: 'default domain' })
+    if (!this.#taken.has(this.groups.of(device)!)) {
+      this.facts.add(device, { fact: `its domain is of type ${domain.type}`, source: 'default domain' })
+    }
     domain.flush()
   }
 

@@ -39,6 +39,9 @@ export class SmmuMasters {
   /** Whose each stream is, by SMMU. */
   readonly #owners = new Map<SmmuDevice, Map<number, PciDevice>>()
   readonly #domains = new Map<IommuGroup, GroupDomain>()
+  /** Groups that are a user's, and not in their default domain. */
+  readonly #taken = new Map<IommuGroup, GroupDomain>()
+  readonly #masters = new Map<PciDevice, Master>()
   readonly #contexts = new Map<IommuDomain, DescribedContext>()
   /** Where each domain's devices reach a doorbell, by its page. */
   readonly #doorbells = new Map<GroupDomain, Map<number, number>>()
@@ -115,13 +118,24 @@ export class SmmuMasters {
       return
     }
     this.#domains.set(group, found)
+    this.#masters.set(device, master)
     this.#attach(device, master, found.domain)
   }
 
   #makeDomain(smmu: SmmuDevice): GroupDomain | null {
-    const { bus, pages, profile, hostBridgeWindows = [] } = this.#context
+    const { profile, hostBridgeWindows = [] } = this.#context
     const { type } = this.#default
     if (type === 'identity') return { domain: PASS_THROUGH_DOMAIN, space: null }
+    const domain = this.#makePagingDomain(smmu, type)
+    if (domain === null) return null
+    const reserved = hostBridgeWindows
+      .map(({ start, end }) => ({ start, end: Math.min(end, domain.apertureEnd) }))
+      .filter(({ start, end }) => start < end)
+    return { domain, space: new IovaSpace({ domain, reserved, order: profile.iovaOrder }) }
+  }
+
+  #makePagingDomain(smmu: SmmuDevice, type: SmmuDomain['type']): SmmuDomain | null {
+    const { bus, pages } = this.#context
     const { features } = smmu
     const asid = this.#nextAsid
     if (asid >= 2 ** features.asidBits) return null
@@ -130,10 +144,7 @@ export class SmmuMasters {
     this.#nextAsid++
     const domain = new SmmuDomain(type, table, asid, smmu, pages)
     this.#contexts.set(domain, { root: table.root, asid, ips: features.ips })
-    const reserved = hostBridgeWindows
-      .map(({ start, end }) => ({ start, end: Math.min(end, domain.apertureEnd) }))
-      .filter(({ start, end }) => start < end)
-    return { domain, space: new IovaSpace({ domain, reserved, order: profile.iovaOrder }) }
+    return domain
   }
 
   /** Points every stream of the function at the domain. */
@@ -161,7 +172,9 @@ export class SmmuMasters {
         bytes: toHex(entryBytes(entry)),
       })
     }
-    this.facts.add(device, { fact: `its domain is of type ${domain.type}`, source: 'default domain' })
+    if (!this.#taken.has(this.groups.of(device)!)) {
+      this.facts.add(device, { fact: `its domain is of type ${domain.type}`, source: 'default domain' })
+    }
   }
 
   #makeDescriptor(smmu: SmmuDevice, streams: readonly number[], described: DescribedContext): number | null {
@@ -179,7 +192,26 @@ export class SmmuMasters {
 
   domainOf(device: PciDevice): GroupDomain | null {
     const group = this.groups.of(device)
-    return (group && this.#domains.get(group)) ?? null
+    return (group && (this.#taken.get(group) ?? this.#domains.get(group))) ?? null
+  }
+
+  /** An empty domain for a group's user. */
+  createDomain(group: IommuGroup): IommuDomain | null {
+    const master = group.devices[0] && this.#masters.get(group.devices[0])
+    return master === undefined ? null : this.#makePagingDomain(master.smmu, 'dma')
+  }
+
+  /** Moves a group into a user's domain, or, with null, back. Answers why not. */
+  move(group: IommuGroup, to: GroupDomain | null): string | null {
+    const target = to ?? this.#domains.get(group)
+    if (target === undefined) return 'the group has no default domain'
+    if (to === null) this.#taken.delete(group)
+    else this.#taken.set(group, to)
+    for (const device of group.devices) {
+      const master = this.#masters.get(device)
+      if (master !== undefined) this.#attach(device, master, target.domain)
+    }
+    return null
   }
 
   /**
@@ -198,15 +230,20 @@ export class SmmuMasters {
     if (iova === null) {
       const { space } = found
       const highest = Math.min(2 ** maskBits, found.domain.apertureEnd) - 1
-      iova = this.#context.options.forceDac ? null : space.allocate(PAGE, Math.min(highest, 0xffff_ffff))
-      iova ??= space.allocate(PAGE, highest)
+      if (found.doorbells !== undefined) {
+        iova = found.doorbells.next
+        found.doorbells.next += PAGE
+      } else {
+        iova = this.#context.options.forceDac ? null : space.allocate(PAGE, Math.min(highest, 0xffff_ffff))
+        iova ??= space.allocate(PAGE, highest)
+      }
       if (iova === null) return null
       const mapped =
         found.domain instanceof SmmuDomain
           ? found.domain.map(iova, page, PAGE, 2, 'registers')
           : space.map(iova, page, PAGE, 2)
       if (!mapped) {
-        space.release(iova, PAGE)
+        if (found.doorbells === undefined) space.release(iova, PAGE)
         return null
       }
       known.set(page, iova)

@@ -5,6 +5,7 @@ import type { DomainType, Fact, GuestIommu } from '../../result.ts'
 import type { IommuSubsystem, MsiMessage, PciDevice, RecordedFault } from '../contract.ts'
 import { type DefaultDomain, decideDefaultDomain } from '../default-domain.ts'
 import { dmaOpsIn } from '../group-domain.ts'
+import { type GroupOwnership, ownershipOf, SOFTWARE_MSI_REGION } from '../group-ownership.ts'
 import { dmaAliases, ownRequester } from '../groups/dma-alias.ts'
 import type { IommuContext } from '../iommu-context.ts'
 import { plainEntry } from '../plain-interrupts.ts'
@@ -155,6 +156,11 @@ export class SmmuSubsystem implements IommuSubsystem {
 
   doorbell(device: PciDevice, physical: number, maskBits = 64): number | null {
     return this.#masters === null ? physical : this.#masters.doorbell(device, physical, maskBits)
+  }
+
+  /** `arm_smmu_get_resv_regions`. */
+  get ownership(): GroupOwnership | null {
+    return this.#masters && ownershipOf(this.#masters, { regions: () => [SOFTWARE_MSI_REGION] })
   }
 
   readFaults(): readonly RecordedFault[] {

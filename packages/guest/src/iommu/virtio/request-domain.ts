@@ -52,6 +52,11 @@ export class RequestDomain implements IommuDomain {
     return null
   }
 
+  /** An endpoint has gone to another domain, which takes it out of this one. */
+  leave(): void {
+    this.#endpoints = Math.max(0, this.#endpoints - 1)
+  }
+
   map(iova: number, physical: number, length: number, access: 1 | 2 | 3): boolean {
     if (iova + length > this.apertureEnd) return false
     if (this.#endpoints > 0) {

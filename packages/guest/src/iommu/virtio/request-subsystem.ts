@@ -5,6 +5,7 @@ import type { IommuSubsystem, MsiMessage, PciDevice, RecordedFault } from '../co
 import { type DefaultDomain, decideDefaultDomain } from '../default-domain.ts'
 import { DeviceFacts } from '../device-facts.ts'
 import { dmaOpsIn, type GroupDomain } from '../group-domain.ts'
+import { type DeviceRegion, type GroupOwnership, ownershipOf, SOFTWARE_MSI_REGION } from '../group-ownership.ts'
 import { dmaAliases, ownRequester } from '../groups/dma-alias.ts'
 import { type IommuGroup, IommuGroups } from '../groups/iommu-groups.ts'
 import type { IommuContext } from '../iommu-context.ts'
@@ -36,6 +37,10 @@ export class RequestSubsystem implements IommuSubsystem {
   /** Endpoint IDs that a device goes by: what Linux keeps in its `fwspec`. */
   readonly #endpoints = new Map<PciDevice, number[]>()
   readonly #domains = new Map<IommuGroup, GroupDomain>()
+  /** Groups that are a user's, and not in their default domain. */
+  readonly #taken = new Map<IommuGroup, GroupDomain>()
+  /** What a unit said of each device's addresses. */
+  readonly #regions = new Map<PciDevice, readonly EndpointRegion[]>()
   #topology: EndpointTopology | null = null
   #devices: readonly PciDevice[] = []
   #groups: IommuGroups
@@ -127,6 +132,7 @@ export class RequestSubsystem implements IommuSubsystem {
       )
       return
     }
+    this.#regions.set(device, regions)
     const { group, because } = this.#groups.assign(device)
     this.#facts.add(device, { fact: `IOMMU group ${group.id}: ${because}`, source: 'pci_device_group' })
     log(`pci ${device.id}: IOMMU group ${group.id}`)
@@ -147,6 +153,43 @@ export class RequestSubsystem implements IommuSubsystem {
       if (refused !== null) log(`pci ${device.id}: cannot be attached to its domain: ${refused}`)
     }
     this.#facts.add(device, { fact: `its domain is of type ${domain.type}`, source: 'default domain' })
+  }
+
+  /** As `viommu_get_resv_regions`: without a range for messages from the device, there is one of the kernel's. */
+  get ownership(): GroupOwnership {
+    const regions = (device: PciDevice): readonly DeviceRegion[] => {
+      const told = (this.#regions.get(device) ?? []).map(
+        ({ kind, start, end }): DeviceRegion => ({ start, end, type: kind, because: 'the IOMMU says so when probed' }),
+      )
+      return told.some(({ type }) => type === 'msi') ? told : [SOFTWARE_MSI_REGION, ...told]
+    }
+    return ownershipOf(
+      { groups: this.#groups, createDomain: (group) => this.#createDomain(group), move: this.#move.bind(this) },
+      { regions },
+    )
+  }
+
+  #createDomain(group: IommuGroup): RequestDomain | null {
+    const unit = group.devices[0] === undefined ? null : this.#unitOf(group.devices[0])
+    const id = unit?.takeDomain() ?? null
+    const { log } = this.#context
+    return unit === null || id === null ? null : new RequestDomain(unit, { type: 'dma', id, bypass: false, log })
+  }
+
+  #move(group: IommuGroup, to: GroupDomain | null): string | null {
+    const target = to ?? this.#domains.get(group)
+    if (!(target?.domain instanceof RequestDomain)) return 'the group has no default domain'
+    for (const device of group.devices) {
+      const before = this.domain(device)
+      for (const endpoint of this.#endpoints.get(device) ?? []) {
+        const refused = target.domain.attach(endpoint)
+        if (refused !== null) return refused
+        if (before instanceof RequestDomain) before.leave()
+      }
+    }
+    if (to === null) this.#taken.delete(group)
+    else this.#taken.set(group, to)
+    return null
   }
 
   /** The device goes on without the IOMMU: no group, and addresses that nobody translates. */
@@ -203,7 +246,7 @@ export class RequestSubsystem implements IommuSubsystem {
 
   #groupDomain(device: PciDevice): GroupDomain | null {
     const group = this.#groups.of(device)
-    return (group && this.#domains.get(group)) ?? null
+    return (group && (this.#taken.get(group) ?? this.#domains.get(group))) ?? null
   }
 
   dmaOps(device: PciDevice, maskBits: number): DmaOps {

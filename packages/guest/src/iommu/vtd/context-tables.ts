@@ -39,6 +39,8 @@ export interface RequesterTables {
    * @param owner - the device's own requester ID, be this one its alias or not
    */
   set(requester: number, owner: number, target: ContextTarget): WrittenEntry | null
+  /** Takes a requester's entry out. The caller invalidates. */
+  clear(requester: number, owner: number): void
 }
 
 /** A unit's root table and the context tables under it, in legacy mode (VT-d 4.1 §9.1, §9.3). */
@@ -79,6 +81,13 @@ export class ContextTables implements RequesterTables {
     const bytes = new Uint8Array(CONTEXT_ENTRY.size)
     this.#bus.readBytes(address, bytes)
     return { what: 'context entry', address, bytes }
+  }
+
+  clear(requester: number): void {
+    const table = this.#tables.get(requester >>> 8)
+    if (table === undefined) return
+    const address = table + (requester & 0xff) * CONTEXT_ENTRY.size
+    for (let offset = 0; offset < CONTEXT_ENTRY.size; offset += 4) this.#bus.write32(address + offset, 0)
   }
 
   #table(bus: number): number | null {

@@ -65,6 +65,14 @@ export class ScalableTables implements RequesterTables {
     return this.#writeContext(requester, pasids.directory) ? written : null
   }
 
+  /** The context entry stays: it leads to a PASID that is no longer there. */
+  clear(_requester: number, owner: number): void {
+    const pasids = this.#pasids.get(owner)
+    if (pasids === undefined) return
+    const address = pasids.table + RID_PASID * PASID_TABLE_ENTRY.size
+    for (let offset = 0; offset < USED_BYTES; offset += 4) this.#bus.write32(address + offset, 0)
+  }
+
   #writePasid(address: number, target: ContextTarget): WrittenEntry {
     const { SSPTPTR, PGTT, AW, P } = PASID_TABLE_ENTRY_LOW.fields
     const { FSPTPTR, FSPM, SRE } = PASID_TABLE_ENTRY_HIGH.fields

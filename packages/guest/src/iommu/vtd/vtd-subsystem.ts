@@ -4,6 +4,7 @@ import type { DomainType, Fact, GuestIommu } from '../../result.ts'
 import type { IommuSubsystem, MsiMessage, PciDevice, RecordedFault } from '../contract.ts'
 import { DeviceFacts } from '../device-facts.ts'
 import { dmaOpsIn } from '../group-domain.ts'
+import type { GroupOwnership } from '../group-ownership.ts'
 import type { IommuContext } from '../iommu-context.ts'
 import { plainEntry, plainMessage } from '../plain-interrupts.ts'
 import { findUnit, type ScopeMatch, scopeText, sourceOf } from './device-scope.ts'
@@ -11,6 +12,7 @@ import { type DmarSource, type DmarUnits, type DrhdUnit, readDmar } from './dmar
 import { readUnitFaults } from './fault-log.ts'
 import { enableFaultEvents } from './unit-setup.ts'
 import { VtdInterrupts } from './vtd-interrupts.ts'
+import { vtdOwnership } from './vtd-ownership.ts'
 import { decideVtdPolicy, type VtdPolicy } from './vtd-policy.ts'
 import { VtdTranslation } from './vtd-translation.ts'
 
@@ -193,6 +195,11 @@ export class VtdSubsystem implements IommuSubsystem {
     if (made === null) return null
     this.#facts.add(device, made.fact)
     return made.message
+  }
+
+  get ownership(): GroupOwnership | null {
+    if (this.#translation === null || this.#dmar === null || this.#translation.enabled.size === 0) return null
+    return vtdOwnership(this.#translation, this.#dmar, this.#context.profile)
   }
 
   readFaults(): readonly RecordedFault[] {

@@ -44,6 +44,8 @@ export class VtdTranslation {
   readonly #context: IommuContext
   readonly #dmar: DmarUnits
   readonly #domains = new Map<IommuGroup, GroupDomain>()
+  /** Groups that are a user's, and not in their default domain. */
+  readonly #taken = new Map<IommuGroup, GroupDomain>()
   readonly facts = new DeviceFacts()
   readonly #nextDomainId = new Map<DrhdUnit, number>()
   /** Of the tables of translated domains. */
@@ -66,7 +68,45 @@ export class VtdTranslation {
 
   domainOf(device: PciDevice): GroupDomain | null {
     const group = this.groups.of(device)
-    return (group && this.#domains.get(group)) ?? null
+    return (group && (this.#taken.get(group) ?? this.#domains.get(group))) ?? null
+  }
+
+  /** An empty domain for a group's user. */
+  createDomain(group: IommuGroup): IommuDomain | null {
+    const units = group.devices.map((device) => this.#unitOf(device))
+    // What is not the DMA API's gets the second stage wherever there is one (`first_level_by_default`).
+    const second = units.every(({ unit }) => !unit.scalable || unit.capabilities.secondStage)
+    return this.#makePagingDomain('dma', units, second ? 'second' : 'first')
+  }
+
+  /** Moves a group into a user's domain, or, with null, back. Answers why not. */
+  move(group: IommuGroup, to: GroupDomain | null): string | null {
+    const target = to ?? this.#domains.get(group)
+    if (target === undefined) return 'the group has no default domain'
+    for (const device of group.devices) this.#detach(device)
+    if (to === null) this.#taken.delete(group)
+    else this.#taken.set(group, to)
+    for (const device of group.devices) this.#attach(device, target.domain)
+    return null
+  }
+
+  /** Takes the device's entries out, and what caches have of them: between two domains it reaches nothing. */
+  #detach(device: PciDevice): void {
+    const drhd = this.#unitOf(device)
+    const { unit } = drhd
+    const domain = this.domainOf(device)?.domain
+    const domainId = domain === undefined ? null : this.#domainId(drhd, domain)
+    const tables = this.#tables.get(drhd)
+    if (tables === undefined || domainId === null) return
+    for (const { requester } of dmaAliases(device)) {
+      tables.clear(requester, ownRequester(device))
+      unit.invalidateContext({ domainId, source: requester })
+    }
+    if (unit.scalable) {
+      unit.invalidatePasids({ domainId, pasid: RID_PASID })
+      unit.invalidatePasidIotlb({ domainId, pasid: RID_PASID })
+    }
+    unit.invalidateIotlb({ domainId })
   }
 
   flushQueues(): void {
@@ -184,9 +224,8 @@ export class VtdTranslation {
   }
 
   /** One table for all units that will use it: as deep, and with pages as large, as each of them can walk. */
-  #makePagingDomain(type: VtdDomain['type'], units: readonly DrhdUnit[]): VtdDomain | null {
+  #makePagingDomain(type: VtdDomain['type'], units: readonly DrhdUnit[], stage: Stage = this.#stage): VtdDomain | null {
     const { bus, pages, options } = this.#context
-    const stage = this.#stage
     const superpageLevels = ({ unit: { capabilities } }: DrhdUnit): number =>
       stage === 'second' ? capabilities.superpageLevels : capabilities.firstStage1g ? 2 : 1
     const table = PageTable.create({
@@ -268,6 +307,8 @@ export class VtdTranslation {
         toHex(written.bytes),
       )
     }
-    this.#because(device, `its domain is of type ${domain.type}`, 'default domain')
+    if (!this.#taken.has(this.groups.of(device)!)) {
+      this.#because(device, `its domain is of type ${domain.type}`, 'default domain')
+    }
   }
 }

@@ -1,0 +1,30 @@
+import type { GuestProfile } from '../../profile/guest-profile.ts'
+import type { PciDevice } from '../contract.ts'
+import { type DeviceRegion, type GroupMover, type GroupOwnership, ownershipOf } from '../group-ownership.ts'
+import { MSI_REGION } from '../reserved-regions.ts'
+import { directRegions } from './direct-regions.ts'
+import type { DmarUnits } from './dmar-units.ts'
+
+/** Groups behind VT-d, for VFIO. */
+export function vtdOwnership(mover: GroupMover, dmar: DmarUnits, profile: GuestProfile): GroupOwnership {
+  /** `intel_iommu_get_resv_regions`. */
+  const regions = (device: PciDevice): readonly DeviceRegion[] => [
+    ...directRegions(device, dmar.rmrrs, profile.configuration.isaIdentityMap).map(
+      ({ start, end, relaxable, because }): DeviceRegion => ({
+        start,
+        end: end - 1,
+        type: relaxable ? 'direct-relaxable' : 'direct',
+        because,
+      }),
+    ),
+    { start: MSI_REGION.start, end: MSI_REGION.end - 1, type: 'msi', because: MSI_REGION.because },
+  ]
+  return ownershipOf(mover, {
+    regions,
+    // Linux 6.1's driver turns such devices away itself; later the core of the IOMMU code does, for every kind.
+    ineligible(device) {
+      if (profile.kernel !== '6.1' || !regions(device).some(({ type }) => type === 'direct')) return null
+      return 'Device is ineligible for IOMMU domain attach due to platform RMRR requirement.  Contact your platform vendor.'
+    },
+  })
+}
