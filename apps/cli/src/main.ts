@@ -17,6 +17,7 @@ Examples:
   dmascope boot --why 00:03.0
   dmascope boot --append "intel_iommu=on iommu=pt" root-port
   dmascope boot --guest always-dma-api
+  dmascope boot --guest linux-4.4 --hypervisor physical
   dmascope boot machine.yaml --format json > report.json
   dmascope boot -- qemu-system-x86_64 -M q35,kernel-irqchip=split -device intel-iommu,intremap=on \\
       -device virtio-net-pci,netdev=n0 -netdev user,id=n0 -append intel_iommu=on
@@ -69,7 +70,8 @@ Examples:
   dmascope decode DMAR.dat               show every byte of a firmware table, and what it means
   dmascope lint DMAR.dat                 find what is wrong with it, and what Linux makes of that
   dmascope presets                       machines to start from
-  dmascope guests                        kernels to boot`
+  dmascope guests                        kernels to boot
+  dmascope hypervisors                   whose rules virtio devices and firmware tables follow`
 
 function format(value: string): BootFlags['format'] {
   if (value === 'text' || value === 'json' || value === 'markdown' || value === 'sarif') return value
@@ -102,6 +104,10 @@ function program(qemuArguments: readonly string[] | null): Command {
     )
     .option('--append <line>', "the kernel's command line, instead of the source's")
     .option('--qemu-version <version>', 'whose machines: 7.2 or 11.1 (default: 11.1, or what the source says)')
+    .option(
+      '--hypervisor <name>',
+      'whose rules virtio devices and tables follow, such as qemu-2.4 (default: those of --qemu-version; see: dmascope hypervisors)',
+    )
     .option('--format <format>', 'text, json, markdown or sarif', format, 'text')
     .option('--why <device>', 'the chain of reasons for one device, by address (00:03.0) or id')
     .option('--trace <file>', 'write every DMA as a trace that Perfetto opens')
@@ -129,6 +135,12 @@ function program(qemuArguments: readonly string[] | null): Command {
     .action(async (flags: { format: string }) => {
       const { guests } = await import('./commands/guests.ts')
       guests(flags.format === 'json')
+    })
+  command('hypervisors', 'list whose rules virtio devices and firmware tables can follow')
+    .addOption(new Option('--format <format>', 'text or json').choices(['text', 'json']).default('text'))
+    .action(async (flags: { format: string }) => {
+      const { hypervisors } = await import('./commands/hypervisors.ts')
+      hypervisors(flags.format === 'json')
     })
   command('decode <file...>', 'show ACPI tables and device trees field by field')
     .addOption(new Option('--format <format>', 'text or json').choices(['text', 'json']).default('text'))

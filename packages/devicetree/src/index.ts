@@ -5,6 +5,7 @@ export {
   pciUnitAddress,
   sizeCells,
 } from './bindings/addressing.ts'
+export { bypassesIommu, IOMMU_BYPASS } from './bindings/bypass.ts'
 export { type Coherency, findCoherency } from './bindings/coherency.ts'
 export { cpuAddressOf, type DmaWindow, type DmaWindows, findDmaWindows } from './bindings/dma-ranges.ts'
 export { findIbmDmaWindow, type IbmDmaWindow, parseIbmDmaWindow, setIbmDmaWindow } from './bindings/ibm-dma-window.ts'

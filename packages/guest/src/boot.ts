@@ -1,5 +1,6 @@
 import type { CpuBus, DmaWitness } from '@dmascope/memory/contracts'
-import type { Architecture, EntryRegisters } from './architecture/architecture.ts'
+import type { EntryRegisters } from './architecture/architecture.ts'
+import type { Architecture } from './architecture/architecture-name.ts'
 import { EARLY_CODE } from './architecture/early-code.ts'
 import { DeviceRecord } from './device-record.ts'
 import { bindDrivers, testDevice } from './drivers/bind.ts'
@@ -102,6 +103,8 @@ export function bootGuest(bus: CpuBus, options: BootOptions): GuestResult {
 
   const kernel: Kernel = {
     bus: early.bus,
+    architecture: options.architecture ?? 'x86_64',
+    nodeOf: (fn) => machine.nodes?.get(fn) ?? null,
     profile,
     config,
     pages,

@@ -1,15 +1,19 @@
+import type { DtNode } from '@dmascope/devicetree'
 import type { PageAllocator } from '@dmascope/dma'
 import type { CpuBus, DmaWitness } from '@dmascope/memory/contracts'
+import type { Architecture } from './architecture/architecture-name.ts'
 import type { MessageDomain } from './interrupts/message-domain.ts'
 import type { PinInterrupts } from './interrupts/pin-interrupts.ts'
 import type { Vectors } from './interrupts/vectors.ts'
 import type { IommuSubsystem } from './iommu/contract.ts'
 import type { ConfigAccess } from './pci/config-access.ts'
+import type { PciFunction } from './pci/pci-function.ts'
 import type { GuestProfile } from './profile/guest-profile.ts'
 
 /** What the parts of the running kernel share. */
 export interface Kernel {
   readonly bus: CpuBus
+  readonly architecture: Architecture
   readonly profile: GuestProfile
   readonly config: ConfigAccess
   readonly pages: PageAllocator
@@ -18,6 +22,8 @@ export interface Kernel {
   readonly vectors: Vectors
   readonly messages: MessageDomain
   readonly pins: PinInterrupts
+  /** The device tree's node of a function, where it has one. */
+  nodeOf(fn: PciFunction): DtNode | null
   /** Bytes that an I/O self-test moves each way. */
   readonly selfTestBytes: number
   log(line: string): void

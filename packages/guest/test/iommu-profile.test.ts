@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { driverForVirtio, driversForPci } from '../src/profile/guest-profile.ts'
 import { parseKernelCommandLine } from '../src/profile/kernel-command-line.ts'
 import { listGuests, parseGuest } from '../src/profile/parse-guest.ts'
+import type { VirtioDmaInput } from '../src/profile/virtio-dma-rule.ts'
 
 const numRuns = Number(process.env.DMASCOPE_FUZZ_RUNS ?? 300)
 const errorOf = (text: string): DmascopeError => {
@@ -128,15 +129,67 @@ describe('drivers', () => {
 
 describe('the virtio rule', () => {
   it.each([
+    ['linux-4.4', true, false, 'physical'],
+    ['linux-4.4', false, true, 'physical'],
+    ['linux-4.6', false, true, 'dma-api'],
+    ['linux-4.6', false, false, 'physical'],
+    ['linux-4.8', true, false, 'dma-api'],
     ['linux-6.1', false, false, 'physical'],
     ['linux-6.12', false, false, 'physical'],
     ['linux-6.12', true, false, 'dma-api'],
     ['linux-6.12', false, true, 'dma-api'],
     ['always-dma-api', false, false, 'dma-api'],
+    ['platform-dma', false, true, 'physical'],
   ] as const)('%s, bit 33 %s, Xen %s: %s', (guest, accessPlatform, xen, path) => {
-    expect(parseGuest(guest).virtioDma.decide({ accessPlatform, xen }).path).toBe(path)
+    const input = { ...NOTHING_SAID, accessPlatform, offersAccessPlatform: accessPlatform, xen }
+    expect(parseGuest(guest).virtioDma.decide(input).path).toBe(path)
+  })
+
+  it.each([
+    ['iommu-flag', 'x86_64', { offersAccessPlatform: true }, 'dma-api'],
+    ['iommu-flag', 'x86_64', { hasIommu: true }, 'dma-api'],
+    ['iommu-flag', 'ppc64', { offersAccessPlatform: true, hasIommu: true }, 'refuse'],
+    ['iommu-flag', 'ppc64', { hasIommu: true }, 'physical'],
+    ['iommu-flag-or-refuse', 'x86_64', { hasIommu: true }, 'refuse'],
+    ['iommu-flag-or-refuse', 'x86_64', { xen: true }, 'refuse'],
+    ['iommu-flag-or-refuse', 'x86_64', {}, 'dma-api'],
+    ['iommu-flag-or-refuse', 'x86_64', { hasIommu: true, whitelisted: true }, 'dma-api'],
+    ['dma-api-but-on-power', 'ppc64', { hasIommu: true }, 'physical'],
+    ['dma-api-but-on-power', 'x86_64', {}, 'dma-api'],
+    ['platform-dma-two-bits', 'x86_64', { offersAccessPlatform: true, offersPlatformDma: true }, 'refuse'],
+    ['platform-dma-two-bits', 'x86_64', { platformDma: true, offersPlatformDma: true }, 'dma-api'],
+    ['platform-dma-two-bits', 'x86_64', { accessPlatform: true, offersAccessPlatform: true }, 'physical'],
+  ] as const)('%s on %s, %j: %s', (guest, architecture, seen, path) => {
+    expect(parseGuest(guest).virtioDma.decide({ ...NOTHING_SAID, architecture, ...seen }).path).toBe(path)
+  })
+
+  it.each([
+    ['bypass-property', {}, 'dma-api'],
+    ['bypass-property', { property: true }, 'physical'],
+    ['bypass-property-quirk', {}, 'physical'],
+    ['bypass-property-version', {}, 'physical'],
+    ['bypass-property-version', { version: true }, 'dma-api'],
+    ['bypass-property-version', { version: true, property: true }, 'physical'],
+    ['bypass-prog-if', { progIf: true }, 'dma-api'],
+    ['bypass-prog-if', { configBit: true }, 'physical'],
+    ['bypass-config-bit', { configBit: true }, 'dma-api'],
+  ] as const)('%s, told %j: %s', (guest, told, path) => {
+    const tells = { ...NOTHING_SAID.tells, ...told }
+    expect(parseGuest(guest).virtioDma.decide({ ...NOTHING_SAID, tells }).path).toBe(path)
   })
 })
+
+const NOTHING_SAID: VirtioDmaInput = {
+  architecture: 'x86_64',
+  accessPlatform: false,
+  offersAccessPlatform: false,
+  platformDma: false,
+  offersPlatformDma: false,
+  xen: false,
+  hasIommu: false,
+  whitelisted: false,
+  tells: { progIf: false, configBit: false, property: false, version: false },
+}
 
 describe('parseKernelCommandLine', () => {
   it('reads words as the kernel does', () => {

@@ -1,3 +1,5 @@
+import type { HypervisorName } from './hypervisor/hypervisor.ts'
+
 /** The QEMU releases whose machines are modelled. */
 export type QemuVersion = '7.2' | '11.1'
 
@@ -38,6 +40,8 @@ export interface MachineDescription {
   readonly machineProperties: Readonly<Record<string, PropertyValue>>
   /** Properties of the machine's own PCI host bridge, where it is a device of QEMU's that `-global` reaches: on pseries. */
   readonly hostBridge?: Readonly<Record<string, PropertyValue>>
+  /** Whose rules its virtio devices and tables follow; those of `qemuVersion` where left out. */
+  readonly hypervisor?: HypervisorName
   /** In the order in which QEMU creates them; IOMMUs (`intel-iommu`) are among them. */
   readonly devices: readonly DeviceDescription[]
   /** Kernel command line. */

@@ -41,6 +41,8 @@ export type {
 export type { TracedAccess } from './fabric/ledger.ts'
 export { DEFAULT_FILE_MEMORY } from './file/describe-machine.ts'
 export type { DeviceContent, MachineFileContent } from './file/schema.ts'
+export type { Hypervisor, HypervisorName } from './hypervisor/hypervisor.ts'
+export { HYPERVISORS, requireHypervisor } from './hypervisor/hypervisors.ts'
 export { Machine } from './machine.ts'
 export type { DeviceObservation, DmaCounts, StrayAccess } from './observation.ts'
 export type { Preset } from './presets/presets.ts'

@@ -51,6 +51,7 @@ export function joinReport({ description, guest, observations, firmwareHung, ver
       type: description.machine,
       arch: ARCHITECTURES[description.machine],
       qemuVersion: description.qemuVersion,
+      ...(description.hypervisor !== undefined && { hypervisor: description.hypervisor }),
       source: description.source,
       commandLine: description.append,
       ignored: description.ignored,

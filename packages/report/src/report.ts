@@ -20,6 +20,8 @@ export interface ReportMachine {
   readonly type: string
   readonly arch: 'x86_64' | 'aarch64' | 'ppc64'
   readonly qemuVersion: string
+  /** Whose rules its virtio devices and tables follow, where that is not the QEMU release. */
+  readonly hypervisor?: string
   readonly source: 'preset' | 'file' | 'qemu' | 'host'
   /** The kernel's command line. */
   readonly commandLine: string

@@ -90,6 +90,7 @@ export const reportSchema = z.strictObject({
     type: z.string(),
     arch: z.enum(['x86_64', 'aarch64', 'ppc64']),
     qemuVersion: z.string(),
+    hypervisor: z.string().exactOptional(),
     source: z.enum(['preset', 'file', 'qemu', 'host']),
     commandLine: z.string(),
     ignored: z.array(z.string()),

@@ -70,7 +70,7 @@ export class VirtioMmioDevice implements PlatformDevice {
           this.#setInterruptStatus(this.#interruptStatus | USED_BUFFER | (config ? CONFIGURATION_CHANGE : 0)),
         clear: () => this.#setInterruptStatus(0),
       },
-      LARGEST_QUEUE,
+      { largestQueue: LARGEST_QUEUE },
     )
     this.#queues = legacy ? new LegacyQueues(this.#transport) : new ModernQueues(this.#transport)
   }

@@ -1,5 +1,6 @@
 import type { ConfigSpace, RegisterImage } from '@dmascope/pci'
 import { PCI_CAP_ID_VENDOR } from '@dmascope/pci/spec'
+import { VIRTIO_PCI_VENDOR_ID } from './spec/device-id.ts'
 import {
   COMMON_CFG_OFFSET,
   DEVICE_CFG_OFFSET,
@@ -16,8 +17,10 @@ import {
   VIRTIO_PCI_CAP_ISR_CFG,
   VIRTIO_PCI_CAP_NOTIFY_CFG,
   VIRTIO_PCI_CAP_PCI_CFG,
+  VIRTIO_PCI_CAP_VENDOR_CFG,
   VIRTIO_PCI_CFG_CAP,
   VIRTIO_PCI_NOTIFY_CAP,
+  VIRTIO_PCI_VNDR_DATA,
 } from './spec/virtio-pci-cap.ts'
 
 function image(size: number, cfgType: number, offset: number, length: number): RegisterImage {
@@ -32,8 +35,23 @@ function image(size: number, cfgType: number, offset: number, length: number): R
   return { bytes, writeMask: new Uint8Array(size), clearMask: new Uint8Array(size) }
 }
 
-/** Adds the five virtio capabilities in QEMU's order. Returns where the configuration access window stands. */
-export function addModernCapabilities(config: ConfigSpace): number {
+/** @param flags - the vendor's own byte */
+function vendorData(flags: number): RegisterImage {
+  const { size, fields } = VIRTIO_PCI_VNDR_DATA
+  const bytes = new Uint8Array(size)
+  const view = new DataView(bytes.buffer)
+  fields.cap_len.set(view, 0, size)
+  fields.cfg_type.set(view, 0, VIRTIO_PCI_CAP_VENDOR_CFG)
+  fields.vendor_id.set(view, 0, VIRTIO_PCI_VENDOR_ID)
+  fields.flags.set(view, 0, flags)
+  return { bytes, writeMask: new Uint8Array(size), clearMask: new Uint8Array(size) }
+}
+
+/**
+ * Adds the five virtio capabilities in QEMU's order, and a vendor's where `vendorFlags` are given. Returns where the
+ * configuration access window stands.
+ */
+export function addModernCapabilities(config: ConfigSpace, vendorFlags?: number): number {
   const plain = VIRTIO_PCI_CAP.size
   const add = (one: RegisterImage): number => config.addCapability(PCI_CAP_ID_VENDOR, one)
   add(image(plain, VIRTIO_PCI_CAP_COMMON_CFG, COMMON_CFG_OFFSET, STRUCTURE_SIZE))
@@ -42,6 +60,7 @@ export function addModernCapabilities(config: ConfigSpace): number {
   const notify = image(VIRTIO_PCI_NOTIFY_CAP.size, VIRTIO_PCI_CAP_NOTIFY_CFG, NOTIFY_CFG_OFFSET, STRUCTURE_SIZE)
   VIRTIO_PCI_NOTIFY_CAP.fields.notify_off_multiplier.set(new DataView(notify.bytes.buffer), 0, NOTIFY_OFF_MULTIPLIER)
   add(notify)
+  if (vendorFlags !== undefined) add(vendorData(vendorFlags))
   const window = image(VIRTIO_PCI_CFG_CAP.size, VIRTIO_PCI_CAP_PCI_CFG, 0, 0)
   const { bar, offset, length, pci_cfg_data } = VIRTIO_PCI_CFG_CAP.fields
   for (const { offset: first, size } of [bar, offset, length, pci_cfg_data]) {

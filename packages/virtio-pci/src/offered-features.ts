@@ -7,6 +7,7 @@ import {
   VIRTIO_F_EVENT_IDX,
   VIRTIO_F_INDIRECT_DESC,
   VIRTIO_F_NOTIFY_ON_EMPTY,
+  VIRTIO_F_PLATFORM_DMA,
   VIRTIO_F_RING_PACKED,
   VIRTIO_F_RING_RESET,
   VIRTIO_F_UNUSED,
@@ -29,6 +30,8 @@ export interface OfferOptions {
   readonly modern: boolean
   /** Offers VIRTIO_F_ACCESS_PLATFORM (QEMU's `iommu_platform`). */
   readonly accessPlatform: boolean
+  /** Offers VIRTIO_F_PLATFORM_DMA, which is a proposal. Default false. */
+  readonly platformDma?: boolean
   /** Offers VIRTIO_F_INDIRECT_DESC. Default true. */
   readonly indirect?: boolean
   /** Offers VIRTIO_F_EVENT_IDX. Default true. */
@@ -50,6 +53,7 @@ export function offeredBits(device: VirtioDevice, options: OfferOptions): Featur
   if (modern && options.packed === true) numbers.push(VIRTIO_F_RING_PACKED)
   if (modern && options.ringReset !== false) numbers.push(VIRTIO_F_RING_RESET)
   if (options.accessPlatform) numbers.push(VIRTIO_F_ACCESS_PLATFORM)
+  if (options.platformDma === true) numbers.push(VIRTIO_F_PLATFORM_DMA)
   const own = device.features
   const hidden = legacy ? 0 : (device.legacyFeatures?.lo ?? 0)
   return uniteFeatures({ lo: (own.lo & ~hidden) >>> 0, hi: own.hi }, featureBits(...numbers))

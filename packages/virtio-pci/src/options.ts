@@ -14,11 +14,17 @@ import {
 import { type FeatureBits, featureBits, uniteFeatures, VIRTIO_F_UNUSED } from './spec/features.ts'
 import { VIRTIO_PCI_LEGACY_CONFIG_OFFSET, VIRTIO_PCI_LEGACY_CONFIG_OFFSET_MSIX } from './spec/legacy.ts'
 import { LEGACY_BAR, MODERN_BAR, MODERN_BAR_SIZE, MSIX_BAR } from './spec/qemu-layout.ts'
+import type { AccessPlatformInsistence } from './transport.ts'
 import type { VirtioDevice } from './virtio-device.ts'
 
-/** A device with a legacy interface cannot offer ACCESS_PLATFORM. */
+/** The legacy interface shows bits 0 to 31 alone: ACCESS_PLATFORM wants the modern one. */
 export interface VirtioPciOptions extends OfferOptions {
   readonly device: VirtioDevice
+  /**
+   * Which drivers it refuses that decline an offered VIRTIO_F_ACCESS_PLATFORM: those that speak virtio 1, as QEMU does
+   * (the default); all; or none. One that does not speak virtio 1 cannot be told: the device stops when it is started.
+   */
+  readonly insists?: AccessPlatformInsistence
   /** Has Address Translation Services; only a PCI Express function can. Default false. */
   readonly ats?: boolean
   /** Behind a PCI Express port: a modern device then is a PCI Express function. Default false. */
@@ -27,6 +33,10 @@ export interface VirtioPciOptions extends OfferOptions {
   readonly vectors: number
   /** 24-bit class code. Default: QEMU's for the device type. */
   readonly pciClass?: number
+  /** Default: 0 for a device with a legacy interface, 1 for a modern one. */
+  readonly revisionId?: number
+  /** Flags of a vendor capability (VIRTIO_PCI_CAP_VENDOR_CFG); without it where left out. */
+  readonly vendorFlags?: number
   /** Bytes of expansion ROM, a power of two. Default 0: none. */
   readonly romSize?: number
   readonly multifunction?: boolean
@@ -47,8 +57,8 @@ const QEMU_SUBSYSTEM_ID = 0x1100
 export function checkOptions(options: VirtioPciOptions): void {
   const { device, legacy, modern, accessPlatform, vectors } = options
   if (!legacy && !modern) throw new RangeError(`${device.kind}: neither the legacy nor the modern interface is there`)
-  if (legacy && accessPlatform) {
-    throw new RangeError(`${device.kind}: a device with a legacy interface cannot offer VIRTIO_F_ACCESS_PLATFORM`)
+  if (accessPlatform && !modern) {
+    throw new RangeError(`${device.kind}: the legacy interface alone has no way to offer VIRTIO_F_ACCESS_PLATFORM`)
   }
   if (legacy && VIRTIO_PCI_TRANSITIONAL_DEVICE_ID[device.type] === undefined) {
     throw new RangeError(`${device.kind}: type ${device.type} has no legacy interface`)
@@ -90,7 +100,7 @@ export function configSpaceOptions(options: VirtioPciOptions): ConfigSpaceOption
   return {
     vendorId: VIRTIO_PCI_VENDOR_ID,
     deviceId: legacy ? VIRTIO_PCI_TRANSITIONAL_DEVICE_ID[device.type]! : VIRTIO_PCI_MODERN_DEVICE_ID_BASE + device.type,
-    revisionId: legacy ? VIRTIO_PCI_TRANSITIONAL_REVISION : VIRTIO_PCI_MODERN_REVISION,
+    revisionId: options.revisionId ?? (legacy ? VIRTIO_PCI_TRANSITIONAL_REVISION : VIRTIO_PCI_MODERN_REVISION),
     classCode: options.pciClass ?? CLASS_BY_TYPE[device.type] ?? CLASS_UNCLASSIFIED,
     multifunction: options.multifunction === true,
     subsystemVendorId: subsystem.vendorId,

@@ -30,6 +30,16 @@ export interface QueueState {
   deviceLo: number
 }
 
+/** Which drivers a device refuses that decline an offered VIRTIO_F_ACCESS_PLATFORM. */
+export type AccessPlatformInsistence = 'version-1' | 'always' | 'never'
+
+export interface TransportOptions {
+  /** Entries that a driver may give any queue, where that is more than what the device starts with. */
+  readonly largestQueue?: number
+  /** Default `version-1`, as QEMU has it. */
+  readonly insists?: AccessPlatformInsistence
+}
+
 /** How a transport's interrupts leave it. */
 export interface InterruptSink {
   /** A queue has used buffers, or (`config`) the configuration changed; `vector` may be `VIRTIO_MSI_NO_VECTOR`. */
@@ -57,10 +67,15 @@ export class VirtioTransport implements VirtioHost {
   readonly #sink: InterruptSink
   readonly #largestQueue: number
 
-  /**
-   * @param largestQueue - entries that a driver may give any queue, where that is more than what the device starts with
-   */
-  constructor(device: VirtioDevice, offered: FeatureBits, sink: InterruptSink, largestQueue = 0) {
+  readonly #insists: AccessPlatformInsistence
+
+  constructor(
+    device: VirtioDevice,
+    offered: FeatureBits,
+    sink: InterruptSink,
+    { largestQueue = 0, insists = 'version-1' }: TransportOptions = {},
+  ) {
+    this.#insists = insists
     this.device = device
     this.#largestQueue = largestQueue
     this.offered = offered
@@ -111,7 +126,8 @@ export class VirtioTransport implements VirtioHost {
       return
     }
     const bringsFeaturesOk = (value & ~this.#status & VIRTIO_STATUS_FEATURES_OK) !== 0
-    if (bringsFeaturesOk && hasFeature(this.#negotiated, VIRTIO_F_VERSION_1) && !this.#acceptsFeatures()) return
+    const refuses = this.#insists !== 'never' && !this.#acceptsFeatures()
+    if (bringsFeaturesOk && hasFeature(this.#negotiated, VIRTIO_F_VERSION_1) && refuses) return
     this.#changeStatus(value | (this.#status & VIRTIO_STATUS_DEVICE_NEEDS_RESET))
   }
 
@@ -214,6 +230,9 @@ export class VirtioTransport implements VirtioHost {
     }
     this.#active = this.queues.map((_, index) => this.#makeQueue(index))
     this.device.activate(this.#active, this.#negotiated, this)
+    if (this.#insists === 'always' && !this.#acceptsFeatures()) {
+      this.needsReset('the driver declined VIRTIO_F_ACCESS_PLATFORM')
+    }
   }
 
   #replaceQueue(index: number): void {

@@ -50,9 +50,12 @@ export class VirtioPciFunction implements PciFunction {
     const { device, vectors } = options
     const config = new ConfigSpace(configSpaceOptions(options))
     this.config = config
-    this.#transport = new VirtioTransport(device, offeredFeatures(options), {
-      raise: (vector, changed) => this.#raise(vector, changed),
+    const sink = {
+      raise: (vector: number, changed: boolean) => this.#raise(vector, changed),
       clear: () => this.#setIsr(0),
+    }
+    this.#transport = new VirtioTransport(device, offeredFeatures(options), sink, {
+      insists: options.insists ?? 'version-1',
     })
     if (isExpress(options)) {
       addExpressCapability(config, { type: PCIE_ENDPOINT, onFunctionLevelReset: () => this.reset('function') })
@@ -61,7 +64,7 @@ export class VirtioPciFunction implements PciFunction {
     }
     this.#common = options.modern ? new CommonInterface(this.#transport, vectors) : null
     if (options.modern) {
-      connectConfigWindow(config, addModernCapabilities(config), {
+      connectConfigWindow(config, addModernCapabilities(config, options.vendorFlags), {
         read: (offset, width) => this.#readModern(offset, width),
         write: (offset, width, value) => this.#writeModern(offset, width, value),
       })

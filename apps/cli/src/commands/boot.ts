@@ -2,6 +2,7 @@ import { mkdirSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { refuseUnmodelledParameters } from '@dmascope/guest'
 import { DmascopeError } from '@dmascope/layout'
+import { requireHypervisor } from '@dmascope/machine'
 import {
   formatMarkdown,
   formatText,
@@ -21,6 +22,7 @@ export interface BootFlags {
   readonly guest?: string
   readonly append?: string
   readonly qemuVersion?: string
+  readonly hypervisor?: string
   readonly format: 'text' | 'json' | 'markdown' | 'sarif'
   readonly why?: string
   readonly trace?: string
@@ -48,7 +50,11 @@ export async function boot(
   }
   const version = flags.qemuVersion === undefined ? undefined : qemuVersionOf(flags.qemuVersion)
   const loaded = await loadSource(source, qemuArguments, version)
-  const description = { ...loaded.description, ...(flags.append !== undefined && { append: flags.append }) }
+  const description = {
+    ...loaded.description,
+    ...(flags.append !== undefined && { append: flags.append }),
+    ...(flags.hypervisor !== undefined && { hypervisor: requireHypervisor(flags.hypervisor).name }),
+  }
   if (description.machine === 'q35' || description.machine === 'pc') {
     refuseUnmodelledParameters(description.append, flags.append === undefined ? '-append' : '--append')
   }
@@ -90,7 +96,8 @@ function repeated(source: string | undefined, qemuArguments: readonly string[] |
   const guest = flags.guest === undefined ? '' : ` --guest ${flags.guest}`
   const append = flags.append === undefined ? '' : ` --append ${JSON.stringify(flags.append)}`
   const of = qemuArguments !== null ? ' ...' : source === undefined ? '' : ` ${source}`
-  return `dmascope boot${of}${guest}${append} --why`
+  const hypervisor = flags.hypervisor === undefined ? '' : ` --hypervisor ${flags.hypervisor}`
+  return `dmascope boot${of}${guest}${hypervisor}${append} --why`
 }
 
 /** A device by address, with or without segment, or by the id that its description gives it. */

@@ -1,3 +1,4 @@
+import type { DtNode } from '@dmascope/devicetree'
 import type { PageAllocator } from '@dmascope/dma'
 import type { CpuBus, DmaWitness } from '@dmascope/memory/contracts'
 import type { AddressRange } from '../early/memory-map.ts'
@@ -9,9 +10,6 @@ import type { ConfigAccess } from '../pci/config-access.ts'
 import type { PciFunction } from '../pci/pci-function.ts'
 import type { GuestProfile } from '../profile/guest-profile.ts'
 import type { KernelCommandLine } from '../profile/kernel-command-line.ts'
-
-/** What a kernel was built for. */
-export type Architecture = 'x86_64' | 'aarch64' | 'ppc64'
 
 /** What the boot loader left in the processor's registers. */
 export interface EntryRegisters {
@@ -55,6 +53,8 @@ export interface RunningMachine {
   readonly iommu: IommuSubsystem
   /** In enumeration order, their BARs in place. */
   readonly functions: readonly PciFunction[]
+  /** The device tree's nodes of functions, where it has such. */
+  readonly nodes?: ReadonlyMap<PciFunction, DtNode>
 }
 
 /** The early code of one architecture's kernel. A text is why it stops. */

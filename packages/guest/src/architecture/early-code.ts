@@ -1,4 +1,5 @@
-import type { Architecture, EarlyCode } from './architecture.ts'
+import type { EarlyCode } from './architecture.ts'
+import type { Architecture } from './architecture-name.ts'
 import { startArm64 } from './arm64.ts'
 import { startPpc64 } from './ppc64.ts'
 import { startX86 } from './x86.ts'

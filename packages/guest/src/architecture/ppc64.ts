@@ -117,6 +117,7 @@ function bringUp(
     config,
     iommu,
     functions: scanned.map(({ fn }) => fn),
+    nodes: new Map(scanned.map(({ fn, node }) => [fn, node])),
   }
 }
 

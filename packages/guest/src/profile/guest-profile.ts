@@ -1,7 +1,24 @@
 import { type DriverEntry, matchesPci, type PciIdentity } from './driver-entry.ts'
 import type { VirtioDmaRule } from './virtio-dma-rule.ts'
 
-export type ProfileName = 'linux-6.1' | 'linux-6.12' | 'always-dma-api'
+/** Linux releases, oldest first. */
+export const KERNELS = ['4.4', '4.6', '4.8', '5.10', '6.1', '6.12'] as const
+export type KernelVersion = (typeof KERNELS)[number]
+
+/** A release, or a proposal that never was one. */
+export type ProfileName =
+  | `linux-${KernelVersion}`
+  | 'always-dma-api'
+  | 'dma-api-but-on-power'
+  | 'iommu-flag'
+  | 'iommu-flag-or-refuse'
+  | 'bypass-property'
+  | 'bypass-property-quirk'
+  | 'bypass-property-version'
+  | 'bypass-prog-if'
+  | 'bypass-config-bit'
+  | 'platform-dma'
+  | 'platform-dma-two-bits'
 
 /** What a kernel was built with that its command line can override. */
 export interface KernelConfiguration {
@@ -38,17 +55,32 @@ export interface GuestProfile {
   readonly text: string
   readonly name: ProfileName
   /** The Linux release whose behaviour it has. */
-  readonly kernel: '6.1' | '6.12'
+  readonly kernel: KernelVersion
   readonly summary: string
   readonly configuration: KernelConfiguration
   /** Where I/O virtual addresses are taken from first. */
   readonly iovaOrder: 'top-down' | 'bottom-up'
   readonly virtioDma: VirtioDmaRule
+  /** Feature bits of ring and transport that a kernel of this release has not heard of. */
+  readonly unknownFeatures: readonly number[]
+  /** Feature bits of proposals that it takes beside what every kernel does. */
+  readonly proposedFeatures: readonly number[]
+  /**
+   * Most of memory is out of devices' reach, and the kernel knows: a virtio device must offer VERSION_1 and
+   * ACCESS_PLATFORM, or is not taken (Linux's `virtio_require_restricted_mem_acc`).
+   */
+  readonly restrictedMemory: boolean
+  /** Devices that the user vouches for, for rules that refuse. */
+  readonly whitelist: readonly { readonly vendor: number; readonly device: number }[]
   /** Drivers in probe order, without those left out. */
   readonly drivers: readonly DriverEntry[]
   /** Modules left out by `without=`. */
   readonly without: readonly string[]
 }
+
+/** Whether the profile's kernel came before this release. */
+export const isBefore = (profile: GuestProfile, kernel: KernelVersion): boolean =>
+  KERNELS.indexOf(profile.kernel) < KERNELS.indexOf(kernel)
 
 /** Drivers that match a PCI function, in probe order. */
 export const driversForPci = (profile: GuestProfile, found: PciIdentity): readonly DriverEntry[] =>

@@ -2,8 +2,10 @@ import { DmascopeError, nearestName } from '@dmascope/layout'
 import type { GuestProfile } from './guest-profile.ts'
 import { PROFILES } from './profiles.ts'
 
-const OPTIONS = ['without', 'iova']
+const OPTIONS = ['without', 'iova', 'restricted', 'whitelist']
 const IOVA_ORDERS = ['top-down', 'bottom-up'] as const
+const SWITCH = ['on', 'off'] as const
+const PCI_ID = /^([0-9a-f]{4}):([0-9a-f]{4})$/i
 
 /** What a guest can be asked for, for a command line's help. */
 export interface GuestListing {
@@ -28,6 +30,17 @@ export function listGuests(): GuestListing {
         name: 'iova',
         values: IOVA_ORDERS,
         summary: 'Takes I/O virtual addresses from the top down (Linux) or from the bottom up.',
+      },
+      {
+        name: 'restricted',
+        values: SWITCH,
+        summary: 'Most of memory is closed to devices: takes no virtio device without VERSION_1 and ACCESS_PLATFORM.',
+      },
+      {
+        name: 'whitelist',
+        values: ['1af4:1042'],
+        summary:
+          'PCI vendor and device ID of a device that iommu-flag-or-refuse is to take all the same. May be repeated.',
       },
     ],
   }
@@ -62,6 +75,8 @@ export function parseGuest(text: string): GuestProfile {
     )
   }
   let iovaOrder = base.iovaOrder
+  let restrictedMemory = base.restrictedMemory
+  const whitelist: { vendor: number; device: number }[] = []
   const without: string[] = []
   for (const option of options) {
     const equals = option.indexOf('=')
@@ -72,6 +87,24 @@ export function parseGuest(text: string): GuestProfile {
         const order = IOVA_ORDERS.find((one) => one === value)
         if (order === undefined) throw unknown('GUEST_OPTION_VALUE', 'IOVA order', value, IOVA_ORDERS, text)
         iovaOrder = order
+        break
+      }
+      case 'restricted': {
+        const state = SWITCH.find((one) => one === value)
+        if (state === undefined) throw unknown('GUEST_OPTION_VALUE', 'value of restricted', value, SWITCH, text)
+        restrictedMemory = state === 'on'
+        break
+      }
+      case 'whitelist': {
+        const [, vendor, device] = PCI_ID.exec(value) ?? []
+        if (vendor === undefined || device === undefined) {
+          throw new DmascopeError(
+            'GUEST_OPTION_VALUE',
+            `guest "${text}": whitelist=${value} is no PCI ID; write vendor and device in hexadecimal, such as whitelist=1af4:1042`,
+            { text, got: value },
+          )
+        }
+        whitelist.push({ vendor: Number.parseInt(vendor, 16), device: Number.parseInt(device, 16) })
         break
       }
       case 'without': {
@@ -90,6 +123,8 @@ export function parseGuest(text: string): GuestProfile {
     ...base,
     text,
     iovaOrder,
+    restrictedMemory,
+    whitelist,
     without,
     drivers: base.drivers.filter(({ module }) => module === null || !without.includes(module)),
   }

@@ -9,6 +9,7 @@ import {
   VIRTIO_F_EVENT_IDX,
   VIRTIO_F_INDIRECT_DESC,
   VIRTIO_F_ORDER_PLATFORM,
+  VIRTIO_F_PLATFORM_DMA,
   VIRTIO_F_RING_PACKED,
   VIRTIO_F_RING_RESET,
   VIRTIO_F_SR_IOV,
@@ -18,9 +19,11 @@ import {
   VIRTIO_STATUS_DRIVER_OK,
   VIRTIO_STATUS_FAILED,
   VIRTIO_STATUS_FEATURES_OK,
+  withoutFeatures,
 } from '@dmascope/virtio-pci/spec'
 import type { BoundDriver } from '../drivers/driver.ts'
 import { bytesToHex } from '../trace/cpu-trace.ts'
+import { bypassIndications } from './bypass-indications.ts'
 import { PhysicalPath } from './dma-path.ts'
 import type { VirtioDevice } from './virtio-device.ts'
 import type { VirtioDriver } from './virtio-driver.ts'
@@ -60,7 +63,12 @@ export function bindVirtioDriver(device: VirtioDevice, driver: VirtioDriver): Bo
   const offered = transport.readFeatures()
   device.offered = offered
   const known = hasFeature(offered, VIRTIO_F_VERSION_1) ? driver.features : (driver.legacyFeatures ?? driver.features)
-  const wanted = intersectFeatures(offered, uniteFeatures(featureBits(...known), TRANSPORT_FEATURES))
+  const { unknownFeatures, proposedFeatures } = device.kernel.profile
+  const ofTransport = uniteFeatures(
+    withoutFeatures(TRANSPORT_FEATURES, featureBits(...unknownFeatures)),
+    featureBits(...proposedFeatures),
+  )
+  const wanted = intersectFeatures(offered, uniteFeatures(featureBits(...known), ofTransport))
   const features = driver.validate?.(device, wanted) ?? wanted
   device.negotiated = features
   const raw = new DataView(new ArrayBuffer(8))
@@ -84,7 +92,8 @@ export function bindVirtioDriver(device: VirtioDevice, driver: VirtioDriver): Bo
     `negotiated feature bits ${featureNumbers(features).join(', ') || 'none'}`,
     `${driver.name}, virtio_dev_probe`,
   )
-  chooseDmaPath(device)
+  const declined = restrictedMemory(device) ?? chooseDmaPath(device)
+  if (declined !== null) return fail(device, declined)
   const bound = driver.probe(device)
   if (typeof bound === 'string') return fail(device, bound)
   ready(device)
@@ -114,15 +123,39 @@ function settleFeatures(device: VirtioDevice): string | null {
   }`
 }
 
-function chooseDmaPath(device: VirtioDevice): void {
-  const { kernel, fn, transport, record } = device
-  const { profile, iommu, pages, witness } = kernel
+/** Linux's `virtio_features_ok`: where memory is closed to devices, one that emits physical addresses is of no use. */
+function restrictedMemory(device: VirtioDevice): string | null {
+  if (!device.kernel.profile.restrictedMemory) return null
+  if (!device.has(VIRTIO_F_VERSION_1)) return 'device must provide VIRTIO_F_VERSION_1 (-ENODEV)'
+  if (!device.has(VIRTIO_F_ACCESS_PLATFORM)) return 'device must provide VIRTIO_F_ACCESS_PLATFORM (-ENODEV)'
+  return null
+}
+
+/** @returns why the kernel's rule declines the device; null where it has chosen */
+function chooseDmaPath(device: VirtioDevice): string | null {
+  const { kernel, fn, transport, record, offered } = device
+  const { profile, architecture, iommu, pages, witness } = kernel
   const rule = profile.virtioDma
-  const decision = rule.decide({ accessPlatform: device.has(VIRTIO_F_ACCESS_PLATFORM), xen: false })
-  record.why(`${decision.path === 'physical' ? 'physical addresses' : 'DMA API'}: ${decision.because}`, rule.name)
+  const decision = rule.decide({
+    architecture,
+    accessPlatform: device.has(VIRTIO_F_ACCESS_PLATFORM),
+    offersAccessPlatform: hasFeature(offered, VIRTIO_F_ACCESS_PLATFORM),
+    platformDma: device.has(VIRTIO_F_PLATFORM_DMA),
+    offersPlatformDma: hasFeature(offered, VIRTIO_F_PLATFORM_DMA),
+    xen: false,
+    hasIommu: iommu.domain(fn) !== null,
+    whitelisted: profile.whitelist.some(({ vendor, device: id }) => vendor === fn.vendorId && id === fn.deviceId),
+    tells: bypassIndications(kernel, fn),
+  })
+  record.why(
+    `${{ physical: 'physical addresses', 'dma-api': 'DMA API', refuse: 'declined' }[decision.path]}: ${decision.because}`,
+    rule.name,
+  )
+  if (decision.path === 'refuse') return decision.because
   device.dma =
     decision.path === 'physical'
       ? new PhysicalPath(fn.id, pages, witness, transport.queueAddressBits)
       : iommu.dmaOps(fn, transport.queueAddressBits)
   record.dmaPath = device.dma.kind
+  return null
 }

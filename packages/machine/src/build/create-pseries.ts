@@ -221,6 +221,11 @@ function interruptsOffered({ machineProperties, cpu, qemuVersion }: MachineDescr
   return mode === 'xics' || mode === 'xive' ? mode : 'dual'
 }
 
+/** The proposal of 2015: a property on each virtio device that goes past the IOMMU. */
+const tellsBypass = (placed: PlacedDevice | undefined): boolean =>
+  placed?.virtio?.throughPlatform === false &&
+  (placed.hypervisor.tells === 'property' || placed.hypervisor.tells === 'property-and-version')
+
 function treeFacts(
   description: MachineDescription,
   bridges: readonly Bridge[],
@@ -232,6 +237,7 @@ function treeFacts(
   const names = {
     modelOf: (one: PciFunction): string => functions.get(one)?.model.name ?? '',
     chassisOf: (one: PciFunction): number => Number(functions.get(one)?.properties.chassis_nr ?? 0),
+    tellsBypass: (one: PciFunction): boolean => tellsBypass(functions.get(one)),
   }
   return {
     qemuVersion,

@@ -2,6 +2,8 @@ import { DmascopeError } from '@dmascope/layout'
 import type { Properties } from '../catalogue/check-properties.ts'
 import type { DeviceModel } from '../catalogue/model.ts'
 import type { DeviceDescription } from '../description.ts'
+import type { Hypervisor } from '../hypervisor/hypervisor.ts'
+import type { VirtioBehaviour } from '../hypervisor/virtio-behaviour.ts'
 
 /** A bus as devices are plugged into it. */
 export interface PlacedBus {
@@ -32,6 +34,9 @@ export interface PlacedDevice {
   readonly bus: PlacedBus
   readonly device: number
   readonly fn: number
+  readonly hypervisor: Hypervisor
+  /** Of a virtio device. */
+  readonly virtio: VirtioBehaviour | null
 }
 
 /** The root bus from which a bus hangs. */

@@ -4,6 +4,9 @@ import { checkProperties, type Properties, withDefaults } from '../catalogue/che
 import type { DeviceModel } from '../catalogue/model.ts'
 import { AMD_IOMMU_FUNCTION } from '../catalogue/models/iommus.ts'
 import type { DeviceDescription, MachineDescription, PropertyValue } from '../description.ts'
+import type { Hypervisor } from '../hypervisor/hypervisor.ts'
+import { requireHypervisor } from '../hypervisor/hypervisors.ts'
+import { virtioBehaviour } from '../hypervisor/virtio-behaviour.ts'
 import { AutomaticBusNames } from './bus-names.ts'
 import { findSlot } from './find-slot.ts'
 import { checkNumaNode } from './numa-node.ts'
@@ -63,6 +66,7 @@ class Placer implements Placement {
   readonly functions: PlacedDevice[] = []
   readonly platform: PlacedPlatformDevice[] = []
   readonly #machine: MachineDescription
+  readonly #hypervisor: Hypervisor
   readonly #buses: Map<string, PlacedBus>
   /** Where a device goes that names no bus. */
   #defaultBus: PlacedBus
@@ -73,6 +77,7 @@ class Placer implements Placement {
   constructor(machine: MachineDescription, rootBus: PlacedBus) {
     this.rootBus = rootBus
     this.#machine = machine
+    this.#hypervisor = requireHypervisor(machine.hypervisor ?? 'qemu')
     this.#buses = new Map([[rootBus.name, rootBus]])
     this.#defaultBus = rootBus
     this.#busNames = new AutomaticBusNames(rootBus)
@@ -109,7 +114,17 @@ class Placer implements Placement {
     }
     const properties = withDefaults(model, given, this.#machine.qemuVersion)
     const slot = findSlot(description, model, bus)
-    const placed: PlacedDevice = { description, model, given, properties, bus, ...slot }
+    const hypervisor = this.#hypervisor
+    const placed: PlacedDevice = {
+      description,
+      model,
+      given,
+      properties,
+      bus,
+      ...slot,
+      hypervisor,
+      virtio: model.virtio === null ? null : virtioBehaviour(hypervisor, model, properties, this.#machine),
+    }
     if (model.kind === 'host-bridge') this.#checkExpander(placed)
     else if (model.plug === 'root' && !bus.root) {
       throw refusePlace(
@@ -144,7 +159,6 @@ class Placer implements Placement {
   #nameBelow({ description, model }: PlacedDevice): string {
     return description.id ?? this.#busNames.next(model.bridge?.secondary === 'express' ? 'pcie' : 'pci')
   }
-
 
   /** A link to a bus that is there already. */
   #primaryBus(device: DeviceDescription, given: Properties): Pick<PlacedPlatformDevice, 'primaryBus'> {

@@ -9,6 +9,11 @@ import {
   createSparseDisk,
 } from '@dmascope/virtio-devices'
 import { type FeatureBits, type VirtioDevice, VirtioPciFunction } from '@dmascope/virtio-pci'
+import {
+  VIRTIO_PCI_PROG_IF_NO_BYPASS,
+  VIRTIO_PCI_REVISION_TELLS_BYPASS,
+  VIRTIO_PCI_VNDR_NO_BYPASS,
+} from '@dmascope/virtio-pci/spec'
 import { romSize } from '../catalogue/catalogue.ts'
 import type { PlacedDevice } from './placed-bus.ts'
 
@@ -57,6 +62,9 @@ function generationOf(placed: PlacedDevice): VirtioGeneration {
     }
     legacy = false
   }
+  if (placed.hypervisor.virtioInterface === 'legacy' && virtio.transitionalDeviceId !== null) {
+    return { legacy: true, modern: false }
+  }
   if (legacy && properties.iommu_platform === true) {
     throw refuse(
       'VIRTIO_F_IOMMU_PLATFORM was supported by neither legacy nor transitional device\n' +
@@ -79,22 +87,28 @@ export function realizeVirtio(
 ): PciFunction {
   const { model, properties, description } = placed
   const virtio = model.virtio
-  if (virtio === null) throw new TypeError(`${model.name} is no virtio device`)
+  const behaviour = placed.virtio
+  if (virtio === null || behaviour === null) throw new TypeError(`${model.name} is no virtio device`)
   const { legacy, modern } = generationOf(placed)
+  const { tells } = placed.hypervisor
   const vectors = Number(properties.vectors)
   const rom = romSize(model, properties)
   return new VirtioPciFunction({
     device,
     legacy,
     modern,
-    accessPlatform: properties.iommu_platform === true,
+    accessPlatform: modern && behaviour.offersAccessPlatform,
+    insists: behaviour.insists,
+    platformDma: placed.hypervisor.platformDma,
     ats: properties.ats === true,
     expressPort: behindPort(placed) && modern && properties['x-disable-pcie'] !== true,
     indirect: properties.indirect_desc !== false,
     eventIndex: properties.event_idx !== false,
     packed: properties.packed === true,
     vectors: Number.isInteger(vectors) && vectors < 2048 ? vectors : virtio.vectors['11.1'],
-    pciClass: virtio.classCode,
+    pciClass: virtio.classCode | (tells === 'prog-if' ? VIRTIO_PCI_PROG_IF_NO_BYPASS : 0),
+    ...(tells === 'config-bit' && { vendorFlags: VIRTIO_PCI_VNDR_NO_BYPASS }),
+    ...((tells === 'version' || tells === 'property-and-version') && { revisionId: VIRTIO_PCI_REVISION_TELLS_BYPASS }),
     multifunction: description.properties.multifunction === 'on' || properties.multifunction === true,
     ...(rom > 0 && { romSize: rom }),
   })

@@ -1,10 +1,11 @@
 import type { PlacedDevice } from './placed-bus.ts'
 
 /**
- * QEMU's `virtio_bus_device_plugged`: a virtio device without `iommu_platform` gets system memory as its DMA address
- * space, whatever the bus; every other device gets the bus's.
+ * Whether a device's DMA enters the IOMMU of its bus. QEMU's `virtio_bus_device_plugged`: a virtio device without
+ * `iommu_platform` gets system memory as its DMA address space, whatever the bus; every other device gets the bus's.
  */
-export function wiredBehindIommu({ model, properties }: PlacedDevice): boolean {
+export function wiredBehindIommu({ model, properties, virtio, hypervisor }: PlacedDevice): boolean {
   if (model.kind === 'probe') return properties.bypass !== true
-  return model.virtio === null || properties.iommu_platform === true
+  if (model.kind === 'vfio') return hypervisor.assignedDma === 'platform'
+  return virtio === null || virtio.throughPlatform
 }

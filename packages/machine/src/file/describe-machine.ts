@@ -12,6 +12,7 @@ import type {
   PropertyValue,
   QemuVersion,
 } from '../description.ts'
+import { requireHypervisor } from '../hypervisor/hypervisors.ts'
 import type { DeviceContent, MachineFileContent } from './schema.ts'
 
 const MiB = 1024 * 1024
@@ -70,6 +71,7 @@ export function describeMachine(
     qemuVersion,
     name: content.name ?? options.name ?? content.machine,
     source: options.source,
+    ...describeHypervisor(content, places),
     memory:
       content.memory === undefined ? DEFAULT_FILE_MEMORY : readSize(content.memory, MiB, places.where(['memory'])),
     ...(content.maxMemory !== undefined && {
@@ -87,6 +89,19 @@ export function describeMachine(
     devices,
     append: content.append ?? '',
     ignored: [],
+  }
+}
+
+function describeHypervisor(
+  { hypervisor }: MachineFileContent,
+  places: Places,
+): Pick<MachineDescription, 'hypervisor'> {
+  if (hypervisor === undefined) return {}
+  try {
+    return { hypervisor: requireHypervisor(hypervisor).name }
+  } catch (error) {
+    if (!(error instanceof DmascopeError)) throw error
+    throw new DmascopeError(error.code, `${places.where(['hypervisor'])}: ${error.message}`, error.context)
   }
 }
 

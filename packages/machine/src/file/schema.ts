@@ -50,6 +50,10 @@ export const MACHINE_FILE = z
       .union([z.enum(['7.2', '11.1']), z.literal(7.2), z.literal(11.1)])
       .optional()
       .describe('The QEMU release whose devices and defaults hold'),
+    hypervisor: z
+      .string()
+      .optional()
+      .describe('Whose rules virtio devices and tables follow, e.g. qemu-2.4 (see: dmascope hypervisors)'),
     memory: sizeText.optional(),
     maxMemory: sizeText.optional().describe('Memory with all that may be plugged in later'),
     cpus: z.number().int().min(1).max(4096).optional(),

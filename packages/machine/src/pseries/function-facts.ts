@@ -12,6 +12,8 @@ export interface FunctionNames {
   modelOf(one: PciFunction): string
   /** Chassis of a bridge. */
   chassisOf(one: PciFunction): number
+  /** Whether the tree is to say that the function goes past the IOMMU. */
+  tellsBypass(one: PciFunction): boolean
 }
 
 /** The functions on a bus and below it, as their configuration space shows them now. */
@@ -48,6 +50,7 @@ function functionFacts({ function: one, device, fn }: PciSlot, names: FunctionNa
       }),
     ),
     ...messagesOf(one),
+    tellsBypass: names.tellsBypass(one),
     express: findCapability(config, PCI_CAP_ID_EXP) !== 0,
     below: bridge ? { chassis: names.chassisOf(one), bus: busFacts(one.secondary, names) } : null,
   }

@@ -23,7 +23,8 @@ const KIND: Record<ReportIommu['kind'], string> = {
 export function headline({ machine, guest }: Report): string {
   const name = machine.source === 'preset' ? `, preset ${machine.name}` : `, ${machine.name}`
   const own = ['', machine.type].includes(machine.name.trim()) ? '' : name
-  return [`${machine.type} (QEMU ${machine.qemuVersion})${own}`, `guest ${guest.profile}`, machine.commandLine]
+  const rules = machine.hypervisor === undefined ? `QEMU ${machine.qemuVersion}` : `hypervisor ${machine.hypervisor}`
+  return [`${machine.type} (${rules})${own}`, `guest ${guest.profile}`, machine.commandLine]
     .filter((part) => part !== '')
     .join(' · ')
 }

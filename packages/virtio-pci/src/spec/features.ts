@@ -16,6 +16,12 @@ export const VIRTIO_F_NOTIFICATION_DATA = 38
 export const VIRTIO_F_NOTIF_CONFIG_DATA = 39
 export const VIRTIO_F_RING_RESET = 40
 
+/**
+ * What Hellwig's proposal of 2018 would have called VIRTIO_F_PLATFORM_DMA, had bit 33 had to keep its meaning: bus
+ * addresses as the platform makes them. No specification has it; the number is one that is reserved.
+ */
+export const VIRTIO_F_PLATFORM_DMA = 42
+
 /** 64 feature bits as two unsigned words: bit 33 is bit 1 of `hi`. */
 export interface FeatureBits {
   readonly lo: number

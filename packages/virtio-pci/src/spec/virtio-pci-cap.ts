@@ -1,4 +1,4 @@
-import { le32, struct, u8 } from '@dmascope/layout'
+import { le16, le32, struct, u8 } from '@dmascope/layout'
 
 /** `cfg_type` of a virtio capability: which structure it locates (virtio 1.3 §4.1.4). */
 export const VIRTIO_PCI_CAP_COMMON_CFG = 1
@@ -37,3 +37,20 @@ export const VIRTIO_PCI_CFG_CAP = struct('virtio_pci_cfg_cap', 'virtio 1.3 §4.1
   ...VIRTIO_PCI_CAP_FIELDS,
   pci_cfg_data: le32,
 })
+
+/** A vendor's own data. What follows `vendor_id` is the vendor's: here one byte of flags. */
+export const VIRTIO_PCI_VNDR_DATA = struct('virtio_pci_vndr_data', 'virtio 1.3, vendor data capability', {
+  cap_vndr: u8,
+  cap_next: u8,
+  cap_len: u8,
+  cfg_type: u8,
+  vendor_id: le16,
+  flags: u8,
+  reserved: u8,
+})
+
+/** `flags`: the device reaches memory as any other device of its bus does. A proposal of 2015; no device has it. */
+export const VIRTIO_PCI_VNDR_NO_BYPASS = 1
+/** Programming interface that says the same, and revision from which on a bypass is told of: proposals likewise. */
+export const VIRTIO_PCI_PROG_IF_NO_BYPASS = 1
+export const VIRTIO_PCI_REVISION_TELLS_BYPASS = 2

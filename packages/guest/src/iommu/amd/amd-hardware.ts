@@ -1,6 +1,7 @@
 import { IVHD_IOMMU_FEATURE_REPORTING, IVRS_IVINFO, type Ivhd, type U64 } from '@dmascope/acpi'
 import { EFR } from '@dmascope/iommu/amdvi/spec'
 import { hexPair, highWord, lowWord } from '@dmascope/layout'
+import { isBefore } from '../../profile/guest-profile.ts'
 import type { PciDevice } from '../contract.ts'
 import { ownRequester } from '../groups/dma-alias.ts'
 import type { IommuContext } from '../iommu-context.ts'
@@ -87,7 +88,7 @@ export class AmdHardware {
     this.#on = true
     if (interrupts) for (const table of this.#tables.values()) table.blockInterrupts()
     // Later kernels announce guest translation at once; nothing here uses it.
-    const guestTranslation = this.#context.profile.kernel !== '6.1'
+    const guestTranslation = !isBefore(this.#context.profile, '6.12')
     for (const unit of this.units) unit.enable(this.#tables.get(unit.segment)!, this.wide, guestTranslation)
   }
 

@@ -1,6 +1,7 @@
 import { toHex } from '@dmascope/acpi'
 import { type IommuDomain, IovaSpace } from '@dmascope/dma'
 import { CONTEXT_DESCRIPTOR } from '@dmascope/iommu/smmuv3/spec'
+import { isBefore } from '../../profile/guest-profile.ts'
 import type { PciDevice } from '../contract.ts'
 import type { DefaultDomain } from '../default-domain.ts'
 import { DeviceFacts } from '../device-facts.ts'
@@ -87,7 +88,7 @@ export class SmmuMasters {
     for (const { stream } of places) {
       const owner = owners.get(stream)
       // Bridges may give a function its own ID once more, which Linux 6.1 takes for a stranger's.
-      if (owner === device && this.#context.profile.kernel !== '6.1') continue
+      if (owner === device && !isBefore(this.#context.profile, '6.12')) continue
       const refused = smmu.streams.prepare(stream) ?? (owner === undefined ? null : this.#refusal(stream, owner))
       if (refused === null) {
         owners.set(stream, device)
@@ -105,7 +106,7 @@ export class SmmuMasters {
 
   #refusal(stream: number, owner: PciDevice): string {
     const which = `stream ${stream} already in tree`
-    return this.#context.profile.kernel === '6.1' ? which : `${which} from dev ${owner.id}`
+    return isBefore(this.#context.profile, '6.12') ? which : `${which} from dev ${owner.id}`
   }
 
   #join(device: PciDevice, master: Master): void {

@@ -1,6 +1,7 @@
 import type { DmaOps, IommuDomain } from '@dmascope/dma'
 import { GERROR, SMMU_REGISTERS } from '@dmascope/iommu/smmuv3/spec'
 import { formatBdf } from '@dmascope/pci/spec'
+import { isBefore } from '../../profile/guest-profile.ts'
 import type { DomainType, Fact, GuestIommu } from '../../result.ts'
 import type { IommuSubsystem, MsiMessage, PciDevice, RecordedFault } from '../contract.ts'
 import { type DefaultDomain, decideDefaultDomain } from '../default-domain.ts'
@@ -59,7 +60,7 @@ export class SmmuSubsystem implements IommuSubsystem {
   /** What streams get that no driver has asked for. Until 6.9 a parameter of the driver let them pass. */
   #initialEntry(): StreamEntry {
     const { profile, options } = this.#context
-    const old = profile.kernel === '6.1'
+    const old = isBefore(profile, '6.12')
     const parameter = options.parameters.findLast(({ name }) => name === 'arm_smmu_v3.disable_bypass')
     const passes = old && parameter !== undefined && /^([nNfF0]|[oO][fF])/.test(parameter.value ?? '')
     return passes ? BYPASS_ENTRY : abortEntry(old)

@@ -1,4 +1,4 @@
-import { buildDmar, type DeviceScope } from '@dmascope/acpi'
+import { buildDmar, type DeviceScope, DRHD_FLAGS } from '@dmascope/acpi'
 import { DmascopeError } from '@dmascope/layout'
 import { isBridge } from '@dmascope/pci'
 import { qemuHeader } from '../../firmware/qemu-header.ts'
@@ -16,6 +16,8 @@ const MOST_FUNCTIONS = Math.floor((0xffff - 16) / 8) - 1
 
 /** What the table says of the unit itself. */
 interface DmarFeatures {
+  /** `include-all`: one unit for every device of the segment, as QEMU wrote it before `bypass_iommu`. */
+  readonly scopes: 'explicit' | 'include-all'
   readonly addressWidth: number
   readonly interruptRemapping: boolean
   readonly deviceIotlb: boolean
@@ -37,7 +39,8 @@ export function dmarTable(roots: readonly RootBusFacts[], features: DmarFeatures
     startBusNumber: VTD_IOAPIC_REQUESTER >>> 8,
     path: [{ device: (VTD_IOAPIC_REQUESTER >>> 3) & 31, function: VTD_IOAPIC_REQUESTER & 7 }],
   }
-  const functions = roots
+  const all = features.scopes === 'include-all'
+  const functions = (all ? [] : roots)
     .filter(({ bypass }) => !bypass)
     .flatMap(({ bus }) => bus.slots)
     .map(
@@ -64,7 +67,7 @@ export function dmarTable(roots: readonly RootBusFacts[], features: DmarFeatures
     records: [
       {
         kind: 'DRHD',
-        flags: 0,
+        flags: all ? DRHD_FLAGS.fields.INCLUDE_PCI_ALL.loMask : 0,
         size: 0,
         segmentNumber: 0,
         registerBaseAddress: VTD_BASE,

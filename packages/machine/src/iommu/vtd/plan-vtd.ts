@@ -5,6 +5,7 @@ import type { PlacedDevice } from '../../build/placed-bus.ts'
 import type { PlacedPlatformDevice } from '../../build/placement.ts'
 import { isOn } from '../../build/switches.ts'
 import type { MachineDescription, PropertyValue, QemuVersion } from '../../description.ts'
+import { requireHypervisor } from '../../hypervisor/hypervisors.ts'
 import type { IommuPlan } from '../iommu-plan.ts'
 import { refuseIommu } from '../refuse-iommu.ts'
 import { dmarTable, VTD_BASE, VTD_IOAPIC_REQUESTER } from './dmar-table.ts'
@@ -12,6 +13,7 @@ import { dmarTable, VTD_BASE, VTD_IOAPIC_REQUESTER } from './dmar-table.ts'
 /** @throws DmascopeError MACHINE_REFUSED in QEMU's words, and those of `vtdOptionsFor` */
 export function planVtd(device: PlacedPlatformDevice, machine: MachineDescription): IommuPlan {
   const features = checkedFeatures(device, machine)
+  const hypervisor = requireHypervisor(machine.hypervisor ?? 'qemu')
   return {
     functionAt: null,
     create(wiring) {
@@ -23,9 +25,10 @@ export function planVtd(device: PlacedPlatformDevice, machine: MachineDescriptio
         ioApicRequester: VTD_IOAPIC_REQUESTER,
       }
     },
-    acpiTable: (roots) => dmarTable(roots, features),
+    acpiTable: (roots) => dmarTable(roots, { ...features, scopes: hypervisor.dmarScopes }),
     checkDevice: (placed) => {
-      if (placed.model.kind === 'vfio' && !features.cachingMode) throw withoutCachingMode(placed)
+      if (placed.model.kind === 'vfio' && !features.cachingMode && hypervisor.assignedDma === 'platform')
+        throw withoutCachingMode(placed)
     },
   }
 }

@@ -1,3 +1,4 @@
+import { IOMMU_BYPASS } from '@dmascope/devicetree'
 import { BUID_HI, MSI_SOURCES } from '../spec/address-map.ts'
 import { rtasToken } from '../spec/rtas-tokens.ts'
 import { nameOfClass } from './class-names.ts'
@@ -123,6 +124,7 @@ function addFunction(
   if (one.interruptPin !== 0) node.set('interrupts', one.interruptPin)
   if (one.subsystemId !== 0) node.set('subsystem-id', one.subsystemId)
   if (one.subsystemVendorId !== 0) node.set('subsystem-vendor-id', one.subsystemVendorId)
+  if (one.tellsBypass) node.set(IOMMU_BYPASS, true)
   node.set('cache-line-size', one.cacheLineSize)
   node.set('devsel-speed', status & STATUS_DEVSEL)
   if ((status & STATUS_FAST_BACK) !== 0) node.set('fast-back-to-back', true)

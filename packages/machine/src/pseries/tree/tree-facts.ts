@@ -32,6 +32,8 @@ export interface FunctionFacts {
   readonly msi: number
   /** Vectors of MSI-X, 0 without. */
   readonly msix: number
+  /** The tree is to say that it goes past the IOMMU. */
+  readonly tellsBypass: boolean
   /** It has extended configuration space. */
   readonly express: boolean
   /** What is below it, for a bridge. */

@@ -1,0 +1,54 @@
+import { isOn } from '../build/switches.ts'
+import type { Properties } from '../catalogue/check-properties.ts'
+import type { DeviceModel } from '../catalogue/model.ts'
+import type { MachineDescription } from '../description.ts'
+import type { Hypervisor } from './hypervisor.ts'
+import { QEMU } from './hypervisors.ts'
+
+/** What one virtio device does about the platform's DMA, by its hypervisor's rules and its own properties. */
+export interface VirtioBehaviour {
+  readonly offersAccessPlatform: boolean
+  /** Its DMA takes the way of any other device's, through whatever stands there. */
+  readonly throughPlatform: boolean
+  /** Drivers that it refuses for declining an offered VIRTIO_F_ACCESS_PLATFORM. */
+  readonly insists: 'version-1' | 'always' | 'never'
+}
+
+/** The hypervisor's rules for one device. A virtio IOMMU is QEMU's own whatever they say: its requests are translated by nobody. */
+export function virtioBehaviour(
+  hypervisor: Hypervisor,
+  model: DeviceModel,
+  properties: Properties,
+  machine: MachineDescription,
+): VirtioBehaviour {
+  const { accessPlatform, virtioDma, insists } = model.kind === 'virtio-iommu' ? QEMU : hypervisor
+  const power = machine.machine === 'pseries'
+  const offersAccessPlatform = offers(accessPlatform, power, properties.iommu_platform === true)
+  return {
+    offersAccessPlatform,
+    throughPlatform: virtioDma === 'as-offered' ? offersAccessPlatform : goesThrough(virtioDma, power),
+    insists: insists !== 'behind-iommu' ? insists : hasIommu(machine) ? 'always' : 'never',
+  }
+}
+
+function offers(rule: Hypervisor['accessPlatform'], power: boolean, iommuPlatform: boolean): boolean {
+  switch (rule) {
+    case 'never':
+      return false
+    case 'property':
+      return iommuPlatform
+    case 'always':
+      return true
+    case 'always-but-on-power':
+      return !power
+  }
+}
+
+const goesThrough = (rule: Exclude<Hypervisor['virtioDma'], 'as-offered'>, power: boolean): boolean =>
+  rule === 'platform' || (rule === 'platform-but-on-power' && !power)
+
+/** What `iommu=on` of that time says: the machine has an IOMMU for its devices. */
+const hasIommu = ({ machine, machineProperties, devices }: MachineDescription): boolean =>
+  machine === 'pseries' ||
+  (machineProperties.iommu !== undefined && machineProperties.iommu !== 'none') ||
+  devices.some(({ model, properties }) => model.includes('iommu') && !isOn(properties.bypass))
