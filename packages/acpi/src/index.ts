@@ -12,7 +12,10 @@ export { findHostBridges, findPciRouting, type HostBridge, type PciRoute } from 
 export type { ReadConfig } from './aml/region-fields.ts'
 export {
   busNumbers,
+  fixedMemory,
+  type InterruptNature,
   interrupts,
+  isaInterrupt,
   memoryWindow,
   ports,
   portWindow,
@@ -20,6 +23,7 @@ export {
   type Resources,
   readResources,
   resourceTemplate,
+  wideMemoryWindow,
 } from './aml/resources.ts'
 export { printLines } from './annotate.ts'
 export { checksum } from './checksum.ts'

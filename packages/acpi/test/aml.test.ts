@@ -91,7 +91,7 @@ describe('resource descriptors', () => {
 
   test('§6.4.3.6 interrupts and §6.4.2.5 ports', () => {
     expect(toHex(interrupts([16]))).toBe('890600' + '09' + '01' + '10000000')
-    expect(toHex(interrupts([5, 10], 'low'))).toBe('890a00' + '0d' + '02' + '05000000' + '0a000000')
+    expect(toHex(interrupts([5, 10], { low: true }))).toBe('890a00' + '0d' + '02' + '05000000' + '0a000000')
     expect(toHex(ports(0xcf8, 8))).toBe('4701f80cf80c0108')
   })
 

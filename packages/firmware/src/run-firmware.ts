@@ -1,8 +1,9 @@
-import { E820_TYPE, RSDP_SIGNATURE } from '@dmascope/acpi'
+import { E820_TYPE } from '@dmascope/acpi'
 import type { CpuBus } from '@dmascope/memory/contracts'
 import { formatRequesterId } from '@dmascope/pci/spec'
 import { isAhci, scanAhci } from './boot/ahci.ts'
 import { writeBootParams } from './boot/boot-params.ts'
+import { kernelCommandLine } from './boot/command-line.ts'
 import { type FirmwareDisk, isVirtioDisk, openVirtioDisk } from './boot/virtio-disk.ts'
 import { FwCfg } from './fw-cfg.ts'
 import { type E820Range, MemoryMap } from './memory/e820.ts'
@@ -13,8 +14,8 @@ import { PciConfig } from './pci/config-access.ts'
 import type { FoundFunction } from './pci/functions.ts'
 import type { PlacedRegion } from './pci/place-regions.ts'
 import { setupPci } from './pci/setup-pci.ts'
-import { FW_CFG_KEY, FW_CFG_NAME } from './spec/fw-cfg.ts'
-import { type LoadedFile, runTableLoader } from './table-loader.ts'
+import { FW_CFG_NAME } from './spec/fw-cfg.ts'
+import { findRsdp, type LoadedFile, runTableLoader } from './table-loader.ts'
 
 export interface FirmwareOptions {
   /** Version of SeaBIOS to follow where versions differ: from 1.17 on BARs go above 4 GiB where RAM is there. */
@@ -110,7 +111,7 @@ export function runFirmware(bus: CpuBus, options: FirmwareOptions = {}): Firmwar
   const used = Math.floor(high.lowest / PAGE) * PAGE
   map.add(used, lowEnd - used, E820_TYPE.reserved)
   const e820 = map.ranges()
-  if (hung === null) writeBootParams(bus, e820, commandLine(fwCfg, options))
+  if (hung === null) writeBootParams(bus, e820, kernelCommandLine(fwCfg, options.commandLine))
   return {
     e820,
     rsdp,
@@ -144,16 +145,6 @@ function addressBits(bus: CpuBus): number {
   return Math.min(52, Math.max(32, out[0]! & 0xff))
 }
 
-function findRsdp(bus: CpuBus, tables: ReadonlyMap<string, LoadedFile>): number {
-  for (const { address, size } of tables.values()) {
-    const head = new Uint8Array(RSDP_SIGNATURE.length)
-    if (size < head.length) continue
-    bus.readBytes(address, head)
-    if (String.fromCharCode(...head) === RSDP_SIGNATURE) return address
-  }
-  return 0
-}
-
 /** Controllers first, then virtio disks, of which the first is read from. Stops where SeaBIOS would wait for ever. */
 function useDisks(
   bus: CpuBus,
@@ -182,13 +173,4 @@ function useDisks(
   say(`${name}: boot sector: ${read}`)
   // SeaBIOS looks into the ring until the answer is there, however long.
   return { disks, hung: read === 'no-answer' ? `${name} never answers the read of its boot sector` : null }
-}
-
-function commandLine(fwCfg: FwCfg | null, options: FirmwareOptions): Uint8Array {
-  if (options.commandLine !== undefined) return Uint8Array.from(options.commandLine, (letter) => letter.charCodeAt(0))
-  if (fwCfg === null) return new Uint8Array(0)
-  const size = new DataView(fwCfg.item(FW_CFG_KEY.CMDLINE_SIZE, 4).buffer).getUint32(0, true)
-  const text = fwCfg.item(FW_CFG_KEY.CMDLINE_DATA, Math.min(size, PAGE))
-  const end = text.indexOf(0)
-  return end < 0 ? text : text.subarray(0, end)
 }

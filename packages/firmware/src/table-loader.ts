@@ -1,4 +1,4 @@
-import { checksum, type LoaderCommand, parseLoaderScript } from '@dmascope/acpi'
+import { checksum, type LoaderCommand, parseLoaderScript, RSDP_SIGNATURE } from '@dmascope/acpi'
 import { DmascopeError } from '@dmascope/layout'
 import type { CpuBus } from '@dmascope/memory/contracts'
 import type { FwCfg, FwCfgFile } from './fw-cfg.ts'
@@ -108,4 +108,15 @@ function addPointer(bus: CpuBus, address: number, size: number, value: number): 
     rest = Math.floor(rest / 0x100)
   }
   bus.writeBytes(address, data)
+}
+
+/** The address of the root pointer, where one of these files is it; 0 else. */
+export function findRsdp(bus: CpuBus, tables: ReadonlyMap<string, LoadedFile>): number {
+  for (const { address, size } of tables.values()) {
+    const head = new Uint8Array(RSDP_SIGNATURE.length)
+    if (size < head.length) continue
+    bus.readBytes(address, head)
+    if (String.fromCharCode(...head) === RSDP_SIGNATURE) return address
+  }
+  return 0
 }

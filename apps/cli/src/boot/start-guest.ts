@@ -1,4 +1,4 @@
-import { runFirmware, runSlof, runUefi } from '@dmascope/firmware'
+import { runFirmware, runQboot, runSlof, runUefi } from '@dmascope/firmware'
 import { bootGuest, type GuestProfile, type GuestResult } from '@dmascope/guest'
 import type { BuiltMachine } from '@dmascope/machine'
 import { readDeviceTree, readTables } from './read-tables.ts'
@@ -14,7 +14,7 @@ export interface StartedGuest {
 
 /** Runs the firmware of the machine's architecture, then the guest. */
 export function startGuest(
-  { machine, deviceTree, runsFirmware }: BuiltMachine,
+  { machine, deviceTree, firmware: kind }: BuiltMachine,
   guest: GuestProfile | string,
   wantsTables: boolean,
 ): StartedGuest {
@@ -28,7 +28,7 @@ export function startGuest(
   }
   if (architecture === 'aarch64') {
     // Without firmware QEMU starts the kernel itself, and has put the device tree where the kernel is told to look.
-    const uefi = runsFirmware ? runUefi(bus, { deviceTree: deviceTree ?? 0 }) : { deviceTree, rsdp: 0 }
+    const uefi = kind === 'UEFI' ? runUefi(bus, { deviceTree: deviceTree ?? 0 }) : { deviceTree, rsdp: 0 }
     machine.endFirmwarePhase()
     const tables = new Map<string, Uint8Array>()
     if (wantsTables && uefi.rsdp !== 0) for (const [name, bytes] of readTables(bus, uefi.rsdp)) tables.set(name, bytes)
@@ -36,7 +36,7 @@ export function startGuest(
     const entry = uefi.deviceTree === null ? {} : { deviceTree: uefi.deviceTree }
     return { result: bootGuest(bus, { profile: guest, witness, architecture, entry }), firmwareHung: null, tables }
   }
-  const firmware = runFirmware(bus)
+  const firmware = kind === 'qboot' ? runQboot(bus) : runFirmware(bus)
   machine.endFirmwarePhase()
   const tables = wantsTables ? readTables(bus, firmware.rsdp) : new Map<string, Uint8Array>()
   return { result: bootGuest(bus, { profile: guest, witness }), firmwareHung: firmware.hung, tables }

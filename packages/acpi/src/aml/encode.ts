@@ -91,6 +91,24 @@ export function pkg(...elements: readonly Aml[]): Aml {
   return withLength([OP.PackageOp], join(of(elements.length), ...elements))
 }
 
+/** A package whose length is an expression, which takes more than 255 terms too. */
+export const varPackage = (...elements: readonly Aml[]): Aml =>
+  withLength([OP.VarPackageOp], join(integer(elements.length), ...elements))
+
+/** A buffer of a string's UTF-16, NUL at the end: what ASL's `Unicode` makes. */
+export const unicode = (value: string): Aml =>
+  buffer(Uint8Array.from([...`${value}\0`].flatMap((letter) => [...littleEndian(letter.charCodeAt(0), 2)])))
+
+const UUID = /^([0-9a-f]{8})-([0-9a-f]{4})-([0-9a-f]{4})-([0-9a-f]{4})-([0-9a-f]{12})$/
+
+/** A buffer of a UUID, written in lower case, its first three groups little-endian: ACPI 6.5 §19.6.142. @throws TypeError */
+export function uuid(value: string): Aml {
+  const match = UUID.exec(value)
+  if (match === null) throw new TypeError(`${JSON.stringify(value)} is no UUID`)
+  const groups = match.slice(1).map((group) => group.match(/../g)!.map((byte) => Number.parseInt(byte, 16)))
+  return buffer(Uint8Array.from(groups.flatMap((group, index) => (index < 3 ? group.reverse() : group))))
+}
+
 /** A compressed EISA ID such as `PNP0A08`. @throws TypeError where `id` is none */
 export function eisaId(id: string): Aml {
   if (!/^[A-Z]{3}[0-9A-F]{4}$/.test(id)) throw new TypeError(`${JSON.stringify(id)} is no EISA ID such as PNP0A08`)
@@ -116,8 +134,37 @@ export function method(path: string, argumentCount: number, ...terms: readonly A
   return withLength([OP.MethodOp], join(nameString(path), of(argumentCount), ...terms))
 }
 
+/** A method that one caller at a time runs. @throws RangeError above seven arguments */
+export function serializedMethod(path: string, argumentCount: number, ...terms: readonly Aml[]): Aml {
+  if (!(argumentCount >= 0 && argumentCount <= 7))
+    throw new RangeError(`a method of ${argumentCount} arguments: 0 to 7`)
+  return withLength([OP.MethodOp], join(nameString(path), of(argumentCount | 8), ...terms))
+}
+
+/** Registers in memory that fields name: ACPI 6.5 §19.6.100. */
+export const memoryRegion = (path: string, address: number, length: number): Aml =>
+  join(of(OP.ExtOpPrefix, EXT_OP.OpRegionOp), nameString(path), of(0), integer(address), integer(length))
+
+/** One 32-bit field at a region's start, accessed by 32 bits, whose other bits are written as zeros. */
+export const wordField = (region: string, fieldName: string): Aml =>
+  withLength([OP.ExtOpPrefix, EXT_OP.FieldOp], join(nameString(region), of(0x43), nameString(fieldName), of(32)))
+
 /** Argument `index` of the method around it, 0 to 6. */
 export const arg = (index: number): Aml => of(OP.Arg0Op + index)
+
+/** Local variable `index` of the method around it, 0 to 7. */
+export const local = (index: number): Aml => of(OP.Local0Op + index)
+
+/** No target: the result of an operator is not stored. */
+const NULL_NAME = of(0)
+export const and = (left: Aml, right: Aml, target: Aml = NULL_NAME): Aml => join(of(OP.AndOp), left, right, target)
+export const or = (left: Aml, right: Aml, target: Aml = NULL_NAME): Aml => join(of(OP.OrOp), left, right, target)
+export const not = (operand: Aml): Aml => join(of(OP.LnotOp), operand)
+export const notify = (target: string, value: number): Aml => join(of(OP.NotifyOp), nameString(target), integer(value))
+
+/** Names four bytes of a buffer. */
+export const dwordField = (source: Aml, byteIndex: number, path: string): Aml =>
+  join(of(OP.CreateDWordFieldOp), source, integer(byteIndex), nameString(path))
 
 export const store = (value: Aml, target: Aml): Aml => join(of(OP.StoreOp), value, target)
 export const equal = (left: Aml, right: Aml): Aml => join(of(OP.LEqualOp), left, right)

@@ -28,6 +28,8 @@ export interface HostBridge {
   bus: number
   uid: number | null
   express: boolean
+  /** _CBA: where the bridge's configuration space is, as if from bus 0 on; null where it is absent. */
+  configBase: number | null
   /** _CRS, null where it is absent or not decodable. */
   resources: Resources | null
   /** _PRT for the I/O APIC, as after `_PIC(1)`; null where it is absent or not decodable. */
@@ -108,6 +110,7 @@ function describe(interpreter: AmlInterpreter, path: string, express: boolean): 
     bus: numberOf(interpreter, path, '_BBN', notes) ?? 0,
     uid: numberOf(interpreter, path, '_UID', notes),
     express,
+    configBase: numberOf(interpreter, path, '_CBA', notes),
     resources: resourcesOf(interpreter, path, '_CRS', notes),
     routing: routingOf(interpreter, path, notes),
     notes,

@@ -47,22 +47,54 @@ export const memoryWindow = (range: ResourceRange): Aml => {
     : address(RESOURCE.QWORD_ADDRESS, 8, ADDRESS_TYPE.memory, flags, range)
 }
 
-/** Ports that a device itself decodes, all sixteen bits of them: ACPI 6.5 §6.4.2.5. */
-export function ports(first: number, length: number): Aml {
+/** The same, by 64-bit addresses wherever it lies. */
+export const wideMemoryWindow = (range: ResourceRange): Aml =>
+  address(RESOURCE.QWORD_ADDRESS, 8, ADDRESS_TYPE.memory, 0x01, range)
+
+/**
+ * Ports that a device itself decodes, all sixteen bits of them: ACPI 6.5 §6.4.2.5.
+ *
+ * @param alignment - 0 where the device cannot move
+ */
+export function ports(first: number, length: number, alignment = 1): Aml {
   if (!(first >= 0 && length >= 1 && length <= 0xff && first + length <= 0x1_0000)) {
     throw new RangeError(`${length} ports at 0x${first.toString(16)} do not fit a port descriptor`)
   }
-  return Uint8Array.from([RESOURCE.IO_PORT, 1, ...littleEndian(first, 2), ...littleEndian(first, 2), 1, length])
+  return Uint8Array.from([RESOURCE.IO_PORT, 1, ...littleEndian(first, 2), ...littleEndian(first, 2), alignment, length])
 }
 
-/** Shared level interrupts, active high as QEMU's links have them unless said otherwise: ACPI 6.5 §6.4.3.6. */
-export function interrupts(gsis: readonly number[], polarity: 'high' | 'low' = 'high'): Aml {
+/** Memory below 4 GiB that a device itself decodes, read and write: ACPI 6.5 §6.4.3.4. */
+export function fixedMemory(base: number, length: number): Aml {
+  if (!(base >= 0 && length >= 1 && base + length <= 2 ** 32)) {
+    throw new RangeError(`${length} bytes at 0x${base.toString(16)} are not below 4 GiB`)
+  }
+  return Uint8Array.from([RESOURCE.FIXED_MEMORY_32, 9, 0, 1, ...littleEndian(base, 4), ...littleEndian(length, 4)])
+}
+
+/** How an interrupt behaves. What is left out: level, active high, shared. */
+export interface InterruptNature {
+  readonly edge?: boolean
+  readonly low?: boolean
+  readonly exclusive?: boolean
+}
+
+/** Interrupts that a device consumes: ACPI 6.5 §6.4.3.6. */
+export function interrupts(gsis: readonly number[], { edge, low, exclusive }: InterruptNature = {}): Aml {
   if (gsis.length < 1 || gsis.length > 255)
     throw new RangeError(`${gsis.length} interrupts: a descriptor takes 1 to 255`)
-  const flags = 0x01 | (polarity === 'low' ? 0x04 : 0) | 0x08
+  const flags = 0x01 | (edge === true ? 0x02 : 0) | (low === true ? 0x04 : 0) | (exclusive === true ? 0 : 0x08)
   const numbers = gsis.flatMap((gsi) => littleEndian(gsi, 4))
   const length = littleEndian(2 + numbers.length, 2)
   return Uint8Array.from([RESOURCE.EXTENDED_INTERRUPT, ...length, flags, gsis.length, ...numbers])
+}
+
+/** An ISA interrupt, 0 to 15: edge, active high and exclusive, or level, active low and shared: ACPI 6.5 §6.4.2.1. */
+export function isaInterrupt(irq: number, nature: 'edge' | 'level-low' = 'edge'): Aml {
+  if (!(Number.isInteger(irq) && irq >= 0 && irq <= 15)) throw new RangeError(`ISA interrupt ${irq}: 0 to 15`)
+  const mask = littleEndian(1 << irq, 2)
+  return nature === 'edge'
+    ? Uint8Array.from([RESOURCE.IRQ, ...mask])
+    : Uint8Array.from([RESOURCE.IRQ_WITH_FLAGS, ...mask, 0x18])
 }
 
 /** A resource template: descriptors, then the end tag, whose checksum zero means that it was not computed. */
@@ -100,6 +132,10 @@ export function readResources(data: Uint8Array): Resources {
     } else if (tag === RESOURCE.IO_PORT) {
       const first = word(offset + 2, 2)
       found.ports.push({ first, last: first + Math.max(1, data[offset + 7]!) - 1 })
+    } else if (tag === RESOURCE.FIXED_MEMORY_32) {
+      const first = word(offset + 4, 4)
+      const size = word(offset + 8, 4)
+      if (length >= 12 && size > 0) found.memory.push({ first, last: first + size - 1 })
     } else if (tag === RESOURCE.WORD_ADDRESS || tag === RESOURCE.DWORD_ADDRESS || tag === RESOURCE.QWORD_ADDRESS) {
       const width = tag === RESOURCE.WORD_ADDRESS ? 2 : tag === RESOURCE.DWORD_ADDRESS ? 4 : 8
       if (length >= 6 + 5 * width) {

@@ -14,7 +14,7 @@ const SPLIT: Readonly<Record<number, { readonly whole: number; readonly split: n
 }
 
 /** A map as QEMU writes it, entries of 20 bytes; what is no range below 2^53 is passed over. */
-function readMap(bytes: Uint8Array, map: MemoryMap): void {
+export function readMap(bytes: Uint8Array, map: Pick<MemoryMap, 'add'>): void {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   const { addr, size, type } = E820_ENTRY.fields
   for (let base = 0; base + E820_ENTRY.size <= bytes.length; base += E820_ENTRY.size) {

@@ -10,11 +10,12 @@ import { LocalApic } from '../interrupts/local-apic.ts'
 import { Vectors } from '../interrupts/vectors.ts'
 import { createIommuSubsystem } from '../iommu/create-subsystem.ts'
 import { type IommuTables, readIommuTables } from '../iommu/iommu-tables.ts'
+import { claimResources } from '../pci/claim-resources.ts'
 import { ConfigAccess } from '../pci/config-access.ts'
 import { enumerate } from '../pci/enumerate.ts'
 import type { BringUp, EarlyCode, RunningMachine } from './architecture.ts'
 
-/** A PC: the boot protocol's zero page, ACPI, APICs, and PCI as firmware set it up. */
+/** A PC: the boot protocol's zero page, ACPI, APICs, and PCI as firmware set it up, or left it. */
 export const startX86: EarlyCode = (bus, _entry, log) => {
   const boot = readBootParams(bus)
   if (boot === null) return 'no boot parameters at 0x90000'
@@ -71,6 +72,11 @@ function bringUp(
     pins: new LegacyInterrupts(vectors, ioApics, platform.pinRoutes, iommu),
     config,
     iommu,
-    functions: enumerate(config, platform.rootBuses, iommu.acsRequested, log),
+    functions: claimResources(
+      config,
+      platform.windows,
+      () => enumerate(config, platform.rootBuses, iommu.acsRequested, log),
+      log,
+    ),
   }
 }

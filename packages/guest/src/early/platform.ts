@@ -1,5 +1,6 @@
-import { findHostBridges, parseMadt, parseMcfg } from '@dmascope/acpi'
+import { findHostBridges, parseMadt, parseMcfg, type Resources } from '@dmascope/acpi'
 import type { PinRoute } from '../interrupts/legacy-interrupts.ts'
+import type { HostBridgeWindows } from '../pci/assign-resources.ts'
 import type { EcamWindow } from '../pci/config-access.ts'
 import { type AcpiTables, tryParse } from './acpi-tables.ts'
 import type { MemoryMapEntry } from './boot-params.ts'
@@ -17,10 +18,14 @@ export interface Platform {
   readonly rootBuses: readonly number[]
   /** Memory windows of the host bridges, [start, end). */
   readonly bridgeWindows: readonly AddressRange[]
+  /** What each host bridge passes on, by its root bus. */
+  readonly windows: ReadonlyMap<number, HostBridgeWindows>
 }
 
 const DEFAULT_LOCAL_APIC = 0xfee0_0000
 const ECAM_BUS_BYTES = 0x10_0000
+/** Video memory and option ROMs of old end here. */
+const LEGACY_MEMORY_END = 0x10_0000
 /** Linux's MAX_IO_APICS on x86-64. */
 const MAX_IO_APICS = 128
 
@@ -74,15 +79,21 @@ function readEcam(tables: AcpiTables, map: readonly MemoryMapEntry[], log: (line
   return windows
 }
 
-type Bridges = Pick<Platform, 'pinRoutes' | 'rootBuses' | 'bridgeWindows'>
+type Bridges = Pick<Platform, 'ecam' | 'pinRoutes' | 'rootBuses' | 'bridgeWindows' | 'windows'>
 
-function readHostBridges(tables: AcpiTables, log: (line: string) => void): Bridges {
+/**
+ * Reads the host bridges of the namespace. One may say itself where its configuration space is (_CBA): that holds for
+ * buses that MCFG does not name.
+ */
+function readHostBridges(tables: AcpiTables, mcfg: readonly EcamWindow[], log: (line: string) => void): Bridges {
   const found = tables.find('DSDT')
   const bridges = (found && tryParse(() => findHostBridges(found.bytes), log)) || []
   const buses = new Set([0])
   const pinRoutes: PinRoute[] = []
   const bridgeWindows: AddressRange[] = []
-  for (const { path, segment, bus, routing, resources, notes } of bridges) {
+  const windows = new Map<number, HostBridgeWindows>()
+  const ecam = [...mcfg]
+  for (const { path, segment, bus, configBase, routing, resources, notes } of bridges) {
     if (segment !== 0 || bus > 0xff) {
       log(`ACPI: ${path} is for segment ${segment}, bus ${bus}: not used`)
       continue
@@ -93,9 +104,28 @@ function readHostBridges(tables: AcpiTables, log: (line: string) => void): Bridg
       if (gsi !== null) pinRoutes.push({ bus, device, pin: pin + 1, gsi })
     }
     for (const { first, last } of resources?.memory ?? []) bridgeWindows.push({ start: first, end: last + 1 })
+    windows.set(bus, windowsOf(resources))
+    const endBus = Math.min(0xff, resources?.buses[0]?.last ?? 0xff)
+    const isKnown = ecam.some((one) => one.segment === segment && one.startBus <= bus && bus <= one.endBus)
+    if (configBase !== null && configBase !== 0 && configBase < 2 ** 52 && endBus >= bus && !isKnown) {
+      ecam.push({ base: configBase, segment, startBus: bus, endBus })
+      log(`PCI: ECAM of ${path}, by its _CBA, at 0x${configBase.toString(16)} [bus ${bus}-${endBus}]`)
+    }
     for (const note of notes.slice(0, 4)) log(`ACPI: ${note}`)
   }
-  return { pinRoutes, bridgeWindows, rootBuses: [...buses] }
+  return { ecam, pinRoutes, bridgeWindows, windows, rootBuses: [...buses] }
+}
+
+/** What Linux would place BARs in: of memory, the first window below 4 GiB and the first above. */
+function windowsOf(resources: Resources | null): HostBridgeWindows {
+  const memory = (resources?.memory ?? [])
+    .filter(({ first }) => first >= LEGACY_MEMORY_END)
+    .map(({ first, last }) => ({ base: first, size: last - first + 1 }))
+  return {
+    ports: Math.max(0, ...(resources?.ports ?? []).map(({ last }) => last + 1)),
+    memory: memory.find(({ base }) => base < 2 ** 32) ?? null,
+    memory64: memory.find(({ base }) => base >= 2 ** 32) ?? null,
+  }
 }
 
 /** Reads MADT, MCFG and DSDT. Whatever is missing or makes no sense is told, and gone without. */
@@ -106,7 +136,6 @@ export function readPlatform(
 ): Platform {
   return {
     ...readInterruptControllers(tables, log),
-    ecam: readEcam(tables, map, log),
-    ...readHostBridges(tables, log),
+    ...readHostBridges(tables, readEcam(tables, map, log), log),
   }
 }

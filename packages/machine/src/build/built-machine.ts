@@ -7,6 +7,6 @@ export interface BuiltMachine {
   readonly files: ReadonlyMap<string, Uint8Array>
   /** Where the device tree stands that the processor is told of when it comes out of reset; null without one. */
   readonly deviceTree: number | null
-  /** Firmware runs before the kernel; else the machine starts the kernel itself. */
-  readonly runsFirmware: boolean
+  /** What runs before the kernel; null where the machine starts the kernel itself. */
+  readonly firmware: 'SeaBIOS' | 'qboot' | 'UEFI' | 'SLOF' | null
 }

@@ -58,7 +58,7 @@ export function createMachine(
   const files = make()
   const bootFacts = { cpus: description.cpus, commandLine: description.append }
   machine.offerFirmwareFiles(files, bootFacts, { names: REBUILT_FILES, make })
-  return { machine, files, deviceTree: null, runsFirmware: true }
+  return { machine, files, deviceTree: null, firmware: 'SeaBIOS' }
 }
 
 /** The chipset, without the functions that `-machine sata=off`, `smbus=off` and, on pc, `acpi=off` leave out. */

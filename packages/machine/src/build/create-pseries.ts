@@ -73,7 +73,7 @@ export function createPseries(description: MachineDescription, options: { readon
   const tree = buildDtb(treeFor(interruptsOffered(description) === 'xive' ? 'xive' : 'xics')!)
   const deviceTree = Math.min(description.memory, TREE_LIMIT) - TREE_ROOM
   machine.load(deviceTree, tree)
-  return { machine, files: new Map(), deviceTree, runsFirmware: true }
+  return { machine, files: new Map(), deviceTree, firmware: 'SLOF' }
 }
 
 const tceIommu = (unit: TceUnit): MachineIommu => ({

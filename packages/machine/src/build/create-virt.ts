@@ -87,7 +87,7 @@ export function createVirt(description: MachineDescription, options: { readonly 
   const make = (): ReadonlyMap<string, Uint8Array> => virtFirmwareFiles(facts, roots, viot)
   const files = make()
   machine.offerFirmwareFiles(files, { cpus, commandLine: description.append }, { names: REBUILT_FILES, make })
-  return { machine, files, deviceTree, runsFirmware: firmware }
+  return { machine, files, deviceTree, firmware: firmware ? 'UEFI' : null }
 }
 
 /** Whether firmware runs before the kernel: `-bios`, or a flash image. */

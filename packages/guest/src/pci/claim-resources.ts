@@ -1,0 +1,53 @@
+import { PCI_HEADER_TYPE1 } from '@dmascope/pci/spec'
+import { assignResources, type HostBridgeWindows } from './assign-resources.ts'
+import type { ConfigAccess } from './config-access.ts'
+import { numberBuses } from './number-buses.ts'
+import type { PciFunction } from './pci-function.ts'
+
+const TYPE1 = PCI_HEADER_TYPE1.registers
+
+/**
+ * What a kernel for PCs does about the addresses of functions: it takes over what firmware set (Linux's
+ * `pcibios_resource_survey`), and sets up itself what firmware left alone.
+ *
+ * DEVIATION: a root bus below which firmware set only a part is taken over as it is; Linux fills the gaps.
+ *
+ * @param windows - what a root bus's host bridge passes on
+ * @param scan - finds the functions anew
+ */
+export function claimResources(
+  config: ConfigAccess,
+  windows: ReadonlyMap<number, HostBridgeWindows>,
+  scan: () => PciFunction[],
+  log: (line: string) => void,
+): PciFunction[] {
+  const found = scan()
+  const left = [...windows].filter(([bus]) => isUntouched(config, below(found, bus)))
+  if (left.length === 0) return found
+  for (const [bus] of left) numberBuses(config, 0, bus, lastBusFrom(bus, windows), log)
+  const numbered = scan()
+  for (const [bus, passedOn] of left) assignResources(config, below(numbered, bus), passedOn, log)
+  return scan()
+}
+
+/** Buses up to where the next host bridge's begin. */
+const lastBusFrom = (bus: number, windows: ReadonlyMap<number, unknown>): number =>
+  Math.min(0x100, ...[...windows.keys()].filter((other) => other > bus)) - 1
+
+const below = (functions: readonly PciFunction[], bus: number): PciFunction[] =>
+  functions.filter((fn) => {
+    let at = fn
+    while (at.parent !== null) at = at.parent
+    return at.bus === bus
+  })
+
+/** There is something to set up, and it all stands as it came out of reset: no BAR has an address, no bridge a bus. */
+function isUntouched(config: ConfigAccess, functions: readonly PciFunction[]): boolean {
+  const bridges = functions.filter(({ headerType }) => (headerType & 0x7f) === 1)
+  const bars = functions.flatMap((fn) => fn.bars)
+  return (
+    bars.length + bridges.length > 0 &&
+    bars.every(({ base }) => base === 0) &&
+    bridges.every((fn) => config.read(fn, TYPE1.SECONDARY_BUS_NUMBER.offset, 1) === 0)
+  )
+}
