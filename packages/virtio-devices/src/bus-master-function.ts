@@ -1,6 +1,15 @@
 import type { DmaPort, DmaResult, InterruptPort } from '@dmascope/memory'
 import { DMA_DECODE_ERROR, DMA_DISABLED, DMA_OK, DMA_PENDING } from '@dmascope/memory'
-import { ConfigSpace, type ConfigSpaceOptions, type Msi, type Msix, type PciFunction, ROM_BAR } from '@dmascope/pci'
+import {
+  ConfigSpace,
+  type ConfigSpaceOptions,
+  type Msi,
+  type Msix,
+  type PciFunction,
+  type PhysicalFunction,
+  ROM_BAR,
+  type SriovCapability,
+} from '@dmascope/pci'
 import { PCI_HEADER_TYPE0 } from '@dmascope/pci/spec'
 import { addCapabilities, type CapabilityDescription } from './capability-description.ts'
 import { crc32 } from './crc32.ts'
@@ -34,11 +43,15 @@ export interface BusMasterOptions {
   readonly dmaMaskBits?: number
   /** The BAR at whose start the test block stands. Default: the first memory BAR with 64 free bytes there. */
   readonly testBlockBar?: number
+  /** Of a function with the SR-IOV capability: one for each of TotalVFs. Default none. */
+  readonly virtualFunctions?: readonly PciFunction[]
+  /** Its software has nothing to work with yet: the test block says so, and starts no transfer. Default false. */
+  readonly notReady?: boolean
 }
 
 const R = BUS_MASTER_REGISTERS.registers
 const { OPERATION } = BUS_MASTER_CONTROL.fields
-const { BUSY, DONE, ERROR } = BUS_MASTER_STATUS.fields
+const { BUSY, DONE, ERROR, NOT_READY } = BUS_MASTER_STATUS.fields
 const INTERRUPT_ON_DONE = BUS_MASTER_INTERRUPT_ENABLE.fields.DONE
 
 /**
@@ -50,13 +63,16 @@ const INTERRUPT_ON_DONE = BUS_MASTER_INTERRUPT_ENABLE.fields.DONE
  * DEVIATION: the registers of the real device are not emulated; the test block stands in their place, at the start of
  * the first memory BAR with room for it. A function with `dma: false`, or without such a BAR, has none.
  */
-export class BusMasterFunction implements PciFunction {
+export class BusMasterFunction implements PhysicalFunction {
   readonly config: ConfigSpace
   readonly msi: Msi | null
   readonly msix: Msix | null
+  readonly sriov: SriovCapability | null
+  readonly virtualFunctions: readonly PciFunction[]
   /** The BAR that holds the test block; null where the function has none. */
   readonly testBlockBar: number | null
   readonly #maskBits: number
+  readonly #notReady: boolean
   readonly #registers = new RegisterBlock(BUS_MASTER_REGISTERS)
   #buffer: Uint8Array | null = null
   #dma: DmaPort | null = null
@@ -70,10 +86,13 @@ export class BusMasterFunction implements PciFunction {
       throw new RangeError(`dmaMaskBits is ${dmaMaskBits}, not an integer in [1, 64]`)
     }
     this.#maskBits = dmaMaskBits
+    this.#notReady = options.notReady === true
+    this.virtualFunctions = options.virtualFunctions ?? []
     this.config = new ConfigSpace(options.config)
-    const { msi, msix } = addCapabilities(this.config, capabilities, () => this.reset('function'))
+    const { msi, msix, sriov } = addCapabilities(this.config, capabilities, () => this.reset('function'))
     this.msi = msi
     this.msix = msix
+    this.sriov = sriov
     this.testBlockBar = options.dma === false ? null : placeTestBlock(this.config, options.testBlockBar, msix)
     this.config.onWrite(PCI_HEADER_TYPE0.registers.COMMAND.offset, 2, () => this.#drivePin())
     this.#resetRegisters()
@@ -109,6 +128,7 @@ export class BusMasterFunction implements PciFunction {
   reset(_kind: 'function' | 'bus'): void {
     this.config.reset()
     this.msix?.reset()
+    this.sriov?.reset()
     this.#resetRegisters()
     this.#drivePin()
   }
@@ -116,6 +136,7 @@ export class BusMasterFunction implements PciFunction {
   #resetRegisters(): void {
     this.#registers.reset()
     this.#registers.set(R.DMA_MASK_BITS, this.#maskBits)
+    if (this.#notReady) this.#registers.set(R.STATUS, NOT_READY.setLo(0, 1))
     this.#buffer?.fill(0)
   }
 
@@ -138,7 +159,8 @@ export class BusMasterFunction implements PciFunction {
     if (register === undefined) return
     if (BUSY.get(registers.get(R.STATUS)) === 1 && register !== R.INTERRUPT_ENABLE) return
     registers.write(register, value)
-    if (register === R.CONTROL && OPERATION.get(value) !== 0) registers.set(R.STATUS, BUSY.setLo(0, 1))
+    if (register === R.CONTROL && OPERATION.get(value) !== 0 && !this.#notReady)
+      registers.set(R.STATUS, BUSY.setLo(0, 1))
     if (register === R.STATUS || register === R.INTERRUPT_ENABLE || register === R.CONTROL) this.#drivePin()
   }
 

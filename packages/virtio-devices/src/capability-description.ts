@@ -12,6 +12,8 @@ import {
   Msix,
   type MsixOptions,
   readOnlyImage,
+  SriovCapability,
+  type SriovOptions,
 } from '@dmascope/pci'
 
 /** A capability as plain data. `offset` is where it stands; extended ones must have one. */
@@ -24,6 +26,7 @@ export type CapabilityDescription =
   | { readonly kind: 'acs'; readonly offset: number; readonly capabilities?: number }
   | { readonly kind: 'ari'; readonly offset: number; readonly nextFunction?: number }
   | { readonly kind: 'ats'; readonly offset: number; readonly queueDepth?: number }
+  | ({ readonly kind: 'sriov' } & SriovOptions)
   /** Any other, read-only: `body` is what follows ID and next pointer. */
   | { readonly kind: 'plain'; readonly id: number; readonly body: Uint8Array; readonly offset?: number }
   /** Any other extended one, read-only: `body` is what follows the first four bytes. */
@@ -35,10 +38,11 @@ export type CapabilityDescription =
       readonly offset: number
     }
 
-/** The two that a function has to do with afterwards. */
+/** Those that a function has to do with afterwards. */
 export interface AddedCapabilities {
   readonly msi: Msi | null
   readonly msix: Msix | null
+  readonly sriov: SriovCapability | null
 }
 
 /**
@@ -53,6 +57,7 @@ export function addCapabilities(
 ): AddedCapabilities {
   let msi: Msi | null = null
   let msix: Msix | null = null
+  let sriov: SriovCapability | null = null
   for (const one of descriptions) {
     switch (one.kind) {
       case 'msi':
@@ -79,6 +84,9 @@ export function addCapabilities(
       case 'ats':
         addAtsCapability(config, one)
         break
+      case 'sriov':
+        sriov = new SriovCapability(config, one)
+        break
       case 'plain':
         config.addCapability(one.id, readOnlyImage(prefixed(2, one.body)), one.offset)
         break
@@ -87,7 +95,7 @@ export function addCapabilities(
         break
     }
   }
-  return { msi, msix }
+  return { msi, msix, sriov }
 }
 
 /** `body` behind `count` bytes, which the configuration space fills in. */

@@ -1,4 +1,4 @@
-import type { BarOptions, ConfigSpaceOptions } from '@dmascope/pci'
+import type { BarOptions, ConfigSpaceOptions, PciFunction } from '@dmascope/pci'
 import { type OfferOptions, offeredBits } from './offered-features.ts'
 import {
   VIRTIO_ID_BLOCK,
@@ -11,7 +11,7 @@ import {
   VIRTIO_PCI_TRANSITIONAL_REVISION,
   VIRTIO_PCI_VENDOR_ID,
 } from './spec/device-id.ts'
-import { type FeatureBits, featureBits, uniteFeatures, VIRTIO_F_UNUSED } from './spec/features.ts'
+import { type FeatureBits, featureBits, uniteFeatures, VIRTIO_F_SR_IOV, VIRTIO_F_UNUSED } from './spec/features.ts'
 import { VIRTIO_PCI_LEGACY_CONFIG_OFFSET, VIRTIO_PCI_LEGACY_CONFIG_OFFSET_MSIX } from './spec/legacy.ts'
 import { LEGACY_BAR, MODERN_BAR, MODERN_BAR_SIZE, MSIX_BAR } from './spec/qemu-layout.ts'
 import type { AccessPlatformInsistence } from './transport.ts'
@@ -42,6 +42,18 @@ export interface VirtioPciOptions extends OfferOptions {
   readonly multifunction?: boolean
   /** Default 1af4:1100 for a modern device, 1af4:<type> for one with a legacy interface. */
   readonly subsystem?: { readonly vendorId: number; readonly id: number }
+  /**
+   * The SR-IOV capability's numbers, and a function for each of TotalVFs: the device is a physical function, and offers
+   * VIRTIO_F_SR_IOV. Needs `expressPort`.
+   */
+  readonly sriov?: {
+    readonly firstVfOffset: number
+    readonly vfStride: number
+    readonly vfDeviceId: number
+    readonly virtualFunctions: readonly PciFunction[]
+  }
+  /** It is a virtual function, with the capability for Alternative Routing IDs. Default false. */
+  readonly virtualFunction?: boolean
 }
 
 const CLASS_BY_TYPE: Readonly<Record<number, number>> = {
@@ -63,6 +75,9 @@ export function checkOptions(options: VirtioPciOptions): void {
   if (legacy && VIRTIO_PCI_TRANSITIONAL_DEVICE_ID[device.type] === undefined) {
     throw new RangeError(`${device.kind}: type ${device.type} has no legacy interface`)
   }
+  if ((options.sriov !== undefined || options.virtualFunction === true) && !isExpress(options)) {
+    throw new RangeError(`${device.kind}: SR-IOV is for modern devices behind a PCI Express port`)
+  }
   if (!Number.isInteger(vectors) || vectors < 0 || vectors > 2048) {
     throw new RangeError(`${device.kind}: 0 to 2048 MSI-X vectors, not ${vectors}`)
   }
@@ -73,7 +88,8 @@ export const isExpress = (options: VirtioPciOptions): boolean => options.modern 
 
 /** What the device offers: a legacy interface in PCI has the unused bit 30 too, as QEMU's does. */
 export function offeredFeatures(options: VirtioPciOptions): FeatureBits {
-  const offered = offeredBits(options.device, options)
+  const own = offeredBits(options.device, options)
+  const offered = options.sriov === undefined ? own : uniteFeatures(own, featureBits(VIRTIO_F_SR_IOV))
   return options.legacy ? uniteFeatures(offered, featureBits(VIRTIO_F_UNUSED)) : offered
 }
 
@@ -109,5 +125,6 @@ export function configSpaceOptions(options: VirtioPciOptions): ConfigSpaceOption
     bars,
     romSize: options.romSize ?? 0,
     size: isExpress(options) ? 4096 : 256,
+    virtualFunction: options.virtualFunction === true,
   }
 }

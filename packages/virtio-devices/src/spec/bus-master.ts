@@ -35,6 +35,8 @@ export const BUS_MASTER_STATUS = bits(32, 'STATUS', SOURCE, {
   BUSY: field(0, 'ro'),
   /** Set on completion, with or without error; write 1 to clear, which also lowers the interrupt pin. */
   DONE: field(1, 'rw1c'),
+  /** The function has nothing to work with: no transfer starts. */
+  NOT_READY: field(2, 'ro'),
   ERROR: field([7, 4], 'ro', {
     0: 'none',
     1: 'IOMMU fault',
