@@ -14,7 +14,7 @@ import { formatTable } from './table.ts'
 import { treeCases } from './tree-dmascope.ts'
 import { treeFloorCases } from './tree-floor.ts'
 import { checkedCases } from './vq-checked-floor.ts'
-import { dmascopeCases } from './vq-dmascope.ts'
+import { dmascopeCases, packedCases } from './vq-dmascope.ts'
 import { floorCases } from './vq-floor.ts'
 import { publishedV86Cases, v86Cases } from './vq-v86.ts'
 
@@ -26,7 +26,7 @@ const positive = (text: string): number => {
 
 /** Each is measured in a process of its own: what the JIT has learnt of one would slow down another. */
 const SUITES: Readonly<Record<string, () => (BenchCase | TimedCase)[] | Promise<(BenchCase | TimedCase)[]>>> = {
-  vq: async () => [...dmascopeCases(), ...floorCases(), ...checkedCases(), ...(await v86Cases())],
+  vq: async () => [...dmascopeCases(), ...packedCases(), ...floorCases(), ...checkedCases(), ...(await v86Cases())],
   v86: publishedV86Cases,
   port: portCases,
   iommu: () => [...iommuCases(), ...iommuFloorCases(), ...iommuCheckedCases()],

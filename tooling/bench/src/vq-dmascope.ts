@@ -1,6 +1,6 @@
 import type { DmaPort } from '@dmascope/memory'
-import { createFlatPort, type DeviceQueue, SplitDeviceQueue } from '@dmascope/virtqueue/device'
-import { BufferList, createFlatBus, type IndirectTable, SplitDriverQueue } from '@dmascope/virtqueue/driver'
+import { createDeviceQueue, createFlatPort, type DeviceQueue } from '@dmascope/virtqueue/device'
+import { BufferList, createDriverQueue, createFlatBus, type IndirectTable } from '@dmascope/virtqueue/driver'
 import type { BenchCase } from './runner.ts'
 import {
   AVAIL,
@@ -87,8 +87,8 @@ function diskB(queue: DeviceQueue, disk: Uint8Array): Disk {
 }
 
 /** The disk of a workload on the device half of its queue, at the other end of this port. */
-export function deviceOn(port: DmaPort, { kind, work }: Workload, disk: Uint8Array): Disk {
-  const queue = new SplitDeviceQueue(port, ADDRESSES, { indirect: kind === 'indirect', eventIndex: false })
+export function deviceOn(port: DmaPort, { kind, work }: Workload, disk: Uint8Array, packed = false): Disk {
+  const queue = createDeviceQueue(port, ADDRESSES, { indirect: kind === 'indirect', eventIndex: false, packed })
   return work === 'A' ? diskA(queue) : diskB(queue, disk)
 }
 
@@ -117,13 +117,13 @@ function prepareDev(workload: Workload): () => number {
   }
 }
 
-function prepareBoth(workload: Workload): () => number {
+function prepareBoth(workload: Workload, packed = false): () => number {
   const memory = new Uint8Array(MEMORY_BYTES)
   const disk = makeDisk()
   const { slots, descriptors, kind } = workload
-  const features = { indirect: kind === 'indirect', eventIndex: false }
-  const device = deviceOn(createFlatPort(memory), workload, disk)
-  const driver = new SplitDriverQueue(
+  const features = { indirect: kind === 'indirect', eventIndex: false, packed }
+  const device = deviceOn(createFlatPort(memory), workload, disk, packed)
+  const driver = createDriverQueue(
     createFlatBus(memory),
     { size: QUEUE_SIZE, desc: DESC, driver: AVAIL, device: USED },
     features,
@@ -171,3 +171,9 @@ export const dmascopeCases = (): BenchCase[] =>
     ...(TARGETS[workload.id] !== undefined && { target: TARGETS[workload.id]! }),
     prepare: () => (workload.sides === 'dev' ? prepareDev(workload) : prepareBoth(workload)),
   }))
+
+/** The same through packed rings. A device writes over their descriptors, so that there is nothing to prefill. */
+export const packedCases = (): BenchCase[] =>
+  workloads()
+    .filter(({ sides }) => sides === 'both')
+    .map((workload) => ({ id: workload.id.replace(/^vq/, 'vq/packed'), prepare: () => prepareBoth(workload, true) }))

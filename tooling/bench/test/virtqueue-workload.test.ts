@@ -1,12 +1,13 @@
 import { describe, expect, test } from 'vitest'
 import { formatTable } from '../src/table.ts'
 import { checkedCases } from '../src/vq-checked-floor.ts'
-import { dmascopeCases } from '../src/vq-dmascope.ts'
+import { dmascopeCases, packedCases } from '../src/vq-dmascope.ts'
 import { floorCases } from '../src/vq-floor.ts'
 
 // Every case checks its own work and throws where it is wrong: here each is done often enough for its rings to wrap.
 describe.each([
   ['ours', dmascopeCases()],
+  ['ours, in packed rings', packedCases()],
   ['the floor', floorCases()],
   ['the floor with our checks', checkedCases()],
 ])('the virtqueue workload, %s', (_name, cases) => {
