@@ -1,9 +1,8 @@
-const STRIDE = 8
-const WAYS = 4
-/** Words of an entry: address bits 43:12 and 63:44, domain and class. A KEY of 0 is an empty entry. */
+import { KEY, STRIDE, TranslationCache, WAYS } from '../translation-cache.ts'
+
+/** Words of an entry: address bits 43:12 and 63:44. KEY has domain and class. */
 const PAGE = 0
-const UPPER = 1
-const KEY = 2
+const UPPER = 2
 export const OUT_LO = 3
 export const OUT_HI = 4
 export const META = 5
@@ -23,31 +22,15 @@ const CLASS_1G = 3
 const CLASS_SHIFT = 16
 
 /**
- * The IOTLB: four ways, tagged by domain and page. Pages may have any power of two in size: one between the classes
- * takes entries of the class below. Entry `n`'s epoch is `epochs[n]`: it changes when the entry is invalidated or makes
- * room for another. The last word of `epochs` is for what is not an entry of this cache.
+ * The IOTLB, tagged by domain and page. Pages may have any power of two in size: one between the classes takes entries
+ * of the class below. META and output of entry n stand at n * 8.
  */
-export class Iotlb {
-  readonly epochs: Uint32Array
-  /** META and output of entry n stand at n * 8. */
-  readonly words: Int32Array
-  readonly #entries: number
-  readonly #setMask: number
-  #victim = 0
+export class Iotlb extends TranslationCache {
   #used4k = 0
   #used2m = 0
   #used1g = 0
 
-  /** @param entries - 0, or a power of two from 16 on */
-  constructor(entries: number) {
-    this.#entries = entries
-    this.#setMask = entries / WAYS - 1
-    this.words = new Int32Array(entries * STRIDE)
-    this.epochs = new Uint32Array(entries + 1)
-  }
-
-  /** Entries in use. */
-  get used(): number {
+  override get used(): number {
     return this.#used4k + this.#used2m + this.#used1g
   }
 
@@ -71,7 +54,7 @@ export class Iotlb {
 
   #probe(page: number, upper: number, key: number, hash: number): number {
     const words = this.words
-    let at = (hash & this.#setMask) * (WAYS * STRIDE)
+    let at = (hash & this.setMask) * (WAYS * STRIDE)
     for (let way = 0; way < WAYS; way++, at += STRIDE) {
       if (words[at + PAGE] === page && words[at + KEY] === key && words[at + UPPER] === upper) return at
     }
@@ -83,25 +66,13 @@ export class Iotlb {
    * words, or -1 where there is no cache.
    */
   insert(domain: number, hi: number, lo: number, outHi: number, outLo: number, log2Size: number, meta: number): number {
-    if (this.#entries === 0) return -1
+    if (this.words.length === 0) return -1
     const number = (lo >>> 12) | (hi << 20)
     const pageClass = log2Size < 21 ? CLASS_4K : log2Size < 30 ? CLASS_2M : CLASS_1G
     const classLog2 = pageClass * 9 + 3
     const shift = classLog2 - 12
-    const set = (((number >>> shift) + domain) & this.#setMask) * (WAYS * STRIDE)
+    const at = this.makeRoom((number >>> shift) + domain)
     const words = this.words
-    let at = -1
-    for (let way = 0; way < WAYS; way++) {
-      if (words[set + way * STRIDE + KEY] === 0) {
-        at = set + way * STRIDE
-        break
-      }
-    }
-    if (at < 0) {
-      at = set + this.#victim * STRIDE
-      this.#victim = (this.#victim + 1) & (WAYS - 1)
-      this.#drop(at)
-    }
     words[at + PAGE] = number & (-1 << shift)
     words[at + UPPER] = hi >>> 12
     words[at + KEY] = domain | (pageClass << CLASS_SHIFT)
@@ -118,44 +89,25 @@ export class Iotlb {
     else this.#used1g += by
   }
 
-  #drop(at: number): void {
-    const entry = at / STRIDE
-    this.epochs[entry] = this.epochs[entry]! + 1
+  protected override uncount(at: number): void {
     this.#count(this.words[at + KEY]! >>> CLASS_SHIFT, -1)
-    this.words[at + KEY] = 0
-  }
-
-  invalidateAll(): void {
-    if (this.used === 0) return
-    for (let at = 0; at < this.words.length; at += STRIDE) if (this.words[at + KEY] !== 0) this.#drop(at)
   }
 
   invalidateDomain(domain: number): void {
-    if (this.used === 0) return
-    for (let at = 0; at < this.words.length; at += STRIDE) {
-      const key = this.words[at + KEY]!
-      if (key !== 0 && (key & 0xffff) === domain) this.#drop(at)
-    }
+    this.dropWhere((_at, key) => (key & 0xffff) === domain)
   }
 
   /** Drops whatever overlaps the aligned 2^log2Size bytes around the address: every entry of a page that does. */
   invalidateRange(domain: number, hi: number, lo: number, log2Size: number): void {
-    if (this.used === 0) return
     const page = (lo >>> 12) | (hi << 20)
     const upper = hi >>> 12
-    for (let at = 0; at < this.words.length; at += STRIDE) {
-      const key = this.words[at + KEY]!
-      if (key === 0 || (key & 0xffff) !== domain) continue
+    this.dropWhere((at, key) => {
+      if ((key & 0xffff) !== domain) return false
       const shift = Math.max(log2Size, (this.words[at + META]! >>> META_LOG2_SHIFT) & META_LOG2) - 12
       const upperDiffers =
         shift >= 32 ? (this.words[at + UPPER]! ^ upper) >>> (shift - 32) : this.words[at + UPPER]! ^ upper
       const pageDiffers = shift >= 32 ? 0 : (this.words[at + PAGE]! ^ page) >>> shift
-      if ((upperDiffers | pageDiffers) === 0) this.#drop(at)
-    }
-  }
-
-  /** Ends every copy that was made of anything, though the entries themselves stay. */
-  endCopies(): void {
-    for (let entry = 0; entry < this.epochs.length; entry++) this.epochs[entry] = this.epochs[entry]! + 1
+      return (upperDiffers | pageDiffers) === 0
+    })
   }
 }

@@ -1,8 +1,7 @@
-const STRIDE = 8
-const WAYS = 4
-/** Words of an entry. KEY is 0 in an empty one. */
+import { KEY, STRIDE, TranslationCache, WAYS } from '../translation-cache.ts'
+
+/** Words of an entry, beside its KEY. */
 const PAGE = 0
-const KEY = 1
 const CONTEXT = 2
 export const OUT_LO = 3
 export const OUT_HI = 4
@@ -28,35 +27,19 @@ const MOST_LOG2 = 64
 const ALL_ASIDS = -1
 
 /**
- * The TLB: four ways, tagged by ASID, VMID and stage. Entry `n`'s epoch is `epochs[n]`: it changes when the entry is
- * invalidated or makes room for another. The last word of `epochs` is for what is not an entry of this cache.
+ * The TLB, tagged by ASID, VMID and stage. META and output of entry n stand at n * 8.
  *
  * `context` is `ASID | VMID << 16` throughout, and `stage` is 0 or STAGE_2_ONLY, for entries that no stage 1 made and
  * that so have no ASID.
  */
-export class Tlb {
-  readonly epochs: Uint32Array
-  /** META and output of entry n stand at n * 8. */
-  readonly words: Int32Array
-  readonly #entries: number
-  readonly #setMask: number
+export class Tlb extends TranslationCache {
   /** By log2 of the size. */
   readonly #usedOf = new Int32Array(MOST_LOG2)
   #used4k = 0
   #usedOther = 0
   #globals = 0
-  #victim = 0
 
-  /** @param entries - 0, or a power of two from 16 on */
-  constructor(entries: number) {
-    this.#entries = entries
-    this.#setMask = entries / WAYS - 1
-    this.words = new Int32Array(entries * STRIDE)
-    this.epochs = new Uint32Array(entries + 1)
-  }
-
-  /** Entries in use. */
-  get used(): number {
+  override get used(): number {
     return this.#used4k + this.#usedOther
   }
 
@@ -84,7 +67,7 @@ export class Tlb {
 
   #probe(page: number, key: number, context: number, number: number): number {
     const words = this.words
-    let at = ((number + context) & this.#setMask) * (WAYS * STRIDE)
+    let at = ((number + context) & this.setMask) * (WAYS * STRIDE)
     for (let way = 0; way < WAYS; way++, at += STRIDE) {
       if (words[at + PAGE] === page && words[at + KEY] === key && words[at + CONTEXT] === context) return at
     }
@@ -102,23 +85,11 @@ export class Tlb {
     log2Size: number,
     meta: number,
   ): number {
-    if (this.#entries === 0) return -1
+    if (this.words.length === 0) return -1
     const number = (lo >>> 12) | (hi << 20)
     const shift = log2Size - LOG2_4K
-    const set = (((number >>> shift) + context) & this.#setMask) * (WAYS * STRIDE)
+    const at = this.makeRoom((number >>> shift) + context)
     const words = this.words
-    let at = -1
-    for (let way = 0; way < WAYS; way++) {
-      if (words[set + way * STRIDE + KEY] === 0) {
-        at = set + way * STRIDE
-        break
-      }
-    }
-    if (at < 0) {
-      at = set + this.#victim * STRIDE
-      this.#victim = (this.#victim + 1) & (WAYS - 1)
-      this.#drop(at)
-    }
     words[at + PAGE] = number & (-1 << shift)
     words[at + KEY] = (hi >>> 12) | stage | (log2Size << SIZE_SHIFT) | VALID
     words[at + CONTEXT] = context
@@ -138,21 +109,13 @@ export class Tlb {
     if ((meta & META_GLOBAL) !== 0) this.#globals += by
   }
 
-  #drop(at: number): void {
-    const entry = at / STRIDE
-    this.epochs[entry] = this.epochs[entry]! + 1
+  protected override uncount(at: number): void {
     this.#count((this.words[at + KEY]! >>> SIZE_SHIFT) & SIZE_MASK, this.words[at + META]!, -1)
-    this.words[at + KEY] = 0
-  }
-
-  invalidateAll(): void {
-    if (this.used === 0) return
-    for (let at = 0; at < this.words.length; at += STRIDE) if (this.words[at + KEY] !== 0) this.#drop(at)
   }
 
   /** All that a virtual machine's stage 1 took part in; and what its stage 2 made alone, if that is asked for. */
   invalidateVmid(vmid: number, stage2Too: boolean): void {
-    this.#invalidateWhere((at, key) => {
+    this.dropWhere((at, key) => {
       const sameVmid = this.words[at + CONTEXT]! >>> 16 === vmid
       return sameVmid && (stage2Too || (key & STAGE_2_ONLY) === 0)
     })
@@ -160,7 +123,7 @@ export class Tlb {
 
   /** What stage 1 made for an ASID, but for what belongs to all of them. */
   invalidateAsid(context: number): void {
-    this.#invalidateWhere(
+    this.dropWhere(
       (at, key) =>
         this.words[at + CONTEXT] === context &&
         (key & STAGE_2_ONLY) === 0 &&
@@ -179,11 +142,11 @@ export class Tlb {
       const context = asid | (vmid << 16)
       const hi = Math.floor(first / 0x10_0000)
       const lo = (first % 0x10_0000) << 12
-      for (let at = this.find(context, stage, hi, lo); at >= 0; at = this.find(context, stage, hi, lo)) this.#drop(at)
+      for (let at = this.find(context, stage, hi, lo); at >= 0; at = this.find(context, stage, hi, lo)) this.drop(at)
       return
     }
     const last = first + pages - 1
-    this.#invalidateWhere((at, key) => {
+    this.dropWhere((at, key) => {
       const context = this.words[at + CONTEXT]!
       if (context >>> 16 !== vmid || (key & STAGE_2_ONLY) !== stage) return false
       const global = (this.words[at + META]! & META_GLOBAL) !== 0
@@ -192,18 +155,5 @@ export class Tlb {
       const end = start + 2 ** (((key >>> SIZE_SHIFT) & SIZE_MASK) - LOG2_4K) - 1
       return start <= last && end >= first
     })
-  }
-
-  #invalidateWhere(matches: (at: number, key: number) => boolean): void {
-    if (this.used === 0) return
-    for (let at = 0; at < this.words.length; at += STRIDE) {
-      const key = this.words[at + KEY]!
-      if (key !== 0 && matches(at, key)) this.#drop(at)
-    }
-  }
-
-  /** Ends every copy that was made of anything, though the entries themselves stay. */
-  endCopies(): void {
-    for (let entry = 0; entry < this.epochs.length; entry++) this.epochs[entry] = this.epochs[entry]! + 1
   }
 }

@@ -1,8 +1,7 @@
-const STRIDE = 8
-const WAYS = 4
-/** Words of an entry. A key of 0 in the second word is an empty entry. */
+import { KEY, STRIDE, TranslationCache, WAYS } from '../translation-cache.ts'
+
+/** Words of an entry, beside its KEY. */
 const PAGE = 0
-const KEY = 1
 export const OUT_LO = 2
 export const OUT_HI = 3
 export const META = 4
@@ -32,32 +31,14 @@ const CLASS_MASK = 3
 const IN_SPACE = -0x8000_0000
 const DOMAIN_SHIFT = 13
 
-/**
- * The IOTLB: four ways, tagged by domain, space and page. Entry `n`'s epoch is `epochs[n]`: it changes when the entry is
- * invalidated or makes room for another. The last word of `epochs` is for what is not an entry of this cache.
- */
-export class Iotlb {
-  readonly epochs: Uint32Array
-  /** META and output of entry n stand at n * 8. */
-  readonly words: Int32Array
-  readonly #entries: number
-  readonly #setMask: number
-  #victim = 0
+/** The IOTLB, tagged by domain, space and page. META and output of entry n stand at n * 8. */
+export class Iotlb extends TranslationCache {
   #used4k = 0
   #used2m = 0
   #used1g = 0
   #usedInSpaces = 0
 
-  /** @param entries - 0, or a power of two from 16 on */
-  constructor(entries: number) {
-    this.#entries = entries
-    this.#setMask = entries / WAYS - 1
-    this.words = new Int32Array(entries * STRIDE)
-    this.epochs = new Uint32Array(entries + 1)
-  }
-
-  /** Entries in use. */
-  get used(): number {
+  override get used(): number {
     return this.#used4k + this.#used2m + this.#used1g
   }
 
@@ -88,7 +69,7 @@ export class Iotlb {
     for (let pageClass = CLASS_4K; pageClass <= CLASS_1G; pageClass++) {
       const shift = (pageClass - 1) * 9
       const key = upper | (pageClass << CLASS_SHIFT)
-      let at = (((page >>> shift) + domain) & this.#setMask) * (WAYS * STRIDE)
+      let at = (((page >>> shift) + domain) & this.setMask) * (WAYS * STRIDE)
       for (let way = 0; way < WAYS; way++, at += STRIDE) {
         const same = this.words[at + PAGE] === (page & (-1 << shift)) && this.words[at + KEY] === key
         if (same && this.words[at + SPACE] === space) return at
@@ -99,7 +80,7 @@ export class Iotlb {
 
   #probe(page: number, key: number, hash: number): number {
     const words = this.words
-    let at = (hash & this.#setMask) * (WAYS * STRIDE)
+    let at = (hash & this.setMask) * (WAYS * STRIDE)
     for (let way = 0; way < WAYS; way++, at += STRIDE) {
       if (words[at + PAGE] === page && words[at + KEY] === key) return at
     }
@@ -119,24 +100,12 @@ export class Iotlb {
     log2Size: number,
     meta: number,
   ): number {
-    if (this.#entries === 0) return -1
+    if (this.words.length === 0) return -1
     const number = (lo >>> 12) | (hi << 20)
     const shift = log2Size - 12
     const pageClass = log2Size === 12 ? CLASS_4K : log2Size === 21 ? CLASS_2M : CLASS_1G
-    const set = (((number >>> shift) + domain) & this.#setMask) * (WAYS * STRIDE)
+    const at = this.makeRoom((number >>> shift) + domain)
     const words = this.words
-    let at = -1
-    for (let way = 0; way < WAYS; way++) {
-      if (words[set + way * STRIDE + KEY] === 0) {
-        at = set + way * STRIDE
-        break
-      }
-    }
-    if (at < 0) {
-      at = set + this.#victim * STRIDE
-      this.#victim = (this.#victim + 1) & (WAYS - 1)
-      this.drop(at)
-    }
     const mark = space === SECOND_STAGE_SPACE ? 0 : IN_SPACE
     if (mark !== 0) this.#usedInSpaces++
     words[at + SPACE] = space
@@ -155,37 +124,25 @@ export class Iotlb {
     else this.#used1g += by
   }
 
-  /** Drops the entry whose words stand there. */
-  drop(at: number): void {
-    const entry = at / STRIDE
-    this.epochs[entry] = this.epochs[entry]! + 1
+  protected override uncount(at: number): void {
     const key = this.words[at + KEY]!
     if (key < 0) this.#usedInSpaces--
     this.#count((key >>> CLASS_SHIFT) & CLASS_MASK, -1)
-    this.words[at + KEY] = 0
-  }
-
-  invalidateAll(): void {
-    if (this.used === 0) return
-    for (let at = 0; at < this.words.length; at += STRIDE) if (this.words[at + KEY] !== 0) this.drop(at)
   }
 
   invalidateDomain(domain: number): void {
-    if (this.used === 0) return
-    for (let at = 0; at < this.words.length; at += STRIDE) {
-      const key = this.words[at + KEY]!
-      if (key !== 0 && ((key >>> DOMAIN_SHIFT) & 0xffff) === domain) this.drop(at)
-    }
+    this.dropWhere((_at, key) => ((key >>> DOMAIN_SHIFT) & 0xffff) === domain)
   }
 
   /** Drops what the spaces of a domain have, but for the second stage's; or what one of them has. */
   invalidateSpaces(domain: number, space?: number): void {
     if (this.#usedInSpaces === 0) return
-    for (let at = 0; at < this.words.length; at += STRIDE) {
-      const key = this.words[at + KEY]!
-      if (key >= 0 || ((key >>> DOMAIN_SHIFT) & 0xffff) !== domain) continue
-      if (space === undefined || this.words[at + SPACE] === space) this.drop(at)
-    }
+    this.dropWhere(
+      (at, key) =>
+        key < 0 &&
+        ((key >>> DOMAIN_SHIFT) & 0xffff) === domain &&
+        (space === undefined || this.words[at + SPACE] === space),
+    )
   }
 
   /** Drops whatever overlaps the aligned 2^log2Pages pages of 4 KiB around the address, in one space of a domain. */
@@ -197,17 +154,11 @@ export class Iotlb {
     }
     const upper = hi >>> 12
     const page = (lo >>> 12) | (hi << 20)
-    for (let at = 0; at < this.words.length; at += STRIDE) {
-      const key = this.words[at + KEY]!
-      if (key === 0 || ((key >>> DOMAIN_SHIFT) & 0xffff) !== domain || (key & 0x1fff) !== upper) continue
-      if (this.words[at + SPACE] !== space) continue
+    this.dropWhere((at, key) => {
+      if (((key >>> DOMAIN_SHIFT) & 0xffff) !== domain || (key & 0x1fff) !== upper) return false
+      if (this.words[at + SPACE] !== space) return false
       const shift = Math.max(log2Pages, (((key >>> CLASS_SHIFT) & CLASS_MASK) - 1) * 9)
-      if (((this.words[at + PAGE]! ^ page) & (-1 << shift)) === 0) this.drop(at)
-    }
-  }
-
-  /** Ends every copy that was made of anything, though the entries themselves stay. */
-  endCopies(): void {
-    for (let entry = 0; entry < this.epochs.length; entry++) this.epochs[entry] = this.epochs[entry]! + 1
+      return ((this.words[at + PAGE]! ^ page) & (-1 << shift)) === 0
+    })
   }
 }

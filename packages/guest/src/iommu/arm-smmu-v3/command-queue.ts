@@ -1,4 +1,3 @@
-import type { PageAllocator } from '@dmascope/dma'
 import {
   CERROR,
   CMD_CFGI,
@@ -9,7 +8,6 @@ import {
   CMD_TLBI_HIGH,
   CMDQ_BASE,
   CMDQ_CONS,
-  COMMAND,
   COMMAND_HEADER,
   GERROR,
   OPCODE,
@@ -18,8 +16,8 @@ import {
 } from '@dmascope/iommu/smmuv3/spec'
 import { highWord, lowWord } from '@dmascope/layout'
 import type { CpuBus } from '@dmascope/memory/contracts'
-import { allocateAligned } from '../../early/aligned-pages.ts'
 import type { RegisterFile } from '../register-file.ts'
+import type { QueueRing } from './queue-ring.ts'
 
 const R = SMMU_REGISTERS.registers
 const { Opcode } = COMMAND_HEADER.fields
@@ -34,46 +32,25 @@ export type Command = readonly [number, number, number, number]
 
 /** The driver's end of the command queue. A batch ends with a CMD_SYNC that is waited for. */
 export class CommandQueue {
-  readonly base: number
-  readonly log2Entries: number
   readonly #bus: CpuBus
   readonly #registers: RegisterFile
+  readonly #ring: QueueRing
   readonly #log: (line: string) => void
-  readonly #wrapped: number
   #prod = 0
 
-  private constructor(
-    bus: CpuBus,
-    registers: RegisterFile,
-    base: number,
-    log2Entries: number,
-    log: (line: string) => void,
-  ) {
+  constructor(bus: CpuBus, registers: RegisterFile, ring: QueueRing, log: (line: string) => void) {
     this.#bus = bus
     this.#registers = registers
+    this.#ring = ring
     this.#log = log
-    this.base = base
-    this.log2Entries = log2Entries
-    this.#wrapped = 2 ** (log2Entries + 1) - 1
-  }
-
-  /** Null without memory. */
-  static create(
-    bus: CpuBus,
-    pages: PageAllocator,
-    registers: RegisterFile,
-    log2Entries: number,
-    log: (line: string) => void,
-  ): CommandQueue | null {
-    const base = allocateAligned(pages, Math.max(1, (2 ** log2Entries * COMMAND.size) / 4096))
-    return base === null ? null : new CommandQueue(bus, registers, base, log2Entries, log)
   }
 
   /** CMDQ_BASE, CMDQ_PROD, CMDQ_CONS. */
   program(): void {
     const { RA, ADDR, LOG2SIZE } = CMDQ_BASE.fields
-    const lo = LOG2SIZE.setLo(ADDR.setLo(0, this.base), this.log2Entries)
-    this.#registers.write64(R.CMDQ_BASE, ADDR.setHi(RA.setHi(0, 1), this.base), lo)
+    const { base, log2Entries } = this.#ring
+    const lo = LOG2SIZE.setLo(ADDR.setLo(0, base), log2Entries)
+    this.#registers.write64(R.CMDQ_BASE, ADDR.setHi(RA.setHi(0, 1), base), lo)
     this.#prod = 0
     this.#registers.write32(R.CMDQ_PROD, 0)
     this.#registers.write32(R.CMDQ_CONS, 0)
@@ -91,7 +68,7 @@ export class CommandQueue {
     let errors = 0
     for (let polls = 0; polls < POLLS; polls++) {
       const cons = this.#registers.read32(R.CMDQ_CONS)
-      if (((cons ^ this.#prod) & this.#wrapped) === 0) return true
+      if (this.#ring.isSame(cons, this.#prod)) return true
       if (this.#isStopped() && (++errors > MOST_ERRORS || !this.skipError())) return false
     }
     const [prod, cons] = [R.CMDQ_PROD, R.CMDQ_CONS].map((register) => hex8(this.#registers.read32(register)))
@@ -113,7 +90,7 @@ export class CommandQueue {
     const code = CMDQ_CONS.fields.ERR.get(cons)
     const known = ['No error', 'Illegal command', 'Abort on command fetch', 'ATC invalidate timeout'][code]
     this.#log(`CMDQ error (cons ${hex8(cons)}): ${known ?? 'Unknown'}`)
-    const at = this.base + (cons & (2 ** this.log2Entries - 1)) * COMMAND.size
+    const at = this.#ring.addressOf(cons)
     if (code === CERROR.ILL || code > CERROR.ATC_INV_SYNC) {
       const words = [0, 4, 8, 12].map((offset) => this.#bus.read32(at + offset))
       this.#log(`skipping command in error state: ${hex16(words[1]!, words[0]!)} ${hex16(words[3]!, words[2]!)}`)
@@ -126,11 +103,11 @@ export class CommandQueue {
   }
 
   #put(words: Command): void {
-    const at = this.base + (this.#prod & (2 ** this.log2Entries - 1)) * COMMAND.size
+    const at = this.#ring.addressOf(this.#prod)
     words.forEach((word, index) => {
       this.#bus.write32(at + 4 * index, word >>> 0)
     })
-    this.#prod = (this.#prod + 1) & this.#wrapped
+    this.#prod = this.#ring.after(this.#prod)
   }
 }
 

@@ -1,4 +1,3 @@
-import type { PageAllocator } from '@dmascope/dma'
 import {
   EVENT,
   EVENT_0,
@@ -12,8 +11,8 @@ import {
   SMMU_REGISTERS,
 } from '@dmascope/iommu/smmuv3/spec'
 import type { CpuBus } from '@dmascope/memory/contracts'
-import { allocateAligned } from '../../early/aligned-pages.ts'
 import type { RegisterFile } from '../register-file.ts'
+import type { QueueRing } from './queue-ring.ts'
 
 const R = SMMU_REGISTERS.registers
 const { OVFLG } = EVENTQ_PROD.fields
@@ -34,46 +33,25 @@ export interface SmmuEvent {
 
 /** The driver's end of the event queue. */
 export class EventQueue {
-  readonly base: number
-  readonly log2Entries: number
   readonly #bus: CpuBus
   readonly #registers: RegisterFile
+  readonly #ring: QueueRing
   readonly #log: (line: string) => void
-  readonly #wrapped: number
   #cons = 0
 
-  private constructor(
-    bus: CpuBus,
-    registers: RegisterFile,
-    base: number,
-    log2Entries: number,
-    log: (line: string) => void,
-  ) {
+  constructor(bus: CpuBus, registers: RegisterFile, ring: QueueRing, log: (line: string) => void) {
     this.#bus = bus
     this.#registers = registers
+    this.#ring = ring
     this.#log = log
-    this.base = base
-    this.log2Entries = log2Entries
-    this.#wrapped = 2 ** (log2Entries + 1) - 1
-  }
-
-  /** Null without memory. */
-  static create(
-    bus: CpuBus,
-    pages: PageAllocator,
-    registers: RegisterFile,
-    log2Entries: number,
-    log: (line: string) => void,
-  ): EventQueue | null {
-    const base = allocateAligned(pages, Math.max(1, (2 ** log2Entries * EVENT.size) / 4096))
-    return base === null ? null : new EventQueue(bus, registers, base, log2Entries, log)
   }
 
   /** EVENTQ_BASE, EVENTQ_PROD, EVENTQ_CONS. */
   program(): void {
     const { WA, ADDR, LOG2SIZE } = EVENTQ_BASE.fields
-    const lo = LOG2SIZE.setLo(ADDR.setLo(0, this.base), this.log2Entries)
-    this.#registers.write64(R.EVENTQ_BASE, ADDR.setHi(WA.setHi(0, 1), this.base), lo)
+    const { base, log2Entries } = this.#ring
+    const lo = LOG2SIZE.setLo(ADDR.setLo(0, base), log2Entries)
+    this.#registers.write64(R.EVENTQ_BASE, ADDR.setHi(WA.setHi(0, 1), base), lo)
     this.#cons = 0
     this.#registers.write32(R.EVENTQ_PROD, 0)
     this.#registers.write32(R.EVENTQ_CONS, 0)
@@ -83,15 +61,14 @@ export class EventQueue {
   take(): readonly SmmuEvent[] {
     const taken: SmmuEvent[] = []
     const prod = this.#registers.read32(R.EVENTQ_PROD)
-    for (let left = 2 ** this.log2Entries; left > 0; left--) {
-      if (((prod ^ this.#cons) & this.#wrapped) === 0) break
-      taken.push(this.#decode(this.base + (this.#cons & (2 ** this.log2Entries - 1)) * EVENT.size))
-      this.#cons = ((this.#cons & OVACKFLG.loMask) | ((this.#cons + 1) & this.#wrapped)) >>> 0
+    for (let left = this.#ring.entries; left > 0 && !this.#ring.isSame(prod, this.#cons); left--) {
+      taken.push(this.#decode(this.#ring.addressOf(this.#cons)))
+      this.#cons = ((this.#cons & OVACKFLG.loMask) | this.#ring.after(this.#cons)) >>> 0
       this.#registers.write32(R.EVENTQ_CONS, this.#cons)
     }
     if (((prod ^ this.#cons) & OVFLG.loMask) !== 0) {
       this.#log('EVTQ overflow detected -- events lost')
-      this.#cons = ((this.#cons & this.#wrapped) | (prod & OVFLG.loMask)) >>> 0
+      this.#cons = ((this.#cons & ~OVACKFLG.loMask) | (prod & OVFLG.loMask)) >>> 0
       this.#registers.write32(R.EVENTQ_CONS, this.#cons)
     }
     return taken

@@ -1,5 +1,5 @@
 import type { PageAllocator } from '@dmascope/dma'
-import { CR0, CR1, CR2, GBPA, IRQ_CTRL, SMMU_REGISTERS } from '@dmascope/iommu/smmuv3/spec'
+import { COMMAND, CR0, CR1, CR2, EVENT, GBPA, IRQ_CTRL, SMMU_REGISTERS } from '@dmascope/iommu/smmuv3/spec'
 import type { Register } from '@dmascope/layout'
 import type { CpuBus } from '@dmascope/memory/contracts'
 import { RegisterFile } from '../register-file.ts'
@@ -12,6 +12,7 @@ import {
   prefetchConfiguration,
 } from './command-queue.ts'
 import { EventQueue } from './event-queue.ts'
+import { QueueRing } from './queue-ring.ts'
 import { readFeatures, type SmmuFeatures } from './smmu-features.ts'
 import type { SmmuSource } from './smmu-tables.ts'
 import { type StreamEntry, StreamTable } from './stream-table.ts'
@@ -72,14 +73,16 @@ export class SmmuDevice {
     const features = readFeatures(registers, source.coherent, say)
     if (typeof features === 'string') return features
     say(`ias ${features.ias}-bit, oas ${features.oas}-bit (features 0x${features.mask.toString(16).padStart(8, '0')})`)
-    const commands = CommandQueue.create(bus, pages, registers, features.log2Commands, say)
-    if (commands === null) return 'failed to allocate the command queue'
-    say(`allocated ${2 ** commands.log2Entries} entries for cmdq`)
-    const events = EventQueue.create(bus, pages, registers, features.log2Events, say)
-    if (events === null) return 'failed to allocate the event queue'
-    say(`allocated ${2 ** events.log2Entries} entries for evtq`)
+    const commandRing = QueueRing.allocate(pages, features.log2Commands, COMMAND.size)
+    if (commandRing === null) return 'failed to allocate the command queue'
+    say(`allocated ${commandRing.entries} entries for cmdq`)
+    const eventRing = QueueRing.allocate(pages, features.log2Events, EVENT.size)
+    if (eventRing === null) return 'failed to allocate the event queue'
+    say(`allocated ${eventRing.entries} entries for evtq`)
     const streams = StreamTable.create(bus, pages, features, initial)
     if (streams === null) return 'failed to allocate the stream table'
+    const commands = new CommandQueue(bus, registers, commandRing, say)
+    const events = new EventQueue(bus, registers, eventRing, say)
     const device = new SmmuDevice(source, features, registers, commands, events, streams)
     const failure = device.#reset(say)
     return failure ?? device
