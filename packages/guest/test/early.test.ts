@@ -216,7 +216,7 @@ describe('ACPI discovery', () => {
     expect(readPlatform(found, [], silent)).toMatchObject({
       localApic: 0xfee0_0000,
       ioApics: [{ id: 3, address: 0xfec0_0000, gsiBase: 0 }],
-      rootBuses: [0],
+      rootBuses: [{ segment: 0, bus: 0 }],
     })
   })
 

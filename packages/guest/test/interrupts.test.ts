@@ -155,6 +155,7 @@ const subsystem = {
 const fn = (over: Partial<PciFunction>): PciFunction =>
   ({
     id: '0000:00:03.0',
+    segment: 0,
     bus: 0,
     device: 3,
     function: 0,
@@ -193,7 +194,7 @@ describe('the I/O APIC', () => {
 
 describe('interrupt pins', () => {
   it('lead where _PRT says, and share their vector', () => {
-    const { lines, entries } = legacy([{ bus: 0, device: 3, pin: 1, gsi: 23 }])
+    const { lines, entries } = legacy([{ segment: 0, bus: 0, device: 3, pin: 1, gsi: 23 }])
     const first = lines.connect(fn({}), () => true)
     expect(first).toMatchObject({ gsi: 23, by: '_PRT: INTA of 0000:00:03.0 is GSI 23' })
     const second = lines.connect(fn({}), () => true)
@@ -202,7 +203,7 @@ describe('interrupt pins', () => {
   })
 
   it('ask each that shares the vector whose the interrupt was', () => {
-    const { lines, vectors, bus } = legacy([{ bus: 0, device: 3, pin: 1, gsi: 23 }])
+    const { lines, vectors, bus } = legacy([{ segment: 0, bus: 0, device: 3, pin: 1, gsi: 23 }])
     const asked: string[] = []
     const { vector } = lines.connect(fn({}), () => {
       asked.push('a')
@@ -218,10 +219,10 @@ describe('interrupt pins', () => {
   })
 
   it('rotate behind bridges by device number', () => {
-    const { lines } = legacy([{ bus: 0, device: 2, pin: 3, gsi: 18 }])
+    const { lines } = legacy([{ segment: 0, bus: 0, device: 2, pin: 3, gsi: 18 }])
     const port = fn({ id: '0000:00:02.0', device: 2 })
     // INTB of device 1 arrives at the port as INTC.
-    expect(lines.connect(fn({ bus: 1, device: 1, interruptPin: 2, parent: port }), () => true)).toMatchObject({
+    expect(lines.connect(fn({ segment: 0, bus: 1, device: 1, interruptPin: 2, parent: port }), () => true)).toMatchObject({
       gsi: 18,
     })
   })

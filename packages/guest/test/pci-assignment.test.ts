@@ -11,6 +11,7 @@ import { withPortWindow } from '../src/pci/port-window.ts'
 import { SparseBus } from './support/sparse-bus.ts'
 
 const RUNS = Number(process.env.DMASCOPE_FUZZ_RUNS ?? 300)
+const BUS_0 = { segment: 0, bus: 0 }
 const ECAM = { base: 0x40_1000_0000, segment: 0, startBus: 0, endBus: 255 }
 const WINDOWS = {
   ports: 0x1_0000,
@@ -92,8 +93,8 @@ describe('addresses (pci_bus_assign_resources)', () => {
   const set = (root: RootComplex): ReturnType<typeof enumerate> => {
     const config = configOf(root)
     numberBuses(config, 0, 0, 255, silent)
-    assignResources(config, enumerate(config, [0], false, silent), WINDOWS, silent)
-    return enumerate(config, [0], false, silent)
+    assignResources(config, enumerate(config, [BUS_0], false, silent), WINDOWS, silent)
+    return enumerate(config, [BUS_0], false, silent)
   }
 
   test('go to the largest alignment first, then by device; 64-bit ones above 4 GiB; ports from 0x1000 on', () => {
@@ -134,9 +135,9 @@ describe('addresses (pci_bus_assign_resources)', () => {
     root.attach(device([{ bar: 0, kind: 'memory32', size: 0x4000_0000 }]), { device: 2 })
     const config = configOf(root)
     const lines: string[] = []
-    assignResources(config, enumerate(config, [0], false, silent), WINDOWS, (line) => lines.push(line))
+    assignResources(config, enumerate(config, [BUS_0], false, silent), WINDOWS, (line) => lines.push(line))
     expect(lines).toEqual(["pci 0000:00:02.0: BAR 0: can't assign; no space for 1073741824 bytes"])
-    expect(enumerate(config, [0], false, silent)[0]!.bars[0]!.base).toBe(0)
+    expect(enumerate(config, [BUS_0], false, silent)[0]!.bars[0]!.base).toBe(0)
   })
 
   test('never overlap, lie in their windows, and are aligned', () => {

@@ -10,6 +10,7 @@ import { ConfigBytes, configBus, endpoint } from './support/config-bus.ts'
 const numRuns = Number(process.env.DMASCOPE_FUZZ_RUNS ?? 300)
 const silent = (): void => {}
 const AT = { segment: 0, bus: 0, device: 3, function: 0 }
+const BUS_0 = { segment: 0, bus: 0 }
 const ECAM = { base: 0xb000_0000, segment: 0, startBus: 0, endBus: 255 }
 
 describe('configuration access', () => {
@@ -130,7 +131,7 @@ const bridge = (primary: number, secondary: number, subordinate: number): Config
   endpoint(0x000c_1b36, 1).set(0x18, 4, primary | (secondary << 8) | (subordinate << 16))
 
 const ids = (functions: Readonly<Record<string, ConfigBytes>>, log = silent): string[] =>
-  enumerate(new ConfigAccess(configBus(functions, { ecam: ECAM.base }), [ECAM]), [0], false, log).map(({ id }) => id)
+  enumerate(new ConfigAccess(configBus(functions, { ecam: ECAM.base }), [ECAM]), [BUS_0], false, log).map(({ id }) => id)
 
 describe('enumeration', () => {
   it('goes depth first: a bus, then what lies below its bridges', () => {
@@ -193,7 +194,7 @@ describe('enumeration', () => {
         .set(0x104, 2, 0x001d)
         .allow(0x106, 2, 0x001d)
     const scan = (enable: boolean) =>
-      enumerate(new ConfigAccess(configBus({ '0:3.0': make() }, { ecam: ECAM.base }), [ECAM]), [0], enable, silent)
+      enumerate(new ConfigAccess(configBus({ '0:3.0': make() }, { ecam: ECAM.base }), [ECAM]), [BUS_0], enable, silent)
     expect(scan(false)[0]?.acs).toEqual({ capability: 0x1d, control: 0 })
     expect(scan(true)[0]?.acs).toEqual({ capability: 0x1d, control: 0x1d })
   })
@@ -212,7 +213,7 @@ describe('enumeration', () => {
         .allow(0x108, 4, 0xff)
     const scan = (port: ConfigBytes, enable: boolean) => {
       const bus = configBus({ '0:28.0': port }, { ecam: ECAM.base })
-      return enumerate(new ConfigAccess(bus, [ECAM]), [0], enable, silent)[0]?.acs
+      return enumerate(new ConfigAccess(bus, [ECAM]), [BUS_0], enable, silent)[0]?.acs
     }
     const port = make(0xa110)
     expect(scan(port, false)).toEqual({ capability: 0xf, control: 0x10 })
@@ -248,7 +249,7 @@ describe('enabling', () => {
     const port = bridge(0, 1, 1)
     const below = endpoint().bar(0, 0x1000, 0, 0xfe00_0000)
     const config = new ConfigAccess(configBus({ '0:2.0': port, '1:0.0': below }), [])
-    const [, fn] = enumerate(config, [0], false, silent)
+    const [, fn] = enumerate(config, [BUS_0], false, silent)
     enableDevice(config, fn!)
     expect(below.bytes[4]).toBe(2)
     expect(port.bytes[4]).toBe(7)

@@ -42,12 +42,25 @@ export interface MachineDescription {
   readonly hostBridge?: Readonly<Record<string, PropertyValue>>
   /** Whose rules its virtio devices and tables follow; those of `qemuVersion` where left out. */
   readonly hypervisor?: HypervisorName
+  /** PCI segments beside segment 0, ascending; only of a q35, and no machine of QEMU's. */
+  readonly segments?: readonly SegmentDescription[]
   /** In the order in which QEMU creates them; IOMMUs (`intel-iommu`) are among them. */
   readonly devices: readonly DeviceDescription[]
   /** Kernel command line. */
   readonly append: string
   /** Options without bearing on DMA, as written, for the report. */
   readonly ignored: readonly string[]
+}
+
+/** A PCI segment: a host bridge with buses from 0 on of its own. */
+export interface SegmentDescription {
+  /** Its number, from 1 on: `_SEG`. */
+  readonly segment: number
+  /** Name of its root bus, as `bus` of a device has it. */
+  readonly bus: string
+  /** An IOMMU of the machine's kind stands above it, one of its own. */
+  readonly iommu: boolean
+  readonly location: SourceLocation
 }
 
 /** One device. `model` and `properties` bear QEMU's names; a backend is resolved to plain data beside it. */

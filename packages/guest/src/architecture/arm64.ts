@@ -118,10 +118,13 @@ function bringUp(context: BringUp, platform: ArmPlatform, memory: readonly Addre
     platform.hostBridges.map(({ ecam }) => ecam),
     false,
   )
+  const pins = new ArmPins(platform, gic, vectors)
   return {
     vectors,
     messages: new ArmMessages(platform, controllers, vectors, iommu, options.noMsi),
-    pins: new ArmPins(platform, gic, vectors),
+    pins,
+    wires: pins,
+    platform: platform.devices,
     config,
     iommu,
     functions: platform.hostBridges.flatMap((bridge) => setUpPci(config, bridge, iommu.acsRequested, log)),
@@ -166,7 +169,7 @@ function setUpPci(
     `PCI: host bridge ${name} to bus ${ecam.segment.toString(16).padStart(4, '0')}:${rootBus.toString(16).padStart(2, '0')}`,
   )
   if (renumber) numberBuses(config, ecam.segment, rootBus, ecam.endBus, log)
-  const scan = (): PciFunction[] => enumerate(config, [rootBus], enableAcs, log)
+  const scan = (): PciFunction[] => enumerate(config, [{ segment: ecam.segment, bus: rootBus }], enableAcs, log)
   assignResources(config, scan(), windows, log)
   return scan()
 }

@@ -1,10 +1,12 @@
-import { findHostBridges, parseMadt, parseMcfg, type Resources } from '@dmascope/acpi'
+import { findHostBridges, parseMadt, type Resources } from '@dmascope/acpi'
 import type { PinRoute } from '../interrupts/legacy-interrupts.ts'
 import type { HostBridgeWindows } from '../pci/assign-resources.ts'
 import type { EcamWindow } from '../pci/config-access.ts'
+import { busKey, type RootBus } from '../pci/enumerate.ts'
 import { type AcpiTables, tryParse } from './acpi-tables.ts'
 import type { MemoryMapEntry } from './boot-params.ts'
-import { type AddressRange, isReserved } from './memory-map.ts'
+import { byBus, readEcam } from './ecam-windows.ts'
+import type { AddressRange } from './memory-map.ts'
 
 /** What the tables say about the machine, apart from IOMMUs. */
 export interface Platform {
@@ -14,18 +16,19 @@ export interface Platform {
   readonly ecam: readonly EcamWindow[]
   /** Where interrupt pins on root buses lead. */
   readonly pinRoutes: readonly PinRoute[]
-  /** Buses to start enumeration at, in the order of the namespace; bus 0 first. */
-  readonly rootBuses: readonly number[]
+  /** Buses to start enumeration at, in the order of the namespace; bus 0 of segment 0 first. */
+  readonly rootBuses: readonly RootBus[]
   /** Memory windows of the host bridges, [start, end). */
   readonly bridgeWindows: readonly AddressRange[]
-  /** What each host bridge passes on, by its root bus. */
+  /** What each host bridge passes on, by `busKey` of its root bus. */
   readonly windows: ReadonlyMap<number, HostBridgeWindows>
 }
 
 const DEFAULT_LOCAL_APIC = 0xfee0_0000
-const ECAM_BUS_BYTES = 0x10_0000
 /** Video memory and option ROMs of old end here. */
 const LEGACY_MEMORY_END = 0x10_0000
+/** What tables can name. */
+const LAST_SEGMENT = 0xffff
 /** Linux's MAX_IO_APICS on x86-64. */
 const MAX_IO_APICS = 128
 
@@ -53,32 +56,6 @@ function readInterruptControllers(tables: AcpiTables, log: (line: string) => voi
   return { localApic: localApic === 0 ? DEFAULT_LOCAL_APIC : localApic, ioApics }
 }
 
-/**
- * ECAM windows that the kernel believes. Linux takes one only where firmware also reserved its memory: a window that
- * RAM or a device answers in would be worse than none.
- */
-function readEcam(tables: AcpiTables, map: readonly MemoryMapEntry[], log: (line: string) => void): EcamWindow[] {
-  const found = tables.find('MCFG')
-  const mcfg = found && tryParse(() => parseMcfg(found.bytes, { address: found.address }), log)
-  const windows: EcamWindow[] = []
-  for (const { baseAddress, pciSegmentGroupNumber: segment, startBusNumber, endBusNumber } of mcfg?.allocations ?? []) {
-    const base = Number(baseAddress)
-    if (base === 0 || base > 2 ** 52 || endBusNumber < startBusNumber) continue
-    const start = base + startBusNumber * ECAM_BUS_BYTES
-    const end = base + (endBusNumber + 1) * ECAM_BUS_BYTES
-    const range = `[mem 0x${start.toString(16)}-0x${(end - 1).toString(16)}]`
-    if (!isReserved(map, start, end)) {
-      log(`PCI: ECAM ${range} is not reserved in the memory map, not used`)
-      continue
-    }
-    log(
-      `PCI: ECAM ${range} for domain ${segment.toString(16).padStart(4, '0')} [bus ${startBusNumber}-${endBusNumber}]`,
-    )
-    windows.push({ base, segment, startBus: startBusNumber, endBus: endBusNumber })
-  }
-  return windows
-}
-
 type Bridges = Pick<Platform, 'ecam' | 'pinRoutes' | 'rootBuses' | 'bridgeWindows' | 'windows'>
 
 /**
@@ -88,32 +65,43 @@ type Bridges = Pick<Platform, 'ecam' | 'pinRoutes' | 'rootBuses' | 'bridgeWindow
 function readHostBridges(tables: AcpiTables, mcfg: readonly EcamWindow[], log: (line: string) => void): Bridges {
   const found = tables.find('DSDT')
   const bridges = (found && tryParse(() => findHostBridges(found.bytes), log)) || []
-  const buses = new Set([0])
+  const first: RootBus = { segment: 0, bus: 0 }
+  const buses = new Map([[busKey(first), first]])
   const pinRoutes: PinRoute[] = []
   const bridgeWindows: AddressRange[] = []
   const windows = new Map<number, HostBridgeWindows>()
   const ecam = [...mcfg]
   for (const { path, segment, bus, configBase, routing, resources, notes } of bridges) {
-    if (segment !== 0 || bus > 0xff) {
+    const domain = segment.toString(16).padStart(4, '0')
+    if (segment > LAST_SEGMENT || bus > 0xff) {
       log(`ACPI: ${path} is for segment ${segment}, bus ${bus}: not used`)
       continue
     }
-    buses.add(bus)
-    log(`ACPI: PCI Root Bridge ${path} [bus ${bus.toString(16).padStart(2, '0')} and up]`)
-    for (const { device, pin, gsi } of routing ?? []) {
-      if (gsi !== null) pinRoutes.push({ bus, device, pin: pin + 1, gsi })
-    }
-    for (const { first, last } of resources?.memory ?? []) bridgeWindows.push({ start: first, end: last + 1 })
-    windows.set(bus, windowsOf(resources))
     const endBus = Math.min(0xff, resources?.buses[0]?.last ?? 0xff)
     const isKnown = ecam.some((one) => one.segment === segment && one.startBus <= bus && bus <= one.endBus)
     if (configBase !== null && configBase !== 0 && configBase < 2 ** 52 && endBus >= bus && !isKnown) {
       ecam.push({ base: configBase, segment, startBus: bus, endBus })
       log(`PCI: ECAM of ${path}, by its _CBA, at 0x${configBase.toString(16)} [bus ${bus}-${endBus}]`)
+    } else if (segment !== 0 && !isKnown) {
+      // Ports lead to segment 0 alone.
+      log(`ACPI: PCI Root Bridge ${path} (domain ${domain}): can't access configuration space under this host bridge`)
+      continue
     }
+    const root = { segment, bus }
+    if (windows.has(busKey(root))) {
+      log(`ACPI: ${path} leads to bus ${domain}:${bus.toString(16).padStart(2, '0')}, which another does: not used`)
+      continue
+    }
+    buses.set(busKey(root), root)
+    log(`ACPI: PCI Root Bridge ${path} (domain ${domain} [bus ${bus.toString(16).padStart(2, '0')} and up])`)
+    for (const { device, pin, gsi } of routing ?? []) {
+      if (gsi !== null) pinRoutes.push({ segment, bus, device, pin: pin + 1, gsi })
+    }
+    for (const { first, last } of resources?.memory ?? []) bridgeWindows.push({ start: first, end: last + 1 })
+    windows.set(busKey(root), windowsOf(resources))
     for (const note of notes.slice(0, 4)) log(`ACPI: ${note}`)
   }
-  return { ecam, pinRoutes, bridgeWindows, windows, rootBuses: [...buses] }
+  return { ecam: ecam.sort(byBus), pinRoutes, bridgeWindows, windows, rootBuses: [...buses.values()] }
 }
 
 /** What Linux would place BARs in: of memory, the first window below 4 GiB and the first above. */
@@ -121,8 +109,10 @@ function windowsOf(resources: Resources | null): HostBridgeWindows {
   const memory = (resources?.memory ?? [])
     .filter(({ first }) => first >= LEGACY_MEMORY_END)
     .map(({ first, last }) => ({ base: first, size: last - first + 1 }))
+  const ports = resources?.ports ?? []
   return {
-    ports: Math.max(0, ...(resources?.ports ?? []).map(({ last }) => last + 1)),
+    ports: Math.max(0, ...ports.map(({ last }) => last + 1)),
+    firstPort: Math.min(0x1_0000, ...ports.map(({ first }) => first)),
     memory: memory.find(({ base }) => base < 2 ** 32) ?? null,
     memory64: memory.find(({ base }) => base >= 2 ** 32) ?? null,
   }

@@ -6,6 +6,7 @@ import type { InterruptHandler, Vector, Vectors } from './vectors.ts'
 
 /** Where the firmware says that a device number's interrupt pin on a root bus ends. */
 export interface PinRoute {
+  readonly segment: number
   readonly bus: number
   readonly device: number
   /** 1 to 4 for INTA to INTD. */
@@ -54,7 +55,9 @@ export class LegacyInterrupts implements PinInterrupts {
 
   #route(fn: PciFunction): { readonly gsi: number | null; readonly by: string } {
     const { at, pin } = rootPinOf(fn)
-    const found = this.#routes.find((one) => one.bus === at.bus && one.device === at.device && one.pin === pin)
+    const found = this.#routes.find(
+      (one) => one.segment === at.segment && one.bus === at.bus && one.device === at.device && one.pin === pin,
+    )
     const name = `INT${'ABCD'[pin - 1] ?? '?'} of ${at.id}`
     if (found !== undefined) return { gsi: found.gsi, by: `_PRT: ${name} is GSI ${found.gsi}` }
     const line = fn.interruptLine

@@ -10,6 +10,7 @@ import { AddressArena } from './address-arena.ts'
 import type { Bar } from './bars.ts'
 import type { ConfigAccess } from './config-access.ts'
 import type { PciFunction } from './pci-function.ts'
+import { vfBarNeeds } from './sriov-resources.ts'
 
 const { BAR0 } = PCI_HEADER_TYPE0.registers
 const TYPE1 = PCI_HEADER_TYPE1.registers
@@ -19,9 +20,12 @@ const IO_GRANULE = 0x1000
 /** Linux's PCIBIOS_MIN_IO on arm64: lower ports stay free. */
 const FIRST_PORT = 0x1000
 
-/** A host bridge's windows: bus addresses, which are CPU addresses too; ports from 0 on. */
+/** A host bridge's windows: bus addresses, which are CPU addresses too. */
 export interface HostBridgeWindows {
+  /** Ports end here. */
   readonly ports: number
+  /** They begin here; at 0 unless given. */
+  readonly firstPort?: number
   /** Below 4 GiB; null without one. */
   readonly memory: { readonly base: number; readonly size: number } | null
   /** Above 4 GiB; null without one. */
@@ -32,7 +36,7 @@ export interface HostBridgeWindows {
 type Space = 'io' | 'memory' | 'wide' | 'wide-prefetchable'
 
 /** Something that wants addresses: a BAR, or a bridge's window with all that is behind it. */
-interface Need {
+export interface Need {
   readonly name: string
   readonly space: Space
   readonly size: number
@@ -55,9 +59,9 @@ export function assignResources(
   windows: HostBridgeWindows,
   log: (line: string) => void,
 ): void {
-  const { ports, memory, memory64 } = windows
+  const { ports, firstPort = 0, memory, memory64 } = windows
   const arenas = {
-    io: new AddressArena(Math.min(FIRST_PORT, ports), ports),
+    io: new AddressArena(Math.min(Math.max(FIRST_PORT, firstPort), ports), ports),
     low: memory && new AddressArena(memory.base, memory.base + memory.size),
     high: memory64 && new AddressArena(memory64.base, memory64.base + memory64.size),
   }
@@ -83,7 +87,7 @@ const sorted = (needs: readonly Need[]): Need[] => [...needs].sort((a, b) => b.a
 
 function needsOf(config: ConfigAccess, bus: readonly PciFunction[], all: readonly PciFunction[]): Need[] {
   return bus.flatMap((fn) => {
-    const bars = fn.bars.map((bar) => barNeed(config, fn, bar))
+    const bars = [...fn.bars.map((bar) => barNeed(config, fn, bar)), ...vfBarNeeds(config, fn)]
     if ((fn.headerType & 0x7f) !== 1) return bars
     const below = needsOf(
       config,

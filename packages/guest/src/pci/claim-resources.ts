@@ -1,6 +1,7 @@
 import { PCI_HEADER_TYPE1 } from '@dmascope/pci/spec'
 import { assignResources, type HostBridgeWindows } from './assign-resources.ts'
 import type { ConfigAccess } from './config-access.ts'
+import { busKey } from './enumerate.ts'
 import { numberBuses } from './number-buses.ts'
 import type { PciFunction } from './pci-function.ts'
 
@@ -12,7 +13,7 @@ const TYPE1 = PCI_HEADER_TYPE1.registers
  *
  * DEVIATION: a root bus below which firmware set only a part is taken over as it is; Linux fills the gaps.
  *
- * @param windows - what a root bus's host bridge passes on
+ * @param windows - what a root bus's host bridge passes on, by `busKey`
  * @param scan - finds the functions anew
  */
 export function claimResources(
@@ -22,23 +23,25 @@ export function claimResources(
   log: (line: string) => void,
 ): PciFunction[] {
   const found = scan()
-  const left = [...windows].filter(([bus]) => isUntouched(config, below(found, bus)))
+  const left = [...windows].filter(([key]) => isUntouched(config, below(found, key)))
   if (left.length === 0) return found
-  for (const [bus] of left) numberBuses(config, 0, bus, lastBusFrom(bus, windows), log)
+  for (const [key] of left) numberBuses(config, Math.floor(key / 0x100), key % 0x100, lastBusFrom(key, windows), log)
   const numbered = scan()
-  for (const [bus, passedOn] of left) assignResources(config, below(numbered, bus), passedOn, log)
+  for (const [key, passedOn] of left) assignResources(config, below(numbered, key), passedOn, log)
   return scan()
 }
 
-/** Buses up to where the next host bridge's begin. */
-const lastBusFrom = (bus: number, windows: ReadonlyMap<number, unknown>): number =>
-  Math.min(0x100, ...[...windows.keys()].filter((other) => other > bus)) - 1
+/** Buses up to where the next host bridge's begin, or the segment ends. */
+function lastBusFrom(key: number, windows: ReadonlyMap<number, unknown>): number {
+  const end = key - (key % 0x100) + 0x100
+  return (Math.min(end, ...[...windows.keys()].filter((other) => other > key)) - 1) % 0x100
+}
 
-const below = (functions: readonly PciFunction[], bus: number): PciFunction[] =>
+const below = (functions: readonly PciFunction[], key: number): PciFunction[] =>
   functions.filter((fn) => {
     let at = fn
     while (at.parent !== null) at = at.parent
-    return at.bus === bus
+    return busKey(at) === key
   })
 
 /** There is something to set up, and it all stands as it came out of reset: no BAR has an address, no bridge a bus. */

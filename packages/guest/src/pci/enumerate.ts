@@ -17,12 +17,22 @@ import { type Bar, readBars } from './bars.ts'
 import { firstById, readCapabilities, readExtendedCapabilities } from './capabilities.ts'
 import type { ConfigAccess, FunctionAddress } from './config-access.ts'
 import type { PciFunction } from './pci-function.ts'
+import { configureAri, nextAriFunction, prepareSriov } from './sriov.ts'
 
 const TYPE0 = PCI_HEADER_TYPE0.registers
 const TYPE1 = PCI_HEADER_TYPE1.registers
 
 /** More functions than any machine has; a bus of nonsense, where every read answers something, ends here. */
 const MAX_FUNCTIONS = 16_384
+
+/** A bus of a segment. */
+export interface RootBus {
+  readonly segment: number
+  readonly bus: number
+}
+
+/** One number for a bus of a segment. */
+export const busKey = ({ segment, bus }: RootBus): number => segment * 0x100 + bus
 
 /**
  * Finds all functions below these root buses, depth first, by the bus numbers that firmware gave to bridges: a bus's own
@@ -35,47 +45,66 @@ const MAX_FUNCTIONS = 16_384
  */
 export function enumerate(
   config: ConfigAccess,
-  rootBuses: readonly number[],
+  rootBuses: readonly RootBus[],
   enableAcs: boolean,
   log: (line: string) => void,
 ): PciFunction[] {
   const found: PciFunction[] = []
   const visited = new Set<number>()
+  const physicalBuses = new Set<number>()
 
-  const scanBus = (bus: number, parent: PciFunction | null): void => {
-    if (visited.has(bus)) return
-    visited.add(bus)
+  const scanBus = (segment: number, bus: number, parent: PciFunction | null): void => {
+    if (visited.has(busKey({ segment, bus }))) return
+    visited.add(busKey({ segment, bus }))
     const first = found.length
     const slots = parent !== null && leadsToOneDevice(parent) ? 1 : 32
-    for (let device = 0; device < slots && found.length < MAX_FUNCTIONS; device++) scanSlot(bus, device, parent)
+    for (let device = 0; device < slots && found.length < MAX_FUNCTIONS; device++) scanSlot({ segment, bus }, device, parent)
     for (const bridge of found.slice(first)) if ((bridge.headerType & 0x7f) === 1) scanBehind(bridge)
   }
 
-  const scanSlot = (bus: number, device: number, parent: PciFunction | null): void => {
-    for (let fn = 0; fn < 8; fn++) {
-      const at = { segment: 0, bus, device, function: fn }
+  const scanSlot = (on: RootBus, device: number, parent: PciFunction | null): void => {
+    let ari = false
+    let isMultifunction = false
+    for (let fn: number | null = 0; fn !== null && found.length < MAX_FUNCTIONS; ) {
+      const at: FunctionAddress = { ...on, device: device + (fn >>> 3), function: fn & 7 }
       const one = readFunction(config, at, parent, enableAcs, log)
-      if (one !== null) found.push(one)
-      if (fn > 0) continue
-      // Without function 0 there is nothing at this device number.
-      if (one === null || HEADER_TYPE.fields.MULTI_FUNCTION.get(one.headerType) === 0) break
+      if (fn === 0) {
+        // Without function 0 there is nothing at this device number.
+        if (one === null) return
+        ari = configureAri(config, one)
+        isMultifunction = HEADER_TYPE.fields.MULTI_FUNCTION.get(one.headerType) === 1
+      }
+      if (one !== null) found.push(withSriov(one, ari))
+      if (ari) fn = one && nextAriFunction(config, one)
+      else fn = isMultifunction && fn < 7 ? fn + 1 : null
     }
+  }
+
+  const withSriov = (one: PciFunction, ari: boolean): PciFunction => {
+    const sriov = prepareSriov(config, one, ari, !physicalBuses.has(busKey(one)))
+    if (sriov === null) return one
+    physicalBuses.add(busKey(one))
+    for (const { index, size } of sriov.bars) {
+      log(`pci ${one.id}: VF BAR ${index}: ${size} bytes for each of ${sriov.totalVfs} virtual functions`)
+    }
+    return { ...one, sriov }
   }
 
   const scanBehind = (bridge: PciFunction): void => {
     const primary = config.read(bridge, TYPE1.PRIMARY_BUS_NUMBER.offset, 1)
     const secondary = config.read(bridge, TYPE1.SECONDARY_BUS_NUMBER.offset, 1)
     const subordinate = config.read(bridge, TYPE1.SUBORDINATE_BUS_NUMBER.offset, 1)
-    if (primary !== bridge.bus || secondary <= bridge.bus || subordinate < secondary || visited.has(secondary)) {
+    const isVisited = visited.has(busKey({ segment: bridge.segment, bus: secondary }))
+    if (primary !== bridge.bus || secondary <= bridge.bus || subordinate < secondary || isVisited) {
       log(
         `pci ${bridge.id}: bridge to [bus ${secondary}-${subordinate}] makes no sense on bus ${bridge.bus}; not scanned`,
       )
       return
     }
-    scanBus(secondary, bridge)
+    scanBus(bridge.segment, secondary, bridge)
   }
 
-  for (const bus of rootBuses) scanBus(bus, null)
+  for (const { segment, bus } of rootBuses) scanBus(segment, bus, null)
   if (found.length >= MAX_FUNCTIONS) log(`pci: more than ${MAX_FUNCTIONS} functions; the rest is not scanned`)
   return found
 }

@@ -51,7 +51,7 @@ function buildVirt(options: VirtBoardOptions, site: BoardSite): BoardHardware {
   const gic = options.gic === 2 ? buildGicV2(options, add) : buildGicV3(options, site, add)
   const messages = buildMessages(options, gic, site, add)
   const lines = new IntxLines(
-    root,
+    [root],
     { devices: 32, gsi: (device, pin) => VIRT_SPI.pcie + ((device + pin) & 3) },
     { setPin: (spi, level) => gic.setSpi(spi, level) },
     expanderOf,

@@ -8,11 +8,13 @@ import { REBUILT_FILES } from '../firmware/linked-tables.ts'
 import type { IommuPlan, RootBusFacts } from '../iommu/iommu-plan.ts'
 import { planIommu } from '../iommu/plan-iommu.ts'
 import { Machine } from '../machine.ts'
+import { type SegmentMap, segmentMap } from '../segments/segment-map.ts'
 import type { BuiltMachine } from './built-machine.ts'
 import { createPseries } from './create-pseries.ts'
 import { createVirt } from './create-virt.ts'
 import { withDefaultDevices } from './default-devices.ts'
-import { placeDevices } from './placement.ts'
+import { refusePlace, rootBusOf } from './placed-bus.ts'
+import { type Placement, placeDevices } from './placement.ts'
 import { plugDevices } from './plug-devices.ts'
 import { isOff, isOn } from './switches.ts'
 
@@ -42,23 +44,39 @@ export function createMachine(
     chipset.functions(),
   )
   const plan = planIommu(placement, description)
-  const plans = plan === null ? [] : [plan]
+  const plans = plan === null ? [] : [plan, ...segmentPlans(plan, placement)]
+  const segments = segmentMap(chipset, description)
   const bypass = isOn(description.machineProperties.default_bus_bypass_iommu)
   const machine = new Machine({
-    board: pcBoard(chipset),
+    board: pcBoard(chipset, segments.places),
     memory: description.memory,
     createIommus: (wiring) => plans.map((one) => one.create(wiring)),
     rootIommu: bypass ? null : 0,
     trace: options.trace === true,
   })
   const roots = plugDevices(machine, placement, bypass, plans)
-  const facts = platformFacts(name, description, roots, plan)
-  const make = (): ReadonlyMap<string, Uint8Array> =>
-    firmwareFiles(chipset, facts, { lowRamEnd: chipset.lowRamEnd(description.memory) })
+  const facts = platformFacts(name, description, roots, plan, segments)
+  const lowRamEnd = chipset.lowRamEnd(description.memory)
+  const ram = pcBoard(chipset).ramRanges(description.memory)
+  const memory = segments.places.length === 0 ? null : { ram, segments }
+  const make = (): ReadonlyMap<string, Uint8Array> => firmwareFiles(chipset, facts, { lowRamEnd, memory })
   const files = make()
   const bootFacts = { cpus: description.cpus, commandLine: description.append }
   machine.offerFirmwareFiles(files, bootFacts, { names: REBUILT_FILES, make })
   return { machine, files, deviceTree: null, firmware: 'SeaBIOS' }
+}
+
+/** One more IOMMU like the machine's for each segment that has one. */
+function segmentPlans(plan: IommuPlan, { segments, functions }: Placement): IommuPlan[] {
+  const foreign = functions.find(({ model, bus }) => model.kind === 'virtio-iommu' && segments.has(rootBusOf(bus)))
+  if (foreign !== undefined) {
+    throw refusePlace(
+      'MACHINE_NOT_MODELLED',
+      foreign.description,
+      `${foreign.model.name} is modelled in segment 0 alone; plug it into pcie.0`,
+    )
+  }
+  return [...segments].flatMap(([bus, { segment, iommu }]) => (iommu ? (plan.forSegment?.(segment, bus) ?? []) : []))
 }
 
 /** The chipset, without the functions that `-machine sata=off`, `smbus=off` and, on pc, `acpi=off` leave out. */
@@ -87,6 +105,7 @@ function platformFacts(
   description: MachineDescription,
   roots: readonly RootBusFacts[],
   plan: IommuPlan | null,
+  segments: SegmentMap,
 ): PlatformFacts {
   return {
     machine,
@@ -99,7 +118,9 @@ function platformFacts(
     // QEMU puts each new root bus at the head of its list.
     expanders: roots
       .slice(1)
+      .filter(({ segment = 0 }) => segment === 0)
       .map(({ bus }) => bus)
       .reverse(),
+    segments: segments.places,
   }
 }

@@ -64,7 +64,7 @@ export function createPseries(description: MachineDescription, options: { readon
     memory: description.memory,
     createIommus: (wiring) => {
       tell = wiring.onFault
-      return bridges.map(({ unit }) => tceIommu(unit))
+      return bridges.map(({ unit, index }) => tceIommu(unit, index))
     },
     trace: options.trace === true,
   })
@@ -76,8 +76,9 @@ export function createPseries(description: MachineDescription, options: { readon
   return { machine, files: new Map(), deviceTree, firmware: 'SLOF' }
 }
 
-const tceIommu = (unit: TceUnit): MachineIommu => ({
+const tceIommu = (unit: TceUnit, segment: number): MachineIommu => ({
   translator: unit,
+  segment,
   windows: [],
   pciFunction: null,
   ioApicRequester: null,

@@ -1,9 +1,9 @@
-import { nearestName } from '@dmascope/layout'
+import { DmascopeError, nearestName } from '@dmascope/layout'
 import { requireModel } from '../catalogue/catalogue.ts'
 import { checkProperties, type Properties, withDefaults } from '../catalogue/check-properties.ts'
 import type { DeviceModel } from '../catalogue/model.ts'
 import { AMD_IOMMU_FUNCTION } from '../catalogue/models/iommus.ts'
-import type { DeviceDescription, MachineDescription, PropertyValue } from '../description.ts'
+import type { DeviceDescription, MachineDescription, PropertyValue, SegmentDescription } from '../description.ts'
 import type { Hypervisor } from '../hypervisor/hypervisor.ts'
 import { requireHypervisor } from '../hypervisor/hypervisors.ts'
 import { virtioBehaviour } from '../hypervisor/virtio-behaviour.ts'
@@ -26,6 +26,8 @@ export interface Placement {
   readonly expanders: ReadonlyMap<PlacedBus, PlacedDevice>
   /** Root buses of further segments, and the host bridges that bring them, in order of creation. */
   readonly hostBridges: ReadonlyMap<PlacedBus, PlacedPlatformDevice>
+  /** Root buses of further segments of a PC, ascending. */
+  readonly segments: ReadonlyMap<PlacedBus, SegmentDescription>
   /** PCI functions, in order of creation: a bridge before what is below it. */
   readonly functions: readonly PlacedDevice[]
   /** Platform devices: IOMMUs. */
@@ -63,6 +65,7 @@ class Placer implements Placement {
   readonly rootBus: PlacedBus
   readonly expanders = new Map<PlacedBus, PlacedDevice>()
   readonly hostBridges = new Map<PlacedBus, PlacedPlatformDevice>()
+  readonly segments = new Map<PlacedBus, SegmentDescription>()
   readonly functions: PlacedDevice[] = []
   readonly platform: PlacedPlatformDevice[] = []
   readonly #machine: MachineDescription
@@ -81,6 +84,19 @@ class Placer implements Placement {
     this.#buses = new Map([[rootBus.name, rootBus]])
     this.#defaultBus = rootBus
     this.#busNames = new AutomaticBusNames(rootBus)
+    for (const segment of machine.segments ?? []) this.#addSegment(segment)
+  }
+
+  #addSegment(segment: SegmentDescription): void {
+    const { bus: name, location } = segment
+    if (this.#buses.has(name)) {
+      throw new DmascopeError('MACHINE_BUS', `${location.text}: another bus is called '${name}'; write another name`, {
+        bus: name,
+      })
+    }
+    const bus = machineBus({ name, nature: 'express' }, [])
+    this.segments.set(bus, segment)
+    this.#addBus(bus)
   }
 
   add(description: DeviceDescription): void {

@@ -16,11 +16,11 @@ export function rootIommu(plans: readonly IommuPlan[], rootBus: PlacedBus, bypas
 }
 
 /**
- * Plugs every placed function into a machine of one segment, and wires it as QEMU would.
+ * Plugs every placed function into a machine, and wires it as QEMU would.
  *
  * @param bypass - the machine's own root bus is wired past the IOMMUs
  * @param plans - of the machine's IOMMUs, in their order
- * @returns the root buses: the machine's own, then those of expanders in order of creation
+ * @returns the root buses: the machine's own, those of expanders in order of creation, and those of further segments
  */
 export function plugDevices(
   machine: Machine,
@@ -35,13 +35,20 @@ export function plugDevices(
     const bus = machine.addExpanderBus({ number: busNumberOf(properties), express, device })
     roots.set(placed, { bus, placed, bypass: isOn(properties.bypass_iommu) })
   }
+  const segments = [...placement.segments].map(([placed, { segment, iommu }], index) => {
+    const root = machine.roots[index + 1]!
+    roots.set(placed, { bus: root.rootBus, placed, bypass: !iommu, segment })
+    return [placed, root] as const
+  })
+  const complexes = new Map(segments)
   const occupied = new Set(placement.functions.map(({ bus }) => bus.above))
   const functions = new Map<PlacedDevice, PciFunction>()
   placement.functions.forEach((placed, index) => {
     const itself = machine.iommus[plans.findIndex(({ functionAt }) => functionAt === placed)]?.pciFunction
     const one = itself ?? realize(placed, index, occupied.has(placed))
     functions.set(placed, one)
-    const root = roots.get(rootBusOf(placed.bus))
+    const rootBusPlaced = rootBusOf(placed.bus)
+    const root = roots.get(rootBusPlaced)
     const above = placed.bus.above === null ? undefined : functions.get(placed.bus.above)
     const bus: PciBus | undefined = above !== undefined && isBridge(above) ? above.secondary : root?.bus
     const unit = root === undefined ? null : rootIommu(plans, root.placed, root.bypass)
@@ -56,6 +63,7 @@ export function plugDevices(
       fn: placed.fn,
       dmaThrough: behindIommu ? iommu : null,
       messagesThrough: iommu,
+      root: complexes.get(rootBusPlaced) ?? machine.root,
       ...(bus !== undefined && { bus }),
     })
   })

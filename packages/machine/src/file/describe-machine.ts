@@ -13,20 +13,14 @@ import type {
   QemuVersion,
 } from '../description.ts'
 import { requireHypervisor } from '../hypervisor/hypervisors.ts'
+import { describeSegments } from './describe-segments.ts'
+import type { Places } from './places.ts'
 import type { DeviceContent, MachineFileContent } from './schema.ts'
 
 const MiB = 1024 * 1024
 
 /** RAM where a machine file does not say. */
 export const DEFAULT_FILE_MEMORY = 512 * MiB
-
-/** Where the parts of a machine's description were written. */
-export interface Places {
-  /** The value at this path: `machine.yaml:12:5`. */
-  where(path: readonly PropertyKey[]): string
-  /** The key at this path. */
-  whereKey(path: readonly PropertyKey[]): string
-}
 
 export interface DescribeOptions {
   /** The QEMU release, where the content names none. */
@@ -86,6 +80,7 @@ export function describeMachine(
       places.whereKey(['machineProperties', key]),
     ),
     ...describeHostBridge(content, places, qemuVersion),
+    ...describeSegments(content, places),
     devices,
     append: content.append ?? '',
     ignored: [],

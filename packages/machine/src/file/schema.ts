@@ -40,6 +40,21 @@ const device = z
   .catchall(scalar)
   .describe("A device; every other key is one of the model's properties, under QEMU's name")
 
+const segment = z
+  .strictObject({
+    segment: z.number().int().min(1).max(0xfff).describe('Its number, as ACPI has it in _SEG'),
+    bus: identifier
+      .optional()
+      .describe('Name of its root bus, for devices to be plugged into; segment<number>.0 where left out'),
+    iommu: z
+      .boolean()
+      .optional()
+      .describe(
+        "Whether an IOMMU of its own stands above it, like the machine's; true where left out and the machine has one",
+      ),
+  })
+  .describe('A PCI segment: a host bridge with buses from 0 on of its own')
+
 /** The schema of a machine file. Properties of devices are held against the catalogue of models afterwards. */
 export const MACHINE_FILE = z
   .strictObject({
@@ -77,6 +92,10 @@ export const MACHINE_FILE = z
       .describe(
         "Of a pseries: properties of its own PCI host bridge (spapr-pci-host-bridge), under QEMU's names: ddw: off",
       ),
+    segments: z
+      .array(segment)
+      .optional()
+      .describe('Of a q35: PCI segments beside segment 0, each with a host bridge. QEMU has no such machine'),
     append: z.string().optional().describe("The guest's kernel command line"),
     guest: z.string().optional().describe('The guest profile to boot, e.g. linux-6.12'),
     devices: z.array(device).optional().describe('In the order in which they are created'),
@@ -85,6 +104,7 @@ export const MACHINE_FILE = z
 
 /** What a machine file says, its shape checked. */
 export type MachineFileContent = z.infer<typeof MACHINE_FILE>
+export type SegmentContent = NonNullable<MachineFileContent['segments']>[number]
 export type DeviceContent = NonNullable<MachineFileContent['devices']>[number]
 
 /** The JSON Schema (draft 2020-12) of a machine file, for publishing and for editors. A fresh object each time. */

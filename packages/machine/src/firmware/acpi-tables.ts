@@ -11,6 +11,7 @@ import {
 import type { PciBus } from '@dmascope/pci'
 import type { PcName, QemuVersion } from '../description.ts'
 import { IOAPIC_BASE, IOAPIC_ID } from '../interrupts/ioapic.ts'
+import type { SegmentPlace } from '../segments/segment-map.ts'
 import { qemuHeader } from './qemu-header.ts'
 
 /** What the tables of a PC machine say: plain data, drawn from the machine as it was built. */
@@ -25,6 +26,8 @@ export interface PlatformFacts {
   readonly iommuTable: (() => Uint8Array) | null
   /** Root buses besides bus 0, in the order in which the DSDT names them. Live: tables tell of them as they are. */
   readonly expanders: readonly PciBus[]
+  /** Host bridges of segments beside segment 0. */
+  readonly segments: readonly SegmentPlace[]
 }
 
 const NO_ADDRESS: GenericAddress = {
@@ -160,11 +163,16 @@ export function hpet(): Uint8Array {
   })
 }
 
-export function mcfg(base: number): Uint8Array {
+export function mcfg(base: number, segments: readonly SegmentPlace[] = []): Uint8Array {
   return buildMcfg({
     signature: 'MCFG',
     header: qemuHeader(1),
-    allocations: [{ baseAddress: base, pciSegmentGroupNumber: 0, startBusNumber: 0, endBusNumber: 0xff }],
+    allocations: [{ segment: 0, ecam: { base } }, ...segments].map(({ segment, ecam }) => ({
+      baseAddress: ecam.base,
+      pciSegmentGroupNumber: segment,
+      startBusNumber: 0,
+      endBusNumber: 0xff,
+    })),
   })
 }
 

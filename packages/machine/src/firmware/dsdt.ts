@@ -10,6 +10,7 @@ import {
 import type { PciBus } from '@dmascope/pci'
 import type { Chipset } from '../chipset/chipset.ts'
 import { expanderLink, ISA_LINKS } from '../chipset/interrupt-routing.ts'
+import type { SegmentPlace, SegmentRange } from '../segments/segment-map.ts'
 import { type WindowRange, windowsOf, without } from './bus-windows.ts'
 import { qemuHeader } from './qemu-header.ts'
 
@@ -19,6 +20,8 @@ export interface DsdtFacts {
   readonly ecamBase: number | null
   /** Root buses besides bus 0, in the order in which the table shall name them. */
   readonly expanders: readonly PciBus[]
+  /** Host bridges of segments beside segment 0. */
+  readonly segments: readonly SegmentPlace[]
 }
 
 const PINS = [0, 1, 2, 3] as const
@@ -38,7 +41,7 @@ const MOST_KEPT = 16
  * @returns a copy, the caller's own
  */
 export function dsdt(chipset: Chipset, facts: DsdtFacts): Uint8Array {
-  if (facts.expanders.length > 0) return assemble(chipset, facts)
+  if (facts.expanders.length + facts.segments.length > 0) return assemble(chipset, facts)
   const key = `${chipset.rootBusName} ${facts.lowRamEnd} ${facts.ecamBase}`
   let table = kept.get(key)
   if (table === undefined) {
@@ -52,11 +55,12 @@ function assemble(chipset: Chipset, facts: DsdtFacts): Uint8Array {
   const expanders = facts.expanders.map((bus) => ({ bus, windows: windowsOf(bus) }))
   const first = hostBridge(firstBridge(chipset, facts, expanders))
   const others = expanders.map(({ bus, windows }) => aml.scope('\\_SB', hostBridge(expanderBridge(bus, windows))))
+  const segments = facts.segments.map((place) => aml.scope('\\_SB', hostBridge(segmentBridge(chipset, place))))
   const links = expanders.length === 0 ? [] : ISA_LINKS.map((gsi, index) => interruptLink(linkName(index), index, gsi))
   return buildDefinitionBlock({
     signature: 'DSDT',
     header: qemuHeader(1),
-    aml: toHex(aml.join(aml.scope('\\_SB', first, ...links), ...others)),
+    aml: toHex(aml.join(aml.scope('\\_SB', first, ...links), ...others, ...segments)),
   })
 }
 
@@ -66,15 +70,11 @@ type Expanders = readonly { readonly bus: PciBus; readonly windows: ReturnType<t
 
 /** Bus 0 and all that no expander has. */
 function firstBridge(chipset: Chipset, facts: DsdtFacts, expanders: Expanders): HostBridgeDescription {
-  const routing: PciRouteDescription[] = []
-  for (let device = 0; device < chipset.routing.devices; device++) {
-    for (const pin of PINS) routing.push({ device, pin, gsi: chipset.routing.gsi(device, pin) })
-  }
   const { lowRamEnd, ecamBase } = facts
   const holes: WindowRange[] = [{ first: ecamBase === null ? lowRamEnd : 0xc000_0000, last: 0xfebf_ffff }]
   if (ecamBase !== null && lowRamEnd < ecamBase) holes.unshift({ first: lowRamEnd, last: ecamBase - 1 })
-  const memory = expanders.flatMap(({ windows }) => windows.memory)
-  const ports = expanders.flatMap(({ windows }) => windows.ports)
+  const memory = [...expanders.flatMap(({ windows }) => windows.memory), ...facts.segments.flatMap(lowMemory)]
+  const ports = [...expanders.flatMap(({ windows }) => windows.ports), ...facts.segments.flatMap(portsOf)]
   return {
     name: 'PCI0',
     uid: 0,
@@ -84,7 +84,35 @@ function firstBridge(chipset: Chipset, facts: DsdtFacts, expanders: Expanders): 
     express: chipset.express,
     ports: [{ first: 0, last: 0x0cf7 }, ...without({ first: 0x0d00, last: LAST_PORT }, ports)],
     memory: [{ first: 0xa_0000, last: 0xb_ffff }, ...holes.flatMap((hole) => without(hole, memory))],
-    routing,
+    routing: chipsetRouting(chipset),
+  }
+}
+
+function chipsetRouting({ routing }: Chipset): PciRouteDescription[] {
+  const routes: PciRouteDescription[] = []
+  for (let device = 0; device < routing.devices; device++) {
+    for (const pin of PINS) routes.push({ device, pin, gsi: routing.gsi(device, pin) })
+  }
+  return routes
+}
+
+const windowRange = ({ base, size }: SegmentRange): WindowRange => ({ first: base, last: base + size - 1 })
+const lowMemory = ({ memory }: SegmentPlace): WindowRange[] => [windowRange(memory)]
+const portsOf = ({ ports }: SegmentPlace): WindowRange[] => (ports === null ? [] : [windowRange(ports)])
+
+/** All of a segment's buses; its pins reach the I/O APIC as those of segment 0 do. */
+function segmentBridge(chipset: Chipset, place: SegmentPlace): HostBridgeDescription {
+  const { segment, memory, memory64 } = place
+  return {
+    name: `S${segment.toString(16).toUpperCase().padStart(3, '0')}`,
+    uid: 0x100 + segment,
+    segment,
+    bus: 0,
+    lastBus: 0xff,
+    express: true,
+    ports: portsOf(place),
+    memory: [memory, memory64].map(windowRange),
+    routing: chipsetRouting(chipset),
   }
 }
 

@@ -2,6 +2,7 @@ import type { Chipset } from '../chipset/chipset.ts'
 import { facs, fadt, hpet, madt, mcfg, type PlatformFacts, waet } from './acpi-tables.ts'
 import { dsdt } from './dsdt.ts'
 import { EXTRA_ROOTS_FILE, LinkedTables, littleEndian64 } from './linked-tables.ts'
+import { type E820Facts, memoryFiles } from './memory-files.ts'
 
 /** FADT fields that hold addresses (ACPI 6.5 §5.2.9). */
 const FADT_FIRMWARE_CTRL = 36
@@ -15,11 +16,11 @@ const FADT_X_DSDT = 140
 export function firmwareFiles(
   chipset: Chipset,
   facts: PlatformFacts,
-  windows: { readonly lowRamEnd: number },
+  windows: { readonly lowRamEnd: number; readonly memory: E820Facts | null },
 ): ReadonlyMap<string, Uint8Array> {
   const tables = new LinkedTables()
   const facsAt = tables.place(facs())
-  const dsdtTable = dsdt(chipset, { ...windows, ecamBase: facts.ecamBase, expanders: facts.expanders })
+  const dsdtTable = dsdt(chipset, { ...facts, lowRamEnd: windows.lowRamEnd })
   const dsdtAt = tables.place(dsdtTable)
   tables.checksummed(dsdtAt, dsdtTable)
   const fadtTable = fadt(facts)
@@ -31,7 +32,7 @@ export function firmwareFiles(
   const rest = [
     madt(facts),
     ...(facts.hpet ? [hpet()] : []),
-    ...(facts.ecamBase === null ? [] : [mcfg(facts.ecamBase)]),
+    ...(facts.ecamBase === null ? [] : [mcfg(facts.ecamBase, facts.segments)]),
     ...(facts.iommuTable === null ? [] : [facts.iommuTable()]),
     waet(),
   ]
@@ -39,5 +40,6 @@ export function firmwareFiles(
   return new Map([
     ...tables.files('RSDT'),
     ...(facts.expanders.length > 0 ? [[EXTRA_ROOTS_FILE, littleEndian64(facts.expanders.length)] as const] : []),
+    ...(windows.memory === null ? [] : memoryFiles(windows.memory)),
   ])
 }

@@ -121,6 +121,8 @@ export class LinkedTables {
 
 export const littleEndian64 = (value: number): Uint8Array => {
   const bytes = new Uint8Array(8)
-  new DataView(bytes.buffer).setUint32(0, value, true)
+  const view = new DataView(bytes.buffer)
+  view.setUint32(0, value % 0x1_0000_0000, true)
+  view.setUint32(4, Math.floor(value / 0x1_0000_0000), true)
   return bytes
 }

@@ -8,21 +8,24 @@ interface InterruptInputs {
 
 /** Interrupt pins of all functions, or-ed onto the inputs of an interrupt controller as the chipset routes them. */
 export class IntxLines {
-  readonly #root: RootComplex
+  readonly #roots: readonly RootComplex[]
   readonly #routing: InterruptRouting
   readonly #inputs: InterruptInputs
   readonly #expanderOf: (bus: PciBus) => number | null
   readonly #asserted = new Map<PciFunction, number>()
   readonly #holders: number[] = []
 
-  /** @param expanderOf - device number, on the first root bus, of the expander that brings a root bus */
+  /**
+   * @param roots - of all segments: their pins are routed alike
+   * @param expanderOf - device number, on the first root bus, of the expander that brings a root bus
+   */
   constructor(
-    root: RootComplex,
+    roots: readonly RootComplex[],
     routing: InterruptRouting,
     inputs: InterruptInputs,
     expanderOf: (bus: PciBus) => number | null = () => null,
   ) {
-    this.#root = root
+    this.#roots = roots
     this.#routing = routing
     this.#inputs = inputs
     this.#expanderOf = expanderOf
@@ -37,7 +40,7 @@ export class IntxLines {
       this.#hold(held, -1)
       return
     }
-    const at = this.#root.rootInterruptOf(one)
+    const at = this.#roots.find((root) => root.holds(one))?.rootInterruptOf(one) ?? null
     if (at === null) return
     const expander = this.#expanderOf(at.bus)
     const gsi =

@@ -7,6 +7,8 @@ export interface RootBusFacts {
   readonly bus: PciBus
   readonly placed: PlacedBus
   readonly bypass: boolean
+  /** Of PCI; 0 unless given. */
+  readonly segment?: number
 }
 
 /** An IOMMU that a description asks for, with all that QEMU checks about it checked, before there is a machine. */
@@ -19,6 +21,8 @@ export interface IommuPlan {
   create(wiring: IommuWiring): MachineIommu
   /** The ACPI table that tells software of it, with bus numbers as they are when it is called. */
   acpiTable(roots: readonly RootBusFacts[]): Uint8Array
+  /** The plan of one more like it, in front of the root bus of another segment, for kinds that may be several. */
+  forSegment?(segment: number, rootBus: PlacedBus): IommuPlan
   /** @throws DmascopeError MACHINE_REFUSED where QEMU would not have this device behind it */
   checkDevice(placed: PlacedDevice): void
 }

@@ -49,6 +49,8 @@ export interface MachineIommu {
   readonly windows: readonly RegisterWindow[]
   /** The function that it is on PCI; null for one that is none. It is plugged in where the plan says. */
   readonly pciFunction: PciFunction | null
+  /** The segment of PCI that it serves; 0 unless given. */
+  readonly segment?: number
   /** The requester ID of the I/O APIC's messages; null where they go past this IOMMU. */
   readonly ioApicRequester: RequesterId | null
   /**

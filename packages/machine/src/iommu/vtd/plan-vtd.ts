@@ -6,33 +6,46 @@ import type { PlacedPlatformDevice } from '../../build/placement.ts'
 import { isOn } from '../../build/switches.ts'
 import type { MachineDescription, PropertyValue, QemuVersion } from '../../description.ts'
 import { requireHypervisor } from '../../hypervisor/hypervisors.ts'
-import type { IommuPlan } from '../iommu-plan.ts'
+import type { IommuPlan, RootBusFacts } from '../iommu-plan.ts'
+import type { IommuWiring, MachineIommu } from '../machine-iommu.ts'
 import { refuseIommu } from '../refuse-iommu.ts'
-import { dmarTable, VTD_BASE, VTD_IOAPIC_REQUESTER } from './dmar-table.ts'
+import { dmarTable, VTD_BASE, VTD_IOAPIC_REQUESTER, VTD_SIZE, type VtdPlace } from './dmar-table.ts'
 
 /** @throws DmascopeError MACHINE_REFUSED in QEMU's words, and those of `vtdOptionsFor` */
 export function planVtd(device: PlacedPlatformDevice, machine: MachineDescription): IommuPlan {
   const features = checkedFeatures(device, machine)
   const hypervisor = requireHypervisor(machine.hypervisor ?? 'qemu')
-  return {
+  const units: VtdPlace[] = [{ segment: 0, base: VTD_BASE }]
+  const common = {
     functionAt: null,
-    create(wiring) {
-      const unit = new VtdUnit({ ...features, ...wiring })
-      return {
-        translator: unit,
-        windows: [{ name: 'VT-d', base: VTD_BASE, size: 0x1000, handler: unit }],
-        pciFunction: null,
-        ioApicRequester: VTD_IOAPIC_REQUESTER,
-      }
-    },
-    acpiTable: (roots) => dmarTable(roots, { ...features, scopes: hypervisor.dmarScopes }),
-    checkDevice: (placed) => {
+    acpiTable: (roots: readonly RootBusFacts[]) => dmarTable(roots, { ...features, scopes: hypervisor.dmarScopes }, units),
+    checkDevice(placed: PlacedDevice) {
       if (placed.model.kind === 'vfio' && !features.cachingMode && hypervisor.assignedDma === 'platform')
         throw withoutCachingMode(placed)
     },
   }
+  return {
+    ...common,
+    create: (wiring) => vtdIommu(features, wiring, units[0]!),
+    forSegment(segment, rootBus) {
+      const place = { segment, base: VTD_BASE + units.length * VTD_SIZE }
+      units.push(place)
+      return { ...common, rootBus, create: (wiring) => vtdIommu(features, wiring, place) }
+    },
+  }
 }
 
+/** The I/O APIC's messages go through the unit of segment 0. */
+function vtdIommu(features: VtdFeatures, wiring: IommuWiring, { segment, base }: VtdPlace): MachineIommu {
+  const unit = new VtdUnit({ ...features, ...wiring, onFault: (fault) => wiring.onFault({ ...fault, segment }) })
+  return {
+    translator: unit,
+    segment,
+    windows: [{ name: 'VT-d', base, size: VTD_SIZE, handler: unit }],
+    pciFunction: null,
+    ioApicRequester: segment === 0 ? VTD_IOAPIC_REQUESTER : null,
+  }
+}
 function checkedFeatures(device: PlacedPlatformDevice, machine: MachineDescription): VtdFeatures {
   const { given, description } = device
   const features = featuresOf(machine.qemuVersion, given, description.location.text)
