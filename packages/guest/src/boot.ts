@@ -2,6 +2,8 @@ import type { CpuBus, DmaWitness } from '@dmascope/memory/contracts'
 import type { EntryRegisters } from './architecture/architecture.ts'
 import type { Architecture } from './architecture/architecture-name.ts'
 import { EARLY_CODE } from './architecture/early-code.ts'
+import { assignDevices } from './assign/assign-devices.ts'
+import { TrackedInterrupts } from './assign/tracked-interrupts.ts'
 import { DeviceRecord } from './device-record.ts'
 import { bindDrivers, testDevice } from './drivers/bind.ts'
 import { KernelPages } from './early/page-allocator.ts'
@@ -101,8 +103,10 @@ export function bootGuest(bus: CpuBus, options: BootOptions): GuestResult {
     return { ...halted(profile, timeline, iommu.panic), iommus: iommu.iommus }
   }
 
+  const interrupts = new TrackedInterrupts(messages, pins)
   const kernel: Kernel = {
     bus: early.bus,
+    options: commandLine,
     architecture: options.architecture ?? 'x86_64',
     nodeOf: (fn) => machine.nodes?.get(fn) ?? null,
     profile,
@@ -111,8 +115,9 @@ export function bootGuest(bus: CpuBus, options: BootOptions): GuestResult {
     witness: options.witness,
     iommu,
     vectors,
-    messages,
-    pins,
+    messages: interrupts.messages,
+    pins: interrupts.pins,
+    interrupts,
     selfTestBytes,
     log,
   }
@@ -125,12 +130,19 @@ export function bootGuest(bus: CpuBus, options: BootOptions): GuestResult {
     faults.read()
     iommu.flushQueues()
   }
+  const assignments = profile.assign.map((devices) => {
+    const assignment = assignDevices(kernel, records, bound, devices)
+    faults.read()
+    iommu.flushQueues()
+    return assignment
+  })
   if (vectors.spurious > 0) log(`interrupt: ${vectors.spurious} without a handler in all`)
   return {
     profile: profile.text,
     booted: true,
     iommus: iommu.iommus,
     devices: records.map((record) => record.toResult(iommu)),
+    ...(assignments.length > 0 && { assignments }),
     timeline,
   }
 }

@@ -8,6 +8,8 @@ type Mutable<T> = { -readonly [K in keyof T]: T[K] }
 export class DeviceRecord {
   readonly fn: PciFunction
   driver: string | null = null
+  /** The driver on the PCI bus, which stays when one of the virtio bus has declined. */
+  pciDriver: string | null = null
   dmaPath: GuestDevice['dmaPath'] = null
   virtio: NonNullable<GuestDevice['virtio']> | null = null
   readonly interrupt: Mutable<GuestDevice['interrupt']> = { mode: 'none', remapped: false, delivered: 0, lost: 0 }

@@ -1,3 +1,10 @@
+export type {
+  AssignedDevice,
+  AssignmentGroup,
+  AssignmentStep,
+  GuestAssignment,
+  ReturnedDevice,
+} from './assign/assignment-result.ts'
 export { type BootOptions, bootGuest } from './boot.ts'
 export type { GuestProfile } from './profile/guest-profile.ts'
 export { type KernelCommandLine, parseKernelCommandLine } from './profile/kernel-command-line.ts'

@@ -1,3 +1,5 @@
+import type { GuestAssignment } from './assign/assignment-result.ts'
+
 /** One step of a reason: what was found, and where. */
 export interface Fact {
   readonly fact: string
@@ -19,6 +21,8 @@ export interface GuestResult {
   readonly iommus: readonly GuestIommu[]
   /** In enumeration order. */
   readonly devices: readonly GuestDevice[]
+  /** What came of giving devices to users' programs, in the order asked for; left out where nobody asked. */
+  readonly assignments?: readonly GuestAssignment[]
   /** What the kernel log would say, in our words, in order. */
   readonly timeline: readonly string[]
 }

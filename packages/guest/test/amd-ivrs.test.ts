@@ -177,9 +177,9 @@ describe('memory', () => {
       ivmd('IVMD-21h', READ | WRITE, 0x10, 0, 0x40_0000),
     )
     expect(map.segments.get(0)!.unityMaps).toEqual([
-      { firstDevice: 0, lastDevice: 0x40, start: 0x10_0000, end: 0x10_2000, access: 3, excluded: false },
-      { firstDevice: 0x10, lastDevice: 0x10, start: 0x20_0000, end: 0x20_2000, access: 1, excluded: false },
-      { firstDevice: 0x10, lastDevice: 0x18, start: 0x30_0000, end: 0x30_2000, access: 3, excluded: true },
+      { firstDevice: 0, lastDevice: 0x40, start: 0x10_0000, end: 0x10_2000, access: 3 },
+      { firstDevice: 0x10, lastDevice: 0x10, start: 0x20_0000, end: 0x20_2000, access: 1 },
+      { firstDevice: 0x10, lastDevice: 0x18, start: 0x30_0000, end: 0x30_2000, access: 3 },
     ])
   })
 })

@@ -143,11 +143,15 @@ function probePci(
   }
   kernel.witness.phase(fn.id, 'probe')
   record.driver = entry.name
+  record.pciDriver = entry.name
   record.why(`bound by ${entry.name}`, `${entry.name} match table`)
   if (entry.dmaMaskBits !== null) kernel.iommu.setDmaMask?.(fn, entry.dmaMaskBits)
   if (entry.kind === 'virtio-transport') {
     const found = probeVirtioPci(kernel, record, virtioDevices.length)
-    if (typeof found === 'string') return decline(kernel, record, entry.name, found)
+    if (typeof found === 'string') {
+      record.pciDriver = null
+      return decline(kernel, record, entry.name, found)
+    }
     virtioDevices.push(found)
     record.io = { ...record.io, detail: `no driver for virtio device type ${found.transport.type}` }
     return null
@@ -156,11 +160,10 @@ function probePci(
     entry.kind === 'port'
       ? probePort(kernel, record)
       : entry.kind === 'synthetic'
-        ? isDmaProbe(record)
-          ? probeDmaProbe(kernel, record, entry.dmaMaskBits ?? 32)
-          : probeBusMaster(kernel, record, entry.dmaMaskBits ?? 32)
+        ? probeSynthetic(kernel, record, entry.dmaMaskBits ?? 32)
         : `drivers of the kind ${entry.kind} are not modelled`
   if (typeof taken !== 'string') return taken
+  record.pciDriver = null
   return decline(kernel, record, entry.name, taken)
 }
 
@@ -171,9 +174,16 @@ const LAST_VIRTIO_ID = 0x107f
 const isDmaProbe = ({ fn }: DeviceRecord): boolean =>
   fn.vendorId === DMA_PROBE_VENDOR_ID && fn.deviceId === DMA_PROBE_DEVICE_ID
 
+/** What stands in for the drivers of devices that are modelled by their DMA alone. */
+export const probeSynthetic = (kernel: Kernel, record: DeviceRecord, maskBits: number): BoundDriver | string =>
+  isDmaProbe(record) ? probeDmaProbe(kernel, record, maskBits) : probeBusMaster(kernel, record, maskBits)
+
+export const virtioDriverOf = (type: number): VirtioDriver | undefined =>
+  VIRTIO_DRIVERS.find((driver) => driver.type === type)
+
 function probeVirtio(device: VirtioDevice, entry: DriverEntry): BoundDriver | null {
   const { kernel, record } = device
-  const driver = VIRTIO_DRIVERS.find((one) => one.type === device.transport.type)
+  const driver = virtioDriverOf(device.transport.type)
   if (driver === undefined) return decline(kernel, record, entry.name, 'the driver is not modelled')
   kernel.witness.phase(record.fn.id, 'probe')
   const taken = bindVirtioDriver(device, driver)

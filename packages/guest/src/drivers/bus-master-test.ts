@@ -105,8 +105,9 @@ export function probeBusMaster(kernel: Kernel, record: DeviceRecord, maskBits: n
     kernel.vectors.wait(() => finished)
     if (!finished) {
       const status = registers.read(REG.STATUS.offset, 4)
-      const silent = DONE.get(status) === 1 ? 'the device finished, but no interrupt came' : 'the machine is idle'
-      return hung(1, `a copy of ${CHUNK} bytes never completed: ${silent}`)
+      const done = DONE.get(status) === 1
+      const silent = done ? 'the device finished, but no interrupt came' : 'the machine is idle'
+      return hung(1, `a copy of ${CHUNK} bytes never completed: ${silent}`, done)
     }
     const read = registers.read(REG.CHECKSUM.offset, 4)
     dma.unmap(from)

@@ -74,6 +74,7 @@ export function probeDmaProbe(kernel: Kernel, record: DeviceRecord, maskBits: nu
       return hung(
         1,
         `a transfer never completed: ${busy ? 'the machine is idle' : 'the device finished, but no interrupt came'}`,
+        !busy,
       )
     }
     dma.unmap(mapping)

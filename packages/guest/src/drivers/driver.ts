@@ -12,6 +12,8 @@ export interface IoOutcome {
   readonly attempted: boolean
   /** Requests that waited for an interrupt that never came. */
   readonly lost: number
+  /** Of a hung test: the device was through with it, and only the interrupt is missing. */
+  readonly finished?: true
 }
 
 /** A driver that has taken its device. */
@@ -37,6 +39,11 @@ export const failed = (detail: string): IoOutcome => ({ ...passed(detail), ok: f
 
 export const wrong = (detail: string): IoOutcome => ({ ...failed(detail), wrongData: true })
 
-export const hung = (lost: number, detail: string): IoOutcome => ({ ...failed(detail), hung: true, lost })
+export const hung = (lost: number, detail: string, finished = false): IoOutcome => ({
+  ...failed(detail),
+  hung: true,
+  lost,
+  ...(finished && { finished }),
+})
 
 export const notAttempted = (detail: string): IoOutcome => ({ ...failed(detail), attempted: false })

@@ -29,6 +29,7 @@ const PAGE = 4096
 export const VIRTIO_BALLOON: VirtioDriver = {
   name: 'virtio_balloon',
   type: VIRTIO_ID_BALLOON,
+  kernelOnly: true,
   features: [
     F.VIRTIO_BALLOON_F_MUST_TELL_HOST.low,
     STATS,

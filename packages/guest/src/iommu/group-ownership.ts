@@ -26,6 +26,8 @@ export interface GroupOwnership {
   regions(device: PciDevice): readonly DeviceRegion[]
   /** A driver of the IOMMU that will have no domain of a user's for this device, and how it says so. */
   ineligible?(device: PciDevice): string | null
+  /** One past the last address of such domains as VFIO is told, where their tables reach less far; 2^53 for no end. */
+  readonly geometryEnd?: number
   /** An empty domain for the group, whose unmaps are invalidated at once; null where memory or IDs ran out. */
   createDomain(group: number): IommuDomain | null
   /** Puts every device of the group into this domain; with null, back into its default domain. */

@@ -76,6 +76,10 @@ export interface GuestProfile {
   readonly drivers: readonly DriverEntry[]
   /** Modules left out by `without=`. */
   readonly without: readonly string[]
+  /** Devices to be given to users' programs, one list a program: `assign=00:04.0+00:05.0`. */
+  readonly assign: readonly (readonly string[])[]
+  /** What becomes of the regions that firmware wants mapped onto themselves: RMRRs, IVMDs. Linux honours them. */
+  readonly firmwareRegions: 'honour' | 'ignore'
 }
 
 /** Whether the profile's kernel came before this release. */

@@ -2,8 +2,11 @@ import { DmascopeError, nearestName } from '@dmascope/layout'
 import type { GuestProfile } from './guest-profile.ts'
 import { PROFILES } from './profiles.ts'
 
-const OPTIONS = ['without', 'iova', 'restricted', 'whitelist']
+const OPTIONS = ['without', 'iova', 'restricted', 'whitelist', 'assign', 'firmware-regions']
 const IOVA_ORDERS = ['top-down', 'bottom-up'] as const
+const FIRMWARE_REGIONS = ['honour', 'ignore'] as const
+/** Programs that a boot gives devices to, and devices of each. */
+const MOST_ASSIGNED = 64
 const SWITCH = ['on', 'off'] as const
 const PCI_ID = /^([0-9a-f]{4}):([0-9a-f]{4})$/i
 
@@ -30,6 +33,17 @@ export function listGuests(): GuestListing {
         name: 'iova',
         values: IOVA_ORDERS,
         summary: 'Takes I/O virtual addresses from the top down (Linux) or from the bottom up.',
+      },
+      {
+        name: 'assign',
+        values: ['00:04.0', '00:04.0+00:05.0', '...'],
+        summary: "Gives a device, or several, to a user's program by VFIO once all was tested. May be repeated.",
+      },
+      {
+        name: 'firmware-regions',
+        values: FIRMWARE_REGIONS,
+        summary:
+          'Maps the regions that firmware wants mapped onto themselves (RMRR, IVMD), as Linux does, or forgets them.',
       },
       {
         name: 'restricted',
@@ -77,7 +91,9 @@ export function parseGuest(text: string): GuestProfile {
   let iovaOrder = base.iovaOrder
   let restrictedMemory = base.restrictedMemory
   const whitelist: { vendor: number; device: number }[] = []
+  let { firmwareRegions } = base
   const without: string[] = []
+  const assign: string[][] = []
   for (const option of options) {
     const equals = option.indexOf('=')
     const key = equals < 0 ? option : option.slice(0, equals)
@@ -115,6 +131,17 @@ export function parseGuest(text: string): GuestProfile {
         without.push(module)
         break
       }
+      case 'assign': {
+        if (assign.length === MOST_ASSIGNED) throw tooMany(`more than ${MOST_ASSIGNED} assign= options`, text)
+        assign.push(parseDevices(value, text))
+        break
+      }
+      case 'firmware-regions': {
+        const choice = FIRMWARE_REGIONS.find((one) => one === value)
+        if (choice === undefined) throw unknown('GUEST_OPTION_VALUE', 'choice', value, FIRMWARE_REGIONS, text)
+        firmwareRegions = choice
+        break
+      }
       default:
         throw unknown('GUEST_OPTION', 'option', key, OPTIONS, text)
     }
@@ -123,11 +150,33 @@ export function parseGuest(text: string): GuestProfile {
     ...base,
     text,
     iovaOrder,
+    assign,
+    firmwareRegions,
     restrictedMemory,
     whitelist,
     without,
     drivers: base.drivers.filter(({ module }) => module === null || !without.includes(module)),
   }
+}
+
+const tooMany = (what: string, text: string): DmascopeError =>
+  new DmascopeError('GUEST_OPTION_VALUE', `guest "${text}": ${what}`, { text })
+
+/** `00:04.0+00:05.0`, segments given or not. */
+function parseDevices(value: string, text: string): string[] {
+  const parts = value.split('+')
+  if (parts.length > MOST_ASSIGNED) throw tooMany(`more than ${MOST_ASSIGNED} devices for one program`, text)
+  const devices = parts.map((part) => {
+    const [, segment = '0000', bus, slot, fn] =
+      /^(?:([0-9a-f]{4}):)?([0-9a-f]{2}):([01][0-9a-f])\.([0-7])$/.exec(part.trim().toLowerCase()) ?? []
+    if (bus !== undefined) return `${segment}:${bus}:${slot}.${fn}`
+    throw new DmascopeError(
+      'GUEST_OPTION_VALUE',
+      `guest "${text}": assign= takes addresses of PCI functions, such as 00:04.0 or 00:04.0+00:05.0, got "${part}"`,
+      { text, got: part },
+    )
+  })
+  return [...new Set(devices)]
 }
 
 const sameModule = (a: string, b: string): boolean => a.replaceAll('-', '_') === b.replaceAll('-', '_')

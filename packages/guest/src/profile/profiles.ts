@@ -82,6 +82,8 @@ function profile({ name, kernel, summary, virtioDma, knows, proposes }: ProfileI
     whitelist: [],
     drivers: kernel === '6.12' ? DEBIAN_13_DRIVERS : DEBIAN_12_DRIVERS,
     without: [],
+    assign: [],
+    firmwareRegions: 'honour',
     unknownFeatures: [],
   } as const satisfies GuestProfile
   const unknown = FEATURE_SINCE.filter(([feature, since]) => feature !== knows && isBefore(base, since))

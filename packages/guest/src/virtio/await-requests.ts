@@ -24,5 +24,6 @@ export function awaitRequests(device: VirtioDevice, queue: Virtqueue, requests: 
     `${out} of ${requests.length} requests never completed: ${
       lostInterrupt ? 'the device finished, but no interrupt came' : silence
     }; ${state}`,
+    lostInterrupt,
   )
 }

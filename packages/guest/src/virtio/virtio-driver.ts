@@ -8,6 +8,8 @@ export interface VirtioDriver {
   readonly name: string
   /** Virtio device type. */
   readonly type: number
+  /** Only a kernel can drive such devices: they are about its memory. */
+  readonly kernelOnly?: true
   /** Feature bits of the device type that it knows. */
   readonly features: readonly number[]
   /** The same for a device without VIRTIO_F_VERSION_1, where it differs. */

@@ -20,6 +20,7 @@ const LIMIT = 2 ** 52
 export const VIRTIO_IOMMU: VirtioDriver = {
   name: 'virtio_iommu',
   type: VIRTIO_ID_IOMMU,
+  kernelOnly: true,
   // F_BYPASS is not among them: whoever is in no domain is blocked, or passes as the device's configuration says.
   features: [
     bit('VIRTIO_IOMMU_F_MAP_UNMAP'),

@@ -228,6 +228,7 @@ export class AmdTranslation {
   }
 
   #directRegions(group: IommuGroup): readonly UnityMap[] {
+    if (this.#context.profile.firmwareRegions === 'ignore') return []
     return group.devices.flatMap((device) => this.directRegions(device))
   }
 

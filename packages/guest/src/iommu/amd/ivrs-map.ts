@@ -37,8 +37,6 @@ export interface UnityMap {
   readonly start: number
   readonly end: number
   readonly access: 1 | 2 | 3
-  /** It is an exclusion range: not to be translated, rather than mapped onto itself. */
-  readonly excluded: boolean
 }
 
 /** What the table says of one PCI segment. */
@@ -240,7 +238,7 @@ function readMemory(block: Ivmd, segments: ReadonlyMap<number, IvrsSegment>): vo
     block.kind === 'IVMD-20h'
       ? [0, segment.lastId]
       : [block.deviceId, block.kind === 'IVMD-21h' ? block.deviceId : block.auxiliaryData]
-  segment.unityMaps.push({ firstDevice, lastDevice, start, end, access: access as 1 | 2 | 3, excluded })
+  segment.unityMaps.push({ firstDevice, lastDevice, start, end, access: access as 1 | 2 | 3 })
 }
 
 /** `00:03.0`. */

@@ -21,10 +21,10 @@ export function vtdOwnership(mover: GroupMover, dmar: DmarUnits, profile: GuestP
   ]
   return ownershipOf(mover, {
     regions,
-    // Linux 6.1's driver turns such devices away itself; later the core of the IOMMU code does, for every kind.
+    // Linux 6.1's driver turns such devices away itself, from the empty domain too that the claim of a group makes.
     ineligible(device) {
       if (profile.kernel !== '6.1' || !regions(device).some(({ type }) => type === 'direct')) return null
-      return 'Device is ineligible for IOMMU domain attach due to platform RMRR requirement.  Contact your platform vendor.'
+      return 'DMAR: Device is ineligible for IOMMU domain attach due to platform RMRR requirement.  Contact your platform vendor.'
     },
   })
 }

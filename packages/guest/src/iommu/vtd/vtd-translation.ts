@@ -209,9 +209,8 @@ export class VtdTranslation {
     const { profile, hostBridgeWindows = [] } = this.#context
     const domain = this.#makePagingDomain(type, units)
     if (domain === null) return null
-    const direct = group.devices.flatMap((device) =>
-      directRegions(device, this.#dmar.rmrrs, profile.configuration.isaIdentityMap),
-    )
+    const rmrrs = profile.firmwareRegions === 'ignore' ? [] : this.#dmar.rmrrs
+    const direct = group.devices.flatMap((device) => directRegions(device, rmrrs, profile.configuration.isaIdentityMap))
     for (const { start, end } of mergeRegions(direct)) {
       if (!domain.map(start, start, end - start, 3)) {
         this.#context.log(`iommu: group ${group.id}: 0x${start.toString(16)} cannot be mapped onto itself`)
