@@ -1,4 +1,5 @@
 import type { GuestRam } from '@dmascope/memory'
+import { SeenFaults } from '../seen-faults.ts'
 import type { RequesterId } from '../translator.ts'
 import { faultOf } from './faults.ts'
 import type { AmdViWiring, SeenFault } from './options.ts'
@@ -11,25 +12,18 @@ const { EventOverflow, EventLogInt, EventLogRun } = STATUS.fields
 const { I, RW, TR } = IO_PAGE_FAULT.fields
 /** EventLen below 8 is reserved. */
 const SHORTEST = 8
-/** How many faults observers are kept; later ones only count. */
-const SEEN_LIMIT = 1024
 
 /** The event log in guest memory, its overflow and its interrupt; and what observers are told. */
-export class EventLog {
-  /** The first faults since reset, logged or not, in order. At most 1024. */
-  readonly seen: SeenFault[] = []
-  /** All faults since reset. */
-  count = 0
+export class EventLog extends SeenFaults<SeenFault> {
   readonly #ram: GuestRam
   readonly #registers: RegisterFile
   readonly #raiseMsi: (message: number) => void
-  readonly #onFault: ((fault: SeenFault) => void) | undefined
 
   constructor(registers: RegisterFile, wiring: AmdViWiring) {
+    super(wiring.onFault)
     this.#registers = registers
     this.#ram = wiring.ram
     this.#raiseMsi = wiring.raiseMsi
-    this.#onFault = wiring.onFault
   }
 
   /** Software wrote Control: the log runs while it is enabled, and after an overflow not before it is enabled anew. */
@@ -88,11 +82,8 @@ export class EventLog {
     text: string,
     recorded: boolean,
   ): void {
-    this.count++
-    if (this.seen.length >= SEEN_LIMIT && this.#onFault === undefined) return
-    const fault: SeenFault = { requester, access, hi: hi >>> 0, lo: lo >>> 0, reason, text, recorded }
-    if (this.seen.length < SEEN_LIMIT) this.seen.push(fault)
-    this.#onFault?.(fault)
+    if (!this.countFault()) return
+    this.tellFault({ requester, access, hi: hi >>> 0, lo: lo >>> 0, reason, text, recorded })
   }
 
   #append(deviceId: number, eventHi: number, hi: number, lo: number): boolean {
@@ -134,10 +125,5 @@ export class EventLog {
   #setStatus(set: number, clear: number): void {
     const old = this.#registers.get(AT.Status.offset)
     this.#registers.set(AT.Status.offset, ((old & ~clear) | set) >>> 0)
-  }
-
-  reset(): void {
-    this.seen.length = 0
-    this.count = 0
   }
 }

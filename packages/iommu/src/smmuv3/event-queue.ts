@@ -1,3 +1,4 @@
+import { SeenFaults } from '../seen-faults.ts'
 import type { RequesterId } from '../translator.ts'
 import type { GlobalErrors } from './global-errors.ts'
 import type { SeenFault, SmmuV3Features, SmmuV3Wiring } from './options.ts'
@@ -9,21 +10,16 @@ import type { WalkFault } from './staged-walk.ts'
 const AT = SMMU_REGISTERS.registers
 const { CLASS, S2, RnW } = EVENT_1.fields
 const { word0, word1, word2, word3 } = EVENT.fields
-/** How many faults observers are kept; later ones only count. */
-const SEEN_LIMIT = 1024
 
 /** The event queue in guest memory, its overflow and its interrupt; and what observers are told. */
-export class EventQueue {
-  /** The first faults since reset, recorded or not, in order. At most 1024. */
-  readonly seen: SeenFault[] = []
-  /** All faults since reset. */
-  count = 0
+export class EventQueue extends SeenFaults<SeenFault> {
   readonly #registers: RegisterFile
   readonly #features: SmmuV3Features
   readonly #wiring: SmmuV3Wiring
   readonly #errors: GlobalErrors
 
   constructor(registers: RegisterFile, features: SmmuV3Features, wiring: SmmuV3Wiring, errors: GlobalErrors) {
+    super(wiring.onFault)
     this.#registers = registers
     this.#features = features
     this.#wiring = wiring
@@ -82,13 +78,9 @@ export class EventQueue {
     text: string,
     recorded: boolean,
   ): void {
-    this.count++
-    const { onFault } = this.#wiring
-    if (this.seen.length >= SEEN_LIMIT && onFault === undefined) return
+    if (!this.countFault()) return
     const kind = (access & 2) === 0 ? 'read' : 'write'
-    const fault: SeenFault = { requester, access: kind, hi: hi >>> 0, lo: lo >>> 0, reason, text, recorded }
-    if (this.seen.length < SEEN_LIMIT) this.seen.push(fault)
-    onFault?.(fault)
+    this.tellFault({ requester, access: kind, hi: hi >>> 0, lo: lo >>> 0, reason, text, recorded })
   }
 
   #append(stream: number, event: number, flagsHi: number, hi: number, lo: number, address: number): boolean {
@@ -136,10 +128,5 @@ export class EventQueue {
     }
     const flag = EVENTQ_PROD.fields.OVFLG.loMask
     if (((prod ^ cons) & flag) === 0) this.#registers.set(AT.EVENTQ_PROD.offset, (prod ^ flag) >>> 0)
-  }
-
-  reset(): void {
-    this.seen.length = 0
-    this.count = 0
   }
 }

@@ -1,6 +1,7 @@
 import { DMA_OK } from '@dmascope/memory'
 import type { VirtioHost } from '@dmascope/virtio-pci'
 import type { DeviceQueue } from '@dmascope/virtqueue/device'
+import { SeenFaults } from '../seen-faults.ts'
 import type { SeenFault, VirtioIommuWiring } from './options.ts'
 import { VIRTIO_IOMMU_EVENTQ } from './spec/config.ts'
 import { VIRTIO_IOMMU_FAULT_FLAGS, virtio_iommu_fault } from './spec/fault.ts'
@@ -9,8 +10,6 @@ const FAULT = virtio_iommu_fault.fields
 const { VIRTIO_IOMMU_FAULT_F_ADDRESS } = VIRTIO_IOMMU_FAULT_FLAGS.fields
 /** Faults that wait for the device's turn; more than that are dropped. */
 const MOST_WAITING = 256
-/** Faults that observers can still look at. */
-const MOST_SEEN = 1024
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] }
 
@@ -21,11 +20,7 @@ interface Waiting {
 }
 
 /** Tells the driver of faults, in buffers that it left on the event queue (virtio 1.3 §5.13.6, Fault reporting). */
-export class EventQueue {
-  /** The first faults since reset, told or not. */
-  readonly seen: SeenFault[] = []
-  /** All faults since reset. */
-  count = 0
+export class EventQueue extends SeenFaults<SeenFault> {
   #waiting: Waiting[] = []
   #queue: DeviceQueue | null = null
   #host: VirtioHost | null = null
@@ -33,6 +28,7 @@ export class EventQueue {
   readonly #event = new DataView(new ArrayBuffer(virtio_iommu_fault.size))
 
   constructor(wiring: VirtioIommuWiring) {
+    super(wiring.onFault)
     this.#wiring = wiring
   }
 
@@ -41,12 +37,11 @@ export class EventQueue {
     this.#host = host
   }
 
-  reset(): void {
+  override reset(): void {
+    super.reset()
     this.#queue = null
     this.#host = null
     this.#waiting = []
-    this.seen.length = 0
-    this.count = 0
   }
 
   /** Notes a fault that no event is for. */
@@ -65,9 +60,7 @@ export class EventQueue {
   }
 
   #note(fault: SeenFault): void {
-    this.count++
-    if (this.seen.length < MOST_SEEN) this.seen.push(fault)
-    this.#wiring.onFault?.(fault)
+    if (this.countFault()) this.tellFault(fault)
   }
 
   /** Writes what waits into the driver's buffers. Events that find none, or no memory, are dropped. */

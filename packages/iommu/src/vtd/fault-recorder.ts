@@ -1,3 +1,4 @@
+import { SeenFaults } from '../seen-faults.ts'
 import { NO_PASID, type RequesterId } from '../translator.ts'
 import { EventInterrupt } from './event-interrupt.ts'
 import { FAULT_RECORDING_OFFSET, type SeenFault, type VtdFeatures, type VtdWiring } from './options.ts'
@@ -10,30 +11,23 @@ const { F, T1, FR, PV, PP } = FRCD_HIGH.fields
 const STATUS = VTD_REGISTERS.registers.FSTS.offset
 /** Software has something to service while any of these is set. */
 const CONDITIONS = PFO.loMask | PPF.loMask | IQE.loMask | ICE.loMask | ITE.loMask
-/** How many faults observers are kept; later ones only count. */
-const SEEN_LIMIT = 1024
 /** Words of a fault recording register: the address, then the source, then reason and flags. */
 const SOURCE = 8
 const REASON = 12
 
 /** Primary fault logging: FSTS_REG, the fault recording registers and the fault event. */
-export class FaultRecorder {
-  /** The first faults since reset, recorded or not, in order. At most 1024. */
-  readonly seen: SeenFault[] = []
-  /** All faults since reset. */
-  count = 0
+export class FaultRecorder extends SeenFaults<SeenFault> {
   readonly event: EventInterrupt
   readonly #registers: RegisterFile
   readonly #records: number
   readonly #collapse: boolean
-  readonly #onFault: ((fault: SeenFault) => void) | undefined
   #next = 0
 
   constructor(registers: RegisterFile, features: VtdFeatures, wiring: VtdWiring) {
+    super(wiring.onFault)
     this.#registers = registers
     this.#records = features.faultRecords
     this.#collapse = features.collapseFaults
-    this.#onFault = wiring.onFault
     this.event = new EventInterrupt(registers, VTD_REGISTERS.registers.FECTL.offset, wiring.raiseMsi)
   }
 
@@ -83,12 +77,9 @@ export class FaultRecorder {
     recorded: boolean,
     pasid: number,
   ): void {
-    this.count++
-    if (this.seen.length >= SEEN_LIMIT && this.#onFault === undefined) return
+    if (!this.countFault()) return
     const plain: SeenFault = { requester, access, hi: hi >>> 0, lo: lo >>> 0, reason, text, recorded }
-    const fault: SeenFault = pasid === NO_PASID ? plain : { ...plain, pasid }
-    if (this.seen.length < SEEN_LIMIT) this.seen.push(fault)
-    this.#onFault?.(fault)
+    this.tellFault(pasid === NO_PASID ? plain : { ...plain, pasid })
   }
 
   #record(
@@ -160,9 +151,8 @@ export class FaultRecorder {
     if ((next & CONDITIONS) === 0) this.event.withdraw()
   }
 
-  reset(): void {
+  override reset(): void {
+    super.reset()
     this.#next = 0
-    this.seen.length = 0
-    this.count = 0
   }
 }
