@@ -1,5 +1,5 @@
 import type { CpuBus } from '@dmascope/memory'
-import { createNet } from '@dmascope/virtio-devices'
+import { type ConsolePort, createConsole, createNet } from '@dmascope/virtio-devices'
 import { type VirtioDevice, type VirtioHost, VirtioPciFunction } from '@dmascope/virtio-pci'
 import type { DeviceQueue } from '@dmascope/virtqueue/device'
 import { describe, expect, it } from 'vitest'
@@ -145,9 +145,9 @@ describe('a console with several ports', () => {
     const { device, said, printed } = multiport(3, [0, 2], [2])
     expect(boot(device)).toMatchObject({ driver: 'virtio_console', io: { kind: 'console', ok: true } })
     expect(said[0]).toEqual([0xffff_ffff, DEVICE_READY, 1])
+    // A terminal is opened as soon as it is known to be one.
     expect(said.slice(1)).toEqual([
       [0, PORT_READY, 1],
-      [0, PORT_OPEN, 1],
       [2, PORT_READY, 1],
       [2, PORT_OPEN, 1],
     ])
@@ -171,7 +171,31 @@ describe('a console with several ports', () => {
     })
   })
 
-  it.each([0, 32, 0xffff_ffff])('with %i of them is refused', (ports) => {
+  it('talks with a device of this repository, which is QEMU’s: a terminal by its console, a pipe by its name', () => {
+    const printed: [number, string][] = []
+    const make = (ports: ConsolePort[], maxPorts = 31): VirtioDevice =>
+      createConsole({
+        serial: { maxPorts, ports },
+        sink: (bytes, port) => printed.push([port, String.fromCharCode(...bytes)]),
+      })
+    const terminal = boot(make([{ id: 3, console: true }]))
+    expect(terminal).toMatchObject({ io: { ok: true }, interrupt: { mode: 'msix', lost: 0 } })
+    expect(terminal.virtio?.negotiated).toContain(1)
+    expect(boot(make([{ id: 1, console: false, name: 'org.test.0' }])).io).toMatchObject({ ok: true })
+    expect(boot(make([{ id: 1, console: false, open: false }])).io).toMatchObject({ attempted: false })
+    expect(boot(make([{ id: 0, console: true }], 1)).io).toMatchObject({ ok: true })
+    // Behind the legacy interface the kernel knows the same features.
+    expect(boot(make([{ id: 0, console: true }]), true).virtio?.negotiated).toContain(1)
+    expect(printed.map(([port]) => port)).toEqual([3, 1, 0, 0])
+  })
+
+  it('that takes no control message hangs', () => {
+    const { device } = multiport(2, [0], [0])
+    const deaf = { ...device, work: () => 'idle' as const }
+    expect(boot(deaf).io).toMatchObject({ ok: false, detail: 'a control message was never taken' })
+  })
+
+  it.each([0, 0x8001, 0xffff_ffff])('with %i of them is refused', (ports) => {
     const { device } = multiport(1, [], [])
     const odd = { ...device, config: { ...device.config, read: () => ports } }
     expect(boot(odd)).toMatchObject({ driver: null, refusal: expect.stringContaining('max_nr_ports') })

@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { createConsole } from '../src/index.ts'
-import { Bench, FUZZ_RUNS, pattern } from './bench.ts'
+import { ConsoleControl } from '../src/console-control.ts'
+import { type ConsoleOptions, type ConsolePort, createConsole } from '../src/index.ts'
+import { Bench, FUZZ_RUNS, pattern, words } from './bench.ts'
 
 const RX = 0
 const TX = 1
@@ -154,4 +155,158 @@ it('what goes in comes out: any text, in any pieces, through both queues', () =>
     ),
     { numRuns: FUZZ_RUNS },
   )
+})
+
+describe('several ports', () => {
+  const [ROOM, DEVICE_READY, PORT_ADD, PORT_READY, CONSOLE_PORT, RESIZE, PORT_OPEN, PORT_NAME] = [
+    64, 0, 1, 3, 4, 5, 6, 7,
+  ]
+  const ANY = 0xffff_ffff
+  const CONTROL_IN = 2
+  const CONTROL_OUT = 3
+  const build = (ports: ConsolePort[], options: Partial<ConsoleOptions> = {}, maxPorts = 3) => {
+    const device = createConsole({ ...options, serial: { maxPorts, ports } })
+    const bench = new Bench(device)
+    const buffers = Array.from({ length: 12 }, () => bench.piece(ROOM))
+    buffers.forEach((piece, token) => {
+      bench.add(CONTROL_IN, [], [piece], token)
+    })
+    const say = (id: number, event: number, value: number): number | null =>
+      bench.request(CONTROL_OUT, [bench.piece(words(id, event | (value << 16)))], [])
+    /** What the device said since: id, event, value, and what follows as text. */
+    const heard = (): unknown[] =>
+      bench.reap(CONTROL_IN).map(({ token, length }) => {
+        const { bytes } = buffers[token]!
+        const at = new DataView(bytes.buffer, bytes.byteOffset)
+        const message = [at.getUint32(0, true), at.getUint16(4, true), at.getUint16(6, true)]
+        return length > 8 ? [...message, read(bytes.subarray(8, length))] : message
+      })
+    return { device, bench, say, heard }
+  }
+  const TERMINAL = { id: 0, console: true }
+  const PIPE = { id: 2, console: false, name: 'org.test.0' }
+
+  it('§5.3.2, §5.3.3: a pair of queues for each, one for control, and the feature where there is room for two', () => {
+    const device = createConsole({ serial: { maxPorts: 3, ports: [] } })
+    expect(device.queueSizes).toEqual([128, 128, 32, 32, 128, 128, 128, 128])
+    expect([device.features.lo, device.config.read(4, 4)]).toEqual([0b110, 3])
+    // As QEMU with max_ports=1: control queues are there, and no driver looks at them.
+    const one = createConsole({ serial: { maxPorts: 1, ports: [TERMINAL] } })
+    expect([one.queueSizes, one.features.lo]).toEqual([[128, 128, 32, 32], 0b100])
+  })
+
+  it('§5.3.6.2 in Linux’s order: the device is ready, ports are added, each is ready, and is told of', () => {
+    const { say, heard } = build([TERMINAL, PIPE])
+    expect(heard()).toEqual([])
+    expect(say(ANY, DEVICE_READY, 1)).toBe(0)
+    expect(heard()).toEqual([
+      [0, PORT_ADD, 1],
+      [2, PORT_ADD, 1],
+    ])
+    say(0, PORT_READY, 1)
+    expect(heard()).toEqual([
+      [0, CONSOLE_PORT, 1],
+      [0, PORT_OPEN, 1],
+    ])
+    say(2, PORT_READY, 1)
+    expect(heard()).toEqual([
+      [2, PORT_NAME, 1, 'org.test.0\0'],
+      [2, PORT_OPEN, 1],
+    ])
+  })
+
+  it('a port that nobody has open on the host is not said to be, and what is printed there is lost', () => {
+    const { device, bench, say, heard } = build([{ id: 1, console: false, open: false }])
+    say(1, PORT_READY, 1)
+    expect(heard()).toEqual([])
+    expect(bench.request(5, [bench.piece(text('nobody listens'))], [])).toBe(0)
+    expect(device.printed).toBe(0)
+  })
+
+  it('each port prints for itself', () => {
+    const seen: [number, string][] = []
+    const { bench } = build([TERMINAL, PIPE], { sink: (bytes, port) => seen.push([port, read(bytes)]) })
+    bench.request(7, [bench.piece(text('two'))], [])
+    bench.request(1, [bench.piece(text('zero'))], [])
+    bench.request(5, [bench.piece(text('no such port'))], [])
+    expect(seen).toEqual([
+      [2, 'two'],
+      [0, 'zero'],
+    ])
+  })
+
+  it('input waits until the driver opens the port', () => {
+    const { device, bench, say } = build([PIPE])
+    const piece = bench.piece(8)
+    bench.add(6, [], [piece], 9)
+    expect([device.typeIn(text('hi'), 2), device.typeIn(text('hi'), 1)]).toEqual([2, 0])
+    bench.run()
+    expect(bench.reap(6)).toEqual([])
+    say(2, PORT_OPEN, 1)
+    expect(bench.reap(6)).toEqual([{ token: 9, length: 2 }])
+    expect(read(piece.bytes.subarray(0, 2))).toBe('hi')
+    say(2, PORT_OPEN, 0)
+    device.typeIn(text('more'), 2)
+    bench.add(6, [], [piece], 10)
+    bench.run()
+    expect(bench.reap(6)).toEqual([])
+  })
+
+  it('§5.3.6.2 a new size is told to the terminals that the driver knows', () => {
+    const { device, bench, say, heard } = build([TERMINAL, PIPE], { size: { cols: 80, rows: 25 } })
+    device.resize(90, 30)
+    bench.run()
+    expect(heard()).toEqual([])
+    say(0, PORT_READY, 1)
+    say(2, PORT_READY, 1)
+    heard()
+    device.resize(100, 40)
+    bench.run()
+    expect(heard()).toEqual([[0, RESIZE, 0, 'd\0(\0']])
+    expect(bench.configChanges).toBe(0)
+  })
+
+  it('a driver that took one port alone has port 0, and is told nothing', () => {
+    const device = createConsole({ serial: { maxPorts: 31, ports: [TERMINAL, PIPE] } })
+    const bench = new Bench(device, { without: { lo: 0b10, hi: 0 } })
+    expect(bench.request(TX, [bench.piece(text('old'))], [])).toBe(0)
+    expect(read(device.output)).toBe('old')
+    bench.add(RX, [], [bench.piece(8)], 1)
+    device.typeIn(text('hi'))
+    bench.run()
+    expect(bench.reap(RX)).toEqual([{ token: 1, length: 2 }])
+  })
+
+  it('nonsense over the control queue is taken, and harms nobody', () => {
+    const { bench, say, heard } = build([TERMINAL])
+    for (const [id, event, value] of [
+      [7, PORT_READY, 1],
+      [ANY, PORT_OPEN, 1],
+      [0, PORT_READY, 0],
+      [0, 99, 1],
+      [ANY, DEVICE_READY, 0],
+    ] as const) {
+      expect(say(id, event, value)).toBe(0)
+    }
+    expect(bench.request(CONTROL_OUT, [bench.piece(4)], [])).toBe(0)
+    expect([heard(), bench.resetReason]).toEqual([[], null])
+  })
+
+  it('what a driver asks for without taking it does not pile up for ever', () => {
+    const control = new ConsoleControl(new Map([[0, TERMINAL]]), () => {})
+    const ready = words(ANY, DEVICE_READY | (1 << 16))
+    for (let time = 0; time < 5000; time++) control.take(ready)
+    let waiting = 0
+    for (; control.next !== null; control.shift()) waiting++
+    expect(waiting).toBe(4096)
+    control.take(ready)
+    control.reset()
+    expect(control.next).toBeNull()
+  })
+
+  it('mistakes of the caller', () => {
+    expect(() => createConsole({ serial: { maxPorts: 0, ports: [] } })).toThrow(RangeError)
+    expect(() => createConsole({ serial: { maxPorts: 512, ports: [] } })).toThrow(RangeError)
+    expect(() => createConsole({ serial: { maxPorts: 2, ports: [PIPE] } })).toThrow('port 2 of 2')
+  })
 })

@@ -1,5 +1,12 @@
-import { VIRTIO_CONSOLE_FEATURES, VIRTIO_ID_CONSOLE, virtio_console_config } from '@dmascope/virtio-devices/spec'
-import { VIRTIO_CONSOLE_EVENT, virtio_console_control } from '../spec/console-control.ts'
+import {
+  VIRTIO_CONSOLE_CONTROL_RECEIVEQ,
+  VIRTIO_CONSOLE_CONTROL_TRANSMITQ,
+  VIRTIO_CONSOLE_EVENT,
+  VIRTIO_CONSOLE_FEATURES,
+  VIRTIO_ID_CONSOLE,
+  virtio_console_config,
+  virtio_console_control,
+} from '@dmascope/virtio-devices/spec'
 import { awaitRequests } from '../virtio/await-requests.ts'
 import { findQueues, type WantedQueue } from '../virtio/find-queues.ts'
 import { ready } from '../virtio/negotiate.ts'
@@ -12,19 +19,18 @@ const F = VIRTIO_CONSOLE_FEATURES.fields
 const MULTIPORT = F.VIRTIO_CONSOLE_F_MULTIPORT.low
 const LINE = 'dmascope: console self-test\n'
 const CONTROL = virtio_console_control.fields
-/** More ports than a PC can use; each takes two queues. */
-const MAX_PORTS = 31
-const CONTROL_BUFFERS = 8
-/** Ports of a device with them: queues 2 and 3 are the control queues, port 0 comes before, the others after. */
-const CONTROL_RECEIVEQ = 2
-const CONTROL_TRANSMITQ = 3
+/** Linux's VIRTCONS_MAX_PORTS. A device has queues for far fewer. */
+const MAX_PORTS = 0x8000
+/** Linux leaves a page in every descriptor of the control queue; of a longer queue than QEMU's, this many will do. */
+const MOST_CONTROL_BUFFERS = 128
+const PAGE = 4096
+const MESSAGES_OUT = PAGE / virtio_console_control.size
 const BAD_ID = 0xffff_ffff
 
 export const VIRTIO_CONSOLE: VirtioDriver = {
   name: 'virtio_console',
   type: VIRTIO_ID_CONSOLE,
   features: [F.VIRTIO_CONSOLE_F_SIZE.low, MULTIPORT],
-  legacyFeatures: [],
   probe,
 }
 
@@ -37,14 +43,15 @@ function probe(device: VirtioDevice): BoundDriver | string {
   for (let port = 0; port < asked; port++) {
     wanted.push({ name: 'input', interrupts: true }, { name: 'output', interrupts: true })
     if (multiport && port === 0) {
-      wanted.push({ name: 'control-i', interrupts: true }, { name: 'control-o', interrupts: true })
+      wanted.push({ name: 'control-i', interrupts: true }, { name: 'control-o', interrupts: false })
     }
   }
   const queues = findQueues(device, wanted)
   if (typeof queues === 'string') return queues
   const buffer = kernel.pages.allocate(1)
-  if (buffer === null) return 'no memory for a buffer'
-  const ports = multiport ? new ControlChannel(device, queues, buffer) : null
+  const messages = multiport ? kernel.pages.allocate(1) : null
+  if (buffer === null || (multiport && messages === null)) return 'no memory for a buffer'
+  const ports = messages === null ? null : new ControlChannel(device, queues, messages)
   ready(device)
   const failure = ports?.start() ?? null
   if (failure !== null) return failure
@@ -74,25 +81,29 @@ class ControlChannel {
   readonly #device: VirtioDevice
   readonly #receive: Virtqueue
   readonly #transmit: Virtqueue
-  /** Control messages come in in 8-byte pieces of this page, and go out from behind them. */
+  /** Messages go out from this page, one behind the other. */
   readonly #page: number
-  readonly #sent: Request[] = []
+  /** The device took no more of what the driver says. Linux would spin for ever. */
+  #deaf = false
   #nextOut = 0
   /** Ports that the other side has opened. */
   readonly #open = new Set<number>()
   readonly #known = new Set<number>()
+  readonly #terminals = new Set<number>()
 
-  constructor(device: VirtioDevice, queues: readonly Virtqueue[], buffer: number) {
+  constructor(device: VirtioDevice, queues: readonly Virtqueue[], page: number) {
     this.#device = device
-    this.#receive = queues[CONTROL_RECEIVEQ]!
-    this.#transmit = queues[CONTROL_TRANSMITQ]!
-    this.#page = buffer + 1024
+    this.#receive = queues[VIRTIO_CONSOLE_CONTROL_RECEIVEQ]!
+    this.#transmit = queues[VIRTIO_CONSOLE_CONTROL_TRANSMITQ]!
+    this.#page = page
     this.#receive.onDone = (request) => this.#received(request)
   }
 
   start(): string | null {
-    for (let index = 0; index < CONTROL_BUFFERS; index++) {
-      const failure = this.#offer(this.#page + index * virtio_console_control.size)
+    const buffers = Math.min(this.#receive.ring.size, MOST_CONTROL_BUFFERS)
+    for (let index = 0; index < buffers; index++) {
+      const page = this.#device.kernel.pages.allocate(1)
+      const failure = page === null ? 'no memory for control messages' : this.#offer(page)
       if (failure !== null) return failure
     }
     this.#receive.kick()
@@ -103,16 +114,16 @@ class ControlChannel {
   finish(): number | IoOutcome {
     const ready = (): boolean => this.#open.size > 0 || this.#receive.ring.broken !== null
     this.#device.kernel.vectors.wait(ready)
-    const [port] = this.#open
+    const [port] = [...this.#terminals, ...this.#open]
+    if (port !== undefined && !this.#terminals.has(port)) this.#send(port, VIRTIO_CONSOLE_EVENT.PORT_OPEN, 1)
     if (port !== undefined) return port
-    const out = this.#sent.filter((one) => !one.done).length
-    if (out > 0) return hung(out, `${out} control messages were never taken`)
+    if (this.#deaf) return hung(1, 'a control message was never taken')
     return notAttempted(this.#known.size > 0 ? 'no port is open on the other side' : 'the device has no ports')
   }
 
   #offer(cpu: number): string | null {
     const made = this.#receive.add([
-      { cpu, length: virtio_console_control.size, direction: 'from-device', purpose: 'console control message' },
+      { cpu, length: PAGE, direction: 'from-device', purpose: 'console control message' },
     ])
     return typeof made === 'string' ? made : null
   }
@@ -128,27 +139,37 @@ class ControlChannel {
       if (event === VIRTIO_CONSOLE_EVENT.PORT_ADD && !this.#known.has(id)) {
         this.#known.add(id)
         this.#send(id, VIRTIO_CONSOLE_EVENT.PORT_READY, 1)
+      }
+      const value = CONTROL.value.get(view, 0)
+      if (event === VIRTIO_CONSOLE_EVENT.PORT_OPEN && value === 1) this.#open.add(id)
+      // A terminal is opened at once. A pipe is when a program does, which here the self-test is.
+      if (event === VIRTIO_CONSOLE_EVENT.CONSOLE_PORT && value === 1 && !this.#terminals.has(id)) {
+        this.#terminals.add(id)
+        this.#open.add(id)
         this.#send(id, VIRTIO_CONSOLE_EVENT.PORT_OPEN, 1)
       }
-      const opened = event === VIRTIO_CONSOLE_EVENT.PORT_OPEN && CONTROL.value.get(view, 0) === 1
-      if (opened || event === VIRTIO_CONSOLE_EVENT.CONSOLE_PORT) this.#open.add(id)
     }
     if (this.#offer(cpu) === null) this.#receive.kick()
   }
 
+  /** Sends a message, and spins until it is taken: the queue has no interrupt. */
   #send(id: number, event: number, value: number): string | null {
+    if (this.#deaf) return null
     const bytes = new DataView(new ArrayBuffer(virtio_console_control.size))
     CONTROL.id.set(bytes, 0, id)
     CONTROL.event.set(bytes, 0, event)
     CONTROL.value.set(bytes, 0, value)
-    const cpu = this.#page + 1024 + (this.#nextOut++ % 128) * virtio_console_control.size
+    const cpu = this.#page + (this.#nextOut++ % MESSAGES_OUT) * virtio_console_control.size
     this.#device.kernel.bus.writeBytes(cpu, new Uint8Array(bytes.buffer))
     const made = this.#transmit.add([
       { cpu, length: virtio_console_control.size, direction: 'to-device', purpose: 'console control message' },
     ])
     if (typeof made === 'string') return made
-    this.#sent.push(made)
     this.#transmit.kick()
+    this.#deaf = !this.#device.kernel.vectors.spin(() => {
+      this.#transmit.collect()
+      return made.done || this.#transmit.ring.broken !== null
+    })
     return null
   }
 }
