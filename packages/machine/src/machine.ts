@@ -1,6 +1,6 @@
 import { PortTlb, type RequesterId } from '@dmascope/iommu'
-import { AddressSpace, type CpuBus, type DmaWitness, GuestRam } from '@dmascope/memory'
-import { type PciBus, type PciFunction, type PciSlot, RootComplex } from '@dmascope/pci'
+import { AddressSpace, type CpuBus, type DmaWitness, GuestRam, type MmioHandler } from '@dmascope/memory'
+import { isPhysicalFunction, type PciBus, type PciFunction, type PciSlot, RootComplex } from '@dmascope/pci'
 import type { Architecture, Board, BoardHardware } from './board/board.ts'
 import type { DeviceDescription } from './description.ts'
 import { FabricPort } from './fabric/fabric-port.ts'
@@ -26,6 +26,10 @@ export interface PluggedFunction {
   readonly dmaThrough: MachineIommu | null
   /** What its interrupt messages go through: they can meet an IOMMU that its DMA does not. */
   readonly messagesThrough: MachineIommu | null
+  /** Of a function with SR-IOV: the model of its virtual ones, which are wired as it is itself. */
+  readonly virtualModel?: string
+  /** Instead: each of them, in order, where they are devices of their own. */
+  readonly virtual?: readonly Pick<PluggedFunction, 'model' | 'described' | 'dmaThrough'>[]
 }
 
 /** A root bus besides the first, as an expander on the first one brings it. */
@@ -129,19 +133,24 @@ export class Machine {
 
   /** Adds a root bus. @throws RangeError where its number is taken */
   addExpanderBus({ number, express, device }: ExpanderBus): PciBus {
-    const bus = this.root.addRootBus(number, { extendedConfig: express })
+    const bus = this.root.addRootBus(number, { extendedConfig: express, expander: device })
     this.#expanders.set(bus, device)
     return bus
   }
 
-  /** Plugs a function in, and wires it. @throws RangeError where the slot is taken */
+  /** Plugs a function in, and wires it and its virtual functions. @throws RangeError where the slot is taken */
   plug(one: PluggedFunction): void {
     const root = one.root ?? this.root
-    const slot = root.attach(one.function, {
-      device: one.device,
-      fn: one.fn,
-      ...(one.bus !== undefined && { bus: one.bus }),
-    })
+    const at = { device: one.device, fn: one.fn, ...(one.bus !== undefined && { bus: one.bus }) }
+    this.#wire(one, root, root.attach(one.function, at))
+    if (!isPhysicalFunction(one.function)) return
+    for (const [index, virtual] of one.function.virtualFunctions.entries()) {
+      const own = one.virtual?.[index] ?? { model: one.virtualModel ?? one.model, described: null }
+      this.#wire({ ...one, ...own, function: virtual }, root, root.slotOf(virtual))
+    }
+  }
+
+  #wire(one: PluggedFunction, root: RootComplex, slot: PciSlot): void {
     const ledger = new DeviceLedger()
     const { messages } = this.#hardware
     const requester = requesterOf(slot, one.dmaThrough ?? one.messagesThrough)
@@ -176,6 +185,11 @@ export class Machine {
       behindIommu: one.messagesThrough !== null,
       faults: [],
     })
+  }
+
+  /** Puts registers in place behind which there is no device. */
+  addRegisters(registers: { name: string; base: number; size: number; handler: MmioHandler }): void {
+    for (const space of [this.#cpuSpace, this.#dmaSpace]) space.add({ ...registers, kind: 'mmio' })
   }
 
   /** Plugs in a device that is on no bus. @throws RangeError where its place is taken */

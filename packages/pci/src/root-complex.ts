@@ -1,5 +1,6 @@
 import type { MmioHandler, PortHandler } from '@dmascope/memory'
 import { isBridge, type PciBridge, PciBus, type PciBusOptions, type PciSlot } from './bus.ts'
+import { BusRoutes } from './bus-routes.ts'
 import { createCf8Ports } from './cf8.ts'
 import type { PciFunction } from './contracts/pci-function.ts'
 import { isPhysicalFunction } from './contracts/physical-function.ts'
@@ -18,6 +19,11 @@ export interface RootComplexOptions {
   readonly bus?: PciBusOptions
 }
 
+export interface RootBusOptions extends PciBusOptions {
+  /** Device number, on the first root bus, of the function that brings this one. */
+  readonly expander?: number
+}
+
 /** What answers at an address: offset counts from the start of the BAR. */
 export interface Decoded {
   readonly function: PciFunction
@@ -34,8 +40,9 @@ export class RootComplex {
   readonly rootBus: PciBus
   readonly #rootBuses: PciBus[]
   readonly #slots = new Map<PciFunction, PciSlot>()
-  /** By bus number, as programmed: null until next asked for. */
-  #byNumber: (PciBus | null)[] | null = null
+  /** Device number, on the first root bus, of the function that brings a further one. */
+  readonly #expanders = new Map<PciBus, number>()
+  readonly #routes = new BusRoutes((bus) => this.#busesBelow(bus))
   #memory: DecodeMap | null = null
   #io: DecodeMap | null = null
   #generation = 0
@@ -49,12 +56,13 @@ export class RootComplex {
   }
 
   /** Adds a further root bus, as an expander bridge brings. @throws RangeError where the number is taken or none */
-  addRootBus(number: number, options: PciBusOptions = {}): PciBus {
+  addRootBus(number: number, options: RootBusOptions = {}): PciBus {
     if (!(Number.isInteger(number) && number >= 0 && number <= 255)) throw new RangeError(`bus ${number}: 0 to 255`)
     if (this.#rootBuses.some((bus) => bus.number === number))
       throw new RangeError(`root bus ${number} is there already`)
     const bus = new PciBus(number, options)
     this.#rootBuses.push(bus)
+    if (options.expander !== undefined) this.#expanders.set(bus, options.expander)
     this.#rootBuses.sort((a, b) => a.number - b.number)
     this.#changed()
     return bus
@@ -207,6 +215,21 @@ export class RootComplex {
     return this.#io.find(port)
   }
 
+  /** Buses behind the functions on a bus, and root buses behind those of the first one: the newest first. */
+  #busesBelow(bus: PciBus): PciBus[] {
+    const below: PciBus[] = []
+    const further = new Map([...this.#expanders].map(([root, device]) => [bus.slotAt(device, 0)?.function, root]))
+    const unplaced = this.#rootBuses.filter((root) => root !== this.rootBus && !this.#expanders.has(root))
+    if (bus === this.rootBus) below.push(...unplaced)
+    for (const [one, slot] of this.#slots) {
+      if (slot.bus !== bus) continue
+      if (isBridge(one)) below.push(one.secondary)
+      const root = bus === this.rootBus ? further.get(one) : undefined
+      if (root !== undefined) below.push(root)
+    }
+    return below.reverse()
+  }
+
   /** A bridge's windows are written far more often than its bus numbers, on which routing depends. */
   #followBridge(bridge: PciBridge): void {
     let numbers = -1
@@ -219,7 +242,7 @@ export class RootComplex {
   }
 
   #changed(): void {
-    this.#byNumber = null
+    this.#routes.forget()
     this.#rangesChanged()
   }
 
@@ -231,9 +254,8 @@ export class RootComplex {
   }
 
   #reach(bus: number, device: number, fn: number, offset: number): PciFunction | null {
-    this.#byNumber ??= routeBusNumbers(this.#rootBuses)
-    const found = this.#byNumber[bus]
-    if (!found || (offset >= PCI_CONFIG_SPACE_SIZE && !found.extendedConfig)) return null
+    const found = this.#routes.find(this.rootBus, bus)
+    if (found === null || (offset >= PCI_CONFIG_SPACE_SIZE && !found.extendedConfig)) return null
     const slot = bus === found.number ? found.slotAt(device, fn) : found.virtualAt(requesterId(bus, device, fn))
     if (device !== 0 && found.singleDevice && found.bridge?.ariForwarding !== true) return null
     return slot?.function ?? null
@@ -242,36 +264,3 @@ export class RootComplex {
 
 const decoded = (range: DecodedRange | null, address: number): Decoded | null =>
   range === null ? null : { function: range.function, bar: range.bar, offset: address - range.barAddress }
-
-/**
- * Which bus a configuration request for each number reaches. A bridge takes requests for [secondary, subordinate] that
- * its own bus gets, and turns those for its secondary bus into type 0; a root bus takes those up to the next root bus.
- */
-function routeBusNumbers(roots: readonly PciBus[]): (PciBus | null)[] {
-  const byNumber: (PciBus | null)[] = new Array(256).fill(null)
-  const taken = new Uint8Array(256)
-  const claim = (bus: PciBus, number: number, first: number, last: number): void => {
-    if (number < first || number > last || taken[number] === 1) return
-    byNumber[number] = bus
-    taken[number] = 1
-    for (const { function: one } of bus.slots) {
-      if (!isBridge(one)) continue
-      const below = Math.max(one.secondaryBusNumber, first)
-      const end = Math.min(one.subordinateBusNumber, last)
-      claim(one.secondary, one.secondaryBusNumber, below, end)
-      // Requests for numbers that nothing below answers still go down this bridge, and end there.
-      taken.fill(1, below, Math.max(end + 1, below))
-    }
-    // A device that captured further numbers for its virtual functions answers there.
-    for (const { requesterId: id, physical } of bus.slots) {
-      const further = physical === undefined ? number : busOf(id)
-      if (further < first || further > last || taken[further] === 1) continue
-      byNumber[further] = bus
-      taken[further] = 1
-    }
-  }
-  for (const [index, root] of roots.entries()) {
-    claim(root, root.number, root.number, (roots[index + 1]?.number ?? 256) - 1)
-  }
-  return byNumber
-}

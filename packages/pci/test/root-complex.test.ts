@@ -80,18 +80,45 @@ describe('configuration requests', () => {
     expect(complex.configRead(0x45, 5, 1, 0, 4)).toBe(0xffff_ffff)
   })
 
-  it('go to the first of two bridges that claim the same number', () => {
+  it.each([
+    ['was attached later', [1, 2], 2],
+    ['was attached first: they end below the other', [2, 1], 0xffff],
+  ] as const)('go to the newest of two bridges that claim the same number: the second %s', (_when, order, answer) => {
     const complex = new RootComplex()
-    const first = new RootPort()
-    const second = new RootPort()
-    complex.attach(first, { device: 1 })
-    complex.attach(second, { device: 2 })
-    complex.attach(new Endpoint({ deviceId: 1 }), { bus: first.secondary, device: 0 })
-    complex.attach(new Endpoint({ deviceId: 2 }), { bus: second.secondary, device: 0 })
-    programBridge(first, { secondary: 1, subordinate: 255 })
-    programBridge(second, { secondary: 2, subordinate: 2 })
+    const ports = new Map(order.map((device) => [device, new RootPort()]))
+    for (const [device, port] of ports) {
+      complex.attach(port, { device })
+      complex.attach(new Endpoint({ deviceId: device }), { bus: port.secondary, device: 0 })
+    }
+    programBridge(ports.get(1)!, { secondary: 1, subordinate: 255 })
+    programBridge(ports.get(2)!, { secondary: 2, subordinate: 2 })
     expect(complex.configRead(1, 0, 0, 2, 2)).toBe(1)
-    expect(complex.configRead(2, 0, 0, 2, 2)).toBe(0xffff)
+    expect(complex.configRead(2, 0, 0, 2, 2)).toBe(answer)
+  })
+
+  it.each([
+    ['a bridge that was attached after the expander', 5, 0x0b],
+    ['an expander that was attached after the bridge', 9, 0x0e],
+  ] as const)('for a root bus’s number go to %s', (_whose, expander, answer) => {
+    const complex = new RootComplex()
+    const root = complex.addRootBus(8, { expander })
+    const port = new RootPort()
+    const stub = new Endpoint({ deviceId: 1 })
+    for (const [one, device] of expander === 5
+      ? ([
+          [stub, 5],
+          [port, 7],
+        ] as const)
+      : ([
+          [port, 7],
+          [stub, 9],
+        ] as const)) {
+      complex.attach(one, { device })
+    }
+    complex.attach(new Endpoint({ deviceId: 0x0e }), { bus: root, device: 0 })
+    complex.attach(new Endpoint({ deviceId: 0x0b }), { bus: port.secondary, device: 0 })
+    programBridge(port, { secondary: 8, subordinate: 8 })
+    expect(complex.configRead(8, 0, 0, 2, 2)).toBe(answer)
   })
 
   it('for extended space do not get through a conventional bus', () => {
