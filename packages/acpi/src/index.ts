@@ -1,5 +1,6 @@
 export type { AnnotatedLine } from '@dmascope/layout'
 export * as aml from './aml/encode.ts'
+export { type AcpiDevice, findAcpiDevices } from './aml/find-devices.ts'
 export {
   definitionBlock,
   type HostBridgeDescription,

@@ -9,6 +9,8 @@ import { bindDrivers, testDevice } from './drivers/bind.ts'
 import { KernelPages } from './early/page-allocator.ts'
 import type { IommuSubsystem } from './iommu/contract.ts'
 import type { Kernel } from './kernel.ts'
+import { PlatformRecord } from './platform/platform-record.ts'
+import { NO_WIRES } from './platform/wire-interrupts.ts'
 import type { GuestProfile } from './profile/guest-profile.ts'
 import { parseKernelCommandLine } from './profile/kernel-command-line.ts'
 import { parseGuest } from './profile/parse-guest.ts'
@@ -117,13 +119,15 @@ export function bootGuest(bus: CpuBus, options: BootOptions): GuestResult {
     vectors,
     messages: interrupts.messages,
     pins: interrupts.pins,
+    wires: machine.wires ?? NO_WIRES,
     interrupts,
     selfTestBytes,
     log,
   }
   const records = functions.map((fn) => new DeviceRecord(fn))
   faults.attribute(records)
-  const bound = bindDrivers(kernel, records)
+  const platform = (machine.platform ?? []).map((device) => new PlatformRecord(device))
+  const bound = bindDrivers(kernel, records, platform)
   faults.read()
   for (const one of bound) {
     testDevice(kernel, one)
@@ -141,7 +145,7 @@ export function bootGuest(bus: CpuBus, options: BootOptions): GuestResult {
     profile: profile.text,
     booted: true,
     iommus: iommu.iommus,
-    devices: records.map((record) => record.toResult(iommu)),
+    devices,
     ...(assignments.length > 0 && { assignments }),
     timeline,
   }

@@ -9,6 +9,7 @@ import type { Vectors } from './interrupts/vectors.ts'
 import type { IommuSubsystem } from './iommu/contract.ts'
 import type { ConfigAccess } from './pci/config-access.ts'
 import type { PciFunction } from './pci/pci-function.ts'
+import type { WireInterrupts } from './platform/wire-interrupts.ts'
 import type { GuestProfile } from './profile/guest-profile.ts'
 import type { KernelCommandLine } from './profile/kernel-command-line.ts'
 
@@ -25,6 +26,7 @@ export interface Kernel {
   readonly vectors: Vectors
   readonly messages: MessageDomain
   readonly pins: PinInterrupts
+  readonly wires: WireInterrupts
   /** Both of these, by whom they were given to. */
   readonly interrupts: TrackedInterrupts
   /** The device tree's node of a function, where it has one. */

@@ -50,8 +50,10 @@ export interface GuestIommu {
 }
 
 export interface GuestDevice {
-  /** `0000:00:03.0`. */
+  /** `0000:00:03.0`; of a device on no bus, as Linux names it: `a003e00.virtio_mmio`. */
   readonly id: string
+  /** How the machine knows the device, where that is not its `id`: `mmio:0xa003e00`. */
+  readonly seenAs?: string
   readonly vendor: number
   readonly device: number
   readonly classCode: number
@@ -73,7 +75,8 @@ export interface GuestDevice {
     readonly status: number
   }
   readonly interrupt: {
-    readonly mode: 'msix' | 'msi' | 'intx' | 'none'
+    /** `wire`: an interrupt line of its own, which is no pin of PCI. */
+    readonly mode: 'msix' | 'msi' | 'intx' | 'wire' | 'none'
     readonly remapped: boolean
     /** Interrupts that arrived for this device. */
     readonly delivered: number

@@ -44,6 +44,8 @@ export interface MachineDescription {
   readonly hypervisor?: HypervisorName
   /** PCI segments beside segment 0, ascending; only of a q35, and no machine of QEMU's. */
   readonly segments?: readonly SegmentDescription[]
+  /** Properties of the machine's own virtio-mmio transports, which `-global` reaches: on virt and microvm. */
+  readonly virtioTransports?: Readonly<Record<string, PropertyValue>>
   /** In the order in which QEMU creates them; IOMMUs (`intel-iommu`) are among them. */
   readonly devices: readonly DeviceDescription[]
   /** Kernel command line. */

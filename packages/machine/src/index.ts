@@ -2,6 +2,7 @@
 export { DmascopeError, nearestName } from '@dmascope/layout'
 export type { BuiltMachine } from './build/built-machine.ts'
 export { createMachine } from './build/create-machine.ts'
+export { hasVirtioBuses, noVirtioBus } from './build/virtio-buses.ts'
 export { capabilitiesOn, deviceModels, findModel, nearestModel, requireModel, romSize } from './catalogue/catalogue.ts'
 export type { Properties, Where } from './catalogue/check-properties.ts'
 export { checkProperties, propertyNames, withDefaults } from './catalogue/check-properties.ts'
@@ -16,6 +17,7 @@ export type {
   ModelKind,
   PciModel,
   PlugRule,
+  VirtioBusModel,
   VirtioModel,
 } from './catalogue/model.ts'
 export type { ParsedValue, PropertySpec, PropertyType } from './catalogue/property.ts'

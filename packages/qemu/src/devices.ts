@@ -5,8 +5,10 @@ import {
   type DeviceDescription,
   type DeviceModel,
   findModel,
+  hasVirtioBuses,
   type MachineName,
   missingProperty,
+  noVirtioBus,
   ownBackend,
   type PropertyValue,
   parsePciAddress,
@@ -105,6 +107,17 @@ export class DeviceReader {
         { device: model.name },
       )
     }
+    if (model.plug === 'built-in') {
+      throw refusal(
+        'QEMU_BUS',
+        place,
+        `Parameter 'driver' expects a pluggable device type: the machine brings each '${model.name}' itself; write -global ${model.name}.property=value`,
+        { device: model.name },
+      )
+    }
+    if (model.plug === 'virtio-bus' && !hasVirtioBuses(this.#machine)) {
+      throw refusal('QEMU_BUS', place, noVirtioBus(model), { device: model.name })
+    }
     const bus = textOf(pairs, 'bus')
     const onPci = model.pci !== null || model.virtio !== null
     const apart = onPci ? ['driver', 'id', 'bus', 'addr'] : ['driver', 'id', 'bus']
@@ -126,7 +139,7 @@ export class DeviceReader {
       })
     }
     if (model.kind === 'root-port' || model.kind === 'downstream-port') this.#takeSlot(properties, place)
-    if (!onPci && model.plug !== 'platform') this.#buses.check(model, bus, place)
+    if (model.plug === 'not-pci') this.#buses.check(model, bus, place)
     this.#buses.add(model, id)
     if (model.kind === 'none') return null
     const address = onPci ? readAddress(model, pairs.get('addr'), place) : null
@@ -177,7 +190,7 @@ export class DeviceReader {
       case 'netdev': {
         const { backend } = found(networks.get(name), networks.keys())
         // Only virtio's rings can be worked outside of the VMM.
-        return model.virtio === null ? { ...backend, where: 'qemu' } : backend
+        return (model.virtio ?? model.virtioBus) === null ? { ...backend, where: 'qemu' } : backend
       }
       case 'object': {
         const object = found(objects.get(name), objects.keys())

@@ -1,4 +1,5 @@
 import type { DeviceDescription, MachineDescription, MachineName, PropertyValue, QemuVersion } from '@dmascope/machine'
+import { hasVirtioBuses } from '@dmascope/machine'
 import { acceleratorProperties } from './accelerator.ts'
 import { resolveChardevs, resolveFsdevs } from './chardevs.ts'
 import { collect, type ReadFile } from './collect.ts'
@@ -113,6 +114,7 @@ export function parseQemuCommandLine(args: readonly string[], options: CommandLi
     ...(cpu !== null && { cpu }),
     ...(collected.numaNodes.length > 0 && { numaNodes: collected.numaNodes }),
     ...(type.machine === 'pseries' && { hostBridge: reader.globalsOf('spapr-pci-host-bridge') }),
+    ...virtioTransports(reader, type.machine),
     defaultDevices: !collected.nodefaults,
     machineProperties: machine,
     devices,
@@ -127,6 +129,12 @@ const DEFAULT_NIC: Readonly<Record<MachineName, string | null>> = {
   pc: 'e1000',
   virt: 'virtio-net-pci',
   pseries: null,
+}
+
+/** What `-global` says of the machine's own virtio-mmio transports, where it has such, and something is said. */
+function virtioTransports(reader: DeviceReader, machine: MachineName): Pick<MachineDescription, 'virtioTransports'> {
+  const given = hasVirtioBuses(machine) ? reader.globalsOf('virtio-mmio') : {}
+  return Object.keys(given).length > 0 ? { virtioTransports: given } : {}
 }
 
 /** `-drive if=virtio` is a drive, and a `virtio-blk-pci` on it. */

@@ -48,13 +48,17 @@ const WIRE_IT = 'wire the device behind the IOMMU, or leave it out of the tables
 /** The option that has a virtio device offer bit 33, where it does not; null else. The rest stays as the user wrote it. */
 function offerAccessPlatform(device: ReportDevice, seen: DeviceObservation): string | null {
   if (!lacksAccessPlatform(device)) return null
-  return `-device ${seen.described?.model ?? seen.model},...,iommu_platform=on,disable-legacy=on`
+  const model = seen.described?.model ?? seen.model
+  return device.interrupt.mode === 'wire' || model.endsWith('-device')
+    ? `-global virtio-mmio.force-legacy=false -device ${model},...,iommu_platform=on`
+    : `-device ${model},...,iommu_platform=on,disable-legacy=on`
 }
 
 const INTERRUPT: Record<ReportDevice['interrupt']['mode'], string> = {
   msix: 'MSI-X',
   msi: 'MSI',
   intx: 'INTx',
+  wire: 'a wire of its own',
   none: 'it has none',
 }
 

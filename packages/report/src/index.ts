@@ -18,6 +18,7 @@ export type {
   Status,
   Verdict,
 } from './report.ts'
+export { shortId } from './short-id.ts'
 export { formatMarkdown } from './views/markdown.ts'
 export type { Style } from './views/style.ts'
 export { PLAIN } from './views/style.ts'

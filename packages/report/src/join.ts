@@ -35,9 +35,10 @@ export function joinReport({ description, guest, observations, firmwareHung, ver
   const seenById = new Map(observations.map((seen) => [seen.id, seen]))
   const cases: DeviceCase[] = []
   for (const device of guest.devices) {
-    const seen = seenById.get(device.id)
+    const key = device.seenAs ?? device.id
+    const seen = seenById.get(key)
     if (seen === undefined) continue
-    seenById.delete(device.id)
+    seenById.delete(key)
     cases.push({ device: joinDevice({ guest, device, seen }), seen, guest })
   }
   const hung = firmwareHung ?? null
@@ -92,7 +93,7 @@ function joinDevice(accounts: Accounts): ReportDevice {
     id: device.id,
     name: seen.deviceId,
     kind: kindOf(seen),
-    vendor: hex4(device.vendor),
+    vendor: device.vendor > 0xffff ? device.vendor.toString(16).padStart(8, '0') : hex4(device.vendor),
     device: hex4(device.device),
     driver: device.driver,
     firmware: device.firmware,
@@ -124,8 +125,8 @@ function joinDevice(accounts: Accounts): ReportDevice {
 /** Requests of an IOMMU's own are no DMA that it could translate. */
 const isIommu = ({ guest, device }: Accounts): boolean => guest.iommus.some(({ id }) => id === device.id)
 
-/** The model's name without the bus that QEMU puts at its end: `virtio-blk` for `virtio-blk-pci`. */
-const kindOf = (seen: DeviceObservation): string => seen.model.replace(/-pci(-(non-)?transitional)?$/, '')
+/** The model's name without the bus that QEMU puts at its end: `virtio-blk` for `virtio-blk-pci` or `virtio-blk-device`. */
+const kindOf = (seen: DeviceObservation): string => seen.model.replace(/-(pci(-(non-)?transitional)?|device)$/, '')
 
 function ioOf(device: GuestDevice): ReportDevice['io'] {
   const { kind, attempted, ok, detail } = device.io

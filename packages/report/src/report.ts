@@ -56,12 +56,12 @@ export type Verdict = 'works' | 'refused' | 'faults' | 'hangs' | 'corrupts' | 'u
 export type FirmwareTruth = 'honest' | 'claims-covered' | 'claims-bypass' | 'silent'
 
 export interface ReportDevice {
-  /** Segment, bus, device, function: `0000:00:03.0`. */
+  /** Segment, bus, device, function: `0000:00:03.0`; of a device on no bus, as Linux names it: `a003e00.virtio_mmio`. */
   readonly id: string
   /** The user's own name for it (`id=` on QEMU's command line); null without. */
   readonly name: string | null
   readonly kind: string
-  /** Four hexadecimal digits. */
+  /** Four hexadecimal digits; of virtio over MMIO, the eight of its VendorID, and its device type. */
   readonly vendor: string
   readonly device: string
   readonly driver: string | null
@@ -80,7 +80,8 @@ export interface ReportDevice {
   }
   readonly wiring: { readonly behindIommu: boolean }
   readonly interrupt: {
-    readonly mode: 'msix' | 'msi' | 'intx' | 'none'
+    /** `wire`: a line of its own, of a device on no bus. */
+    readonly mode: 'msix' | 'msi' | 'intx' | 'wire' | 'none'
     readonly remapped: boolean
     readonly delivered: number
     readonly lost: number

@@ -36,10 +36,13 @@ const stray = z.strictObject({
 })
 
 const device = z.strictObject({
-  id: z.string().regex(/^[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$/),
+  id: z
+    .string()
+    .regex(/^([0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]|[0-9a-f]+\.[\w,.+-]+|[0-9A-Z]{7,8}:[0-9a-f]{2,})$/)
+    .describe('An address on PCI, or the name of a device on no bus.'),
   name: z.string().nullable(),
   kind: z.string(),
-  vendor: z.string().regex(/^[0-9a-f]{4}$/),
+  vendor: z.string().regex(/^([0-9a-f]{4}){1,2}$/),
   device: z.string().regex(/^[0-9a-f]{4}$/),
   driver: z.string().nullable(),
   firmware: z.strictObject({ covered: z.boolean(), by: z.string().nullable() }),
@@ -51,7 +54,7 @@ const device = z.strictObject({
   virtio: z.strictObject({ offered: bits, negotiated: bits, accessPlatform: z.boolean(), status: hex }).exactOptional(),
   wiring: z.strictObject({ behindIommu: z.boolean() }),
   interrupt: z.strictObject({
-    mode: z.enum(['msix', 'msi', 'intx', 'none']),
+    mode: z.enum(['msix', 'msi', 'intx', 'wire', 'none']),
     remapped: z.boolean(),
     delivered: count,
     lost: count,

@@ -1,6 +1,6 @@
 import type { DmaPort, InterruptLine, PlatformDevice } from '@dmascope/memory'
 import type { FeatureBits, VirtioDevice } from '@dmascope/virtio-pci'
-import { LEGACY_ONLY_FEATURES, offeredBits, VirtioTransport } from '@dmascope/virtio-pci/transport'
+import { LEGACY_ONLY_FEATURES, type OfferOptions, offeredBits, VirtioTransport } from '@dmascope/virtio-pci/transport'
 import { LegacyQueues } from './legacy-queues.ts'
 import { ModernQueues } from './modern-queues.ts'
 import type { QueueRegisters } from './queue-registers.ts'
@@ -15,21 +15,12 @@ import {
   VIRTIO_MMIO_VERSION_MODERN,
 } from './spec/registers.ts'
 
-export interface VirtioMmioOptions {
+/**
+ * `legacy`: version 1, with 32 feature bits, rings by page number, no VIRTIO_F_VERSION_1; else version 2. A legacy block
+ * has no bit 33 to show: `accessPlatform` changes nothing there, as in QEMU.
+ */
+export interface VirtioMmioOptions extends Omit<OfferOptions, 'modern'> {
   readonly device: VirtioDevice
-  /** Version 1: 32 feature bits, rings by page number, no VIRTIO_F_VERSION_1. Else version 2. */
-  readonly legacy: boolean
-  /**
-   * Offers VIRTIO_F_ACCESS_PLATFORM (QEMU's `iommu_platform`). A legacy block has no bit 33 to show: there it changes
-   * nothing, as in QEMU.
-   */
-  readonly accessPlatform: boolean
-  /** Offers VIRTIO_F_INDIRECT_DESC. Default true. */
-  readonly indirect?: boolean
-  /** Offers VIRTIO_F_EVENT_IDX. Default true. */
-  readonly eventIndex?: boolean
-  /** Offers VIRTIO_F_RING_RESET. Default true. */
-  readonly ringReset?: boolean
   /** What VendorID reads as. Default `QEMU` in ASCII. */
   readonly vendorId?: number
 }

@@ -10,6 +10,7 @@ import {
   formatWhy,
   type Report,
   type ReportDevice,
+  shortId,
 } from '@dmascope/report'
 import { runBoot } from '../boot/run-boot.ts'
 import { DONE, FAILED_ON } from '../exit.ts'
@@ -104,9 +105,11 @@ function repeated(source: string | undefined, qemuArguments: readonly string[] |
 function deviceOf(report: Report, asked: string, described: readonly { readonly id?: string }[]): ReportDevice {
   const address = /^([0-9a-f]{4}:)?[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$/i.test(asked)
   const id = asked.length === 7 ? `0000:${asked.toLowerCase()}` : asked.toLowerCase()
-  const found = report.devices.find((device) => (address ? device.id === id : device.name === asked))
+  const found = report.devices.find((device) =>
+    address ? device.id === id : device.name === asked || device.id === asked || shortId(device.id) === asked,
+  )
   if (found !== undefined) return found
-  const known = report.devices.map((device) => device.id.replace(/^0000:/, ''))
+  const known = report.devices.map((device) => shortId(device.id))
   const ids = described.flatMap((device) => device.id ?? [])
   throw new DmascopeError(
     'CLI_NO_DEVICE',

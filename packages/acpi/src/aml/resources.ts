@@ -14,6 +14,8 @@ export interface ResourceRange {
 const littleEndian = (value: number, size: number): number[] =>
   Array.from({ length: size }, (_, index) => Math.floor(value / 2 ** (8 * index)) % 0x100)
 
+/** Of an extended interrupt's flags. */
+const EDGE = 0x02
 /** _MIF and _MAF: both ends are fixed; positive decode; a producer. */
 const FIXED = 0x0c
 
@@ -104,6 +106,8 @@ export const resourceTemplate = (...descriptors: readonly Aml[]): Aml =>
 /** What a template's descriptors say, as far as PCI needs it. */
 export interface Resources {
   interrupts: number[]
+  /** Of these, the ones that are triggered by an edge. */
+  edges: number[]
   buses: ResourceRange[]
   ports: ResourceRange[]
   memory: ResourceRange[]
@@ -111,7 +115,7 @@ export interface Resources {
 
 /** Reads a resource template up to its end tag, or to where it is cut off. Other descriptors are passed over. */
 export function readResources(data: Uint8Array): Resources {
-  const found: Resources = { interrupts: [], buses: [], ports: [], memory: [] }
+  const found: Resources = { interrupts: [], edges: [], buses: [], ports: [], memory: [] }
   const word = (offset: number, size: number): number => {
     let value = 0
     for (let index = size - 1; index >= 0; index--) value = value * 0x100 + (data[offset + index] ?? 0)
@@ -125,10 +129,20 @@ export function readResources(data: Uint8Array): Resources {
     if ((tag & 0xf8) === (RESOURCE.END_TAG & 0xf8) || offset + length > data.length) break
     if (tag === RESOURCE.EXTENDED_INTERRUPT) {
       const count = Math.min(data[offset + 4]!, Math.floor((length - 5) / 4))
-      for (let index = 0; index < count; index++) found.interrupts.push(word(offset + 5 + index * 4, 4))
+      for (let index = 0; index < count; index++) {
+        const gsi = word(offset + 5 + index * 4, 4)
+        found.interrupts.push(gsi)
+        if ((data[offset + 3]! & EDGE) !== 0) found.edges.push(gsi)
+      }
     } else if (tag === RESOURCE.IRQ || tag === RESOURCE.IRQ_WITH_FLAGS) {
       const mask = word(offset + 1, 2)
-      for (let irq = 0; irq < 16; irq++) if ((mask & (1 << irq)) !== 0) found.interrupts.push(irq)
+      // Without flags it is an edge, as on the ISA bus; of the flags, bit 0 says so.
+      const edge = tag === RESOURCE.IRQ || (data[offset + 3]! & 1) !== 0
+      for (let irq = 0; irq < 16; irq++) {
+        if ((mask & (1 << irq)) === 0) continue
+        found.interrupts.push(irq)
+        if (edge) found.edges.push(irq)
+      }
     } else if (tag === RESOURCE.IO_PORT) {
       const first = word(offset + 2, 2)
       found.ports.push({ first, last: first + Math.max(1, data[offset + 7]!) - 1 })

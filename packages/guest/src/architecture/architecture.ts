@@ -8,6 +8,8 @@ import type { Vectors } from '../interrupts/vectors.ts'
 import type { IommuSubsystem } from '../iommu/contract.ts'
 import type { ConfigAccess } from '../pci/config-access.ts'
 import type { PciFunction } from '../pci/pci-function.ts'
+import type { PlatformDevice } from '../platform/platform-device.ts'
+import type { WireInterrupts } from '../platform/wire-interrupts.ts'
 import type { GuestProfile } from '../profile/guest-profile.ts'
 import type { KernelCommandLine } from '../profile/kernel-command-line.ts'
 
@@ -53,6 +55,10 @@ export interface RunningMachine {
   readonly iommu: IommuSubsystem
   /** In enumeration order, their BARs in place. */
   readonly functions: readonly PciFunction[]
+  /** Devices on no bus, in the order in which firmware tells of them; none unless given. */
+  readonly platform?: readonly PlatformDevice[]
+  /** Their interrupts. */
+  readonly wires?: WireInterrupts
   /** The device tree's nodes of functions, where it has such. */
   readonly nodes?: ReadonlyMap<PciFunction, DtNode>
 }

@@ -2,6 +2,7 @@ import { findHostBridges, type HostBridge, type Madt, parseMadt, parseMcfg } fro
 import { type AcpiTables, tryParse } from '../early/acpi-tables.ts'
 import { readIommuTables } from '../iommu/iommu-tables.ts'
 import type { EcamWindow } from '../pci/config-access.ts'
+import { readAcpiDevices } from '../platform/acpi-devices.ts'
 import type { ArmHostBridge, ArmPlatform, GicPlace, MessageControllerPlace } from './arm-platform.ts'
 import { readIort } from './iort-map.ts'
 
@@ -32,6 +33,7 @@ export function readAcpiPlatform(tables: AcpiTables, log: (line: string) => void
     hostBridges: bridges.map(({ bridge }) => bridge),
     iommu: { smmu: iort?.smmu ?? null, viot: viot ?? null },
     faultInterrupts: iort?.faultInterrupts ?? [],
+    devices: readAcpiDevices(tables, log),
     routePin(at, pin) {
       const name = `INT${'ABCD'[pin - 1] ?? '?'} of ${at.id}`
       const route = routeOf.get(`${at.bus} ${at.device} ${pin}`)

@@ -1,11 +1,13 @@
 import { type ConnectedPin, type PinInterrupts, rootPinOf } from '../interrupts/pin-interrupts.ts'
 import type { InterruptHandler, Vector, Vectors } from '../interrupts/vectors.ts'
 import type { PciFunction } from '../pci/pci-function.ts'
+import type { WireInterrupt } from '../platform/platform-device.ts'
+import type { WireInterrupts } from '../platform/wire-interrupts.ts'
 import type { ArmPlatform } from './arm-platform.ts'
 import type { Gic } from './gic.ts'
 
-/** Interrupt pins of PCI functions, which end at shared interrupts of the GIC. */
-export class ArmPins implements PinInterrupts {
+/** Interrupt pins of PCI functions and wires of other devices, which end at shared interrupts of the GIC. */
+export class ArmPins implements PinInterrupts, WireInterrupts {
   readonly #platform: ArmPlatform
   readonly #gic: Gic
   readonly #vectors: Vectors
@@ -23,16 +25,24 @@ export class ArmPins implements PinInterrupts {
     const route = this.#platform.routePin(at, pin)
     if (typeof route === 'string') return route
     const { intid, by } = route
+    return this.#connect(intid, 'level', handler, by)
+  }
+
+  connectWire({ number, trigger }: WireInterrupt, handler: InterruptHandler): ConnectedPin | string {
+    return this.#connect(number, trigger, handler, `interrupt ${number} of the GIC`)
+  }
+
+  #connect(intid: number, trigger: 'edge' | 'level', handler: InterruptHandler, by: string): ConnectedPin | string {
     const shared = this.#lines.get(intid)
     if (shared !== undefined) {
       shared.handlers.push(handler)
       return { gsi: intid, vector: intid, by }
     }
-    const vector = this.#vectors.claim(intid, 'level', () => this.#gic.disable(intid))
+    const vector = this.#vectors.claim(intid, trigger, () => this.#gic.disable(intid))
     if (vector === null) return `interrupt ${intid} of the GIC has another use`
     vector.handlers.push(handler)
     this.#lines.set(intid, vector)
-    this.#gic.enable(intid, 'level')
+    this.#gic.enable(intid, trigger)
     return { gsi: intid, vector: intid, by }
   }
 }

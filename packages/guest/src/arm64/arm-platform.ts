@@ -2,6 +2,7 @@ import type { IommuTables } from '../iommu/iommu-tables.ts'
 import type { HostBridgeWindows } from '../pci/assign-resources.ts'
 import type { EcamWindow } from '../pci/config-access.ts'
 import type { PciFunction } from '../pci/pci-function.ts'
+import type { PlatformDevice } from '../platform/platform-device.ts'
 import type { GicV3Place } from './gic-v3.ts'
 
 /** Where the interrupt controller is. */
@@ -36,6 +37,8 @@ export interface ArmPlatform {
   readonly messageControllers: readonly MessageControllerPlace[]
   readonly hostBridges: readonly ArmHostBridge[]
   readonly iommu: IommuTables
+  /** Devices on no bus, in the order in which firmware tells of them. */
+  readonly devices: readonly PlatformDevice[]
   /** Wired interrupts of IOMMUs that tell of faults, as GIC numbers. */
   readonly faultInterrupts: readonly { readonly intid: number; readonly trigger: 'edge' | 'level' }[]
   /** The interrupt that a pin on a root bus leads to. A text is why there is none. */

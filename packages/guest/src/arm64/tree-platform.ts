@@ -12,6 +12,7 @@ import { ECAM_BUS_SIZE } from '@dmascope/pci/spec'
 import type { PciFunction } from '../pci/pci-function.ts'
 import type { ArmHostBridge, ArmPlatform, GicPlace, MessageControllerPlace, MessageRoute } from './arm-platform.ts'
 import { intidOf } from './gic-binding.ts'
+import { readTreeDevices } from './tree-devices.ts'
 import { readTreeIommus } from './tree-iommus.ts'
 
 const GIC_V3 = 'arm,gic-v3'
@@ -52,6 +53,7 @@ export function readTreePlatform(tree: DeviceTree, log: (line: string) => void):
     messageControllers: [...controllers.values()],
     hostBridges: bridges.map(({ bridge }) => bridge),
     iommu: tables,
+    devices: readTreeDevices(tree, nodes),
     faultInterrupts,
     routePin: (at, pin) => routePin(tree, nodeOf(at.segment), at, pin),
     routeMessages(segment, requester): MessageRoute | null {

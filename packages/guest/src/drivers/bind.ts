@@ -1,11 +1,14 @@
 import { DMA_PROBE_DEVICE_ID, DMA_PROBE_VENDOR_ID } from '@dmascope/virtio-devices/spec'
+import type { DeviceNotes } from '../device-notes.ts'
 import type { DeviceRecord } from '../device-record.ts'
 import type { Kernel } from '../kernel.ts'
+import type { PlatformRecord } from '../platform/platform-record.ts'
 import type { DriverEntry } from '../profile/driver-entry.ts'
-import { matchesPci } from '../profile/driver-entry.ts'
+import { matchesPci, matchesPlatform } from '../profile/driver-entry.ts'
 import { bindVirtioDriver } from '../virtio/negotiate.ts'
 import type { VirtioDevice } from '../virtio/virtio-device.ts'
 import type { VirtioDriver } from '../virtio/virtio-driver.ts'
+import { probeVirtioMmio } from '../virtio/virtio-mmio.ts'
 import { probeVirtioPci } from '../virtio/virtio-pci.ts'
 import { probeBusMaster } from './bus-master-test.ts'
 import { probeDmaProbe } from './dma-probe.ts'
@@ -30,7 +33,7 @@ const VIRTIO_DRIVERS: readonly VirtioDriver[] = [
 
 /** A device that a driver took, ready for its test. */
 export interface Bound {
-  readonly record: DeviceRecord
+  readonly record: DeviceNotes
   readonly driver: BoundDriver
   /** Set for virtio devices. */
   readonly virtio: VirtioDevice | null
@@ -47,10 +50,15 @@ interface ProbingThread {
  * tried again whenever a driver has come, once that driver has been through its devices. Each driver is loaded by a
  * thread of its own; one more does all that was put off. What is left over is tested where it can be.
  *
- * @returns what was bound, in enumeration order
+ * @param platform - devices on no bus, in the order in which firmware tells of them
+ * @returns what was bound, in enumeration order, what is on no bus last
  */
-export function bindDrivers(kernel: Kernel, records: readonly DeviceRecord[]): readonly Bound[] {
-  const bound = new Map<DeviceRecord, Bound>()
+export function bindDrivers(
+  kernel: Kernel,
+  records: readonly DeviceRecord[],
+  platform: readonly PlatformRecord[] = [],
+): readonly Bound[] {
+  const bound = new Map<DeviceNotes, Bound>()
   const virtioDevices: VirtioDevice[] = []
   const deferred = new Set<DeviceRecord>()
   const loaded: DriverEntry[] = []
@@ -68,7 +76,7 @@ export function bindDrivers(kernel: Kernel, records: readonly DeviceRecord[]): r
     bound.set(record, { record, driver: taken, virtio: device })
     if (taken.stuck === undefined) return
     record.why(`the probe never ends: ${taken.stuck}`, `${entry.name} probe`)
-    thread.stuckIn = { driver: entry.name, device: record.fn.id }
+    thread.stuckIn = { driver: entry.name, device: record.id }
   }
   const offer = (entry: DriverEntry, record: DeviceRecord, thread: ProbingThread): void => {
     if (record.driver !== null || !entry.pci.some((match) => matchesPci(match, record.fn))) return
@@ -91,10 +99,22 @@ export function bindDrivers(kernel: Kernel, records: readonly DeviceRecord[]): r
     if (taken !== null) bound.set(record, { record, driver: taken, virtio: null })
     for (const device of virtioDevices.slice(before)) for (const one of loaded) offerVirtio(one, device, thread)
   }
+  const offerPlatform = (entry: DriverEntry, record: PlatformRecord, thread: ProbingThread): void => {
+    if (record.driver !== null || !matchesPlatform(entry, record.device)) return
+    if (thread.stuckIn !== null) {
+      hold(record, entry, thread.stuckIn)
+      return
+    }
+    const device = probePlatform(kernel, record, entry, virtioDevices.length)
+    if (device === null) return
+    virtioDevices.push(device)
+    for (const one of loaded) offerVirtio(one, device, thread)
+  }
   for (const entry of kernel.profile.drivers) {
     const thread: ProbingThread = { stuckIn: null }
     loaded.push(entry)
     for (const record of records) if (!deferred.has(record)) offer(entry, record, thread)
+    for (const record of platform) offerPlatform(entry, record, thread)
     for (const device of virtioDevices) offerVirtio(entry, device, thread)
     for (const record of [...deferred]) for (const one of loaded) offer(one, record, later)
   }
@@ -103,16 +123,28 @@ export function bindDrivers(kernel: Kernel, records: readonly DeviceRecord[]): r
     const tested = testUnclaimed(kernel, record)
     if (tested !== null) bound.set(record, { record, driver: tested, virtio: null })
   }
-  return records.flatMap((record) => bound.get(record) ?? [])
+  return [...records, ...platform].flatMap((record) => bound.get(record) ?? [])
 }
 
 /** Notes that a thread never comes to this device. */
-function hold(record: DeviceRecord, entry: DriverEntry, stuckIn: NonNullable<ProbingThread['stuckIn']>): void {
+function hold(record: DeviceNotes, entry: DriverEntry, stuckIn: NonNullable<ProbingThread['stuckIn']>): void {
   const reason = `the probe of ${stuckIn.device} by ${stuckIn.driver} never ends, and this one would come after it`
   if (record.heldBy === null) record.why(`${entry.name} matches and never probes it: ${reason}`, `${entry.name} load`)
   record.heldBy = stuckIn.device
   record.deferred = false
   record.io = { ...record.io, detail: `never probed: ${reason}` }
+}
+
+/** The virtio device behind a transport that is on no bus; null where there is none, or none that can be driven. */
+function probePlatform(kernel: Kernel, record: PlatformRecord, entry: DriverEntry, index: number): VirtioDevice | null {
+  kernel.witness.phase(record.owner, 'probe')
+  const found = probeVirtioMmio(kernel, record, index)
+  if (found === null) return null
+  record.driver = entry.name
+  record.why(`bound by ${entry.name}`, `${entry.name} match table`)
+  if (typeof found === 'string') return decline(kernel, record, entry.name, found)
+  record.io = { ...record.io, detail: `no driver for virtio device type ${found.transport.type}` }
+  return found
 }
 
 /** Null where the driver declined, or has only found what lies behind the function. */
@@ -185,32 +217,32 @@ function probeVirtio(device: VirtioDevice, entry: DriverEntry): BoundDriver | nu
   const { kernel, record } = device
   const driver = virtioDriverOf(device.transport.type)
   if (driver === undefined) return decline(kernel, record, entry.name, 'the driver is not modelled')
-  kernel.witness.phase(record.fn.id, 'probe')
+  kernel.witness.phase(record.owner, 'probe')
   const taken = bindVirtioDriver(device, driver)
   record.driver = entry.name
   return typeof taken === 'string' ? decline(kernel, record, entry.name, taken) : taken
 }
 
-function decline(kernel: Kernel, record: DeviceRecord, driver: string, reason: string): null {
+function decline(kernel: Kernel, record: DeviceNotes, driver: string, reason: string): null {
   record.driver = null
   record.refusal = reason
   record.io = { ...record.io, detail: `not attempted: ${reason}` }
   record.why(`${driver} gives up: ${reason}`, `${driver} probe`)
-  kernel.log(`${driver} ${record.fn.id}: probe failed: ${reason}`)
+  kernel.log(`${driver} ${record.id}: probe failed: ${reason}`)
   return null
 }
 
 /** Tests one device, and notes how it went. */
 export function testDevice(kernel: Kernel, { record, driver, virtio }: Bound): void {
-  const { fn, interrupt } = record
-  kernel.witness.phase(fn.id, 'self-test')
+  const { id, owner, interrupt } = record
+  kernel.witness.phase(owner, 'self-test')
   const outcome = driver.ioKind === 'none' ? notAttempted(driver.selfTest().detail) : driver.selfTest()
   virtio?.noteStatus()
   interrupt.lost += outcome.lost
   const { attempted, ok, wrongData, hung, detail } = outcome
   record.io = { kind: driver.ioKind, attempted, ok, wrongData, hung, detail }
-  if (driver.ioKind !== 'none') kernel.log(`${fn.id}: I/O self-test: ${verdict(record)}: ${detail}`)
+  if (driver.ioKind !== 'none') kernel.log(`${id}: I/O self-test: ${verdict(record)}: ${detail}`)
 }
 
-const verdict = ({ io }: DeviceRecord): string =>
+const verdict = ({ io }: DeviceNotes): string =>
   !io.attempted ? 'not attempted' : io.ok ? 'ok' : io.hung ? 'hung' : io.wrongData ? 'wrong data' : 'failed'

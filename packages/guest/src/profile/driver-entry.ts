@@ -14,6 +14,8 @@ export interface DriverEntry {
   readonly module: string | null
   /** The PCI functions that it matches; empty for drivers of the virtio bus. */
   readonly pci: readonly PciMatch[]
+  /** Names by which firmware calls devices on no bus that it matches: `virtio,mmio`, `LNRO0005`; none unless given. */
+  readonly platform?: readonly string[]
   /** Virtio device types that it matches (virtio 1.3 §5); empty for PCI drivers. */
   readonly virtio: readonly number[]
   /** What it does with a function: `virtio-transport` finds a virtio device behind it, `port` serves a PCIe port. */
@@ -35,3 +37,9 @@ export const matchesPci = (match: PciMatch, found: PciIdentity): boolean =>
   (match.vendor === undefined || match.vendor === found.vendorId) &&
   (match.device === undefined || match.device === found.deviceId) &&
   (match.classCode === undefined || (found.classCode & match.classCode.mask) === match.classCode.value)
+
+/** Whether the driver's table has a device on no bus, by one of the names that firmware gives it. */
+export const matchesPlatform = (
+  { platform = [] }: DriverEntry,
+  found: { readonly compatible: readonly string[] },
+): boolean => found.compatible.some((name) => platform.includes(name))

@@ -43,6 +43,16 @@ const virtioPci = (module: string | null): DriverEntry => ({
   dmaMaskBits: 64,
 })
 
+const VIRTIO_MMIO: DriverEntry = {
+  name: 'virtio-mmio',
+  module: 'virtio_mmio',
+  pci: [],
+  platform: ['virtio,mmio', 'LNRO0005'],
+  virtio: [],
+  kind: 'virtio-transport',
+  dmaMaskBits: 64,
+}
+
 const virtioDriver = (name: string, type: number, module: string | null): DriverEntry => ({
   name,
   module,
@@ -99,6 +109,7 @@ export const DEBIAN_13_DRIVERS: readonly DriverEntry[] = [
   virtioConsole(null),
   AGPGART_INTEL,
   VIRTIO_IOMMU,
+  VIRTIO_MMIO,
   VIRTIO_BLK,
   VIRTIO_NET,
   VIRTIO_RNG,
@@ -113,6 +124,7 @@ export const DEBIAN_12_DRIVERS: readonly DriverEntry[] = [
   PCIEPORT,
   AGPGART_INTEL,
   virtioPci('virtio_pci'),
+  VIRTIO_MMIO,
   VIRTIO_BLK,
   VIRTIO_NET,
   VIRTIO_RNG,

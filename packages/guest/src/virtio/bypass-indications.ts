@@ -11,6 +11,9 @@ import type { Kernel } from '../kernel.ts'
 import type { PciFunction } from '../pci/pci-function.ts'
 import type { BypassIndications } from '../profile/virtio-dma-rule.ts'
 
+/** Of a device that is no function: all of the proposals were for PCI. */
+export const TELLS_NOTHING: BypassIndications = { progIf: false, configBit: false, property: false, version: false }
+
 const { cfg_type, flags } = VIRTIO_PCI_VNDR_DATA.fields
 
 /** What a virtio function, and the device tree's node for it, say of a bypass: proposals of 2015. */

@@ -1,23 +1,12 @@
-import type { DmaMapping } from '@dmascope/dma'
-import {
-  VIRTIO_F_EVENT_IDX,
-  VIRTIO_F_INDIRECT_DESC,
-  VIRTIO_F_RING_PACKED,
-  VIRTQ_MAX_SIZE,
-} from '@dmascope/virtqueue/spec'
-import { busAddress } from '../bus-address.ts'
 import { enableMsix, type MessageInterrupts } from '../interrupts/message-interrupts.ts'
-import { placePackedRing, placeSplitRing } from './place-ring.ts'
+import type { PciFunction } from '../pci/pci-function.ts'
+import { setUpQueue, type WantedQueue } from './set-up-queue.ts'
 import { NO_VECTOR } from './transport.ts'
 import type { VirtioDevice } from './virtio-device.ts'
-import { Virtqueue } from './virtqueue.ts'
+import type { Virtqueue } from './virtqueue.ts'
+import { findQueuesOnWire } from './wire-queues.ts'
 
-/** A queue that a driver wants. */
-export interface WantedQueue {
-  readonly name: string
-  /** Whether the driver wants interrupts from it. A control queue is looked at without. */
-  readonly interrupts: boolean
-}
+export type { WantedQueue } from './set-up-queue.ts'
 
 /** How interrupts are shared out: what Linux tries, in this order. */
 const POLICIES = ['a vector for each queue', 'one vector for all queues', 'the interrupt pin'] as const
@@ -25,14 +14,23 @@ type Policy = (typeof POLICIES)[number]
 
 /**
  * Sets up a device's virtqueues and their interrupts: MSI-X with a vector for configuration changes and one for each
- * queue, else MSI-X with two vectors, else the interrupt pin.
+ * queue, else MSI-X with two vectors, else the interrupt pin. A device on no bus has one wire.
  *
  * @returns why there are none, where all of that failed
  */
 export function findQueues(device: VirtioDevice, wanted: readonly WantedQueue[]): readonly Virtqueue[] | string {
+  const { fn } = device.site
+  return fn === null ? findQueuesOnWire(device, wanted) : findQueuesOnPci(device, fn, wanted)
+}
+
+function findQueuesOnPci(
+  device: VirtioDevice,
+  fn: PciFunction,
+  wanted: readonly WantedQueue[],
+): readonly Virtqueue[] | string {
   const failures: string[] = []
   for (const policy of POLICIES) {
-    const found = tryPolicy(device, wanted, policy)
+    const found = tryPolicy(device, fn, wanted, policy)
     if (typeof found !== 'string') {
       device.queues = found
       return found
@@ -44,7 +42,12 @@ export function findQueues(device: VirtioDevice, wanted: readonly WantedQueue[])
   return failures.at(-1) ?? 'no queues'
 }
 
-function tryPolicy(device: VirtioDevice, wanted: readonly WantedQueue[], policy: Policy): Virtqueue[] | string {
+function tryPolicy(
+  device: VirtioDevice,
+  fn: PciFunction,
+  wanted: readonly WantedQueue[],
+  policy: Policy,
+): Virtqueue[] | string {
   const { transport } = device
   const perQueue = policy === POLICIES[0]
   const withInterrupts = wanted.filter(({ interrupts }) => interrupts).length
@@ -64,7 +67,7 @@ function tryPolicy(device: VirtioDevice, wanted: readonly WantedQueue[], policy:
   }
 
   if (policy !== 'the interrupt pin') {
-    const enabled = enableMsix(device.kernel, device.fn, perQueue ? 1 + withInterrupts : 2)
+    const enabled = enableMsix(device.kernel, fn, perQueue ? 1 + withInterrupts : 2)
     if (typeof enabled === 'string') return enabled
     msix = enabled
     transport.setMsix(true)
@@ -91,7 +94,7 @@ function tryPolicy(device: VirtioDevice, wanted: readonly WantedQueue[], policy:
   }
 
   if (msix === null) {
-    const pin = device.kernel.pins.connect(device.fn, () => pinInterrupt(device, queues))
+    const pin = device.kernel.pins.connect(fn, () => pinInterrupt(device, queues))
     if (typeof pin === 'string') return undo(pin)
     device.record.why(`interrupts by the pin: GSI ${pin.gsi}, vector 0x${pin.vector.toString(16)}`, pin.by)
   } else {
@@ -131,41 +134,4 @@ function pinInterrupt(device: VirtioDevice, queues: readonly Virtqueue[]): boole
   if (isr & 2) device.onConfigChange?.()
   for (const queue of queues) queue.interrupt()
   return true
-}
-
-function setUpQueue(device: VirtioDevice, index: number, name: string): Virtqueue | string {
-  const { transport, dma } = device
-  if (dma === null) return 'no way to give the device addresses'
-  const offered = transport.offeredQueue(index)
-  if (offered === null) return `queue ${index} (${name}) is not there, or in use`
-  const { size } = offered
-  if (size > VIRTQ_MAX_SIZE || (size & (size - 1)) !== 0)
-    return `queue ${index} (${name}) has the impossible size ${size}`
-  const packed = device.has(VIRTIO_F_RING_PACKED)
-  const purpose = `virtqueue ${index} (${name})`
-  const ring = packed ? placePackedRing(dma, size, purpose) : placeSplitRing(dma, size, transport, purpose)
-  if (ring === null) return `no memory for queue ${index} (${name}) of ${size} entries`
-  const refusal = transport.placeQueue(index, ring.device)
-  if (refusal !== null) {
-    for (const { mapping } of ring.pieces) dma.freeCoherent(mapping)
-    return refusal
-  }
-  const note = (what: string, given: DmaMapping): void =>
-    device.record.why(`${what} at 0x${given.cpu.toString(16)}, given to the device as ${busAddress(given)}`, dma.kind)
-  for (const piece of ring.pieces) note(piece.purpose, piece.mapping)
-  return new Virtqueue({
-    note: (segment, mapping) => note(segment.purpose, mapping),
-    index,
-    name,
-    ring,
-    bus: device.kernel.bus,
-    dma,
-    pages: device.kernel.pages,
-    transport,
-    features: {
-      packed,
-      indirect: device.has(VIRTIO_F_INDIRECT_DESC),
-      eventIndex: device.has(VIRTIO_F_EVENT_IDX),
-    },
-  })
 }

@@ -2,6 +2,9 @@ import type { CpuBus } from '@dmascope/memory/contracts'
 import { PCI_CAP_ID_VENDOR } from '@dmascope/pci/spec'
 import {
   type FeatureBits,
+  featureBits,
+  VIRTIO_F_RING_RESET,
+  VIRTIO_F_SR_IOV,
   VIRTIO_MSI_NO_VECTOR,
   VIRTIO_PCI_CAP,
   VIRTIO_PCI_CAP_COMMON_CFG,
@@ -113,6 +116,7 @@ class ModernTransport implements VirtioTransport {
   readonly featureSource: string
   readonly queueAddressBits = 64
   readonly queueAlign = 4096
+  readonly ownFeatures = featureBits(VIRTIO_F_SR_IOV, VIRTIO_F_RING_RESET)
   readonly #at: Structures
   /** Byte offset of each queue's doorbell in the notification structure. */
   readonly #doorbells: number[] = []

@@ -4,6 +4,7 @@ import {
   featureNumbers,
   hasFeature,
   intersectFeatures,
+  NO_FEATURES,
   uniteFeatures,
   VIRTIO_F_ACCESS_PLATFORM,
   VIRTIO_F_EVENT_IDX,
@@ -11,8 +12,6 @@ import {
   VIRTIO_F_ORDER_PLATFORM,
   VIRTIO_F_PLATFORM_DMA,
   VIRTIO_F_RING_PACKED,
-  VIRTIO_F_RING_RESET,
-  VIRTIO_F_SR_IOV,
   VIRTIO_F_VERSION_1,
   VIRTIO_STATUS_DEVICE_NEEDS_RESET,
   VIRTIO_STATUS_DRIVER,
@@ -23,13 +22,13 @@ import {
 } from '@dmascope/virtio-pci/spec'
 import type { BoundDriver } from '../drivers/driver.ts'
 import { bytesToHex } from '../trace/cpu-trace.ts'
-import { bypassIndications } from './bypass-indications.ts'
+import { bypassIndications, TELLS_NOTHING } from './bypass-indications.ts'
 import { PhysicalPath } from './dma-path.ts'
 import type { VirtioDevice } from './virtio-device.ts'
 import type { VirtioDriver } from './virtio-driver.ts'
 
 /**
- * Feature bits of ring and transport that this kernel accepts whenever they are offered.
+ * Feature bits of rings, and of what all transports have in common, that this kernel accepts whenever they are offered.
  *
  * DEVIATION: Linux also accepts NOTIFICATION_DATA (38) and ADMIN_VQ (41), which change the doorbell; this kernel has
  * plain ones alone.
@@ -41,8 +40,6 @@ const TRANSPORT_FEATURES = featureBits(
   VIRTIO_F_ACCESS_PLATFORM,
   VIRTIO_F_ORDER_PLATFORM,
   VIRTIO_F_RING_PACKED,
-  VIRTIO_F_SR_IOV,
-  VIRTIO_F_RING_RESET,
 )
 
 /** Sets DRIVER_OK, once: from here on the device may use its queues. */
@@ -65,7 +62,10 @@ export function bindVirtioDriver(device: VirtioDevice, driver: VirtioDriver): Bo
   const known = hasFeature(offered, VIRTIO_F_VERSION_1) ? driver.features : (driver.legacyFeatures ?? driver.features)
   const { unknownFeatures, proposedFeatures } = device.kernel.profile
   const ofTransport = uniteFeatures(
-    withoutFeatures(TRANSPORT_FEATURES, featureBits(...unknownFeatures)),
+    withoutFeatures(
+      uniteFeatures(TRANSPORT_FEATURES, transport.ownFeatures ?? NO_FEATURES),
+      featureBits(...unknownFeatures),
+    ),
     featureBits(...proposedFeatures),
   )
   const wanted = intersectFeatures(offered, uniteFeatures(featureBits(...known), ofTransport))
@@ -79,6 +79,8 @@ export function bindVirtioDriver(device: VirtioDevice, driver: VirtioDriver): Bo
     transport.featureSource,
     (bytesToHex(new Uint8Array(raw.buffer)).match(/../g) ?? []).join(' '),
   )
+  const refused = transport.declines?.(features) ?? null
+  if (refused !== null) return fail(device, refused)
   transport.writeFeatures(features)
   record.virtio = {
     offered: featureNumbers(offered),
@@ -133,8 +135,8 @@ function restrictedMemory(device: VirtioDevice): string | null {
 
 /** @returns why the kernel's rule declines the device; null where it has chosen */
 function chooseDmaPath(device: VirtioDevice): string | null {
-  const { kernel, fn, transport, record, offered } = device
-  const { profile, architecture, iommu, pages, witness } = kernel
+  const { kernel, site, transport, record, offered } = device
+  const { profile, architecture, pages, witness } = kernel
   const rule = profile.virtioDma
   const decision = rule.decide({
     architecture,
@@ -143,9 +145,11 @@ function chooseDmaPath(device: VirtioDevice): string | null {
     platformDma: device.has(VIRTIO_F_PLATFORM_DMA),
     offersPlatformDma: hasFeature(offered, VIRTIO_F_PLATFORM_DMA),
     xen: false,
-    hasIommu: iommu.domain(fn) !== null,
-    whitelisted: profile.whitelist.some(({ vendor, device: id }) => vendor === fn.vendorId && id === fn.deviceId),
-    tells: bypassIndications(kernel, fn),
+    hasIommu: site.hasIommu,
+    whitelisted:
+      site.fn !== null &&
+      profile.whitelist.some(({ vendor, device: id }) => vendor === site.fn?.vendorId && id === site.fn.deviceId),
+    tells: site.fn === null ? TELLS_NOTHING : bypassIndications(kernel, site.fn),
   })
   record.why(
     `${{ physical: 'physical addresses', 'dma-api': 'DMA API', refuse: 'declined' }[decision.path]}: ${decision.because}`,
@@ -154,8 +158,8 @@ function chooseDmaPath(device: VirtioDevice): string | null {
   if (decision.path === 'refuse') return decision.because
   device.dma =
     decision.path === 'physical'
-      ? new PhysicalPath(fn.id, pages, witness, transport.queueAddressBits)
-      : iommu.dmaOps(fn, transport.queueAddressBits)
+      ? new PhysicalPath(record.owner, pages, witness, transport.queueAddressBits)
+      : site.dmaOps(transport.queueAddressBits)
   record.dmaPath = device.dma.kind
   return null
 }

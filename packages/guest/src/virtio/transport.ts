@@ -17,7 +17,7 @@ export interface PlacedQueue {
 /** No MSI-X vector for this event (virtio 1.3 §4.1.5.1.2). */
 export const NO_VECTOR = 0xffff
 
-/** A virtio device over PCI, as its driver reaches it: through the modern interface or the legacy one. */
+/** A virtio device as its driver reaches it: over PCI or MMIO, through the modern interface or the legacy one. */
 export interface VirtioTransport {
   readonly kind: 'modern' | 'legacy'
   /** Virtio device type, e.g. 2 for a block device. */
@@ -30,6 +30,10 @@ export interface VirtioTransport {
   reset(): boolean
   readFeatures(): FeatureBits
   writeFeatures(features: FeatureBits): void
+  /** Why the transport's driver takes no device with these features; null, or left out, where it does. */
+  declines?(features: FeatureBits): string | null
+  /** Feature bits about this transport that its driver accepts, beside those of rings; none unless given. */
+  readonly ownFeatures?: FeatureBits
   /** Device-specific configuration; all ones beyond its end. */
   readConfig(offset: number, width: 1 | 2 | 4): number
   writeConfig(offset: number, width: 1 | 2 | 4, value: number): void

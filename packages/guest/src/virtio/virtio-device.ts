@@ -1,16 +1,16 @@
 import { type FeatureBits, hasFeature, NO_FEATURES } from '@dmascope/virtio-pci/spec'
-import type { DeviceRecord } from '../device-record.ts'
+import type { DeviceNotes } from '../device-notes.ts'
 import type { Kernel } from '../kernel.ts'
-import type { PciFunction } from '../pci/pci-function.ts'
 import type { DmaPath } from './dma-path.ts'
 import type { VirtioTransport } from './transport.ts'
+import type { VirtioSite } from './virtio-site.ts'
 import type { Virtqueue } from './virtqueue.ts'
 
 /** A virtio device that the transport's driver has found, on its way through the kernel. */
 export class VirtioDevice {
   readonly kernel: Kernel
-  readonly fn: PciFunction
-  readonly record: DeviceRecord
+  readonly site: VirtioSite
+  readonly record: DeviceNotes
   readonly transport: VirtioTransport
   /** As Linux counts them: `virtio0`. */
   readonly name: string
@@ -22,9 +22,9 @@ export class VirtioDevice {
   /** Called on a configuration change interrupt. */
   onConfigChange: (() => void) | null = null
 
-  constructor(kernel: Kernel, fn: PciFunction, record: DeviceRecord, transport: VirtioTransport, index: number) {
+  constructor(kernel: Kernel, site: VirtioSite, record: DeviceNotes, transport: VirtioTransport, index: number) {
     this.kernel = kernel
-    this.fn = fn
+    this.site = site
     this.record = record
     this.transport = transport
     this.name = `virtio${index}`
@@ -36,7 +36,7 @@ export class VirtioDevice {
   }
 
   log(line: string): void {
-    this.kernel.log(`${this.name} ${this.fn.id}: ${line}`)
+    this.kernel.log(`${this.name} ${this.record.id}: ${line}`)
   }
 
   addStatus(bits: number): void {

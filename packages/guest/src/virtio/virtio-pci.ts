@@ -5,6 +5,7 @@ import { enableDevice, setMaster } from '../pci/pci-function.ts'
 import { findLegacyTransport } from './legacy-transport.ts'
 import { findModernTransport } from './modern-transport.ts'
 import { VirtioDevice } from './virtio-device.ts'
+import { siteOnPci } from './virtio-site.ts'
 
 /**
  * What Linux's `virtio-pci` does with a function: enables it, tries the modern interface and then the legacy one, makes
@@ -23,7 +24,7 @@ export function probeVirtioPci(kernel: Kernel, record: DeviceRecord, index: numb
   record.why(`virtio device type ${transport.type}, ${transport.kind} interface`, transport.featureSource)
   setMaster(config, fn)
   if (!transport.reset()) return 'the device does not finish its reset'
-  const device = new VirtioDevice(kernel, fn, record, transport, index)
+  const device = new VirtioDevice(kernel, siteOnPci(kernel, record), record, transport, index)
   device.addStatus(VIRTIO_STATUS_ACKNOWLEDGE)
   return device
 }

@@ -4,17 +4,20 @@ import {
   buildFadt,
   buildMadt,
   buildMcfg,
+  fixedMemory,
   hostBridge,
   interruptLink,
+  interrupts,
   type MadtRecord,
   type PciRouteDescription,
+  resourceTemplate,
   toHex,
 } from '@dmascope/acpi'
 import { FIRST_SPI } from '@dmascope/gic/spec'
 import type { PciBus } from '@dmascope/pci'
 import { type WindowRange, windowsOf, without } from '../firmware/bus-windows.ts'
 import { qemuHeader } from '../firmware/qemu-header.ts'
-import { type AddressBlock, V2M_SPIS, VIRT, VIRT_INTID, VIRT_SPI } from './memory-map.ts'
+import { type AddressBlock, V2M_SPIS, VIRT, VIRT_INTID, VIRT_SPI, VIRTIO_TRANSPORTS } from './memory-map.ts'
 import { affinityOf, type VirtFacts } from './virt-facts.ts'
 
 const ECAM_BUS_SIZE = 0x10_0000
@@ -169,7 +172,7 @@ const ROUTING: readonly PciRouteDescription[] = Array.from({ length: 32 }, (_, d
 ).flat()
 
 /**
- * The namespace: a host bridge for each root bus, expanders first, and the four interrupts of the pins.
+ * The namespace: virtio transports, a host bridge for each root bus, expanders first, and the four interrupts of the pins.
  *
  * DEVIATION: QEMU's has more devices (processors, UART, flash, the generic event device), none with a bearing on DMA.
  *
@@ -209,9 +212,24 @@ export function virtDsdt({ high }: VirtFacts, expanders: readonly PciBus[]): Uin
   return buildDefinitionBlock({
     signature: 'DSDT',
     header: qemuHeader(2),
-    aml: toHex(aml.scope('\\_SB', ...links, ...bridges, first)),
+    aml: toHex(aml.scope('\\_SB', ...virtioTransports(), ...links, ...bridges, first)),
   })
 }
+
+/** Each transport is told of alike, whether there is a device in it or not. */
+const virtioTransports = (): aml.Aml[] =>
+  Array.from({ length: VIRTIO_TRANSPORTS }, (_, index) => {
+    const { base, size } = VIRT.virtioMmio
+    const memory = fixedMemory(base + index * size, size)
+    const interrupt = interrupts([FIRST_SPI + VIRT_SPI.virtioMmio + index], { exclusive: true })
+    return aml.device(
+      `VR${String(index).padStart(2, '0')}`,
+      aml.name('_HID', aml.text('LNRO0005')),
+      aml.name('_UID', aml.integer(index)),
+      aml.name('_CCA', aml.integer(1)),
+      aml.name('_CRS', resourceTemplate(memory, interrupt)),
+    )
+  })
 
 const inPortWindow = (range: WindowRange): WindowRange & { translation: number } => ({
   ...range,

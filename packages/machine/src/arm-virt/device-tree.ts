@@ -141,7 +141,7 @@ const powerKeyNode = (gpio: number): DtNode =>
     ],
   )
 
-/** DEVIATION: none of the transports has a device. */
+/** Each transport is told of alike, whether there is a device in it or not. */
 function virtioNode(index: number): DtNode {
   const { base, size } = VIRT.virtioMmio
   const block = { base: base + index * size, size }

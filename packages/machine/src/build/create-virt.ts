@@ -2,7 +2,7 @@ import { buildDtb } from '@dmascope/devicetree'
 import { DmascopeError } from '@dmascope/layout'
 import { cpuModel } from '../arm-virt/cpu-models.ts'
 import { virtDeviceTree } from '../arm-virt/device-tree.ts'
-import { highMemory, RAM_BASE } from '../arm-virt/memory-map.ts'
+import { highMemory, RAM_BASE, VIRT, VIRT_SPI, VIRTIO_TRANSPORTS } from '../arm-virt/memory-map.ts'
 import { planVirtIommu } from '../arm-virt/plan-virt-iommu.ts'
 import { virtBoard } from '../arm-virt/virt-board.ts'
 import type { VirtFacts } from '../arm-virt/virt-facts.ts'
@@ -15,6 +15,7 @@ import type { BuiltMachine } from './built-machine.ts'
 import { withVirtDefaults } from './default-devices.ts'
 import { placeDevices } from './placement.ts'
 import { plugDevices, rootIommu } from './plug-devices.ts'
+import { plugVirtioTransports } from './plug-virtio-mmio.ts'
 import { isOff, isOn } from './switches.ts'
 
 const MIB = 0x10_0000
@@ -53,7 +54,7 @@ export function createVirt(description: MachineDescription, options: { readonly 
   const placement = placeDevices(
     withVirtDefaults(description),
     // No method of its firmware manages hot plug below bridges: their own controllers do.
-    { name: board.rootBusName, nature: 'express', acpiHotplug: false },
+    { name: board.rootBusName, nature: 'express', acpiHotplug: false, virtioTransports: VIRTIO_TRANSPORTS },
     board.functions(),
   )
   const bypass = isOn(given.default_bus_bypass_iommu)
@@ -66,6 +67,13 @@ export function createVirt(description: MachineDescription, options: { readonly 
     trace: options.trace === true,
   })
   const roots = plugDevices(machine, placement, bypass, plan.iommus)
+  plugVirtioTransports(
+    machine,
+    description,
+    placement.virtio,
+    { count: VIRTIO_TRANSPORTS, base: VIRT.virtioMmio.base, wire: VIRT_SPI.virtioMmio },
+    placement.functions.length,
+  )
   const firmware = hasFirmware(description)
   const facts: VirtFacts = {
     qemuVersion,

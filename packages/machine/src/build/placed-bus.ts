@@ -52,11 +52,13 @@ export interface MachineRoot {
   readonly nature: PlacedBus['nature']
   /** Firmware's hot-plug methods, or the machine's own, reach the buses below it: so unless told otherwise. */
   readonly acpiHotplug?: boolean
+  /** How many virtio-mmio transports the machine has; none unless given. */
+  readonly virtioTransports?: number
 }
 
 /** The machine's own root bus, with the functions that are there from the start. */
 export function machineBus(
-  root: MachineRoot,
+  { virtioTransports: _, ...root }: MachineRoot,
   builtIn: readonly { readonly device: number; readonly fn: number; readonly model: string }[],
 ): PlacedBus {
   return {

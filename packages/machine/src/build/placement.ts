@@ -19,6 +19,7 @@ import {
   refusePlace,
   secondaryBus,
 } from './placed-bus.ts'
+import { type PlacedVirtioDevice, VirtioBuses } from './virtio-buses.ts'
 
 export interface Placement {
   readonly rootBus: PlacedBus
@@ -32,6 +33,8 @@ export interface Placement {
   readonly functions: readonly PlacedDevice[]
   /** Platform devices: IOMMUs. */
   readonly platform: readonly PlacedPlatformDevice[]
+  /** Devices in the machine's virtio transports, in order of creation. */
+  readonly virtio: readonly PlacedVirtioDevice[]
 }
 
 /** A device that stands on no bus. */
@@ -56,7 +59,7 @@ export function placeDevices(
   root: MachineRoot,
   builtIn: readonly { readonly device: number; readonly fn: number; readonly model: string }[],
 ): Placement {
-  const placer = new Placer(machine, machineBus(root, builtIn))
+  const placer = new Placer(machine, machineBus(root, builtIn), new VirtioBuses(machine, root.virtioTransports ?? 0))
   for (const description of machine.devices) placer.add(description)
   return placer
 }
@@ -68,6 +71,8 @@ class Placer implements Placement {
   readonly segments = new Map<PlacedBus, SegmentDescription>()
   readonly functions: PlacedDevice[] = []
   readonly platform: PlacedPlatformDevice[] = []
+  readonly virtio: PlacedVirtioDevice[] = []
+  readonly #virtioBuses: VirtioBuses
   readonly #machine: MachineDescription
   readonly #hypervisor: Hypervisor
   readonly #buses: Map<string, PlacedBus>
@@ -77,8 +82,9 @@ class Placer implements Placement {
   readonly #chassisSlots = new Set<string>()
   readonly #busNames: AutomaticBusNames
 
-  constructor(machine: MachineDescription, rootBus: PlacedBus) {
+  constructor(machine: MachineDescription, rootBus: PlacedBus, virtioBuses: VirtioBuses) {
     this.rootBus = rootBus
+    this.#virtioBuses = virtioBuses
     this.#machine = machine
     this.#hypervisor = requireHypervisor(machine.hypervisor ?? 'qemu')
     this.#buses = new Map([[rootBus.name, rootBus]])
@@ -107,7 +113,18 @@ class Placer implements Placement {
     else if (model.plug === 'platform')
       this.platform.push({ description, model, given, ...this.#primaryBus(description, given) })
     if (model.kind === 'amd-iommu' && given['pci-id'] === undefined) this.#placeAmdFunction(description)
-    if (model.plug === 'platform' || model.plug === 'not-pci') return
+    if (model.plug === 'virtio-bus') {
+      const other = (bus: string): 'PCI' | 'PCIE' | null => this.#kindOf(bus)
+      this.virtio.push(this.#virtioBuses.place(description, model, given, other))
+    }
+    if (model.plug === 'built-in') {
+      throw refusePlace(
+        'MACHINE_PLUG',
+        description,
+        `Parameter 'driver' expects a pluggable device type: the machine brings each '${model.name}' itself`,
+      )
+    }
+    if (model.plug === 'platform' || model.plug === 'not-pci' || model.plug === 'virtio-bus') return
     const placed = this.#place(description, model, given, this.#findBus(description))
     if (model.kind === 'host-bridge') this.#addExpanderBus(placed)
     else if (model.bridge !== null) this.#addBus(secondaryBus(placed, this.#nameBelow(placed)))
@@ -185,7 +202,19 @@ class Placer implements Placement {
     return { primaryBus: bus }
   }
 
+  #kindOf(name: string): 'PCI' | 'PCIE' | null {
+    const bus = this.#buses.get(name)
+    return bus === undefined ? null : bus.nature === 'express' ? 'PCIE' : 'PCI'
+  }
+
   #findBus(device: DeviceDescription): PlacedBus {
+    if (device.bus !== undefined && this.#virtioBuses.has(device.bus)) {
+      throw refusePlace(
+        'MACHINE_PLUG',
+        device,
+        `Device '${device.model}' can't go on virtio-mmio-bus bus; leave out bus=${device.bus}`,
+      )
+    }
     const bus = device.bus === undefined ? this.#defaultBus : this.#buses.get(device.bus)
     if (bus !== undefined) return bus
     const nearest = nearestName(device.bus as string, this.#buses.keys())

@@ -1,14 +1,6 @@
 import { DmascopeError } from '@dmascope/layout'
 import type { PciFunction } from '@dmascope/pci'
-import {
-  createBalloon,
-  createBlock,
-  createConsole,
-  createNet,
-  createRng,
-  createSparseDisk,
-} from '@dmascope/virtio-devices'
-import { type FeatureBits, type VirtioDevice, VirtioPciFunction } from '@dmascope/virtio-pci'
+import { type VirtioDevice, VirtioPciFunction } from '@dmascope/virtio-pci'
 import {
   VIRTIO_PCI_PROG_IF_NO_BYPASS,
   VIRTIO_PCI_REVISION_TELLS_BYPASS,
@@ -16,9 +8,7 @@ import {
 } from '@dmascope/virtio-pci/spec'
 import { romSize } from '../catalogue/catalogue.ts'
 import type { PlacedDevice } from './placed-bus.ts'
-
-/** Bytes of a disk of which nothing is known. */
-const DEFAULT_DISK_BYTES = 8 * 0x10_0000
+import { behaviourOf } from './virtio-behaviour.ts'
 
 /** Which interfaces a virtio function offers: QEMU's `virtio_pci_realize`. */
 interface VirtioGeneration {
@@ -112,63 +102,4 @@ export function realizeVirtio(
     multifunction: description.properties.multifunction === 'on' || properties.multifunction === true,
     ...(rom > 0 && { romSize: rom }),
   })
-}
-
-function behaviourOf(placed: PlacedDevice, seed: number): VirtioDevice {
-  const { model, properties, description } = placed
-  switch (model.kind) {
-    case 'virtio-blk':
-      return createBlock({
-        disk: createSparseDisk(description.backend?.size ?? DEFAULT_DISK_BYTES),
-        readOnly: description.backend?.readOnly === true,
-        serial: String(properties.serial ?? '').slice(0, 20),
-        queueSize: Number(properties['queue-size'] ?? 256),
-      })
-    case 'virtio-net':
-      return createNet({ mac: macOf(properties.mac, seed) })
-    case 'virtio-rng':
-      return createRng({ seed })
-    case 'virtio-console':
-      return createConsole({})
-    case 'virtio-balloon':
-      return createBalloon({})
-    default:
-      return new InertDevice(
-        model.virtio?.type ?? 0,
-        model.kind,
-        model.virtio?.configSize ?? 0,
-        model.virtio?.queues ?? 1,
-      )
-  }
-}
-
-/** QEMU numbers its own addresses from 52:54:00:12:34:56. */
-function macOf(stated: unknown, seed: number): Uint8Array {
-  if (typeof stated === 'string' && /^([0-9a-f]{1,2}[:-]){5}[0-9a-f]{1,2}$/i.test(stated)) {
-    return Uint8Array.from(stated.split(/[:-]/), (part) => Number.parseInt(part, 16))
-  }
-  return Uint8Array.of(0x52, 0x54, 0, 0x12, 0x34, (0x56 + seed) & 0xff)
-}
-
-/** A virtio device whose type is not modelled: it negotiates, and answers nothing. The guest has no driver for it. */
-class InertDevice implements VirtioDevice {
-  readonly type: number
-  readonly kind: string
-  readonly queueSizes: readonly number[]
-  readonly features: FeatureBits = { lo: 0, hi: 0 }
-  readonly config: VirtioDevice['config']
-
-  constructor(type: number, kind: string, configSize: number, queues: number) {
-    this.type = type
-    this.kind = kind
-    this.queueSizes = new Array<number>(Math.max(queues, 1)).fill(256)
-    this.config = { size: configSize, read: () => 0, write: () => {} }
-  }
-
-  activate(): void {}
-  notify(): void {}
-  work(): 'idle' {
-    return 'idle'
-  }
-  reset(): void {}
 }

@@ -26,6 +26,7 @@ export type ModelKind =
   | 'virtio-scmi'
   | 'virtio-rtc'
   | 'virtio-other'
+  | 'virtio-transport'
   | 'intel-iommu'
   | 'amd-iommu'
   | 'amd-iommu-function'
@@ -127,6 +128,16 @@ export interface VirtioModel {
   readonly msixBar: 1 | 4
 }
 
+/** A virtio device without a transport of its own: it goes on the bus of one, such as virtio-mmio's. */
+export interface VirtioBusModel {
+  /** Virtio device type, e.g. 2 for a block device (virtio 1.3 §5). */
+  readonly type: number
+  /** Bytes of device-specific configuration that QEMU offers. */
+  readonly configSize: number
+  /** Number of queues that QEMU offers by default. */
+  readonly queues: number
+}
+
 /** What a port or bridge does with what is plugged in below it. */
 export interface BridgeModel {
   /** Names of the buses that it makes: the device's id, followed by these suffixes. QEMU names most after the id alone. */
@@ -145,6 +156,10 @@ export type PlugRule =
   | 'any'
   /** Not on a bus: IOMMUs that are platform devices. */
   | 'platform'
+  /** On the bus of one of the machine's virtio transports: `virtio-mmio-bus.0`. */
+  | 'virtio-bus'
+  /** Nowhere: the machine brings it, and `-global` alone reaches its properties. */
+  | 'built-in'
   /** On a bus that is not PCI: `usb-bus.0`, `ide.0`, `scsi0.0`, `virtio-serial0.0`. */
   | 'not-pci'
 
@@ -174,6 +189,7 @@ export interface DeviceModel {
   readonly plug: PlugRule
   readonly pci: PciModel | null
   readonly virtio: VirtioModel | null
+  readonly virtioBus: VirtioBusModel | null
   readonly bridge: BridgeModel | null
   readonly backends: readonly BackendModel[]
   /** The work is done outside of the VMM: `vhost-*` models; else null, and the backend decides. */

@@ -1,4 +1,5 @@
 import { DmascopeError } from '@dmascope/layout'
+import { hasVirtioBuses } from '../build/virtio-buses.ts'
 import { requireModel } from '../catalogue/catalogue.ts'
 import { checkProperties } from '../catalogue/check-properties.ts'
 import { checkMachineProperties } from '../catalogue/machine-properties.ts'
@@ -80,6 +81,7 @@ export function describeMachine(
       places.whereKey(['machineProperties', key]),
     ),
     ...describeHostBridge(content, places, qemuVersion),
+    ...describeTransports(content, places, qemuVersion),
     ...describeSegments(content, places),
     devices,
     append: content.append ?? '',
@@ -115,6 +117,26 @@ function describeHostBridge(
   }
   const model = requireModel('spapr-pci-host-bridge', version, places.whereKey(['hostBridge']))
   return { hostBridge: checkProperties(model, hostBridge, version, (key) => places.whereKey(['hostBridge', key])) }
+}
+
+function describeTransports(
+  { machine, virtioTransports }: MachineFileContent,
+  places: Places,
+  version: QemuVersion,
+): Pick<MachineDescription, 'virtioTransports'> {
+  if (virtioTransports === undefined) return {}
+  const where = places.whereKey(['virtioTransports'])
+  if (!hasVirtioBuses(machine)) {
+    throw new DmascopeError(
+      'MACHINE_FILE_VALUE',
+      `${where}: only a virt or a microvm has virtio transports of its own; leave it out`,
+      { machine },
+    )
+  }
+  const place = (key: string): string => places.whereKey(['virtioTransports', key])
+  return {
+    virtioTransports: checkProperties(requireModel('virtio-mmio', version, where), virtioTransports, version, place),
+  }
 }
 
 function readSize(value: string | number, unit: number, where: string): number {

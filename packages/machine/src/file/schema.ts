@@ -96,6 +96,12 @@ export const MACHINE_FILE = z
       .array(segment)
       .optional()
       .describe('Of a q35: PCI segments beside segment 0, each with a host bridge. QEMU has no such machine'),
+    virtioTransports: z
+      .record(z.string(), scalar)
+      .optional()
+      .describe(
+        "Of a virt or microvm: properties of its own virtio-mmio transports, under QEMU's names: force-legacy: off",
+      ),
     append: z.string().optional().describe("The guest's kernel command line"),
     guest: z.string().optional().describe('The guest profile to boot, e.g. linux-6.12'),
     devices: z.array(device).optional().describe('In the order in which they are created'),

@@ -1,6 +1,7 @@
 import { VIRTIO_ID_IOMMU, VIRTIO_IOMMU_FEATURES, virtio_iommu_config } from '@dmascope/iommu/virtio-iommu/spec'
 import { VIRTIO_F_VERSION_1 } from '@dmascope/virtio-pci/spec'
 import type { EndpointFault, EndpointRegion, RequestIommu } from '../../iommu/pci-iommu.ts'
+import type { PciFunction } from '../../pci/pci-function.ts'
 import { findQueues } from '../../virtio/find-queues.ts'
 import { ready } from '../../virtio/negotiate.ts'
 import type { VirtioDevice } from '../../virtio/virtio-device.ts'
@@ -35,6 +36,8 @@ export const VIRTIO_IOMMU: VirtioDriver = {
 
 /** In the order of Linux's `viommu_probe`. */
 function probe(device: VirtioDevice): BoundDriver | string {
+  const { fn } = device.site
+  if (fn === null) return 'a virtio-iommu that is no function on PCI is not modelled'
   if (!device.has(VIRTIO_F_VERSION_1) || !device.has(bit('VIRTIO_IOMMU_F_MAP_UNMAP'))) {
     return 'it offers neither requests to map nor what comes after them (VIRTIO_IOMMU_F_MAP_UNMAP)'
   }
@@ -52,7 +55,7 @@ function probe(device: VirtioDevice): BoundDriver | string {
   const requests = new RequestQueue(device, queues[0]!)
   queues[0]!.ring.disableInterrupts()
   device.log(`IOMMU: ${config.inputBits} bits of address, pages of ${config.pageSize} bytes`)
-  device.kernel.iommu.register(new VirtioIommu(device, config, requests, events))
+  device.kernel.iommu.register(new VirtioIommu(device, fn, config, requests, events))
   return { ioKind: 'none', selfTest: () => notAttempted('an IOMMU: other devices’ DMA tests it') }
 }
 
@@ -108,9 +111,9 @@ class VirtioIommu implements RequestIommu {
   #nextDomain: number
   readonly #lastDomain: number
 
-  constructor(device: VirtioDevice, config: Config, requests: RequestQueue, events: EventQueue) {
-    this.function = device.fn
-    this.name = device.fn.id
+  constructor(device: VirtioDevice, fn: PciFunction, config: Config, requests: RequestQueue, events: EventQueue) {
+    this.function = fn
+    this.name = fn.id
     this.pageSize = config.pageSize
     this.inputStart = config.inputStart
     this.inputEnd = config.inputEnd

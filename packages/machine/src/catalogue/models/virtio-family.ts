@@ -21,6 +21,8 @@ export interface VirtioFamily {
   readonly pci?: Partial<VirtioModel>
   /** Exists only under the one name `<base>-pci`. */
   readonly single?: boolean
+  /** Its name without a transport, where that is not `<base>-device`; null where there is none. */
+  readonly device?: string | null
 }
 
 /** QEMU's table of aliases on x86 has these without `-pci`, and no others. */
@@ -31,8 +33,32 @@ const ALIASED = new Set(
 
 const DASHES = ['', '-transitional', '-non-transitional'] as const
 
-/** One device type under its names: `-pci`, `-pci-transitional`, `-pci-non-transitional`. */
-export function virtioFamily(of: VirtioFamily): DeviceModel[] {
+/** One device type under its names: `-pci`, `-pci-transitional`, `-pci-non-transitional`, and `-device`. */
+export const virtioFamily = (of: VirtioFamily): DeviceModel[] => [
+  ...onPci(of),
+  ...(of.device === null ? [] : [onVirtioBus(of, of.device ?? `${of.base}-device`)]),
+]
+
+/** What only its transport on PCI takes. */
+const OF_PCI_ALONE = ['class', 'vectors']
+
+const onVirtioBus = (of: VirtioFamily, name: string): DeviceModel =>
+  deviceModel({
+    kind: of.kind,
+    dma: true,
+    ...of.model,
+    plug: 'virtio-bus',
+    name,
+    aliases: [],
+    parents: ['virtio-device', ...(of.model?.parents ?? [])],
+    virtioBus: { type: of.type, configSize: of.configSize, queues: of.queues },
+    properties: () => ({
+      ...VIRTIO_PROPERTIES,
+      ...Object.fromEntries(Object.entries(of.properties).filter(([property]) => !OF_PCI_ALONE.includes(property))),
+    }),
+  })
+
+function onPci(of: VirtioFamily): DeviceModel[] {
   const vectors = typeof of.vectors === 'number' ? ([of.vectors, of.vectors] as const) : of.vectors
   const endings = of.single ? DASHES.slice(0, 1) : of.transitionalDeviceId === undefined ? ['', DASHES[2]] : DASHES
   return endings.map((ending) => {

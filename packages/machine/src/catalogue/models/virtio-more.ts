@@ -154,6 +154,7 @@ export const moreVirtioModels = (): readonly DeviceModel[] => [
   ...['virtio-vga', 'virtio-vga-gl', 'virtio-vga-rutabaga', 'vhost-user-vga'].flatMap((base) =>
     family({
       base,
+      device: null,
       kind: 'virtio-gpu',
       type: 16,
       classCode: 0x030000,
@@ -173,6 +174,7 @@ export const moreVirtioModels = (): readonly DeviceModel[] => [
   ),
   ...family({
     base: 'vhost-user-gpu',
+    device: 'vhost-user-gpu',
     kind: 'virtio-gpu',
     type: 16,
     classCode: 0x038000,
@@ -222,6 +224,8 @@ export const moreVirtioModels = (): readonly DeviceModel[] => [
   }),
   ...family({
     base: 'virtio-mem',
+    // Without a transport it is memory of the machine's, which is not modelled.
+    device: null,
     kind: 'virtio-mem',
     type: 24,
     classCode: 0x00ff00,
@@ -243,6 +247,8 @@ export const moreVirtioModels = (): readonly DeviceModel[] => [
   }),
   ...family({
     base: 'virtio-pmem',
+    // Without a transport it is memory of the machine's, which is not modelled.
+    device: null,
     kind: 'virtio-pmem',
     type: 27,
     classCode: 0x00ff00,
@@ -284,6 +290,7 @@ export const moreVirtioModels = (): readonly DeviceModel[] => [
       vectors: 2,
       queues,
       single: true,
+      device: type === 34 || type === 41 ? `${base}-device` : base,
       properties: vhostUser(),
       model: {
         where: 'vhost-user',
@@ -294,6 +301,7 @@ export const moreVirtioModels = (): readonly DeviceModel[] => [
   ),
   ...family({
     base: 'vhost-vdpa-device',
+    device: 'vhost-vdpa-device',
     kind: 'virtio-other',
     type: 0,
     classCode: 0x00ff00,
@@ -305,6 +313,8 @@ export const moreVirtioModels = (): readonly DeviceModel[] => [
   }),
   ...family({
     base: 'virtio-nsm',
+    // QEMU's is for machines that are not here.
+    device: null,
     kind: 'virtio-other',
     type: 33,
     classCode: 0x00ff00,

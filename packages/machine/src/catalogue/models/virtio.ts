@@ -1,5 +1,5 @@
 import { BLOCK_PROPERTIES, GEOMETRY_PROPERTIES, NIC_PROPERTIES, VIRTIO_NET_PROPERTIES } from '../base-properties.ts'
-import { backend, DRIVE, NETDEV, NIC_ROM } from '../build-model.ts'
+import { backend, DRIVE, deviceModel, NETDEV, NIC_ROM } from '../build-model.ts'
 import type { DeviceModel } from '../model.ts'
 import {
   all,
@@ -65,11 +65,26 @@ const VHOST_SCSI: PropertyList = {
   worker_per_virtqueue: only('11.1', off),
 }
 
+/** The transport that machines have of their own: only `-global` reaches it. */
+const virtioMmio = (): DeviceModel =>
+  deviceModel({
+    name: 'virtio-mmio',
+    kind: 'virtio-transport',
+    plug: 'built-in',
+    properties: {
+      'force-legacy': bearing(on),
+      ioeventfd: on,
+      format_transport_address: only('7.2', on),
+      'x-override-queue-size': only('11.1', bearing(uint16(0))),
+    },
+  })
+
 /**
  * Block, network, entropy, console, balloon and SCSI devices. Class codes, IDs and default vectors as QEMU gives them;
  * one CPU, one queue pair.
  */
 export const virtioModels = (): readonly DeviceModel[] => [
+  virtioMmio(),
   ...family({
     base: 'virtio-blk',
     kind: 'virtio-blk',
@@ -84,6 +99,7 @@ export const virtioModels = (): readonly DeviceModel[] => [
   }),
   ...family({
     base: 'vhost-user-blk',
+    device: 'vhost-user-blk',
     kind: 'virtio-blk',
     type: 2,
     transitionalDeviceId: 0x1001,
@@ -175,6 +191,7 @@ export const virtioModels = (): readonly DeviceModel[] => [
   }),
   ...family({
     base: 'vhost-scsi',
+    device: 'vhost-scsi',
     kind: 'virtio-scsi',
     type: 8,
     transitionalDeviceId: 0x1004,
@@ -187,6 +204,7 @@ export const virtioModels = (): readonly DeviceModel[] => [
   }),
   ...family({
     base: 'vhost-user-scsi',
+    device: 'vhost-user-scsi',
     kind: 'virtio-scsi',
     type: 8,
     transitionalDeviceId: 0x1004,

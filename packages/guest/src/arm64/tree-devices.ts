@@ -1,0 +1,72 @@
+import {
+  type DeviceTree,
+  type DtNode,
+  findCoherency,
+  findIommu,
+  parseReg,
+  pathOf,
+  translateAddress,
+} from '@dmascope/devicetree'
+import type { PlatformDevice, WireInterrupt } from '../platform/platform-device.ts'
+import { intidOf } from './gic-binding.ts'
+
+/** Buses whose children Linux makes devices of (`of_default_bus_match_table`). */
+const BUSES = ['simple-bus', 'simple-mfd', 'isa', 'arm,amba-bus']
+/** What drivers here know. */
+const KNOWN = ['virtio,mmio']
+/** Third cell of the GIC's binding: rising and falling edges. */
+const EDGE_MASK = 3
+
+/** Devices on no bus that a tree tells of, in the tree's order, which is the order in which Linux makes them. */
+export const readTreeDevices = (tree: DeviceTree, nodes: readonly DtNode[]): PlatformDevice[] =>
+  nodes.flatMap((node) => {
+    const compatible = node.strings('compatible')
+    if (!compatible.some((name) => KNOWN.includes(name)) || !isPopulated(node)) return []
+    return deviceOf(tree, node, compatible) ?? []
+  })
+
+/** Neither the device nor a bus above it is switched off, and each bus is one that Linux looks into. */
+function isPopulated(node: DtNode): boolean {
+  const status = node.string('status')
+  if (status !== undefined && status !== 'okay' && status !== 'ok') return false
+  const { parent } = node
+  if (parent === null || parent.parent === null) return true
+  return parent.strings('compatible').some((name) => BUSES.includes(name)) && isPopulated(parent)
+}
+
+/** Null for one whose registers a processor cannot reach. */
+function deviceOf(tree: DeviceTree, node: DtNode, compatible: readonly string[]): PlatformDevice | null {
+  const [registers] = parseReg(node)
+  if (registers === undefined || node.parent === null || typeof registers.size !== 'number') return null
+  const place = translateAddress(node.parent, registers.address, 'ranges')
+  if (!place.ok || typeof place.address !== 'number') return null
+  const base = place.address
+  const source = pathOf(node)
+  return {
+    // The platform device is named by its address, then by its node.
+    id: `${base.toString(16)}.${node.name.split('@')[0]}`,
+    compatible,
+    base,
+    size: registers.size,
+    interrupt: interruptOf(node),
+    coherent: findCoherency(node).coherent,
+    source,
+    iommu: iommuOf(tree, node),
+  }
+}
+
+function interruptOf(node: DtNode): WireInterrupt | null {
+  const specifier = node.cells('interrupts').slice(0, 3)
+  const number = intidOf(specifier)
+  if (number === null) return null
+  return { number, trigger: ((specifier[2] ?? 0) & EDGE_MASK) !== 0 ? 'edge' : 'level' }
+}
+
+function iommuOf(tree: DeviceTree, node: DtNode): string {
+  const { found, problem } = findIommu(tree, node)
+  const [first] = found
+  if (problem !== null) return `the node's iommus make no sense: ${problem}`
+  return first === undefined
+    ? 'the node has no iommus: no IOMMU is in front of the device'
+    : `the node names ${pathOf(first.iommu)} in iommus`
+}

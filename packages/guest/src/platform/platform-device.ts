@@ -1,0 +1,25 @@
+/** A wired interrupt of its own. */
+export interface WireInterrupt {
+  /** Its number, as the interrupt controller counts: of the GIC, or a GSI. */
+  readonly number: number
+  readonly trigger: 'edge' | 'level'
+}
+
+/** A device that firmware tells of, and that is on no bus which could be asked. */
+export interface PlatformDevice {
+  /** As Linux names it: `a003e00.virtio_mmio`, `LNRO0005:1f`. */
+  readonly id: string
+  /** What says which driver it is for: `virtio,mmio`, `LNRO0005`. */
+  readonly compatible: readonly string[]
+  /** Guest-physical address of its registers, and their bytes. */
+  readonly base: number
+  readonly size: number
+  /** Null where firmware tells of none, or of one that is not the interrupt controller's. */
+  readonly interrupt: WireInterrupt | null
+  /** Its DMA is coherent with the processors' caches. */
+  readonly coherent: boolean
+  /** Where firmware tells of it: a node's path, an object's. */
+  readonly source: string
+  /** What firmware says of an IOMMU in front of it, for the reasons. */
+  readonly iommu: string
+}

@@ -1,0 +1,35 @@
+import { DirectDma, type DmaOps } from '@dmascope/dma'
+import type { DeviceRecord } from '../device-record.ts'
+import type { Kernel } from '../kernel.ts'
+import type { PciFunction } from '../pci/pci-function.ts'
+import type { PlatformDevice } from '../platform/platform-device.ts'
+import type { PlatformRecord } from '../platform/platform-record.ts'
+
+/** What a virtio device is on, as far as drivers of its type go. */
+export interface VirtioSite {
+  /** The function that it is on PCI; null where it is none. */
+  readonly fn: PciFunction | null
+  /** Where it is on no bus; null for a function. */
+  readonly platform: PlatformDevice | null
+  /** An IOMMU is in front of it, as far as the kernel knows. */
+  readonly hasIommu: boolean
+  /** The DMA API for it. */
+  dmaOps(maskBits: number): DmaOps
+}
+
+export const siteOnPci = ({ iommu }: Kernel, { fn }: DeviceRecord): VirtioSite => ({
+  fn,
+  platform: null,
+  get hasIommu() {
+    return iommu.domain(fn) !== null
+  },
+  dmaOps: (maskBits) => iommu.dmaOps(fn, maskBits),
+})
+
+/** No IOMMU is in front of it: its DMA is direct. */
+export const siteOnPlatform = ({ pages, witness }: Kernel, { device, owner }: PlatformRecord): VirtioSite => ({
+  fn: null,
+  platform: device,
+  hasIommu: false,
+  dmaOps: (maskBits) => new DirectDma({ owner, maskBits, pages, witness }),
+})
