@@ -134,11 +134,14 @@ export function bootGuest(bus: CpuBus, options: BootOptions): GuestResult {
     faults.read()
     iommu.flushQueues()
   }
-  const assignments = profile.assign.map((devices) => {
-    const assignment = assignDevices(kernel, records, bound, devices)
+  // What is told of devices is how the kernel had them, before any was a user's.
+  const devices = [
+    ...records.map((record) => record.toResult(iommu)),
+    ...platform.flatMap((record) => record.toResult() ?? []),
+  ]
+  const assignments = assignDevices(kernel, records, bound, () => {
     faults.read()
     iommu.flushQueues()
-    return assignment
   })
   if (vectors.spurious > 0) log(`interrupt: ${vectors.spurious} without a handler in all`)
   return {

@@ -46,5 +46,13 @@ export function diffReports(a: Report, b: Report): string[] {
     for (const { name, of } of FACTS) compare(`${before.id} ${name}`, of(before), of(after))
   }
   for (const { id, kind } of later.values()) lines.push(`${id}: only in the second (${kind})`)
+  const outcomes = (report: Report): string =>
+    (report.assignments ?? [])
+      .map(
+        ({ devices, outcome, used }) =>
+          `${devices.join('+')} ${[outcome, ...used.map(({ reach }) => reach)].join(' ')}`,
+      )
+      .join(', ')
+  compare('assignments', outcomes(a), outcomes(b))
   return lines
 }

@@ -1,5 +1,7 @@
 import type { GuestIommu, GuestResult } from '@dmascope/guest'
 import type { DeviceObservation } from '@dmascope/machine'
+import { findInAssignments } from './assignment-findings.ts'
+import type { ReportAssignment } from './assignments.ts'
 import { plural } from './plural.ts'
 import type { Finding, FindingLevel, ReportDevice, ReportStray } from './report.ts'
 import { shortId } from './short-id.ts'
@@ -293,7 +295,12 @@ export const MACHINE_RULES: readonly MachineRule[] = [
 const RANK: Record<FindingLevel, number> = { error: 0, warning: 1, note: 2 }
 
 /** All findings, the gravest first, then by device. */
-export function findAll(guest: GuestResult, cases: readonly DeviceCase[], firmware: FirmwareAccount): Finding[] {
+export function findAll(
+  guest: GuestResult,
+  cases: readonly DeviceCase[],
+  firmware: FirmwareAccount,
+  assignments: readonly ReportAssignment[] = [],
+): Finding[] {
   const devices = cases.map(({ device }) => device)
   const found: Finding[] = MACHINE_RULES.filter((rule) => rule.applies(guest, devices, firmware)).map((rule) => ({
     id: rule.id,
@@ -314,5 +321,6 @@ export function findAll(guest: GuestResult, cases: readonly DeviceCase[], firmwa
       })
     }
   }
+  found.push(...findInAssignments(assignments, devices))
   return found.sort((a, b) => RANK[a.level] - RANK[b.level])
 }

@@ -1,3 +1,6 @@
+export type { AssignmentRule } from './assignment-findings.ts'
+export { ASSIGNMENT_RULES } from './assignment-findings.ts'
+export type { ReportAssignedDevice, ReportAssignment } from './assignments.ts'
 export { diffReports } from './diff.ts'
 export type { DeviceCase, DeviceRule, FirmwareAccount, MachineRule } from './findings.ts'
 export { DEVICE_RULES, MACHINE_RULES } from './findings.ts'

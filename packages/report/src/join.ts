@@ -1,5 +1,6 @@
 import type { GuestDevice, GuestResult } from '@dmascope/guest'
 import type { DeviceObservation, MachineDescription } from '@dmascope/machine'
+import { joinAssignments } from './assignments.ts'
 import { type DeviceCase, findAll } from './findings.ts'
 import { type Accounts, firmwareTruthOf, passthroughReason, statusOf, verdictOf } from './judge.ts'
 import { plural } from './plural.ts'
@@ -42,7 +43,8 @@ export function joinReport({ description, guest, observations, firmwareHung, ver
     cases.push({ device: joinDevice({ guest, device, seen }), seen, guest })
   }
   const hung = firmwareHung ?? null
-  const findings = findAll(guest, cases, { hung, seen: observations })
+  const assignments = joinAssignments(guest, observations)
+  const findings = findAll(guest, cases, { hung, seen: observations }, assignments)
   const idsOf = (device: string): string[] => findings.filter((one) => one.device === device).map((one) => one.id)
   return {
     schemaVersion: 1,
@@ -77,6 +79,7 @@ export function joinReport({ description, guest, observations, firmwareHung, ver
     ),
     devices: cases.map(({ device }) => ({ ...device, findings: idsOf(device.id) })),
     unseen: [...seenById.values()].map(({ id, model }) => ({ id, model })),
+    ...(assignments.length > 0 && { assignments }),
     findings,
     timeline: guest.timeline.map((event, index) => ({ step: index + 1, event })),
   }
@@ -140,8 +143,10 @@ function observedReasons(seen: DeviceObservation): Reason[] {
       source: 'wiring of the machine',
     },
   ]
-  for (const phase of ['firmware', 'probe', 'self-test'] as const) {
-    const { reads, writes, bytes, translated, untranslated, faulted } = seen.dma[phase]
+  for (const phase of ['firmware', 'probe', 'self-test', 'assigned'] as const) {
+    const counts = seen.dma[phase]
+    if (counts === undefined) continue
+    const { reads, writes, bytes, translated, untranslated, faulted } = counts
     if (reads + writes + faulted === 0) continue
     reasons.push({
       fact:

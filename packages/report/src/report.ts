@@ -1,3 +1,5 @@
+import type { ReportAssignment } from './assignments.ts'
+
 /** The report: one JSON document, of which text and Markdown are views. Optional parts are absent, never undefined. */
 export interface Report {
   readonly schemaVersion: 1
@@ -9,6 +11,8 @@ export interface Report {
   readonly devices: readonly ReportDevice[]
   /** Functions of the machine that the guest never saw. */
   readonly unseen: readonly { readonly id: string; readonly model: string }[]
+  /** Devices given to users' programs, in the order asked for; left out where nobody asked. */
+  readonly assignments?: readonly ReportAssignment[]
   readonly findings: readonly Finding[]
   readonly timeline: readonly { readonly step: number; readonly event: string }[]
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { assignmentSchema } from './assignment-schema.ts'
 
 const count = z.int().min(0)
 const hex = z.string().regex(/^0x[0-9a-f]+$/)
@@ -102,6 +103,7 @@ export const reportSchema = z.strictObject({
   iommus: z.array(iommu),
   devices: z.array(device),
   unseen: z.array(z.strictObject({ id: z.string(), model: z.string() })),
+  assignments: z.array(assignmentSchema).exactOptional().describe('Devices given to users’ programs by VFIO.'),
   findings: z.array(
     z.strictObject({
       id: z.string().regex(/^DMA-\d{4}$/),

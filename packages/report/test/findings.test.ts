@@ -1,9 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { DEVICE_RULES, MACHINE_RULES } from '../src/index.ts'
+import { ASSIGNMENT_RULES, DEVICE_RULES, MACHINE_RULES } from '../src/index.ts'
 
 const PAGES = new URL('../../../docs/findings/', import.meta.url)
-const rules = [...MACHINE_RULES, ...DEVICE_RULES]
+const rules = [...MACHINE_RULES, ...DEVICE_RULES, ...ASSIGNMENT_RULES]
 
 describe('findings', () => {
   it('have stable IDs, each once', () => {

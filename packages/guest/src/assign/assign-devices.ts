@@ -32,23 +32,31 @@ const WHOLE_ADDRESS_SPACE = '0xffffffffffffffff'
 const UNSAFE_INTERRUPTS = 'vfio_iommu_type1.allow_unsafe_interrupts'
 
 /**
- * Gives devices to one user's program, as `driverctl set-override ... vfio-pci` and then a program like QEMU do, in the
+ * Gives devices to users' programs, one program after the other, as `driverctl set-override ... vfio-pci` and then a program like QEMU do, in the
  * kernel's order: drivers off, vfio-pci on, groups looked at and owned, a domain of the program's, its mappings, its
  * DMA. Then all is given back. Every step is answered as this kernel answers it.
+ *
+ * @param settle - called after each program
  */
 export function assignDevices(
   kernel: Kernel,
   records: readonly DeviceRecord[],
   bound: readonly Bound[],
-  devices: readonly string[],
-): GuestAssignment {
-  return new Assignment(kernel, records, bound, devices).run()
+  settle: () => void,
+): readonly GuestAssignment[] {
+  const drivers = [...bound]
+  return kernel.profile.assign.map((devices) => {
+    const assignment = new Assignment(kernel, records, drivers, devices).run()
+    settle()
+    return assignment
+  })
 }
 
 class Assignment {
   readonly #kernel: Kernel
   readonly #records: readonly DeviceRecord[]
-  readonly #bound: readonly Bound[]
+  /** Who has which device now. */
+  readonly #bound: Bound[]
   readonly #asked: readonly string[]
   readonly #steps: AssignmentStep[] = []
   readonly #groups: AssignmentGroup[] = []
@@ -58,7 +66,7 @@ class Assignment {
   #iovas: GuestAssignment['iovas'] = []
   #refusal: GuestAssignment['refusal'] = null
 
-  constructor(kernel: Kernel, records: readonly DeviceRecord[], bound: readonly Bound[], devices: readonly string[]) {
+  constructor(kernel: Kernel, records: readonly DeviceRecord[], bound: Bound[], devices: readonly string[]) {
     this.#kernel = kernel
     this.#records = records
     this.#bound = bound
@@ -284,9 +292,8 @@ class Assignment {
     this.#step(request)
     this.#map(ownership, [...domains.values()])
     for (const record of taken) {
-      const used = useDevice(this.#kernel, record, this.#kernel.iommu.group(record.fn)!)
       this.#step(`VFIO_GROUP_GET_DEVICE_FD ${record.fn.id}`)
-      this.#used.push(used)
+      this.#used.push(useDevice(this.#kernel, record, this.#kernel.iommu.group(record.fn)!))
     }
   }
 
@@ -337,7 +344,11 @@ class Assignment {
 
   #giveBack(record: DeviceRecord): ReturnedDevice {
     this.#step(`bind ${record.fn.id} to ${record.pciDriver}`)
-    return takeBack(this.#kernel, record)
+    const { virtio, returned } = takeBack(this.#kernel, record)
+    const index = this.#bound.findIndex((one) => one.record === record)
+    const before = this.#bound[index]
+    if (before !== undefined) this.#bound[index] = { ...before, virtio }
+    return returned
   }
 }
 

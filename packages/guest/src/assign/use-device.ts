@@ -1,6 +1,7 @@
 import type { DeviceRecord } from '../device-record.ts'
 import type { IoOutcome } from '../drivers/driver.ts'
 import type { Kernel } from '../kernel.ts'
+import type { VirtioDevice } from '../virtio/virtio-device.ts'
 import type { AssignedDevice, ReturnedDevice } from './assignment-result.ts'
 import { asIntruder, asUser, drive, letGo, maskBitsOf } from './user-driver.ts'
 
@@ -32,9 +33,13 @@ export function useDevice(kernel: Kernel, { fn, driver }: DeviceRecord, group: n
 }
 
 /** The device's own driver takes it again, and tests it. */
-export function takeBack(kernel: Kernel, { fn, driver, pciDriver }: DeviceRecord): ReturnedDevice {
+export function takeBack(
+  kernel: Kernel,
+  { fn, driver, pciDriver }: DeviceRecord,
+): { readonly returned: ReturnedDevice; readonly virtio: VirtioDevice | null } {
   kernel.witness.phase(fn.id, 'probe')
-  const { outcome } = drive(kernel, fn, maskBitsOf(kernel, fn, driver))
+  const { outcome, virtio } = drive(kernel, fn, maskBitsOf(kernel, fn, driver))
   const { attempted, ok, hung, detail } = outcome
-  return { id: fn.id, driver: pciDriver ?? driver ?? 'none', io: { attempted, ok, hung, detail } }
+  const returned = { id: fn.id, driver: pciDriver ?? driver ?? 'none', io: { attempted, ok, hung, detail } }
+  return { returned, virtio }
 }

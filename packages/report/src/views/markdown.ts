@@ -1,5 +1,6 @@
 import type { Report, ReportDevice } from '../report.ts'
 import { shortId } from '../short-id.ts'
+import { assignedText, outcomeLines } from './assignments.ts'
 import { fixLabel, type Note, notesOf } from './notes.ts'
 import {
   closingLine,
@@ -46,6 +47,12 @@ export function formatMarkdown(report: Report): string {
   }
   if (bystanders.length > 0) lines.push('', `No DMA, no findings: ${prose(listFunctions(bystanders))}`)
   if (report.unseen.length > 0) lines.push('', `Never seen by the guest: ${prose(listFunctions(report.unseen))}`)
+  if (report.assignments !== undefined) {
+    lines.push('', 'Given to users’ programs by VFIO:', '')
+    for (const one of report.assignments) {
+      for (const outcome of outcomeLines(one)) lines.push(`- ${code(assignedText(one))}: ${prose(outcome)}`)
+    }
+  }
   if (notes.length > 0) lines.push('')
   for (const { number, id, level, message, fixes } of notes) {
     lines.push(`${number}. **${id}** ${level}: ${prose(message)}`)

@@ -1,5 +1,6 @@
 import type { Report, ReportDevice, Verdict } from '../report.ts'
 import { shortId } from '../short-id.ts'
+import { assignedText, outcomeLines } from './assignments.ts'
 import { type Cell, columnWidths, GAP, layOut, shorten, wrap } from './columns.ts'
 import { fixLabel, type Note, notesOf } from './notes.ts'
 import { PLAIN, type Style } from './style.ts'
@@ -47,12 +48,20 @@ export function formatText(report: Report, options: TextOptions = {}): string {
   lines.push('')
   const bystanders = report.devices.filter((device) => !shown.includes(device))
   if (bystanders.length > 0) lines.push(...functionList('no DMA, no findings', bystanders).map(style.dim), '')
+  if (report.assignments !== undefined) lines.push(...assignmentLines(report.assignments), '')
   for (const note of notes) lines.push(...noteLines(note, style), '')
   if (report.unseen.length > 0) lines.push(...functionList('never seen by the guest', report.unseen), '')
   if (options.verbose === true && report.timeline.length > 0) lines.push(...timelineLines(report), '')
   lines.push(...closing(report, options.whyCommand))
   return `${lines.join('\n')}\n`
 }
+
+const assignmentLines = (assignments: NonNullable<Report['assignments']>): string[] => [
+  "GIVEN TO USERS' PROGRAMS (VFIO)",
+  ...assignments.flatMap((one) =>
+    outcomeLines(one).flatMap((outcome) => wrap(`${assignedText(one)}  ${outcome}`, WIDTH, 2)),
+  ),
+]
 
 const functionList = (title: string, functions: Parameters<typeof listFunctions>[0]): string[] =>
   wrap(`${title}: ${listFunctions(functions)}`, WIDTH, 2)

@@ -1,5 +1,6 @@
 import type { Finding, Reason, Report, ReportDevice } from '../report.ts'
 import { shortId } from '../short-id.ts'
+import { assignmentDetails, outcomeLines } from './assignments.ts'
 import { wrap } from './columns.ts'
 import { PLAIN, type Style } from './style.ts'
 import { dmaText, firmwareText, groupText, headline } from './summary.ts'
@@ -43,6 +44,13 @@ export function formatWhy(report: Report, device: ReportDevice, options: { reado
     '',
     ...device.why.flatMap((step, index) => stepLines(step, index + 1, style)),
   ]
+  for (const assignment of report.assignments ?? []) {
+    if (!assignment.devices.includes(device.id)) continue
+    lines.push('', ...outcomeLines(assignment).flatMap((outcome) => labelled('given to a user', outcome)))
+    lines.push(
+      ...assignmentDetails(assignment).flatMap((line) => wrap(`- ${line}`, WIDTH - 2, 2).map((one) => `  ${one}`)),
+    )
+  }
   for (const finding of report.findings) {
     if (finding.device === device.id) lines.push('', ...findingLines(finding))
   }

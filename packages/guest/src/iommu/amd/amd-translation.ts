@@ -248,9 +248,7 @@ export class AmdTranslation {
     devices.add(device)
     this.#attached.set(domain, devices)
     this.#writeEntries(device, domain)
-    if (!this.#taken.has(this.groups.of(device)!)) {
-      this.facts.add(device, { fact: `its domain is of type ${domain.type}`, source: 'default domain' })
-    }
+    this.facts.add(device, { fact: `its domain is of type ${domain.type}`, source: 'default domain' })
     domain.flush()
   }
 

@@ -173,9 +173,7 @@ export class SmmuMasters {
         bytes: toHex(entryBytes(entry)),
       })
     }
-    if (!this.#taken.has(this.groups.of(device)!)) {
-      this.facts.add(device, { fact: `its domain is of type ${domain.type}`, source: 'default domain' })
-    }
+    this.facts.add(device, { fact: `its domain is of type ${domain.type}`, source: 'default domain' })
   }
 
   #makeDescriptor(smmu: SmmuDevice, streams: readonly number[], described: DescribedContext): number | null {

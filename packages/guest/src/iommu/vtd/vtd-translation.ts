@@ -306,8 +306,6 @@ export class VtdTranslation {
         toHex(written.bytes),
       )
     }
-    if (!this.#taken.has(this.groups.of(device)!)) {
-      this.#because(device, `its domain is of type ${domain.type}`, 'default domain')
-    }
+    this.#because(device, `its domain is of type ${domain.type}`, 'default domain')
   }
 }
