@@ -3,6 +3,7 @@ import { type Argument, readArguments } from './arguments.ts'
 import { addEntry, type Collected, checkId, emptyCollected, type Global, GROUPS, isGroup } from './collected.ts'
 import { readConfigFile } from './config-file.ts'
 import { type KeyValueSyntax, type Pairs, parseKeyValue, splitAtCommas, textOf } from './key-value.ts'
+import { numa } from './numa-nodes.ts'
 import { type Place, refusal, unknownName } from './refusal.ts'
 
 /** Reads files that a command line names: configuration files. Throws where there is none. */
@@ -29,9 +30,6 @@ const disks =
   (index: number, media: 'disk' | 'cdrom'): Handler =>
   (collected, value, place) =>
     disk(collected, value, index, media, place)
-
-/** QEMU's MAX_NODES. */
-const MOST_NUMA_NODES = 128
 
 const NETWORK: KeyValueSyntax = { implied: 'type', style: 'opts' }
 
@@ -130,23 +128,6 @@ function apply(collected: Collected, { name, value, place }: Argument, readFile:
   // What the kernel is, and what shows the machine to the host, changes no DMA.
   if (handler === undefined) collected.ignored.push(place.written)
   else handler(collected, value, place, readFile)
-}
-
-/** Where memory lies changes no DMA; but expanders and host bridges must be of a node that there is. */
-function numa(collected: Collected, pairs: Pairs, place: Place): void {
-  collected.ignored.push(place.written)
-  if (textOf(pairs, 'type') !== 'node') return
-  const given = textOf(pairs, 'nodeid')
-  const number = given === null ? collected.numaNodes.length : Number(given)
-  if (!Number.isInteger(number) || number < 0 || number >= MOST_NUMA_NODES) {
-    throw refusal('QEMU_NUMA', place, `Max number of NUMA nodes reached: ${given}; write nodeid=0 to 127`, {
-      nodeid: given,
-    })
-  }
-  if (collected.numaNodes.includes(number)) {
-    throw refusal('QEMU_NUMA', place, `Duplicate NUMA nodeid: ${number}`, { nodeid: number })
-  }
-  collected.numaNodes.push(number)
 }
 
 function disk(collected: Collected, file: string, index: number, media: string, place: Place): void {

@@ -26,6 +26,16 @@ export interface Nic {
   readonly entry: Entry
 }
 
+/** `-numa node`. */
+export interface NumaNode {
+  readonly node: number
+  /** `memdev=`, the id of a memory back end. */
+  readonly backend: string | null
+  /** `mem=`, as written. */
+  readonly memory: string | null
+  readonly place: Place
+}
+
 /** The options that collect entries under ids, and how their arguments are written. */
 export const GROUPS = {
   device: { implied: 'driver', style: 'opts', json: true },
@@ -53,8 +63,8 @@ export interface Collected {
   readonly accel: Settings
   readonly memory: Settings
   readonly smp: Settings
-  /** Numbers of the nodes of `-numa`. */
-  readonly numaNodes: number[]
+  /** The nodes of `-numa`. */
+  readonly numaNodes: NumaNode[]
   append: string
   /** `-cpu`, as written. */
   cpu: string | null

@@ -14,6 +14,7 @@ import { machineProperties } from './machine-properties.ts'
 import { memorySize, processorCount } from './machine-size.ts'
 import { compatibleDefaults, compatiblePseries, machineType } from './machine-types.ts'
 import { resolveNetworks, resolveNic } from './networks.ts'
+import { numaNodes } from './numa-nodes.ts'
 import { resolveObjects } from './objects.ts'
 
 export interface CommandLineOptions {
@@ -61,6 +62,7 @@ export function parseQemuCommandLine(args: readonly string[], options: CommandLi
 
   const objects = resolveObjects(collected)
   const sizes = memorySize(collected, objects, type.machine)
+  const nodes = numaNodes(collected, objects, type.machine, sizes.memory)
   const chardevs = resolveChardevs(collected)
   const fsdevs = resolveFsdevs(collected)
   const drives = resolveDrives(collected)
@@ -112,7 +114,7 @@ export function parseQemuCommandLine(args: readonly string[], options: CommandLi
     cpus: processors.cpus,
     ...(processors.most !== processors.cpus && { maxCpus: processors.most }),
     ...(cpu !== null && { cpu }),
-    ...(collected.numaNodes.length > 0 && { numaNodes: collected.numaNodes }),
+    ...(nodes.length > 0 && { numaNodes: nodes }),
     ...(type.machine === 'pseries' && { hostBridge: reader.globalsOf('spapr-pci-host-bridge') }),
     ...virtioTransports(reader, type.machine),
     defaultDevices: !collected.nodefaults,

@@ -56,23 +56,26 @@ describe('names of buses whose device has none', () => {
 })
 
 describe('numa_node', () => {
-  const expander = (node: number, more = ''): ReturnType<typeof places> =>
-    places('x86_64', `-M q35 ${more} -device pxb-pcie,bus_nr=8,numa_node=${node}`)
-  const bridge = (node: number, more = ''): ReturnType<typeof places> =>
-    places('ppc64', `${more} -device spapr-pci-host-bridge,index=1,numa_node=${node}`)
+  const node = (id: number, size = 256, number = id): string =>
+    `-object memory-backend-ram,id=m${id},size=${size}M -numa node,nodeid=${number},memdev=m${id}`
+  const expander = (of: number, more = ''): ReturnType<typeof places> =>
+    places('x86_64', `-M q35 -m 512M ${more} -device pxb-pcie,bus_nr=8,numa_node=${of}`)
+  const bridge = (of: number, more = ''): ReturnType<typeof places> =>
+    places('ppc64', `-m 512M ${more} -device spapr-pci-host-bridge,index=1,numa_node=${of}`)
 
   it('is a node of which -numa tells', () => {
     expect(expander(0)).toBe('Illegal numa node 0; leave numa_node out, or add -numa node')
-    expect(expander(0, '-numa node')).toEqual({})
-    expect(expander(1, '-numa node -numa node,nodeid=1')).toEqual({})
-    expect(expander(2, '-numa node -numa node,nodeid=1')).toBe('Illegal numa node 2; there are 0, 1')
+    expect(expander(0, node(0, 512))).toEqual({})
+    expect(expander(1, `${node(0)} ${node(1)}`)).toEqual({})
+    expect(expander(2, `${node(0)} ${node(1)}`)).toBe('Illegal numa node 2; there are 0, 1')
     expect(expander(0xffff)).toEqual({})
   })
 
   it('is 0 on a pseries without, which has a node of its own', () => {
     expect(bridge(0)).toEqual({})
     expect(bridge(5)).toBe('Invalid NUMA node ID for PCI host bridge; there are 0')
-    expect(bridge(5, '-numa node,nodeid=0 -numa node,nodeid=5')).toEqual({})
+    expect(bridge(5, `${node(0)} ${node(1, 256, 5)}`)).toEqual({})
+    expect(bridge(1, '-numa node,mem=256M -numa node,mem=256M')).toEqual({})
   })
 
   it('is 0 where memory may be plugged in', () => {
@@ -82,5 +85,15 @@ describe('numa_node', () => {
   it('comes with nodes of different numbers, below 128', () => {
     expect(expander(0, '-numa node,nodeid=3 -numa node,nodeid=3')).toBe('Duplicate NUMA nodeid: 3')
     expect(expander(0, '-numa node,nodeid=128')).toMatch(/^Max number of NUMA nodes reached: 128/)
+  })
+
+  it('comes with nodes that have all memory between them', () => {
+    expect(expander(0, '-numa node')).toMatch(
+      /^total memory for NUMA nodes \(0x0\) should equal RAM size \(0x20000000\)/,
+    )
+    expect(expander(0, '-numa node,mem=512M')).toMatch(
+      /^Parameter -numa node,mem is not supported by this machine type/,
+    )
+    expect(expander(0, '-numa node,memdev=none')).toMatch(/^memdev=none is ambiguous/)
   })
 })
