@@ -120,6 +120,15 @@ export {
   parseMadt,
 } from './madt.ts'
 export { buildMcfg, formatMcfg, type Mcfg, type McfgAllocation, parseMcfg } from './mcfg.ts'
+export {
+  buildMpConfiguration,
+  buildMpFloatingPointer,
+  type MpConfiguration,
+  type MpEntry,
+  type MpInterrupt,
+  parseMpConfiguration,
+  parseMpFloatingPointer,
+} from './mp-table.ts'
 export type { Problem, ProblemCode, TableLocation } from './problem.ts'
 export { buildRawTable, formatRawTable, parseRawTable, type RawTable } from './raw-table.ts'
 export type { UnknownRecord } from './records.ts'

@@ -4,7 +4,7 @@ import type { HypervisorName } from './hypervisor/hypervisor.ts'
 export type QemuVersion = '7.2' | '11.1'
 
 /** QEMU's machine types that are modelled, without version. */
-export type MachineName = PcName | 'virt' | 'pseries'
+export type MachineName = PcName | 'microvm' | 'virt' | 'pseries'
 export type PcName = 'q35' | 'pc'
 
 /** Where a thing was written, for error messages: an argument of a command line, or a line of a file. */

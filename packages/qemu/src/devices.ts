@@ -99,7 +99,7 @@ export class DeviceReader {
         { device: model.name },
       )
     }
-    if (model.plug === 'platform' && this.#machine === 'pc') {
+    if (model.plug === 'platform' && (this.#machine === 'pc' || this.#machine === 'microvm')) {
       throw refusal(
         'QEMU_BUS',
         place,

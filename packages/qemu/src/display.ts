@@ -1,4 +1,4 @@
-import type { PropertyValue } from '@dmascope/machine'
+import type { MachineName, PropertyValue } from '@dmascope/machine'
 import type { Collected, Entry } from './collected.ts'
 import { refusal, unknownName } from './refusal.ts'
 
@@ -15,6 +15,9 @@ const VGA_MODELS: Readonly<Record<string, string | null>> = {
 /** Displays that take the default one's place when given with `-device`. */
 const REPLACES_DEFAULT = /^(?:VGA|(?:cirrus|qxl|virtio|ati|isa|isa-cirrus)-vga|virtio-vga-gl|vmware-svga)$/
 
+/** Whether the machine makes a display, of the kind that `-vga` names. */
+export const hasDefaultDisplay = (machine: MachineName): boolean => machine !== 'virt' && machine !== 'microvm'
+
 /** What becomes of the display. */
 export interface Display {
   /** The default display is not to be added. */
@@ -24,15 +27,15 @@ export interface Display {
 }
 
 /** @throws DmascopeError QEMU_VALUE for a type of `-vga` that there is not */
-export function readDisplay(collected: Collected): Display {
+export function readDisplay(collected: Collected, machine: MachineName): Display {
   if (collected.vga === null) {
     const drivers = collected.entries.device.map(({ pairs }) => String(pairs.get('driver')))
     return { replaced: drivers.some((driver) => REPLACES_DEFAULT.test(driver)), entry: null }
   }
   const { type, place } = collected.vga
   const name = type.split(',')[0]!
-  // The machine has no default display, and makes none: QEMU warns, and goes on.
-  if (collected.architecture === 'aarch64') return { replaced: false, entry: null }
+  // QEMU warns, and goes on.
+  if (!hasDefaultDisplay(machine)) return { replaced: false, entry: null }
   if (name === 'xenfb') throw refusal('QEMU_VALUE', place, 'xenfb is not modelled; Xen guests are not', { type: name })
   const driver = Object.hasOwn(VGA_MODELS, name) ? VGA_MODELS[name] : undefined
   if (driver === undefined) {

@@ -1,6 +1,12 @@
-import { checkMachineProperties, MACHINE_PROPERTIES, machinePropertyName, type PropertyValue } from '@dmascope/machine'
+import {
+  checkMachineProperties,
+  MACHINE_PROPERTIES,
+  type MachineName,
+  machinePropertyName,
+  type PropertyValue,
+} from '@dmascope/machine'
 import type { Architecture } from './arguments.ts'
-import { refusal, unknownName } from './refusal.ts'
+import { type Place, refusal, unknownName } from './refusal.ts'
 import type { Settings } from './settings.ts'
 
 /** `-machine` properties without bearing on DMA; those with it are the machine package's `MACHINE_PROPERTIES`. */
@@ -8,7 +14,7 @@ const IGNORED = new Set(
   `vmport graphics nvdimm nvdimm-persistence hmat dump-guest-core mem-merge memory-backend suppress-vmdesc fd-bootchk
    max-fw-size pflash1 x-oem-id x-oem-table-id bus-lock-ratelimit igd-passthru pcspk-audiodev dumpdtb dtb kernel
    initrd append phandle-start dt-compatible spcr aux-ram-share enforce-config-section sgx-epc cxl cxl-fmw
-   memory smp smp-cache boot kvm-type kvm-shadow-mem topology accel`.split(/\s+/),
+   memory smp smp-cache boot shim x-option-roms kvm-type kvm-shadow-mem topology accel`.split(/\s+/),
 )
 
 /** Those of pseries alone; its capabilities (`cap-...`) go without saying. */
@@ -28,6 +34,21 @@ const ONLY_OF: Readonly<Record<string, Architecture>> = {
   'ic-mode': 'ppc64',
 }
 
+/** Of microvm alone, among the machines of its processors; the last has no bearing on DMA. */
+const MICROVM_ONLY = ['rtc', 'pcie', 'ioapic2', 'isa-serial', 'auto-kernel-cmdline', 'x-option-roms']
+/** Of PCs, and not of microvm. */
+const PC_ONLY = [
+  ...['default_bus_bypass_iommu', 'hpet', 'sata', 'smbus', 'i8042', 'max-ram-below-4g', 'x-south-bridge', 'vmport'],
+  ...['nvdimm', 'nvdimm-persistence', 'hmat', 'fd-bootchk', 'max-fw-size', 'igd-passthru', 'pcspk-audiodev', 'spcr'],
+  ...['pflash0', 'pflash1', 'cxl', 'cxl-fmw'],
+]
+
+/** Whether this machine lacks a property that others have. */
+function lacks(machine: MachineName, name: string): boolean {
+  const plain = name.replaceAll('_', '-')
+  return (machine === 'microvm' ? PC_ONLY : MICROVM_ONLY).some((one) => one.replaceAll('_', '-') === plain)
+}
+
 /** Firmware images: on a PC and on pseries there is firmware in any case. */
 const FIRMWARE = ['firmware', 'pflash0']
 
@@ -40,13 +61,24 @@ const OURS = ['vga', 'defaultNic', 'firmware']
  *
  * @throws DmascopeError QEMU_MACHINE_PROPERTY or MACHINE_PROPERTY_VALUE
  */
-export function machineProperties(settings: Settings, architecture: Architecture): Record<string, PropertyValue> {
+export function machineProperties(
+  settings: Settings,
+  architecture: Architecture,
+  machine: MachineName,
+): Record<string, PropertyValue> {
+  const notFound = (key: string, place: Place): Error => {
+    const known = ['type', ...Object.keys(MACHINE_PROPERTIES), ...IGNORED].filter(
+      (one) => !OURS.includes(one) && (ONLY_OF[one] ?? architecture) === architecture && !lacks(machine, one),
+    )
+    return unknownName('QEMU_MACHINE_PROPERTY', place, `Property '${key}' not found`, key, known)
+  }
   const given: Record<string, PropertyValue> = {}
   const places: Record<string, string> = {}
   for (const [key, value] of settings.values) {
     if (key === 'type') continue
     const place = settings.placeOf(key)
     const name = machinePropertyName(key)
+    if (lacks(machine, key)) throw notFound(key, place)
     if (IGNORED.has(key.replaceAll('_', '-').split('.')[0]!)) continue
     if (architecture === 'ppc64' && IGNORED_ON_PSERIES.test(key.replaceAll('_', '-'))) continue
     if (architecture === 'aarch64' && IGNORED_ON_VIRT.has(key.replaceAll('_', '-'))) continue
@@ -57,10 +89,7 @@ export function machineProperties(settings: Settings, architecture: Architecture
       })
     }
     if (name === null || OURS.includes(name) || (ONLY_OF[name] ?? architecture) !== architecture) {
-      const known = ['type', ...Object.keys(MACHINE_PROPERTIES), ...IGNORED].filter(
-        (one) => !OURS.includes(one) && (ONLY_OF[one] ?? architecture) === architecture,
-      )
-      throw unknownName('QEMU_MACHINE_PROPERTY', place, `Property '${key}' not found`, key, known)
+      throw notFound(key, place)
     }
     given[name] = value
     places[name] = place.text

@@ -10,6 +10,7 @@ const MiB = 1024 * 1024
 export const DEFAULT_MEMORY: Readonly<Record<MachineName, number>> = {
   q35: 128 * MiB,
   pc: 128 * MiB,
+  microvm: 128 * MiB,
   virt: 128 * MiB,
   pseries: 512 * MiB,
 }
@@ -84,8 +85,8 @@ export function memorySize(
 const TOPOLOGY = ['drawers', 'books', 'sockets', 'dies', 'clusters', 'modules', 'cores', 'threads']
 
 const MAX_CPUS: Readonly<Record<QemuVersion, Readonly<Record<MachineName, number>>>> = {
-  '7.2': { q35: 288, pc: 255, virt: 512, pseries: 1024 },
-  '11.1': { q35: 4096, pc: 255, virt: 512, pseries: 4096 },
+  '7.2': { q35: 288, pc: 255, microvm: 288, virt: 512, pseries: 1024 },
+  '11.1': { q35: 4096, pc: 255, microvm: 288, virt: 512, pseries: 4096 },
 }
 
 /** Processors at boot, and with all that may be plugged in later. */

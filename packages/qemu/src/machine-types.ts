@@ -10,8 +10,11 @@ export interface MachineType {
 
 const VERSION: Readonly<Record<QemuVersion, readonly [number, number]>> = { '7.2': [7, 2], '11.1': [11, 1] }
 
+/** Types that have versions. */
+type VersionedMachine = Exclude<MachineName, 'microvm'>
+
 /** The oldest versioned types that a release still has: newer ones drop types that are six years old. */
-const OLDEST: Readonly<Record<QemuVersion, Readonly<Record<MachineName, readonly [number, number]>>>> = {
+const OLDEST: Readonly<Record<QemuVersion, Readonly<Record<VersionedMachine, readonly [number, number]>>>> = {
   '7.2': { q35: [2, 4], pc: [1, 4], virt: [2, 6], pseries: [2, 1] },
   '11.1': { q35: [5, 1], pc: [5, 1], virt: [5, 1], pseries: [5, 1] },
 }
@@ -23,11 +26,11 @@ const TYPES: Readonly<
     {
       readonly names: readonly MachineName[]
       readonly byDefault: MachineName | null
-      readonly prefixes: Readonly<Record<string, MachineName>>
+      readonly prefixes: Readonly<Record<string, VersionedMachine>>
     }
   >
 > = {
-  x86_64: { names: ['pc', 'q35'], byDefault: 'pc', prefixes: { 'pc-q35': 'q35', 'pc-i440fx': 'pc' } },
+  x86_64: { names: ['pc', 'q35', 'microvm'], byDefault: 'pc', prefixes: { 'pc-q35': 'q35', 'pc-i440fx': 'pc' } },
   aarch64: { names: ['virt'], byDefault: null, prefixes: { virt: 'virt' } },
   ppc64: { names: ['pseries'], byDefault: 'pseries', prefixes: { pseries: 'pseries' } },
 }
@@ -42,7 +45,7 @@ const isBefore = (a: Version, b: Version): boolean => a[0] < b[0] || (a[0] === b
 
 /** Machine types of other hardware: known, so that the message can say so. */
 const OTHERS: Readonly<Record<Architecture, readonly string[]>> = {
-  x86_64: ['microvm', 'isapc', 'none', 'x-remote', 'xenfv', 'xenpv', 'nitro-enclave'],
+  x86_64: ['isapc', 'none', 'x-remote', 'xenfv', 'xenpv', 'nitro-enclave'],
   aarch64: `sbsa-ref raspi0 raspi1ap raspi2b raspi3ap raspi3b raspi4b xlnx-zcu102 xlnx-versal-virt amd-versal-virt
     amd-versal2-virt imx8mp-evk orangepi-pc ast2600-evb ast2700a1-evb npcm845-evb vexpress-a15 x-remote none`.split(
     /\s+/,
@@ -119,7 +122,13 @@ export function machineType(
   ])
 }
 
-const list = (names: readonly string[]): string => [...names].sort().reverse().join(' and ')
+/** `q35, pc and microvm`. */
+const list = (names: readonly string[]): string =>
+  [...names]
+    .sort()
+    .reverse()
+    .join(', ')
+    .replace(/, ([^,]*)$/, ' and $1')
 
 /** A default that a versioned machine type keeps: for types up to and including `through`. */
 export interface CompatibleDefault {

@@ -5,7 +5,7 @@ import { resolveChardevs, resolveFsdevs } from './chardevs.ts'
 import { collect, type ReadFile } from './collect.ts'
 import type { Collected, Entry } from './collected.ts'
 import { DeviceReader } from './devices.ts'
-import { readDisplay } from './display.ts'
+import { hasDefaultDisplay, readDisplay } from './display.ts'
 import { type Drive, resolveDrives } from './drives.ts'
 import { firmwareImage } from './firmware-image.ts'
 import { checkGlobals } from './globals.ts'
@@ -52,7 +52,7 @@ export function parseQemuCommandLine(args: readonly string[], options: CommandLi
   const cpu = collected.cpu ?? pseries.cpu
   const machine: Record<string, PropertyValue> = {
     ...pseries.properties,
-    ...machineProperties(collected.machine, architecture),
+    ...machineProperties(collected.machine, architecture, type.machine),
     ...acceleratorProperties(collected),
     ...(written !== null && written !== type.machine ? { type: written } : {}),
     ...(collected.usb && architecture !== 'aarch64' ? { usb: true } : {}),
@@ -84,11 +84,11 @@ export function parseQemuCommandLine(args: readonly string[], options: CommandLi
     if (device === null) ignored.push(entry.place.written)
     else devices.push(device)
   }
-  const display = readDisplay(collected)
+  const display = readDisplay(collected, type.machine)
   if (display.entry !== null) create(display.entry)
   const defaultNic = DEFAULT_NIC[type.machine]
   for (const nic of collected.nics) {
-    if (defaultNic === null && !nic.entry.pairs.has('model')) {
+    if (type.machine === 'microvm' || (defaultNic === null && !nic.entry.pairs.has('model'))) {
       ignored.push(nic.entry.place.written)
       continue
     }
@@ -101,7 +101,7 @@ export function parseQemuCommandLine(args: readonly string[], options: CommandLi
   for (const entry of device) if (entry.json) create(entry)
   ignored.push(...unusedDrives(collected, drives, reader))
 
-  if (collected.vga !== null && architecture === 'aarch64') ignored.push(collected.vga.place.written)
+  if (collected.vga !== null && !hasDefaultDisplay(type.machine)) ignored.push(collected.vga.place.written)
   if (display.replaced) machine.vga = 'none'
   if (collected.noDefaultNic) machine.defaultNic = false
   return {
@@ -125,10 +125,11 @@ export function parseQemuCommandLine(args: readonly string[], options: CommandLi
   }
 }
 
-/** Each machine's own card; that of pseries is no PCI function. */
+/** Each machine's own card; that of pseries is no PCI function, and microvm makes none, whatever one asks for. */
 const DEFAULT_NIC: Readonly<Record<MachineName, string | null>> = {
   q35: 'e1000e',
   pc: 'e1000',
+  microvm: null,
   virt: 'virtio-net-pci',
   pseries: null,
 }

@@ -352,7 +352,10 @@ describe('what QEMU refuses, in its words or like them', () => {
     ['-devise edu', "QEMU_UNKNOWN_OPTION argument 1 (-devise): invalid option; did you mean 'device'?"],
     ['-M q35 -device', 'QEMU_MISSING_ARGUMENT argument 3 (-device): requires an argument'],
     ['-M q53', "QEMU_MACHINE argument 1 (-M q53): unsupported machine type 'q53'; did you mean 'q35'?"],
-    ['-M microvm', "QEMU_MACHINE argument 1 (-M microvm): machine 'microvm' is not modelled; modelled are q35 and pc"],
+    [
+      '-M isapc',
+      "QEMU_MACHINE argument 1 (-M isapc): machine 'isapc' is not modelled; modelled are q35, pc and microvm",
+    ],
     ['-M pc-q35-4.2', "QEMU_MACHINE argument 1 (-M pc-q35-4.2): unsupported machine type 'pc-q35-4.2'"],
     ['-M q35,kernel_irqchips=split', "Property 'kernel_irqchips' not found; did you mean 'kernel-irqchip'?"],
     [

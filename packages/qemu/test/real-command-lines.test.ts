@@ -262,7 +262,7 @@ const REFUSED: readonly (readonly [name: string, line: string, message: string])
     '-M q35 -device intel-iommu,intremap=off,eim=on',
     'argument 3 (-device intel-iommu,intremap=off,eim=on): intel-iommu: eim=on cannot be selected without intremap=on',
   ],
-  ['microvm', '-M microvm', "argument 1 (-M microvm): machine 'microvm' is not modelled; modelled are q35 and pc"],
+  ['isapc', '-M isapc', "argument 1 (-M isapc): machine 'isapc' is not modelled; modelled are q35, pc and microvm"],
 ]
 
 describe('-machine with parts', () => {

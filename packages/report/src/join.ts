@@ -22,6 +22,7 @@ export interface BootAccounts {
 const ARCHITECTURES: Readonly<Record<MachineDescription['machine'], Report['machine']['arch']>> = {
   q35: 'x86_64',
   pc: 'x86_64',
+  microvm: 'x86_64',
   virt: 'aarch64',
   pseries: 'ppc64',
 }

@@ -9,14 +9,11 @@ import { FW_CFG_PORT_BASE, FW_CFG_PORT_COUNT, type FwCfg } from '../firmware/fw-
 import { IntxLines } from '../interrupts/intx-lines.ts'
 import { IOAPIC_BASE, IOAPIC_ID, IoApic } from '../interrupts/ioapic.ts'
 import { LocalApic } from '../interrupts/lapic.ts'
-import { MessageRouter } from '../interrupts/message-router.ts'
+import { apicMessages, MessageRouter } from '../interrupts/message-router.ts'
 import type { SegmentPlace } from '../segments/segment-map.ts'
 import type { Board, BoardHardware, BoardSite } from './board.ts'
 
 const FOUR_GIB = 0x1_0000_0000
-/** Messages go to this megabyte; a DMA write there is an interrupt, whoever makes it (Intel SDM vol. 3, §11.11). */
-const MSI_FIRST = 0xfee0_0000
-const MSI_LAST = 0xfeef_ffff
 
 /**
  * A PC: this chipset, local and I/O APIC, CF8 and CFC.
@@ -62,12 +59,7 @@ function buildPc(
   ports.setFallback((port) => hosts.find((host) => host.passesOn(port))?.window.findPort(port) ?? window.findPort(port))
   return {
     bus: new MachineCpuBus(cpuSpace, apic, queue, { ports }),
-    messages: {
-      first: MSI_FIRST,
-      last: MSI_LAST,
-      send: (iommu, requester, addressLo, data) => router.send(iommu, requester, addressLo, data, false),
-      ring: () => false,
-    },
+    messages: apicMessages(router),
     setPin: (one, asserted) => lines.set(one, asserted),
     raiseMsi: (_hi, _lo, data) => router.deliver(data, false),
     raiseWire() {},

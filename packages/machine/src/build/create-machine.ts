@@ -10,6 +10,7 @@ import { planIommu } from '../iommu/plan-iommu.ts'
 import { Machine } from '../machine.ts'
 import { type SegmentMap, segmentMap } from '../segments/segment-map.ts'
 import type { BuiltMachine } from './built-machine.ts'
+import { createMicrovm } from './create-microvm.ts'
 import { createPseries } from './create-pseries.ts'
 import { createVirt } from './create-virt.ts'
 import { withDefaultDevices } from './default-devices.ts'
@@ -35,6 +36,7 @@ export function createMachine(
   const { machine: name } = description
   if (name === 'pseries') return createPseries(description, options)
   if (name === 'virt') return createVirt(description, options)
+  if (name === 'microvm') return createMicrovm(description, options)
   const chipset = chipsetOf(name, description)
   checkMemory(description)
   const complete = withDefaultDevices(description, chipset)

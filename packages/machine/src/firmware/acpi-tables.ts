@@ -7,6 +7,7 @@ import {
   buildWaet,
   type GenericAddress,
   ioAddress,
+  type MadtRecord,
 } from '@dmascope/acpi'
 import type { PciBus } from '@dmascope/pci'
 import type { PcName, QemuVersion } from '../description.ts'
@@ -119,21 +120,32 @@ export function fadt(facts: PlatformFacts): Uint8Array {
 /** Local APICs from this identifier on are told of in records of their own kind: 255 addresses all. */
 const FIRST_X2APIC_ID = 255
 
+/** A record for each processor, and one for the NMI that reaches them all. */
+export function localApicRecords(cpus: number): { readonly processors: MadtRecord[]; readonly nmi: MadtRecord } {
+  return {
+    processors: Array.from({ length: cpus }, (_, cpu) =>
+      cpu < FIRST_X2APIC_ID
+        ? { kind: 'local-apic', acpiProcessorUid: cpu, apicId: cpu, flags: 1 }
+        : { kind: 'local-x2apic', x2apicId: cpu, flags: 1, acpiProcessorUid: cpu },
+    ),
+    // One byte does for the identifiers of the first 255.
+    nmi:
+      cpus > FIRST_X2APIC_ID
+        ? { kind: 'local-x2apic-nmi', flags: 0, acpiProcessorUid: 0xffff_ffff, localX2apicLint: 1 }
+        : { kind: 'local-apic-nmi', acpiProcessorUid: 0xff, flags: 0, localApicLint: 1 },
+  }
+}
+
 export function madt(facts: PlatformFacts): Uint8Array {
   const ACTIVE_HIGH_LEVEL = 0x0d
-  // One byte does for the identifiers of the first 255.
-  const wide = facts.cpus > FIRST_X2APIC_ID
+  const { processors, nmi } = localApicRecords(facts.cpus)
   return buildMadt({
     signature: 'APIC',
     header: qemuHeader(facts.qemuVersion === '7.2' ? 1 : 3),
     localInterruptControllerAddress: 0xfee0_0000,
     flags: 1,
     records: [
-      ...Array.from({ length: facts.cpus }, (_, cpu) =>
-        cpu < FIRST_X2APIC_ID
-          ? { kind: 'local-apic' as const, acpiProcessorUid: cpu, apicId: cpu, flags: 1 }
-          : { kind: 'local-x2apic' as const, x2apicId: cpu, flags: 1, acpiProcessorUid: cpu },
-      ),
+      ...processors,
       { kind: 'io-apic', ioApicId: IOAPIC_ID, ioApicAddress: IOAPIC_BASE, globalSystemInterruptBase: 0 },
       // The timer's interrupt 0 arrives at pin 2; those that PCI may share are level-triggered.
       { kind: 'interrupt-source-override', bus: 0, source: 0, globalSystemInterrupt: 2, flags: 0 },
@@ -144,9 +156,7 @@ export function madt(facts: PlatformFacts): Uint8Array {
         globalSystemInterrupt: source,
         flags: ACTIVE_HIGH_LEVEL,
       })),
-      wide
-        ? { kind: 'local-x2apic-nmi', flags: 0, acpiProcessorUid: 0xffff_ffff, localX2apicLint: 1 }
-        : { kind: 'local-apic-nmi', acpiProcessorUid: 0xff, flags: 0, localApicLint: 1 },
+      nmi,
     ],
   })
 }

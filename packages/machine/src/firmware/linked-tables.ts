@@ -12,7 +12,7 @@ export const REBUILT_FILES: readonly string[] = [TABLES_FILE, RSDP_FILE, LOADER_
 /** Alignment of the tables' file, and where its checksum stands in a table's header. */
 const ALIGNMENT = 64
 const CHECKSUM_OFFSET = 9
-/** QEMU rounds the file up to this, so that its size, and with it all addresses, stay the same between versions. */
+/** QEMU rounds the file up to this on most machines, so that its size, and with it all addresses, stay the same between versions. */
 const FILE_UNIT = 0x2_0000
 
 /** Tables one behind the other, with the script by which firmware links them, as QEMU's `bios-linker-loader` makes it. */
@@ -59,8 +59,12 @@ export class LinkedTables {
     table[CHECKSUM_OFFSET] = 0
   }
 
-  /** The files for fw_cfg, with a root table of 32-bit addresses, as on a PC, or of 64-bit ones. */
-  files(root: 'RSDT' | 'XSDT'): [string, Uint8Array][] {
+  /**
+   * The files for fw_cfg, with a root table of 32-bit addresses, as on a PC, or of 64-bit ones.
+   *
+   * @param unit - what the tables' size is rounded up to
+   */
+  files(root: 'RSDT' | 'XSDT', unit: number = FILE_UNIT): [string, Uint8Array][] {
     const wide = root === 'XSDT'
     const width = wide ? 8 : 4
     const table = wide
@@ -71,7 +75,7 @@ export class LinkedTables {
     for (const [index, target] of this.#listed.entries()) this.pointer(firstEntry + width * index, width, target)
     this.checksummed(rootAt, table)
 
-    const tables = new Uint8Array(Math.ceil(this.#length / FILE_UNIT) * FILE_UNIT)
+    const tables = new Uint8Array(Math.ceil(this.#length / unit) * unit)
     let offset = 0
     for (const part of this.#parts) {
       tables.set(part, offset)

@@ -1,4 +1,5 @@
 import type { Msi as RemappedMessage, RequesterId } from '@dmascope/iommu'
+import type { MessageWiring } from '../board/board.ts'
 import type { Route } from '../fabric/fabric-port.ts'
 import type { MachineIommu } from '../iommu/machine-iommu.ts'
 import type { LocalApic } from './lapic.ts'
@@ -29,3 +30,15 @@ export class MessageRouter {
     this.#apic.accept(data & 0xff, level)
   }
 }
+
+/** Messages go to this megabyte; a DMA write there is an interrupt, whoever makes it (Intel SDM vol. 3, §11.11). */
+const MSI_FIRST = 0xfee0_0000
+const MSI_LAST = 0xfeef_ffff
+
+/** How messages reach local APICs. */
+export const apicMessages = (router: MessageRouter): MessageWiring => ({
+  first: MSI_FIRST,
+  last: MSI_LAST,
+  send: (iommu, requester, addressLo, data) => router.send(iommu, requester, addressLo, data, false),
+  ring: () => false,
+})
