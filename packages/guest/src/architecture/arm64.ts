@@ -17,9 +17,9 @@ import { type EfiTables, readEfi } from '../early/efi.ts'
 import type { AddressRange } from '../early/memory-map.ts'
 import { Vectors } from '../interrupts/vectors.ts'
 import { createIommuSubsystem } from '../iommu/create-subsystem.ts'
+import { type AcsParameters, acsParameters, enumerateByParameters } from '../pci/acs-parameters.ts'
 import { assignResources } from '../pci/assign-resources.ts'
 import { ConfigAccess } from '../pci/config-access.ts'
-import { enumerate } from '../pci/enumerate.ts'
 import { numberBuses } from '../pci/number-buses.ts'
 import type { PciFunction } from '../pci/pci-function.ts'
 import { withPortWindow } from '../pci/port-window.ts'
@@ -119,6 +119,7 @@ function bringUp(context: BringUp, platform: ArmPlatform, memory: readonly Addre
     false,
   )
   const pins = new ArmPins(platform, gic, vectors)
+  const acs = acsParameters(options, profile)
   return {
     vectors,
     messages: new ArmMessages(platform, controllers, vectors, iommu, options.noMsi),
@@ -127,7 +128,7 @@ function bringUp(context: BringUp, platform: ArmPlatform, memory: readonly Addre
     platform: platform.devices,
     config,
     iommu,
-    functions: platform.hostBridges.flatMap((bridge) => setUpPci(config, bridge, iommu.acsRequested, log)),
+    functions: platform.hostBridges.flatMap((bridge) => setUpPci(config, bridge, iommu.acsRequested, acs, log)),
   }
 }
 
@@ -163,13 +164,15 @@ function setUpPci(
   config: ConfigAccess,
   { ecam, rootBus, windows, renumber, name }: ArmHostBridge,
   enableAcs: boolean,
+  acs: AcsParameters | null,
   log: (line: string) => void,
 ): PciFunction[] {
   log(
     `PCI: host bridge ${name} to bus ${ecam.segment.toString(16).padStart(4, '0')}:${rootBus.toString(16).padStart(2, '0')}`,
   )
   if (renumber) numberBuses(config, ecam.segment, rootBus, ecam.endBus, log)
-  const scan = (): PciFunction[] => enumerate(config, [{ segment: ecam.segment, bus: rootBus }], enableAcs, log)
+  const buses = [{ segment: ecam.segment, bus: rootBus }]
+  const scan = (): PciFunction[] => enumerateByParameters(config, buses, enableAcs, acs, log)
   assignResources(config, scan(), windows, log)
   return scan()
 }

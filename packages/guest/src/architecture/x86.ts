@@ -7,12 +7,13 @@ import { ApicMessages } from '../interrupts/apic-messages.ts'
 import { IoApic } from '../interrupts/io-apic.ts'
 import { LegacyInterrupts } from '../interrupts/legacy-interrupts.ts'
 import { LocalApic } from '../interrupts/local-apic.ts'
+import { NoApicPins } from '../interrupts/no-apic-pins.ts'
 import { Vectors } from '../interrupts/vectors.ts'
 import { createIommuSubsystem } from '../iommu/create-subsystem.ts'
 import { type IommuTables, readIommuTables } from '../iommu/iommu-tables.ts'
+import { acsParameters, enumerateByParameters } from '../pci/acs-parameters.ts'
 import { claimResources } from '../pci/claim-resources.ts'
 import { ConfigAccess } from '../pci/config-access.ts'
-import { enumerate } from '../pci/enumerate.ts'
 import type { BringUp, EarlyCode, RunningMachine } from './architecture.ts'
 
 /** A PC: the boot protocol's zero page, ACPI, APICs, and PCI as firmware set it up, or left it. */
@@ -63,19 +64,21 @@ function bringUp(
   apic.enable()
   const ioApics = platform.ioApics.map(({ id, address, gsiBase }) => new IoApic(bus, id, address, gsiBase))
   for (const one of ioApics) one.maskAll()
-  iommu.enableInterruptRemapping()
+  // Linux's enable_IR_x2apic does without where it does without I/O APICs.
+  if (options.noApic) log('interrupt remapping is not enabled, since I/O APICs are not used (noapic)')
+  else iommu.enableInterruptRemapping()
 
   log(`PCI: base access by ${config.mechanism}`)
   return {
     vectors,
     messages: new ApicMessages(vectors, iommu),
-    pins: new LegacyInterrupts(vectors, ioApics, platform.pinRoutes, iommu),
+    pins: options.noApic ? new NoApicPins() : new LegacyInterrupts(vectors, ioApics, platform.pinRoutes, iommu),
     config,
     iommu,
     functions: claimResources(
       config,
       platform.windows,
-      () => enumerate(config, platform.rootBuses, iommu.acsRequested, log),
+      () => enumerateByParameters(config, platform.rootBuses, iommu.acsRequested, acsParameters(options, profile), log),
       log,
     ),
   }

@@ -27,6 +27,17 @@ const isMisplaced = (vendor: number, device: number, pcieType: number | null): b
   pcieType === PCIE_ROOT_PORT &&
   CONTROL_AFTER_A_DWORD.some(([first, last]) => device >= first && device <= last)
 
+/** Where the control register lies of a function whose capability lies at `base`. */
+export function acsControlRegister(
+  base: number,
+  ids: { readonly vendorId: number; readonly deviceId: number; readonly pcieType: number | null },
+): { readonly control: number; readonly width: 2 | 4; readonly misplaced: boolean } {
+  const misplaced = isMisplaced(ids.vendorId, ids.deviceId, ids.pcieType)
+  return misplaced
+    ? { control: base + CONTROL_THERE, width: 4, misplaced }
+    : { control: base + CONTROL.offset, width: 2, misplaced }
+}
+
 /**
  * Reads a function's Access Control Services, and enables them where an IOMMU is going to be used: what may go from
  * device to device past it would make their isolation worthless.
@@ -43,9 +54,7 @@ export function settleAcs(
   const base = extendedCapabilities.get(PCI_EXT_CAP_ID_ACS)
   if (base === undefined) return null
   const capability = config.read(at, base + OFFERED.offset, 2)
-  const misplaced = isMisplaced(ids.vendorId, ids.deviceId, ids.pcieType)
-  const control = base + (misplaced ? CONTROL_THERE : CONTROL.offset)
-  const width = misplaced ? 4 : 2
+  const { control, width } = acsControlRegister(base, ids)
   if (enable) {
     const old = config.read(at, control, width)
     config.write(at, control, width, (old | (capability & WANTED)) >>> 0)

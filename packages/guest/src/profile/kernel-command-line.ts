@@ -29,6 +29,12 @@ export interface KernelCommandLine {
   }
   /** `pci=nomsi`. */
   readonly noMsi: boolean
+  /** `noapic`: no I/O APIC, and so no remapping of interrupts. */
+  readonly noApic: boolean
+  /** `pci=disable_acs_redir=`, as written; null without. */
+  readonly disableAcsRedirection: string | null
+  /** `pci=config_acs=`, as written; null without. */
+  readonly configAcs: string | null
   /** Every parameter up to `--`, in order; null where it has no value. Names have '_' for '-'. */
   readonly parameters: readonly { readonly name: string; readonly value: string | null }[]
   /** Values of the words above that the kernel would not know, as written: it says so and goes on. */
@@ -141,6 +147,9 @@ function intremap(state: State, part: string): boolean {
 
 const pci = (state: State, part: string): boolean => {
   if (part === 'nomsi') state.noMsi = true
+  const acs = /^(disable_acs_redir|config_acs)=(.*)$/.exec(part)
+  if (acs?.[1] === 'disable_acs_redir') state.disableAcsRedirection = acs[2]!
+  if (acs?.[1] === 'config_acs') state.configAcs = acs[2]!
   return true
 }
 
@@ -172,6 +181,9 @@ export function parseKernelCommandLine(text: string): KernelCommandLine {
     forceDac: false,
     interruptRemapping: { off: false, noSourceId: false },
     noMsi: false,
+    noApic: false,
+    disableAcsRedirection: null,
+    configAcs: null,
     parameters,
     unknown: [],
   }
@@ -184,6 +196,7 @@ export function parseKernelCommandLine(text: string): KernelCommandLine {
       continue
     }
     if (name === 'nointremap') state.interruptRemapping.off = true
+    if (name === 'noapic') state.noApic = true
     const flag = truth(value)
     if (!['iommu.passthrough', 'iommu.strict', 'iommu.forcedac'].includes(name)) continue
     if (flag === undefined) state.unknown.push(`${name}=${value ?? ''}`)

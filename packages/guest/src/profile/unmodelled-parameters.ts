@@ -5,11 +5,22 @@ import { parseKernelCommandLine } from './kernel-command-line.ts'
  * Parameters of a PC's kernel that change which devices it finds, or how it has interrupts or DMA, and what they would
  * make of it. Those that move BARs or leave memory unused (`pci=realloc`, `mem=`) change nothing of that.
  */
-const UNMODELLED: readonly { readonly parameter: RegExp; readonly effect: string }[] = [
-  { parameter: /^acpi=(off|noirq|ht)/, effect: 'a kernel without the ACPI tables' },
-  { parameter: /^(noapic|nolapic|disableapic)$/, effect: 'a kernel without the APICs' },
+const UNMODELLED: readonly { readonly parameter: RegExp; readonly effect: string; readonly instead?: string }[] = [
+  {
+    parameter: /^acpi=(off|noirq|ht)/,
+    effect:
+      'a kernel without the ACPI tables, which goes by tables for multiprocessors and plugs devices below ports in anew',
+  },
+  { parameter: /^(nolapic|disableapic)$/, effect: 'a kernel without the APICs' },
   { parameter: /^apic=off/, effect: 'a kernel without the APICs' },
   { parameter: /^pci=(.*,)?(off|noacpi)(,|$)/, effect: 'another way to find PCI' },
+  {
+    parameter: /^pcie_acs_override=/,
+    effect:
+      'a difference to kernels with an out-of-tree patch alone; no release of Linux knows it, and it makes no device isolate others, but only has the kernel believe that',
+    instead:
+      'leave it out to see what Linux does; with QEMU, put the device behind a pcie-root-port of its own, which has ACS',
+  },
   { parameter: /^swiotlb=(.*,)?force/, effect: 'a kernel that bounces every DMA' },
 ]
 
@@ -26,7 +37,7 @@ export function refuseUnmodelledParameters(commandLine: string, where: string): 
     if (found === undefined) continue
     throw new DmascopeError(
       'GUEST_NOT_MODELLED',
-      `${where}: '${written}' makes ${found.effect}, which is not modelled yet; leave it out`,
+      `${where}: '${written}' makes ${found.effect}, which is not modelled${found.instead === undefined ? ' yet; leave it out' : `; ${found.instead}`}`,
       { where, parameter: written },
     )
   }
