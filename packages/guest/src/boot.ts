@@ -6,6 +6,7 @@ import { assignDevices } from './assign/assign-devices.ts'
 import { TrackedInterrupts } from './assign/tracked-interrupts.ts'
 import { DeviceRecord } from './device-record.ts'
 import { bindDrivers, testDevice } from './drivers/bind.ts'
+import { enableVirtualFunctions } from './drivers/sriov-numvfs.ts'
 import { KernelPages } from './early/page-allocator.ts'
 import type { IommuSubsystem } from './iommu/contract.ts'
 import type { Kernel } from './kernel.ts'
@@ -14,7 +15,7 @@ import { NO_WIRES } from './platform/wire-interrupts.ts'
 import type { GuestProfile } from './profile/guest-profile.ts'
 import { parseKernelCommandLine } from './profile/kernel-command-line.ts'
 import { parseGuest } from './profile/parse-guest.ts'
-import type { GuestResult } from './result.ts'
+import type { GuestResult, SriovOutcome } from './result.ts'
 
 export interface BootOptions {
   /** Which kernel: a profile, or its text, e.g. `linux-6.12,iova=bottom-up`. */
@@ -127,7 +128,10 @@ export function bootGuest(bus: CpuBus, options: BootOptions): GuestResult {
   const records = functions.map((fn) => new DeviceRecord(fn))
   faults.attribute(records)
   const platform = (machine.platform ?? []).map((device) => new PlatformRecord(device))
-  const bound = bindDrivers(kernel, records, platform)
+  const virtualFunctions: SriovOutcome[] = []
+  const bound = bindDrivers(kernel, records, platform, (arrive) => {
+    virtualFunctions.push(...enableVirtualFunctions(kernel, records, arrive))
+  })
   faults.read()
   for (const one of bound) {
     testDevice(kernel, one)
@@ -150,6 +154,7 @@ export function bootGuest(bus: CpuBus, options: BootOptions): GuestResult {
     iommus: iommu.iommus,
     devices,
     ...(assignments.length > 0 && { assignments }),
+    ...(virtualFunctions.length > 0 && { virtualFunctions }),
     timeline,
   }
 }

@@ -19,12 +19,23 @@ export interface GuestResult {
   readonly booted: boolean
   readonly halted?: string
   readonly iommus: readonly GuestIommu[]
-  /** In enumeration order. */
+  /** In enumeration order, virtual functions behind their physical one. */
   readonly devices: readonly GuestDevice[]
+  /** What came of each number of virtual functions that was asked for; left out where none was. */
+  readonly virtualFunctions?: readonly SriovOutcome[]
   /** What came of giving devices to users' programs, in the order asked for; left out where nobody asked. */
   readonly assignments?: readonly GuestAssignment[]
   /** What the kernel log would say, in our words, in order. */
   readonly timeline: readonly string[]
+}
+
+/** One write to `sriov_numvfs`. */
+export interface SriovOutcome {
+  readonly device: string
+  readonly requested: number
+  readonly enabled: number
+  /** What the kernel says where it does not do it, with the error that the writer gets. */
+  readonly refused: string | null
 }
 
 type IommuKind = 'vtd' | 'amdvi' | 'virtio-iommu' | 'smmuv3' | 'tce'

@@ -14,6 +14,8 @@ import { type IommuTables, readIommuTables } from '../iommu/iommu-tables.ts'
 import { acsParameters, enumerateByParameters } from '../pci/acs-parameters.ts'
 import { claimResources } from '../pci/claim-resources.ts'
 import { ConfigAccess } from '../pci/config-access.ts'
+import type { PciFunction } from '../pci/pci-function.ts'
+import { placeVirtualBars } from '../pci/sriov-resources.ts'
 import type { BringUp, EarlyCode, RunningMachine } from './architecture.ts'
 
 /** A PC: the boot protocol's zero page, ACPI, APICs, and PCI as firmware set it up, or left it. */
@@ -69,17 +71,16 @@ function bringUp(
   else iommu.enableInterruptRemapping()
 
   log(`PCI: base access by ${config.mechanism}`)
+  const scan = (): PciFunction[] =>
+    enumerateByParameters(config, platform.rootBuses, iommu.acsRequested, acsParameters(options, profile), log)
+  const functions = claimResources(config, platform.windows, scan, log)
+  placeVirtualBars(config, functions, platform.windows, log)
   return {
     vectors,
     messages: new ApicMessages(vectors, iommu),
     pins: options.noApic ? new NoApicPins() : new LegacyInterrupts(vectors, ioApics, platform.pinRoutes, iommu),
     config,
     iommu,
-    functions: claimResources(
-      config,
-      platform.windows,
-      () => enumerateByParameters(config, platform.rootBuses, iommu.acsRequested, acsParameters(options, profile), log),
-      log,
-    ),
+    functions,
   }
 }

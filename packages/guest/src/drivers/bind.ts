@@ -51,12 +51,14 @@ interface ProbingThread {
  * thread of its own; one more does all that was put off. What is left over is tested where it can be.
  *
  * @param platform - devices on no bus, in the order in which firmware tells of them
+ * @param arrivals - called once all drivers are there; adds to `records` what comes then, and has it probed
  * @returns what was bound, in enumeration order, what is on no bus last
  */
 export function bindDrivers(
   kernel: Kernel,
   records: readonly DeviceRecord[],
   platform: readonly PlatformRecord[] = [],
+  arrivals: (arrive: (record: DeviceRecord) => void) => void = () => {},
 ): readonly Bound[] {
   const bound = new Map<DeviceNotes, Bound>()
   const virtioDevices: VirtioDevice[] = []
@@ -118,6 +120,10 @@ export function bindDrivers(
     for (const device of virtioDevices) offerVirtio(entry, device, thread)
     for (const record of [...deferred]) for (const one of loaded) offer(one, record, later)
   }
+  arrivals((record) => {
+    const thread: ProbingThread = { stuckIn: null }
+    for (const entry of loaded) offer(entry, record, thread)
+  })
   for (const record of records) {
     if (record.driver !== null || record.refusal !== null || record.heldBy !== null || deferred.has(record)) continue
     const tested = testUnclaimed(kernel, record)

@@ -56,6 +56,9 @@ export function probeBusMaster(kernel: Kernel, record: DeviceRecord, maskBits: n
       selfTest: () => notAttempted('the function has no DMA test block: its own driver is not modelled'),
     }
   }
+  if (BUS_MASTER_STATUS.fields.NOT_READY.get(registers.read(REG.STATUS.offset, 4)) === 1) {
+    return 'Device not ready; aborting initialisation'
+  }
   const dma = kernel.iommu.dmaOps(fn, maskBits)
   record.dmaPath = dma.kind
   record.why(`DMA API (${dma.kind}) with a mask of ${maskBits} bits`, `${record.driver ?? 'driver'}, dma_set_mask`)

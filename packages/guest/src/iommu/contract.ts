@@ -21,6 +21,8 @@ export interface PciDevice {
   readonly headerType: number
   /** The bridge above; null on a root bus. */
   readonly parent: PciDevice | null
+  /** Of a virtual function: the function that it is one of. */
+  readonly physical?: PciDevice
   /** PCI Express capability's device/port type (PCIe 6.0 §7.5.3.2); null for a conventional function. */
   readonly pcieType: number | null
   /** Access Control Services: capability and control registers; null without the capability. */
@@ -67,6 +69,8 @@ export interface IommuSubsystem {
   ): { readonly lo: number; readonly hi: number }
   /** Sets up translation, then groups and default domains for these devices, which stand in bus order. */
   attachDevices(devices: readonly PciDevice[]): void
+  /** A function has come since: a virtual one. It stands where it was found; kinds with nothing to do leave it out. */
+  addDevice?(device: PciDevice): void
   /**
    * A driver matches the device and is about to probe it, for the first time or again. Kinds whose drivers look at
    * devices only then make its group here. `deferred`: the IOMMU that the tables put it behind has no driver yet, so

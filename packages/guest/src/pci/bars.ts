@@ -31,9 +31,16 @@ function sizeOf(lo: number, hi: number): number {
 export function readBars(config: ConfigAccess, at: FunctionAddress, count: 2 | 6): Bar[] {
   const command = config.read(at, COMMAND_REGISTER.offset, 2)
   if (command & DECODE) config.write(at, COMMAND_REGISTER.offset, 2, command & ~DECODE)
+  const bars = readBarsAt(config, at, BAR0.offset, count)
+  if (command & DECODE) config.write(at, COMMAND_REGISTER.offset, 2, command)
+  return bars
+}
+
+/** The same of registers that stand at `first`, and decode nothing now: an SR-IOV capability's. */
+export function readBarsAt(config: ConfigAccess, at: FunctionAddress, first: number, count: number): Bar[] {
   const bars: Bar[] = []
   for (let index = 0; index < count; index++) {
-    const offset = BAR0.offset + index * 4
+    const offset = first + index * 4
     const lo = config.read(at, offset, 4)
     const mask = probe(config, at, offset, lo)
     // What does not keep a written one is not there; what reads all ones is a function that has gone.
@@ -56,7 +63,6 @@ export function readBars(config: ConfigAccess, at: FunctionAddress, count: 2 | 6
     if (size > 0 && Number.isSafeInteger(base + size)) bars.push({ index, kind: 'memory', base, size })
     index++
   }
-  if (command & DECODE) config.write(at, COMMAND_REGISTER.offset, 2, command)
   return bars
 }
 

@@ -3,6 +3,7 @@ import type { PciDevice } from '../iommu/contract.ts'
 import type { Bar } from './bars.ts'
 import type { Capability } from './capabilities.ts'
 import type { ConfigAccess } from './config-access.ts'
+import type { Sriov } from './sriov.ts'
 
 /** A function that enumeration found, with what drivers need beyond what the IOMMU code looks at. */
 export interface PciFunction extends PciDevice {
@@ -13,6 +14,8 @@ export interface PciFunction extends PciDevice {
   readonly interruptPin: number
   /** What firmware wrote for software to find; 0xff where it wrote nothing. */
   readonly interruptLine: number
+  /** Of a physical function: what there is to enable. */
+  readonly sriov?: Sriov
 }
 
 /** The function's BAR of this index, where it is memory or I/O and firmware placed it. */

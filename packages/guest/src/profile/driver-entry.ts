@@ -22,6 +22,8 @@ export interface DriverEntry {
   readonly kind: 'virtio-transport' | 'virtio' | 'synthetic' | 'port' | 'iommu' | 'none'
   /** Address bits that it asks for; null where it does no DMA of its own. */
   readonly dmaMaskBits: number | null
+  /** Takes what is written to `sriov_numvfs`: as the PCI core would by itself, or with conditions of its own. */
+  readonly sriov?: 'simple' | 'igb' | 'virtio'
   /** Matches and then always declines, for this reason. Matching alone can make a group. */
   readonly declines?: string
 }

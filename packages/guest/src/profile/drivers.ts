@@ -41,6 +41,7 @@ const virtioPci = (module: string | null): DriverEntry => ({
   virtio: [],
   kind: 'virtio-transport',
   dmaMaskBits: 64,
+  sriov: 'virtio',
 })
 
 const VIRTIO_MMIO: DriverEntry = {
@@ -75,7 +76,38 @@ const NVME: DriverEntry = {
   virtio: [],
   kind: 'synthetic',
   dmaMaskBits: 64,
+  sriov: 'simple',
 }
+
+/** The 82576's IDs, of those that igb drives, and its virtual function's. */
+const IGB_DEVICES = [0x10c9, 0x10e6, 0x10e7, 0x10e8, 0x150a, 0x150d, 0x1518, 0x1526]
+
+/**
+ * Modules that are there, and not loaded: the initial file system has none of them. Whoever wants virtual functions
+ * loads them first.
+ */
+export const SRIOV_DRIVERS: readonly DriverEntry[] = [
+  {
+    name: 'igb',
+    module: 'igb',
+    pci: IGB_DEVICES.map((device) => ({ vendor: 0x8086, device })),
+    virtio: [],
+    kind: 'synthetic',
+    dmaMaskBits: 64,
+    sriov: 'igb',
+  },
+  {
+    name: 'igbvf',
+    module: 'igbvf',
+    pci: [
+      { vendor: 0x8086, device: 0x10ca },
+      { vendor: 0x8086, device: 0x1520 },
+    ],
+    virtio: [],
+    kind: 'synthetic',
+    dmaMaskBits: 64,
+  },
+]
 
 const E1000E: DriverEntry = {
   name: 'e1000e',

@@ -1,4 +1,5 @@
 import { type DriverEntry, matchesPci, type PciIdentity } from './driver-entry.ts'
+import type { SriovRequest } from './parse-sriov.ts'
 import type { VirtioDmaRule } from './virtio-dma-rule.ts'
 
 /** Linux releases, oldest first. */
@@ -74,6 +75,8 @@ export interface GuestProfile {
   readonly whitelist: readonly { readonly vendor: number; readonly device: number }[]
   /** Drivers in probe order, without those left out. */
   readonly drivers: readonly DriverEntry[]
+  /** What is written to `sriov_numvfs` once all drivers are there, in this order. */
+  readonly sriov: readonly SriovRequest[]
   /** Modules left out by `without=`. */
   readonly without: readonly string[]
   /** Devices to be given to users' programs, one list a program: `assign=00:04.0+00:05.0`. */

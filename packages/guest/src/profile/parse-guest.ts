@@ -1,12 +1,15 @@
 import { DmascopeError, nearestName } from '@dmascope/layout'
+import { SRIOV_DRIVERS } from './drivers.ts'
 import type { GuestProfile } from './guest-profile.ts'
+import { parseSriov, type SriovRequest } from './parse-sriov.ts'
 import { PROFILES } from './profiles.ts'
 
-const OPTIONS = ['without', 'iova', 'restricted', 'whitelist', 'assign', 'firmware-regions']
+const OPTIONS = ['without', 'iova', 'restricted', 'whitelist', 'assign', 'firmware-regions', 'sriov']
 const IOVA_ORDERS = ['top-down', 'bottom-up'] as const
 const FIRMWARE_REGIONS = ['honour', 'ignore'] as const
 /** Programs that a boot gives devices to, and devices of each. */
 const MOST_ASSIGNED = 64
+const MOST_SRIOV = 256
 const SWITCH = ['on', 'off'] as const
 const PCI_ID = /^([0-9a-f]{4}):([0-9a-f]{4})$/i
 
@@ -16,7 +19,7 @@ export interface GuestListing {
   readonly options: readonly { readonly name: string; readonly values: readonly string[]; readonly summary: string }[]
 }
 
-const modulesOf = (profiles: readonly GuestProfile[]): string[] => [
+const modulesOf = (profiles: readonly Pick<GuestProfile, 'drivers'>[]): string[] => [
   ...new Set(profiles.flatMap(({ drivers }) => drivers.flatMap(({ module }) => module ?? []))),
 ]
 
@@ -33,6 +36,12 @@ export function listGuests(): GuestListing {
         name: 'iova',
         values: IOVA_ORDERS,
         summary: 'Takes I/O virtual addresses from the top down (Linux) or from the bottom up.',
+      },
+      {
+        name: 'sriov',
+        values: ['all', '00:03.0', '00:03.0/2'],
+        summary:
+          'Enables virtual functions of a device, so many or as many as it can have, or of all devices, and loads igb and igbvf for them. May be repeated.',
       },
       {
         name: 'assign',
@@ -93,6 +102,7 @@ export function parseGuest(text: string): GuestProfile {
   const whitelist: { vendor: number; device: number }[] = []
   let { firmwareRegions } = base
   const without: string[] = []
+  const sriov: SriovRequest[] = []
   const assign: string[][] = []
   for (const option of options) {
     const equals = option.indexOf('=')
@@ -123,9 +133,13 @@ export function parseGuest(text: string): GuestProfile {
         whitelist.push({ vendor: Number.parseInt(vendor, 16), device: Number.parseInt(device, 16) })
         break
       }
+      case 'sriov':
+        if (sriov.length === MOST_SRIOV) throw tooMany(`more than ${MOST_SRIOV} sriov= options`, text)
+        sriov.push(parseSriov(value, text))
+        break
       case 'without': {
         // The kernel holds '-' and '_' for the same letter in module names.
-        const known = modulesOf([base])
+        const known = modulesOf([base, { drivers: SRIOV_DRIVERS }])
         const module = known.find((one) => sameModule(one, value))
         if (module === undefined) throw unknown('GUEST_OPTION_VALUE', 'module', value, known, text)
         without.push(module)
@@ -155,7 +169,8 @@ export function parseGuest(text: string): GuestProfile {
     restrictedMemory,
     whitelist,
     without,
-    drivers: base.drivers.filter(({ module }) => module === null || !without.includes(module)),
+    sriov,
+    drivers: [...base.drivers, ...(sriov.length > 0 ? SRIOV_DRIVERS : [])].filter(({ module }) => module === null || !without.includes(module)),
   }
 }
 

@@ -124,6 +124,10 @@ export class AmdSubsystem implements IommuSubsystem {
 
   register(): void {}
 
+  addDevice(device: PciDevice): void {
+    this.#translation?.add(device)
+  }
+
   /** Groups and domains were made at boot. */
   configure(): 'ready' {
     return 'ready'

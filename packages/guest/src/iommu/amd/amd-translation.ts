@@ -159,6 +159,12 @@ export class AmdTranslation {
     unit.control('EventIntEn', 1)
   }
 
+  /** A function has come: it is probed at once. */
+  add(device: PciDevice): void {
+    this.groups.add(device)
+    for (const unit of this.enabled) this.#probe(unit, [device])
+  }
+
   #probe(unit: AmdUnit, devices: readonly PciDevice[]): void {
     const { log } = this.#context
     const before = this.groups.groups.length

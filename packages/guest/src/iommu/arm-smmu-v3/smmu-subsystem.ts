@@ -78,6 +78,11 @@ export class SmmuSubsystem implements IommuSubsystem {
     this.#masters = new SmmuMasters(this.#context, this.#tables, this.#devices, devices, this.#default)
   }
 
+  /** Its driver's probe puts it into a group. */
+  addDevice(device: PciDevice): void {
+    this.#masters?.groups.add(device)
+  }
+
   configure(device: PciDevice): 'ready' {
     this.#masters?.configure(device)
     return 'ready'

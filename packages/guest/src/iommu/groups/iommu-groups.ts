@@ -29,12 +29,15 @@ export class IommuGroups {
 
   /** @param all - every function that enumeration found, grouped or not */
   constructor(all: readonly PciDevice[], acsRequested: boolean, ivrs = false) {
-    for (const device of all) {
-      const bus = this.#onBus.get(busOf(device))
-      if (bus === undefined) this.#onBus.set(busOf(device), [device])
-      else bus.push(device)
-    }
+    for (const device of all) this.add(device)
     this.#facts = { acsRequested, ivrs }
+  }
+
+  /** A function that has come after enumeration. */
+  add(device: PciDevice): void {
+    const bus = this.#onBus.get(busOf(device))
+    if (bus === undefined) this.#onBus.set(busOf(device), [device])
+    else bus.push(device)
   }
 
   of(device: PciDevice): IommuGroup | null {

@@ -73,6 +73,12 @@ export class RequestSubsystem implements IommuSubsystem {
     this.#groups = new IommuGroups(devices, this.acsRequested)
   }
 
+  /** Its driver's probe puts it into a group. */
+  addDevice(device: PciDevice): void {
+    this.#devices = [...this.#devices, device]
+    this.#groups.add(device)
+  }
+
   register(unit: RequestIommu): void {
     this.#units.set(unit.function.id, unit)
   }

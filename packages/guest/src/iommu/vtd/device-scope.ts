@@ -79,11 +79,12 @@ export function findScopeMismatch(units: readonly DrhdUnit[], devices: readonly 
 
 /**
  * The unit that is responsible for a device: unit by unit, the first that names it or a bridge above it, or takes all
- * of its segment; null where none does.
+ * of its segment; null where none does. For a virtual function that is its physical function's: scopes that name the
+ * virtual one are not looked at.
  */
 export function findUnit(units: readonly DrhdUnit[], device: PciDevice): ScopeMatch | null {
   const claims: (ScopeMatch | null)[] = []
-  for (let at: PciDevice | null = device; at !== null; at = at.parent) claims.push(namedBy(units, at))
+  for (let at: PciDevice | null = device.physical ?? device; at !== null; at = at.parent) claims.push(namedBy(units, at))
   for (const drhd of units) {
     if (drhd.includeAll) {
       if (drhd.segment === device.segment) return { drhd, scope: null, named: null }

@@ -79,6 +79,10 @@ export class VtdSubsystem implements IommuSubsystem {
     this.#translation = new VtdTranslation(this.#context, this.#dmar, this.#policy, devices)
   }
 
+  addDevice(device: PciDevice): void {
+    this.#translation?.add(device)
+  }
+
   /** Groups and domains were made at boot. */
   configure(): 'ready' {
     return 'ready'
@@ -159,7 +163,12 @@ export class VtdSubsystem implements IommuSubsystem {
     if (match === null) return { covered: false, by: null }
     const unit = `DMAR DRHD 0x${match.drhd.base.toString(16)}`
     if (match.scope === null) return { covered: true, by: `${unit}, INCLUDE_PCI_ALL` }
-    const above = match.named === device ? '' : ` (${match.named!.id} above it)`
+    const above =
+      match.named === device
+        ? ''
+        : match.named === device.physical
+          ? ` (its physical function)`
+          : ` (${match.named!.id} above it)`
     return { covered: true, by: `${unit}, scope ${scopeText(match.scope)}${above}` }
   }
 

@@ -160,6 +160,13 @@ export class VtdTranslation {
     return true
   }
 
+  /** A function has come: it is probed at once. */
+  add(device: PciDevice): void {
+    this.groups.add(device)
+    const drhd = findUnit(this.#dmar.units, device)?.drhd
+    if (drhd !== undefined && this.enabled.has(drhd)) this.#probe(drhd, [device])
+  }
+
   #probe(drhd: DrhdUnit, devices: readonly PciDevice[]): void {
     const { log } = this.#context
     const before = this.groups.groups.length
