@@ -22,7 +22,7 @@ const boot = (args: readonly string[], qemuVersion: '7.2' | '11.1' = '11.1', gue
     trace: false,
     tables: true,
   })
-  return { report, tree: parseDtb(tables.get('machine.dtb')!) }
+  return { report, tree: () => parseDtb(tables.get('machine.dtb')!) }
 }
 
 /** What `assigned-addresses` says, as the CPU sees it: the 32-bit window is at 2^45 + 2^31. */
@@ -43,7 +43,7 @@ describe.each(['ppc-n-default-q111-k612', 'ppc-o-six-q72-k612'])('%s', (name) =>
   const { tree } = boot(truth.arguments.slice(1), truth.qemu, truth.guest)
 
   it('has BARs where Linux found them', () => {
-    const bridge = tree.root.children.find((node) => node.string('device_type') === 'pci')
+    const bridge = tree().root.children.find((node) => node.string('device_type') === 'pci')
     for (const { id, resources } of truth.devices) {
       const slot = Number.parseInt(id.slice(8, 10), 16)
       const node = bridge?.children.find((child) => (child.cell('reg') ?? 0) >>> 11 === slot)
@@ -66,6 +66,20 @@ describe('a POWER machine', () => {
     ])
     const [finding] = report.findings
     expect([finding?.device, finding?.message]).toEqual(['0001:00:00.0', expect.stringContaining('iommu-phb0001')])
+  })
+
+  it('never starts a kernel where SLOF has counted bridges of an earlier host bridge', () => {
+    const behind = ['-device', 'pci-bridge,id=b,chassis_nr=9', '-device', 'virtio-rng-pci,bus=b']
+    const second = ['-nodefaults', '-device', 'spapr-pci-host-bridge,index=2', ...behind]
+    expect(boot(second).report).toMatchObject({ guest: { booted: true }, devices: [{}, { verdict: 'works' }] })
+    const both = boot([...second, '-device', 'pci-bridge,chassis_nr=1,bus=pci.0']).report
+    expect(both.guest).toMatchObject({
+      booted: false,
+      halted: expect.stringMatching(/SLOF does not find the \S+@0 node/),
+    })
+    expect(both.devices).toEqual([])
+    const sameBridge = ['-device', 'pci-bridge,id=c,chassis_nr=1,bus=pci.0', '-device', 'virtio-rng-pci,bus=c']
+    expect(boot([...second.slice(0, 1), ...sameBridge, ...behind]).report.guest.booted).toBe(true)
   })
 
   it('hangs a kernel that believes the tree, where a device does not heed it', () => {

@@ -24,7 +24,7 @@ export function startGuest(
     machine.endFirmwarePhase()
     const entry = slof.deviceTree === null ? {} : { deviceTree: slof.deviceTree }
     const tables = new Map(wantsTables && slof.blob !== null ? [['machine.dtb', slof.blob]] : [])
-    return { result: bootGuest(bus, { profile: guest, witness, architecture, entry }), firmwareHung: null, tables }
+    return { result: bootGuest(bus, { profile: guest, witness, architecture, entry }), firmwareHung: slof.hung, tables }
   }
   if (architecture === 'aarch64') {
     // Without firmware QEMU starts the kernel itself, and has put the device tree where the kernel is told to look.

@@ -2,6 +2,7 @@ import { buildDtb, type DeviceTree, type DtNode, parseDtb } from '@dmascope/devi
 import { DmascopeError } from '@dmascope/layout'
 import type { CpuBus } from '@dmascope/memory/contracts'
 import { H_CAS, RTAS_CODE, XIVE_EXPLOITATION, XIVE_ON_OFFER } from '../spec/slof.ts'
+import { findMisnumbered } from './misnumbered-bridges.ts'
 import { placeBars, type SlofBar } from './place-bars.ts'
 import { RtasConfig } from './rtas-config.ts'
 
@@ -19,6 +20,8 @@ export interface SlofResult {
   /** The tree itself, as bytes. */
   readonly blob: Uint8Array | null
   readonly placed: readonly SlofBar[]
+  /** What keeps it from starting a kernel; null where it does. */
+  readonly hung: string | null
   readonly log: readonly string[]
 }
 
@@ -41,7 +44,7 @@ export function runSlof(bus: CpuBus, options: SlofOptions): SlofResult {
   const say = (line: string): void => void log.push(line)
   const nothing = (why: string): SlofResult => {
     say(why)
-    return { deviceTree: null, blob: null, placed: [], log }
+    return { deviceTree: null, blob: null, placed: [], hung: null, log }
   }
   const first = readTree(bus, options.deviceTree)
   if (typeof first === 'string') return nothing(first)
@@ -51,17 +54,24 @@ export function runSlof(bus: CpuBus, options: SlofOptions): SlofResult {
   const target = buffer - BUFFER_BYTES
   if (target < BUFFER_BYTES) return nothing(`${memory} bytes of memory are too few`)
 
-  const tree = chooseArchitecture(bus, first, buffer, say) ?? first
+  const answered = chooseArchitecture(bus, first, buffer, say)
+  const tree = answered ?? first
   const config = new RtasConfig(bus, tree.find('/rtas'), buffer)
   const placed: SlofBar[] = []
   for (const node of tree.root.children) {
     if (node.string('device_type') === 'pci') placed.push(...placeBars(node, config, say))
   }
+  const lost = answered === null ? null : findMisnumbered(answered)
+  if (lost !== null) {
+    const hung = `SLOF does not find the ${lost} node of the tree behind its bridge, and resets the machine again and again`
+    say(`Cannot handle FDT update for the ${lost} node, rebooting`)
+    return { deviceTree: null, blob: null, placed, hung, log }
+  }
   installRtas(bus, tree, rtasBase)
   if (options.commandLine !== undefined) chosenOf(tree).set('bootargs', options.commandLine)
   const blob = buildDtb(tree)
   bus.writeBytes(target, blob)
-  return { deviceTree: target, blob, placed, log }
+  return { deviceTree: target, blob, placed, hung: null, log }
 }
 
 /** A text is why there is none. */
