@@ -58,7 +58,8 @@ export function enumerate(
     visited.add(busKey({ segment, bus }))
     const first = found.length
     const slots = parent !== null && leadsToOneDevice(parent) ? 1 : 32
-    for (let device = 0; device < slots && found.length < MAX_FUNCTIONS; device++) scanSlot({ segment, bus }, device, parent)
+    for (let device = 0; device < slots && found.length < MAX_FUNCTIONS; device++)
+      scanSlot({ segment, bus }, device, parent)
     for (const bridge of found.slice(first)) if ((bridge.headerType & 0x7f) === 1) scanBehind(bridge)
   }
 

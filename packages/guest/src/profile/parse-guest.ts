@@ -170,7 +170,9 @@ export function parseGuest(text: string): GuestProfile {
     whitelist,
     without,
     sriov,
-    drivers: [...base.drivers, ...(sriov.length > 0 ? SRIOV_DRIVERS : [])].filter(({ module }) => module === null || !without.includes(module)),
+    drivers: [...base.drivers, ...(sriov.length > 0 ? SRIOV_DRIVERS : [])].filter(
+      ({ module }) => module === null || !without.includes(module),
+    ),
   }
 }
 

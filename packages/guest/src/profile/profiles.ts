@@ -82,7 +82,7 @@ function profile({ name, kernel, summary, virtioDma, knows, proposes }: ProfileI
     whitelist: [],
     drivers: kernel === '6.12' ? DEBIAN_13_DRIVERS : DEBIAN_12_DRIVERS,
     sriov: [],
-  without: [],
+    without: [],
     assign: [],
     firmwareRegions: 'honour',
     unknownFeatures: [],

@@ -84,7 +84,8 @@ export function findScopeMismatch(units: readonly DrhdUnit[], devices: readonly 
  */
 export function findUnit(units: readonly DrhdUnit[], device: PciDevice): ScopeMatch | null {
   const claims: (ScopeMatch | null)[] = []
-  for (let at: PciDevice | null = device.physical ?? device; at !== null; at = at.parent) claims.push(namedBy(units, at))
+  for (let at: PciDevice | null = device.physical ?? device; at !== null; at = at.parent)
+    claims.push(namedBy(units, at))
   for (const drhd of units) {
     if (drhd.includeAll) {
       if (drhd.segment === device.segment) return { drhd, scope: null, named: null }
