@@ -86,6 +86,19 @@ describe('references', () => {
   })
 })
 
+describe('a node without properties or children', () => {
+  test('shares nothing with others like it', () => {
+    const tree = parseDts('/dts-v1/; / { a { }; b { }; c: c { }; u { x = <&c>; }; };')
+    const [a, b] = [tree.find('/a')!, tree.find('/b')!]
+    a.set('x', 1)
+    a.append(parseDts('/dts-v1/; / { };').root)
+    expect([a.properties.length, a.children.length]).toEqual([1, 1])
+    expect([b.properties.length, b.children.length]).toEqual([0, 0])
+    expect(tree.find('/c')!.properties.map(({ name }) => name)).toEqual(['phandle'])
+    expect(parseDts('/dts-v1/; / { };').root.properties).toEqual([])
+  })
+})
+
 describe('merging', () => {
   test('later braces override in place, and add behind', () => {
     const tree = parseDts(`/dts-v1/; / { a = <1>; b = <2>; n: n { x; }; };

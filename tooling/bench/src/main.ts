@@ -13,6 +13,7 @@ import { DEFAULT_OPTIONS, runCases } from './runner.ts'
 import { formatTable } from './table.ts'
 import { treeCases } from './tree-dmascope.ts'
 import { treeFloorCases } from './tree-floor.ts'
+import { treeTextFloorCases } from './tree-text-floor.ts'
 import { checkedCases } from './vq-checked-floor.ts'
 import { dmascopeCases, packedCases } from './vq-dmascope.ts'
 import { floorCases } from './vq-floor.ts'
@@ -34,7 +35,7 @@ const SUITES: Readonly<Record<string, () => (BenchCase | TimedCase)[] | Promise<
   'iommu-smmuv3': () => [...smmuv3Cases(), ...smmuv3FloorCases()],
   'iommu-virtio': virtioIommuCases,
   'iommu-tce': tceCases,
-  tree: () => [...treeCases(), ...treeFloorCases()],
+  tree: () => [...treeCases(), ...treeFloorCases(), ...treeTextFloorCases()],
   job: jobCases,
   scale: scaleCases,
 }

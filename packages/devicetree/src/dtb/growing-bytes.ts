@@ -35,10 +35,8 @@ export class GrowingBytes {
 
   /** Zeros up to a multiple of 4. */
   align(): void {
-    const count = -this.length & 3
-    this.reserve(count)
-    this.bytes.fill(0, this.length, this.length + count)
-    this.length += count
+    this.reserve(3)
+    while ((this.length & 3) !== 0) this.bytes[this.length++] = 0
   }
 
   /** One byte a character, and NUL. */

@@ -196,6 +196,7 @@ class Parser {
       if (code === CLOSE_BRACE) {
         scanner.at++
         scanner.expect(';')
+        top.node.trim()
         open.pop()
         continue
       }

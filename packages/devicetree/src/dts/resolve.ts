@@ -163,7 +163,8 @@ function convert(root: SourceNode, values: Uint8Array, rebuilt: ReadonlyMap<DtPr
     const { gone, properties } = from
     for (let index = 0; index < properties.length; index++) properties[index] = settled(properties[index]!)
     const live = gone === null || gone.size === 0 ? properties : properties.filter(({ name }) => !gone.has(name))
-    const node = DtNode.made(from.name, live)
+    // A node's list is its own; source nodes without properties share one.
+    const node = DtNode.made(from.name, live.length === 0 ? [] : live)
     if (from.labels !== null) node.labels = from.labels
     return node
   }
