@@ -57,10 +57,13 @@ function statedSlot(
 
 /** Functions beyond 0 are found only where function 0 says that there are some. */
 function checkFunctions(description: DeviceDescription, bus: PlacedBus, { device, fn }: Slot): void {
+  // Of a virtual function nothing of this is asked.
+  if (description.properties['sriov-pf'] !== undefined) return
   const isMultifunction = ['on', true].includes(description.properties.multifunction as string | boolean)
   const others = Array.from({ length: 8 }, (_, other) => bus.taken.has((device << 3) | other))
+  const hasSibling = others.some((taken, other) => taken && !bus.virtual.has((device << 3) | other))
   const slot = device.toString(16)
-  if (fn === 0 && others.includes(true) && !isMultifunction) {
+  if (fn === 0 && hasSibling && !isMultifunction) {
     throw refusePlace(
       'MACHINE_SLOT',
       description,

@@ -19,6 +19,8 @@ export interface PlacedBus {
   readonly acpiHotplug: boolean
   /** What sits at device << 3 | function, for QEMU's words about it. */
   readonly taken: Map<number, string>
+  /** Of those, where virtual functions are: a function 0 beside them need not say that it is one of several. */
+  readonly virtual: Set<number>
   /** Device numbers whose function 0 says that it is one of several. */
   readonly multifunction: Set<number>
 }
@@ -67,6 +69,7 @@ export function machineBus(
     ...root,
     root: true,
     above: null,
+    virtual: new Set(),
     taken: new Map(builtIn.map(({ device, fn, model }) => [(device << 3) | fn, model])),
     multifunction: new Set(builtIn.filter(({ fn }) => fn !== 0).map(({ device }) => device)),
   }
@@ -81,6 +84,7 @@ export const expanderBus = (name: string, nature: PlacedBus['nature']): PlacedBu
   above: null,
   acpiHotplug: false,
   taken: new Map(),
+  virtual: new Set(),
   multifunction: new Set(),
 })
 
@@ -102,6 +106,7 @@ export function secondaryBus(above: PlacedDevice, name: string): PlacedBus {
     firstSlot: controller && !bus.acpiHotplug ? 1 : 0,
     acpiHotplug: bus.acpiHotplug,
     taken: new Map(),
+    virtual: new Set(),
     multifunction: new Set(),
   }
 }

@@ -10,6 +10,7 @@ import { virtioBehaviour } from '../hypervisor/virtio-behaviour.ts'
 import { AutomaticBusNames } from './bus-names.ts'
 import { findSlot } from './find-slot.ts'
 import { checkNumaNode } from './numa-node.ts'
+import { VirtualPlaces } from './virtual-places.ts'
 import {
   expanderBus,
   type MachineRoot,
@@ -31,6 +32,8 @@ export interface Placement {
   readonly segments: ReadonlyMap<PlacedBus, SegmentDescription>
   /** PCI functions, in order of creation: a bridge before what is below it. */
   readonly functions: readonly PlacedDevice[]
+  /** Devices that are virtual functions, of those among `functions` that bring them: by routing ID. */
+  readonly virtual: ReadonlyMap<PlacedDevice, readonly PlacedDevice[]>
   /** Platform devices: IOMMUs. */
   readonly platform: readonly PlacedPlatformDevice[]
   /** Devices in the machine's virtio transports, in order of creation. */
@@ -71,6 +74,8 @@ class Placer implements Placement {
   readonly segments = new Map<PlacedBus, SegmentDescription>()
   readonly functions: PlacedDevice[] = []
   readonly platform: PlacedPlatformDevice[] = []
+  readonly virtual: ReadonlyMap<PlacedDevice, readonly PlacedDevice[]>
+  readonly #virtualPlaces: VirtualPlaces
   readonly virtio: PlacedVirtioDevice[] = []
   readonly #virtioBuses: VirtioBuses
   readonly #machine: MachineDescription
@@ -85,6 +90,8 @@ class Placer implements Placement {
   constructor(machine: MachineDescription, rootBus: PlacedBus, virtioBuses: VirtioBuses) {
     this.rootBus = rootBus
     this.#virtioBuses = virtioBuses
+    this.#virtualPlaces = new VirtualPlaces(machine.qemuVersion)
+    this.virtual = this.#virtualPlaces.of
     this.#machine = machine
     this.#hypervisor = requireHypervisor(machine.hypervisor ?? 'qemu')
     this.#buses = new Map([[rootBus.name, rootBus]])
@@ -169,7 +176,8 @@ class Placer implements Placement {
     if (Object.hasOwn(model.properties, 'chassis')) this.#checkChassis(placed)
     const name = description.id === undefined ? model.name : `${model.name},id=${description.id}`
     bus.taken.set((slot.device << 3) | slot.fn, name)
-    this.functions.push(placed)
+    if (placed.given['sriov-pf'] !== undefined) bus.virtual.add((slot.device << 3) | slot.fn)
+    if (!this.#virtualPlaces.add(placed)) this.functions.push(placed)
     return placed
   }
 

@@ -4,6 +4,7 @@ import type { Machine } from '../machine.ts'
 import { type PlacedBus, type PlacedDevice, rootBusOf } from './placed-bus.ts'
 import { busNumberOf, type Placement } from './placement.ts'
 import { realize } from './realize.ts'
+import { sriovPlan } from './sriov-plan.ts'
 import { isOn } from './switches.ts'
 import { wiredBehindIommu } from './wiring.ts'
 
@@ -45,7 +46,8 @@ export function plugDevices(
   const functions = new Map<PlacedDevice, PciFunction>()
   placement.functions.forEach((placed, index) => {
     const itself = machine.iommus[plans.findIndex(({ functionAt }) => functionAt === placed)]?.pciFunction
-    const one = itself ?? realize(placed, index, occupied.has(placed))
+    const virtual = placement.virtual.get(placed) ?? []
+    const one = itself ?? realize(placed, index, occupied.has(placed), virtual)
     functions.set(placed, one)
     const rootBusPlaced = rootBusOf(placed.bus)
     const root = roots.get(rootBusPlaced)
@@ -55,6 +57,7 @@ export function plugDevices(
     const iommu = unit === null ? null : (machine.iommus[unit] ?? null)
     const behindIommu = wiredBehindIommu(placed)
     if (behindIommu && unit !== null) plans[unit]?.checkDevice(placed)
+    const plan = sriovPlan(placed)
     machine.plug({
       function: one,
       model: placed.model.name,
@@ -63,6 +66,12 @@ export function plugDevices(
       fn: placed.fn,
       dmaThrough: behindIommu ? iommu : null,
       messagesThrough: iommu,
+      ...(plan !== null && { virtualModel: plan.virtualModel }),
+      virtual: virtual.map((each) => ({
+        model: each.model.name,
+        described: each.description,
+        dmaThrough: wiredBehindIommu(each) ? iommu : null,
+      })),
       root: complexes.get(rootBusPlaced) ?? machine.root,
       ...(bus !== undefined && { bus }),
     })

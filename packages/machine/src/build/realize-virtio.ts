@@ -1,7 +1,7 @@
 import { DmascopeError } from '@dmascope/layout'
-import type { PciFunction } from '@dmascope/pci'
 import { type VirtioDevice, VirtioPciFunction } from '@dmascope/virtio-pci'
 import {
+  VIRTIO_PCI_MODERN_DEVICE_ID_BASE,
   VIRTIO_PCI_PROG_IF_NO_BYPASS,
   VIRTIO_PCI_REVISION_TELLS_BYPASS,
   VIRTIO_PCI_VNDR_NO_BYPASS,
@@ -18,6 +18,11 @@ interface VirtioGeneration {
 
 /** Behind a PCI Express port, as QEMU asks: an express bus that is not the root. */
 const behindPort = ({ bus }: PlacedDevice): boolean => bus.nature === 'express' && !bus.root
+
+/** Whether the device is a PCI Express function. */
+export function isExpressVirtio(placed: PlacedDevice): boolean {
+  return behindPort(placed) && generationOf(placed).modern && placed.properties['x-disable-pcie'] !== true
+}
 
 /**
  * Legacy, modern or both, by `disable-legacy` (auto: on behind a PCI Express port), `disable-modern` and the device type.
@@ -64,25 +69,48 @@ function generationOf(placed: PlacedDevice): VirtioGeneration {
   return { legacy, modern }
 }
 
+const routingId = ({ device, fn }: PlacedDevice): number => (device << 3) | fn
+
+/** What the SR-IOV capability says of where virtual functions are, and what they are. */
+function virtualNumbers(
+  physical: PlacedDevice,
+  virtual: readonly PlacedDevice[],
+): { firstVfOffset: number; vfStride: number; vfDeviceId: number } {
+  const [first, second] = virtual
+  if (first === undefined) throw new TypeError('there is no virtual function')
+  return {
+    firstVfOffset: routingId(first) - routingId(physical),
+    vfStride: second === undefined ? 0 : routingId(second) - routingId(first),
+    vfDeviceId: VIRTIO_PCI_MODERN_DEVICE_ID_BASE + (first.model.virtio?.type ?? 0),
+  }
+}
+
 /**
  * Builds the function.
  *
  * @param seed - tells apart devices that make up data
  * @param device - what it does; left out, what its kind of device does
+ * @param virtual - devices that are its virtual functions
+ * @param isVirtual - it is one itself
  */
 export function realizeVirtio(
   placed: PlacedDevice,
   seed: number,
   device: VirtioDevice = behaviourOf(placed, seed),
-): PciFunction {
+  virtual: readonly PlacedDevice[] = [],
+  isVirtual = false,
+): VirtioPciFunction {
   const { model, properties, description } = placed
   const virtio = model.virtio
   const behaviour = placed.virtio
   if (virtio === null || behaviour === null) throw new TypeError(`${model.name} is no virtio device`)
-  const { legacy, modern } = generationOf(placed)
   const { tells } = placed.hypervisor
+  const { legacy, modern } = generationOf(placed)
   const vectors = Number(properties.vectors)
-  const rom = romSize(model, properties)
+  const rom = isVirtual ? 0 : romSize(model, properties)
+  const virtualFunctions = virtual.map((one, index) =>
+    realizeVirtio(one, seed + index + 1, behaviourOf(one, seed + index + 1), [], true),
+  )
   return new VirtioPciFunction({
     device,
     legacy,
@@ -101,5 +129,7 @@ export function realizeVirtio(
     ...((tells === 'version' || tells === 'property-and-version') && { revisionId: VIRTIO_PCI_REVISION_TELLS_BYPASS }),
     multifunction: description.properties.multifunction === 'on' || properties.multifunction === true,
     ...(rom > 0 && { romSize: rom }),
+    virtualFunction: isVirtual,
+    ...(virtual[0] !== undefined && { sriov: { ...virtualNumbers(placed, virtual), virtualFunctions } }),
   })
 }

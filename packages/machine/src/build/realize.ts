@@ -7,18 +7,27 @@ import { bridgeModelOf } from './bridge-models.ts'
 import { planCapabilities } from './capability-plan.ts'
 import type { PlacedDevice } from './placed-bus.ts'
 import { realizeVirtio } from './realize-virtio.ts'
+import { realizeVirtual, sriovCapability } from './realize-virtual.ts'
+import { sriovPlan } from './sriov-plan.ts'
+import { behaviourOf } from './virtio-behaviour.ts'
 
 /**
  * Builds the function of a placed device.
  *
  * @param seed - tells apart devices that make up data
  * @param occupied - of a port: whether something is plugged in below
+ * @param virtual - devices that are its virtual functions
  * @throws DmascopeError MACHINE_REFUSED in QEMU's words
  */
-export function realize(placed: PlacedDevice, seed: number, occupied: boolean): PciFunction {
+export function realize(
+  placed: PlacedDevice,
+  seed: number,
+  occupied: boolean,
+  virtual: readonly PlacedDevice[] = [],
+): PciFunction {
   const { model, properties, description } = placed
   const multifunction = properties.multifunction === true
-  if (model.virtio !== null) return realizeVirtio(placed, seed)
+  if (model.virtio !== null) return realizeVirtio(placed, seed, behaviourOf(placed, seed), virtual)
   const bridge = bridgeModelOf(model, properties)
   if (bridge !== null) {
     return new ModelledBridge({
@@ -45,6 +54,7 @@ export function realize(placed: PlacedDevice, seed: number, occupied: boolean): 
       multifunction,
     })
   }
+  const sriov = sriovPlan(placed)
   return new BusMasterFunction({
     config: {
       vendorId: pci.vendorId,
@@ -64,8 +74,12 @@ export function realize(placed: PlacedDevice, seed: number, occupied: boolean): 
       })),
       romSize: romSize(model, properties),
     },
-    capabilities: planCapabilities(pci, { express: placed.bus.nature === 'express', root: placed.bus.root }),
+    capabilities: [
+      ...planCapabilities(pci, { express: placed.bus.nature === 'express', root: placed.bus.root }),
+      ...(sriov === null ? [] : sriovCapability(sriov, pci)),
+    ],
     dma: model.dma,
     dmaMaskBits: pci.dmaBits,
+    ...(sriov !== null && { virtualFunctions: realizeVirtual(sriov, placed.bus.root) }),
   })
 }

@@ -95,7 +95,7 @@ export const networkModels = (): readonly DeviceModel[] => [
       revision: 1,
       nature: 'express',
       bars: [mem(0, 128 * KiB), mem(1, 128 * KiB), io(2, 32), mem64(3, 16 * KiB)],
-      caps: '01@40,05@50,11@70,10@a0,x0001@100,x000e@150,x0010@160',
+      caps: '01@40,05@50,11@70,10@a0,x0001@100,x000e@150',
       msixVectors: 10,
       msixBar: 3,
       msiVectors: 1,

@@ -4,6 +4,7 @@ import { requesterId } from '@dmascope/pci/spec'
 import { qemuHeader } from '../../firmware/qemu-header.ts'
 import { IOAPIC_ID } from '../../interrupts/ioapic.ts'
 import type { RootBusFacts } from '../iommu-plan.ts'
+import { tableSlots } from '../table-slots.ts'
 
 /** Where QEMU puts the registers of its AMD IOMMU. */
 export const AMDVI_BASE = 0xfed8_0000
@@ -76,7 +77,7 @@ export function ivrsTable(roots: readonly RootBusFacts[], facts: IvrsFacts): Uin
 function entriesOf(roots: readonly RootBusFacts[]): IvhdEntry[] {
   const entries = roots
     .filter(({ bypass }) => !bypass)
-    .flatMap(({ bus }) => bus.slots)
+    .flatMap((root) => tableSlots(root))
     .flatMap((slot) => entriesFrom(slot))
   return entries.length > 0 ? entries : [{ kind: 'all', deviceId: 0, dteSetting: 0 }]
 }

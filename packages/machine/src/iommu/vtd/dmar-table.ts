@@ -4,6 +4,7 @@ import { isBridge } from '@dmascope/pci'
 import { qemuHeader } from '../../firmware/qemu-header.ts'
 import { IOAPIC_ID } from '../../interrupts/ioapic.ts'
 import type { RootBusFacts } from '../iommu-plan.ts'
+import { tableSlots } from '../table-slots.ts'
 
 /** Where QEMU puts the registers of its remapping unit. */
 export const VTD_BASE = 0xfed9_0000
@@ -76,7 +77,7 @@ export function dmarTable(
 function functionScopes(roots: readonly RootBusFacts[], of: number): DeviceScope[] {
   const functions = roots
     .filter(({ bypass, segment = 0 }) => !bypass && segment === of)
-    .flatMap(({ bus }) => bus.slots)
+    .flatMap((root) => tableSlots(root))
     .map(
       ({ bus, device, fn, function: one }): DeviceScope => ({
         kind: isBridge(one) ? 'bridge' : 'endpoint',
