@@ -116,11 +116,14 @@ describe('resource descriptors', () => {
         { first: 2 ** 32, last: 2 ** 33 - 1, prefetchable: true },
       ],
       interrupts: [20, 21],
+      edges: [],
     })
   })
 
   test('an IRQ descriptor is a mask; a descriptor that is cut off ends the list', () => {
-    expect(readResources(fromHex('220004 22', '')).interrupts).toEqual([10])
+    expect(readResources(fromHex('220004 22', ''))).toMatchObject({ interrupts: [10], edges: [10] })
+    expect(readResources(fromHex('23000418', ''))).toMatchObject({ interrupts: [10], edges: [] })
+    expect(readResources(interrupts([79], { edge: true }))).toMatchObject({ interrupts: [79], edges: [79] })
   })
 })
 

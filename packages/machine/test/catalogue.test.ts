@@ -85,7 +85,8 @@ describe('the catalogue', () => {
     expect(propertyNames(model('virtio-net-pci-non-transitional'), '11.1')).not.toContain('disable-legacy')
     // QEMU has no aliases for these: without -pci they are types of another bus, or none.
     for (const name of ['vhost-user-fs', 'virtio-mem']) expect(findModel(name), name).toBeNull()
-    for (const name of ['vhost-user-blk', 'virtio-blk-device']) expect(model(name)).toMatchObject({ plug: 'virtio-bus' })
+    for (const name of ['vhost-user-blk', 'virtio-blk-device'])
+      expect(model(name)).toMatchObject({ plug: 'virtio-bus' })
     expect(nearestModel('virtio-blk-pcii')).toBe('virtio-blk-pci')
     expect(nearestModel('intel_iommu')).toBe('intel-iommu')
     expect(nearestModel('zzzzzzzzzz')).toBeNull()

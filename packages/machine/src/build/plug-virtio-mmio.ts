@@ -1,7 +1,7 @@
 import { emptyTransport, VirtioMmioDevice } from '@dmascope/virtio-mmio'
 import { VIRTIO_MMIO_BYTES } from '@dmascope/virtio-mmio/spec'
 import { requireModel } from '../catalogue/catalogue.ts'
-import { withDefaults } from '../catalogue/check-properties.ts'
+import { checkProperties, withDefaults } from '../catalogue/check-properties.ts'
 import type { MachineDescription } from '../description.ts'
 import type { Machine } from '../machine.ts'
 import { behaviourOf } from './virtio-behaviour.ts'
@@ -31,7 +31,8 @@ export function plugVirtioTransports(
   firstSeed: number,
 ): void {
   const model = requireModel('virtio-mmio', qemuVersion)
-  const legacy = withDefaults(model, virtioTransports, qemuVersion)['force-legacy'] !== false
+  const given = checkProperties(model, virtioTransports, qemuVersion)
+  const legacy = withDefaults(model, given, qemuVersion)['force-legacy'] !== false
   const empty = emptyTransport({ legacy })
   for (let transport = 0; transport < count; transport++) {
     const at = { base: base + transport * VIRTIO_MMIO_BYTES, size: VIRTIO_MMIO_BYTES }
