@@ -74,6 +74,22 @@ const PRESETS: readonly Preset[] = [
     content: q35('intel_iommu=on iommu.strict=1', [iommu, ...guests]),
   },
   {
+    name: 'segments',
+    summary: 'a q35 with three PCI segments: one with a VT-d unit of its own, one with none. QEMU has no such machine',
+    content: q35(
+      'intel_iommu=on',
+      [
+        iommu,
+        { model: 'virtio-blk-pci', id: 'blk0', addr: '02.0', ...translated },
+        { model: 'virtio-blk-pci', id: 'blk1', bus: 'segment1.0', addr: '02.0', ...translated },
+        { model: 'pcie-root-port', id: 'port1', bus: 'segment1.0', chassis: 1 },
+        { model: 'e1000e', id: 'net1', bus: 'port1', mac: '52:54:00:12:34:01' },
+        { model: 'virtio-blk-pci', id: 'blk2', bus: 'segment2.0', addr: '02.0', ...translated },
+      ],
+      { segments: [{ segment: 1 }, { segment: 2, iommu: false }] },
+    ),
+  },
+  {
     name: 'bus-bypass',
     summary: 'the default machine with its root bus wired past the IOMMU, which the firmware says',
     content: q35('intel_iommu=on', [iommu, ...guests], {
@@ -177,6 +193,25 @@ const PRESETS: readonly Preset[] = [
       machineProperties: { 'gic-version': '3', iommu: 'smmuv3' },
       append: '',
       devices: [...guests],
+    },
+  },
+  {
+    name: 'arm-mmio',
+    summary: 'an Arm machine with virtio devices over MMIO: no IOMMU is in front of them, whatever they are told',
+    content: {
+      machine: 'virt',
+      qemuVersion: '11.1',
+      memory: '512M',
+      cpu: 'cortex-a57',
+      machineProperties: { 'gic-version': '3', iommu: 'smmuv3' },
+      virtioTransports: { 'force-legacy': 'off' },
+      append: '',
+      devices: [
+        { model: 'virtio-blk-device', id: 'blk0', iommu_platform: true },
+        { model: 'virtio-blk-device', id: 'blk1' },
+        { model: 'virtio-net-device', id: 'net0', mac: '52:54:00:12:34:00', iommu_platform: true },
+        { model: 'virtio-rng-pci', id: 'rng0', addr: '02.0', ...translated },
+      ],
     },
   },
   {
