@@ -28,6 +28,7 @@ export {
 } from './aml/resources.ts'
 export { printLines } from './annotate.ts'
 export { checksum } from './checksum.ts'
+export { buildDbg2, type Dbg2, type Dbg2Device, formatDbg2, parseDbg2 } from './dbg2.ts'
 export {
   buildDefinitionBlock,
   type DefinitionBlock,
@@ -54,6 +55,15 @@ export {
 } from './dmar.ts'
 export { buildFacs, type Facs, formatFacs, parseFacs } from './facs.ts'
 export { buildFadt, type Fadt, formatFadt, type GenericAddress, ioAddress, parseFadt } from './fadt.ts'
+export {
+  buildGtdt,
+  formatGtdt,
+  type Gtdt,
+  type GtdtGtBlock,
+  type GtdtPlatformTimer,
+  type GtdtWatchdog,
+  parseGtdt,
+} from './gtdt.ts'
 export { fromHex, toHex } from './hex.ts'
 export { buildHpet, formatHpet, type Hpet, parseHpet } from './hpet.ts'
 export {
@@ -129,6 +139,16 @@ export {
   parseMpConfiguration,
   parseMpFloatingPointer,
 } from './mp-table.ts'
+export {
+  buildPptt,
+  formatPptt,
+  PPTT_FIRST,
+  type Pptt,
+  type PpttCache,
+  type PpttProcessor,
+  type PpttRecord,
+  parsePptt,
+} from './pptt.ts'
 export type { Problem, ProblemCode, TableLocation } from './problem.ts'
 export { buildRawTable, formatRawTable, parseRawTable, type RawTable } from './raw-table.ts'
 export type { UnknownRecord } from './records.ts'
@@ -144,6 +164,7 @@ export {
 } from './root-tables.ts'
 export { buildRsdp, formatRsdp, parseRsdp, RSDP_SIGNATURE, type Rsdp } from './rsdp.ts'
 export { HEADER_SIZE, type ParsedTable, type SdtHeader, sdtHeader, tableSignature } from './sdt-header.ts'
+export { buildSpcr, formatSpcr, parseSpcr, type Spcr } from './spcr.ts'
 export {
   BOOT_FLAG,
   BOOT_HEADER_MAGIC,

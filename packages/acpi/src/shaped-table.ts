@@ -24,6 +24,8 @@ export interface TableShape {
   readonly body?: Form
   /** Bytes of the body that every revision has; absent: all. */
   readonly bodyMinimum?: number
+  /** Most bytes of the body in a table of this revision, where later ones appended fields. */
+  readonly bodySize?: (revision: number) => number
   readonly list?: List
 }
 
@@ -48,7 +50,7 @@ export function parseShaped(shape: TableShape, data: Uint8Array, at?: TableLocat
       const message = `the table ends, but its fixed fields take ${hex(HEADER_SIZE + needed)} bytes`
       throw tableError('ACPI_TRUNCATED', shape.signature, end, message, at)
     }
-    const values = readValues(of, view, HEADER_SIZE, end - HEADER_SIZE)
+    const values = readValues(of, view, HEADER_SIZE, bodyLimit(shape, header.revision, end))
     Object.assign(table, values)
     rest += shape.bodyMinimum === undefined ? of.size : growingSize(of, values)
   }
@@ -129,7 +131,7 @@ export function formatShaped(shape: TableShape, table: ParsedTable & object): An
   const lines = annotateHeader(view)
   let rest = HEADER_SIZE
   if (shape.body !== undefined) {
-    const limit = end - HEADER_SIZE
+    const limit = bodyLimit(shape, table.header.revision, end)
     lines.push(...annotate(shape.body, view, HEADER_SIZE, 0, limit))
     rest += Math.min(shape.body.of.size, shape.bodyMinimum === undefined ? limit : wholeFields(shape.body, limit))
   }
@@ -147,6 +149,9 @@ export function formatShaped(shape: TableShape, table: ParsedTable & object): An
   lines.push(...annotateRaw('Beyond the table', view, end, data.length, 0))
   return lines
 }
+
+const bodyLimit = ({ bodySize }: TableShape, revision: number, end: number): number =>
+  Math.min(end - HEADER_SIZE, bodySize?.(revision) ?? Number.POSITIVE_INFINITY)
 
 function wholeFields(form: Form, limit: number): number {
   let end = 0

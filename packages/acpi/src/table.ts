@@ -1,5 +1,6 @@
 import type { AnnotatedLine } from '@dmascope/layout'
 import { printLines } from './annotate.ts'
+import { buildDbg2, type Dbg2, formatDbg2, parseDbg2 } from './dbg2.ts'
 import {
   buildDefinitionBlock,
   type DefinitionBlock,
@@ -9,11 +10,13 @@ import {
 import { buildDmar, type Dmar, formatDmar, parseDmar } from './dmar.ts'
 import { buildFacs, type Facs, formatFacs, parseFacs } from './facs.ts'
 import { buildFadt, type Fadt, formatFadt, parseFadt } from './fadt.ts'
+import { buildGtdt, formatGtdt, type Gtdt, parseGtdt } from './gtdt.ts'
 import { buildHpet, formatHpet, type Hpet, parseHpet } from './hpet.ts'
 import { buildIort, formatIort, type Iort, parseIort } from './iort.ts'
 import { buildIvrs, formatIvrs, type Ivrs, parseIvrs } from './ivrs.ts'
 import { buildMadt, formatMadt, type Madt, parseMadt } from './madt.ts'
 import { buildMcfg, formatMcfg, type Mcfg, parseMcfg } from './mcfg.ts'
+import { buildPptt, formatPptt, type Pptt, parsePptt } from './pptt.ts'
 import type { Problem, TableLocation } from './problem.ts'
 import { buildRawTable, formatRawTable, parseRawTable, type RawTable } from './raw-table.ts'
 import {
@@ -28,6 +31,7 @@ import {
 } from './root-tables.ts'
 import { buildRsdp, formatRsdp, parseRsdp, type Rsdp } from './rsdp.ts'
 import { tableSignature } from './sdt-header.ts'
+import { buildSpcr, formatSpcr, parseSpcr, type Spcr } from './spcr.ts'
 import { buildViot, formatViot, parseViot, type Viot } from './viot.ts'
 import { buildWaet, formatWaet, parseWaet, type Waet } from './waet.ts'
 
@@ -46,6 +50,10 @@ export type KnownTable =
   | Ivrs
   | Iort
   | Viot
+  | Gtdt
+  | Pptt
+  | Spcr
+  | Dbg2
   | DefinitionBlock
 export type AcpiTable = KnownTable | RawTable
 
@@ -75,6 +83,10 @@ const KINDS: Readonly<Record<string, TableKind>> = {
   IVRS: { parse: parseIvrs, build: buildIvrs, format: formatIvrs },
   IORT: { parse: parseIort, build: buildIort, format: formatIort },
   VIOT: { parse: parseViot, build: buildViot, format: formatViot },
+  GTDT: { parse: parseGtdt, build: buildGtdt, format: formatGtdt },
+  PPTT: { parse: parsePptt, build: buildPptt, format: formatPptt },
+  SPCR: { parse: parseSpcr, build: buildSpcr, format: formatSpcr },
+  DBG2: { parse: parseDbg2, build: buildDbg2, format: formatDbg2 },
   DSDT: DEFINITION,
   SSDT: DEFINITION,
 }

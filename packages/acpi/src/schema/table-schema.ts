@@ -1,13 +1,17 @@
 import { z } from 'zod'
+import { DBG2_SHAPE } from '../dbg2.ts'
 import { DMAR_SHAPE } from '../dmar.ts'
 import { FADT_SHAPE } from '../fadt.ts'
+import { GTDT_SHAPE } from '../gtdt.ts'
 import { HPET_SHAPE } from '../hpet.ts'
 import { IORT_SHAPE } from '../iort.ts'
 import { IVRS_SHAPE } from '../ivrs.ts'
 import { MADT_SHAPE } from '../madt.ts'
 import { MCFG_SHAPE } from '../mcfg.ts'
+import { PPTT_SHAPE } from '../pptt.ts'
 import { RSDT_SHAPE, XSDT_SHAPE } from '../root-tables.ts'
 import type { TableShape } from '../shaped-table.ts'
+import { SPCR_SHAPE } from '../spcr.ts'
 import { FACS } from '../spec/fadt.ts'
 import { VIOT_SHAPE } from '../viot.ts'
 import { WAET_SHAPE } from '../waet.ts'
@@ -97,6 +101,10 @@ const SHAPES = [
   IVRS_SHAPE,
   IORT_SHAPE,
   VIOT_SHAPE,
+  GTDT_SHAPE,
+  PPTT_SHAPE,
+  SPCR_SHAPE,
+  DBG2_SHAPE,
 ]
 
 /** Made when they are asked for: most inputs have one table. */
