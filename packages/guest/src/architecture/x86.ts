@@ -75,10 +75,13 @@ function bringUp(
     enumerateByParameters(config, platform.rootBuses, iommu.acsRequested, acsParameters(options, profile), log)
   const functions = claimResources(config, platform.windows, scan, log)
   placeVirtualBars(config, functions, platform.windows, log)
+  const wired = options.noApic ? null : new LegacyInterrupts(vectors, ioApics, platform.pinRoutes, iommu)
   return {
     vectors,
     messages: new ApicMessages(vectors, iommu),
-    pins: options.noApic ? new NoApicPins() : new LegacyInterrupts(vectors, ioApics, platform.pinRoutes, iommu),
+    pins: wired ?? new NoApicPins(),
+    platform: platform.devices,
+    ...(wired !== null && { wires: wired }),
     config,
     iommu,
     functions,

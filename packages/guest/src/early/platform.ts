@@ -3,6 +3,8 @@ import type { PinRoute } from '../interrupts/legacy-interrupts.ts'
 import type { HostBridgeWindows } from '../pci/assign-resources.ts'
 import type { EcamWindow } from '../pci/config-access.ts'
 import { busKey, type RootBus } from '../pci/enumerate.ts'
+import { readAcpiDevices } from '../platform/acpi-devices.ts'
+import type { PlatformDevice } from '../platform/platform-device.ts'
 import { type AcpiTables, tryParse } from './acpi-tables.ts'
 import type { MemoryMapEntry } from './boot-params.ts'
 import { byBus, readEcam } from './ecam-windows.ts'
@@ -22,6 +24,8 @@ export interface Platform {
   readonly bridgeWindows: readonly AddressRange[]
   /** What each host bridge passes on, by `busKey` of its root bus. */
   readonly windows: ReadonlyMap<number, HostBridgeWindows>
+  /** Devices on no bus, in the order of the namespace. */
+  readonly devices: readonly PlatformDevice[]
 }
 
 const DEFAULT_LOCAL_APIC = 0xfee0_0000
@@ -126,6 +130,7 @@ export function readPlatform(
 ): Platform {
   return {
     ...readInterruptControllers(tables, log),
+    devices: readAcpiDevices(tables, log),
     ...readHostBridges(tables, readEcam(tables, map, log), log),
   }
 }

@@ -1,5 +1,7 @@
 import type { IommuSubsystem } from '../iommu/contract.ts'
 import type { PciFunction } from '../pci/pci-function.ts'
+import type { WireInterrupt } from '../platform/platform-device.ts'
+import type { WireInterrupts } from '../platform/wire-interrupts.ts'
 import type { IoApic } from './io-apic.ts'
 import { type ConnectedPin, type PinInterrupts, rootPinOf } from './pin-interrupts.ts'
 import type { InterruptHandler, Vector, Vectors } from './vectors.ts'
@@ -14,8 +16,8 @@ export interface PinRoute {
   readonly gsi: number
 }
 
-/** Interrupt pins of PCI functions: which input of which I/O APIC they lead to, and who shares it. */
-export class LegacyInterrupts implements PinInterrupts {
+/** Pins of PCI functions, and wires of other devices: which input of which I/O APIC they lead to, and who shares it. */
+export class LegacyInterrupts implements PinInterrupts, WireInterrupts {
   readonly #vectors: Vectors
   readonly #ioApics: readonly IoApic[]
   readonly #routes: readonly PinRoute[]
@@ -32,7 +34,14 @@ export class LegacyInterrupts implements PinInterrupts {
   connect(fn: PciFunction, handler: InterruptHandler): ConnectedPin | string {
     if (fn.interruptPin === 0) return 'the function has no interrupt pin'
     const { gsi, by } = this.#route(fn)
-    if (gsi === null) return by
+    return gsi === null ? by : this.#connect(gsi, 'level', handler, by)
+  }
+
+  connectWire({ number, trigger }: WireInterrupt, handler: InterruptHandler): ConnectedPin | string {
+    return this.#connect(number, trigger, handler, `GSI ${number}`)
+  }
+
+  #connect(gsi: number, trigger: 'edge' | 'level', handler: InterruptHandler, by: string): ConnectedPin | string {
     const ioApic = this.#ioApics.find(({ gsiBase, pins }) => gsi >= gsiBase && gsi < gsiBase + pins)
     if (ioApic === undefined) return `no I/O APIC has an input for GSI ${gsi}`
     const shared = this.#lines.get(gsi)
@@ -41,11 +50,11 @@ export class LegacyInterrupts implements PinInterrupts {
       return { gsi, vector: shared.number, by }
     }
     const pin = gsi - ioApic.gsiBase
-    const vector = this.#vectors.allocate('level', () => ioApic.mask(pin))
+    const vector = this.#vectors.allocate(trigger, () => ioApic.mask(pin))
     if (vector === null) return 'no interrupt vector is free'
     vector.handlers.push(handler)
     this.#lines.set(gsi, vector)
-    const entry = this.#iommu.ioapicEntry(ioApic.id, pin, vector.number, true)
+    const entry = this.#iommu.ioapicEntry(ioApic.id, pin, vector.number, trigger === 'level')
     // A remapped entry may bear an index instead: the processor's end of interrupt does not find it.
     const known = entry.lo & 0xff
     if (known !== vector.number) vector.ended = () => ioApic.endOfInterrupt(known)

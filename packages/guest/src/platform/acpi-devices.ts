@@ -12,7 +12,7 @@ const KNOWN = ['LNRO0005']
 export function readAcpiDevices(tables: AcpiTables, log: (line: string) => void): PlatformDevice[] {
   const dsdt = tables.find('DSDT')
   if (dsdt === null) return []
-  return KNOWN.flatMap((hid) => {
+  return KNOWN.filter((hid) => mentions(dsdt.bytes, hid)).flatMap((hid) => {
     const found = tryParse(() => findAcpiDevices(dsdt.bytes, hid), log) ?? []
     return found.flatMap(({ path, resources, coherent }, index): PlatformDevice[] => {
       const [memory] = resources?.memory ?? []
@@ -36,4 +36,15 @@ export function readAcpiDevices(tables: AcpiTables, log: (line: string) => void)
       ]
     })
   })
+}
+
+/** Whether the text stands anywhere in a table: most name no such device, and need not be evaluated for it. */
+function mentions(table: Uint8Array, text: string): boolean {
+  const first = text.charCodeAt(0)
+  for (let at = table.indexOf(first); at >= 0; at = table.indexOf(first, at + 1)) {
+    let matched = 1
+    while (matched < text.length && table[at + matched] === text.charCodeAt(matched)) matched++
+    if (matched === text.length) return true
+  }
+  return false
 }

@@ -10,6 +10,7 @@ import type { BuiltMachine } from './built-machine.ts'
 import { refusePlace } from './placed-bus.ts'
 import { placeDevices } from './placement.ts'
 import { plugDevices } from './plug-devices.ts'
+import { plugVirtioTransports } from './plug-virtio-mmio.ts'
 import { isOff, isOn } from './switches.ts'
 
 const MIB = 0x10_0000
@@ -35,12 +36,22 @@ export function createMicrovm(description: MachineDescription, options: { readon
   const board = microvmBoard(facts)
   const placement = placeDevices(
     description,
-    { name: board.rootBusName, nature: 'express', acpiHotplug: false },
+    { name: board.rootBusName, nature: 'express', acpiHotplug: false, virtioTransports: facts.transports.count },
     board.functions(),
   )
   const machine = new Machine({ board, memory, trace: options.trace === true })
   plugDevices(machine, placement, false, [])
-  const occupied: readonly number[] = []
+  const { base } = MICROVM.virtioMmio
+  const { count, firstGsi } = facts.transports
+  plugVirtioTransports(
+    machine,
+    description,
+    placement.virtio,
+    { count, base, wire: firstGsi },
+    placement.functions.length,
+  )
+  // The newest bus comes first: that of the last transport.
+  const occupied = placement.virtio.map(({ transport }) => transport).sort((a, b) => b - a)
   const files = microvmFirmwareFiles(facts, memory, occupied)
   const commandLine = withTransports(append, facts, description.machineProperties['auto-kernel-cmdline'], occupied)
   machine.offerFirmwareFiles(files, { cpus, commandLine })

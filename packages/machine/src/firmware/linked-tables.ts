@@ -12,7 +12,7 @@ export const REBUILT_FILES: readonly string[] = [TABLES_FILE, RSDP_FILE, LOADER_
 /** Alignment of the tables' file, and where its checksum stands in a table's header. */
 const ALIGNMENT = 64
 const CHECKSUM_OFFSET = 9
-/** QEMU rounds the file up to this on most machines, so that its size, and with it all addresses, stay the same between versions. */
+/** QEMU rounds the file up to this, microvm's apart, so that its size, and all addresses, stay the same between versions. */
 const FILE_UNIT = 0x2_0000
 
 /** Tables one behind the other, with the script by which firmware links them, as QEMU's `bios-linker-loader` makes it. */
