@@ -16,6 +16,15 @@ export interface SourceLocation {
 /** A scalar property as typed. Booleans are `on`/`off`; numbers may be decimal or hexadecimal. */
 export type PropertyValue = string | number | boolean
 
+/** Numbers of processors at each level; together they make `maxCpus`. */
+export interface ProcessorTopology {
+  readonly sockets: number
+  /** Of a socket; left out where nothing was said of them. */
+  readonly clusters?: number
+  readonly cores: number
+  readonly threads: number
+}
+
 /** A machine to build: what a preset, a machine file or a command line comes down to. Plain data. */
 export interface MachineDescription {
   readonly machine: MachineName
@@ -30,6 +39,8 @@ export interface MachineDescription {
   readonly cpus: number
   /** Processors with all that may be plugged in later: `maxcpus`. `cpus` where left out. */
   readonly maxCpus?: number
+  /** How processors hang together, on a virt; cores of one socket where left out. */
+  readonly topology?: ProcessorTopology
   /** Numbers of the NUMA nodes that `-numa` makes; what the machine makes of its own where left out. */
   readonly numaNodes?: readonly number[]
   /** Processor model, as `-cpu` takes it; the machine's default where left out. */

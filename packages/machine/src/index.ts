@@ -36,6 +36,7 @@ export type {
   MachineDescription,
   MachineName,
   PcName,
+  ProcessorTopology,
   PropertyValue,
   QemuVersion,
   SourceLocation,

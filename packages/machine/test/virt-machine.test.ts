@@ -156,7 +156,11 @@ describe('interrupt controllers', () => {
     ['a GICv2 with a frame by default', {}, '11.1', 'arm,cortex-a15-gic', 'v2m'],
     ['gic-version=3: an ITS', { 'gic-version': '3' }, '11.1', 'arm,gic-v3', 'its'],
     ['gic-version=max: an ITS', { 'gic-version': 'max' }, '11.1', 'arm,gic-v3', 'its'],
-    ['its=off: a frame instead, on 11.1', { 'gic-version': '3', its: false }, '11.1', 'arm,gic-v3', 'v2m'],
+    ['its=off: nothing', { 'gic-version': '3', its: false }, '11.1', 'arm,gic-v3', undefined],
+    ['its=off: a GICv2 keeps its frame', { its: false }, '11.1', 'arm,cortex-a15-gic', 'v2m'],
+    ['msi=gicv2m: a frame', { 'gic-version': '3', msi: 'gicv2m' }, '11.1', 'arm,gic-v3', 'v2m'],
+    ['msi counts before its', { 'gic-version': '3', its: false, msi: 'auto' }, '11.1', 'arm,gic-v3', 'its'],
+    ['msi=off: nothing', { msi: 'off' }, '11.1', 'arm,cortex-a15-gic', undefined],
     ['its=off: nothing, on 7.2', { 'gic-version': '3', its: false }, '7.2', 'arm,gic-v3', undefined],
     ['virt-6.1: nothing', { 'gic-version': '3', type: 'virt-6.1' }, '7.2', 'arm,gic-v3', undefined],
   ] as const)('%s', (_what, machineProperties, qemuVersion, compatible, msi) => {
@@ -171,9 +175,26 @@ describe('interrupt controllers', () => {
   })
 
   test.each([
-    [{ cpus: 9, machineProperties: {} }, 'Number of SMP CPUs requested (9) exceeds max CPUs supported'],
+    [
+      { cpus: 9, machineProperties: {}, qemuVersion: '7.2' },
+      'Number of SMP CPUs requested (9) exceeds max CPUs supported',
+    ],
     [{ machineProperties: { 'gic-version': 'host' } }, 'gic-version=host requires KVM'],
-    [{ machineProperties: { 'gic-version': '4' } }, 'gic-version=4 requires -machine virtualization=on'],
+    [
+      { cpus: 9, machineProperties: { 'gic-version': '2' } },
+      'Number of SMP CPUs requested (9) exceeds max CPUs supported',
+    ],
+    [{ machineProperties: { 'gic-version': '4' } }, 'tcg does not support GICv4 emulation, is virtualization=on?'],
+    [
+      { machineProperties: { 'gic-version': '4' }, qemuVersion: '7.2' },
+      'gic-version=4 requires virtualization enabled',
+    ],
+    [{ machineProperties: { its: true } }, 'GICv2 + ITS is an invalid configuration.'],
+    [{ machineProperties: { mte: true } }, 'MTE requested, but not supported by the guest CPU'],
+    [
+      { machineProperties: { 'highmem-mmio': false }, qemuVersion: '7.2' },
+      "Property 'virt-7.2-machine.highmem-mmio' not found",
+    ],
     [{ cpu: 'cortex-a15' }, 'has 32 bits'],
     [{ cpu: 'cortex-a75' }, "unable to find CPU model 'cortex-a75'"],
   ] as const)('%o is refused', (more, message) => {

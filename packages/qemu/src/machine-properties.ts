@@ -13,7 +13,7 @@ import type { Settings } from './settings.ts'
 const IGNORED = new Set(
   `vmport graphics nvdimm nvdimm-persistence hmat dump-guest-core mem-merge memory-backend suppress-vmdesc fd-bootchk
    max-fw-size pflash1 x-oem-id x-oem-table-id bus-lock-ratelimit igd-passthru pcspk-audiodev dumpdtb dtb kernel
-   initrd append phandle-start dt-compatible spcr aux-ram-share enforce-config-section sgx-epc cxl cxl-fmw
+   initrd append phandle-start dt-compatible aux-ram-share enforce-config-section sgx-epc cxl cxl-fmw
    memory smp smp-cache boot shim x-option-roms kvm-type kvm-shadow-mem topology accel`.split(/\s+/),
 )
 
@@ -22,12 +22,13 @@ const IGNORED_ON_PSERIES =
   /^(cap-|kvm-type$|resize-hpt$|vof$|x-vof$|max-cpu-compat$|host-model$|host-serial$|vsmt$|kernel-addr$|modern-hotplug-events$|fadump-cpu-state-size$)/
 
 /** Of the Arm machine alone, and without bearing on DMA. */
-const IGNORED_ON_VIRT = new Set(['dtb-randomness', 'dtb-kaslr-seed', 'mte', 'ras'])
+const IGNORED_ON_VIRT = new Set(['ras'])
 
 /** Properties that one architecture's machines have alone. */
 const ARM_ONLY = [
   ...['gic-version', 'its', 'msi', 'iommu', 'highmem', 'highmem-ecam', 'highmem-mmio', 'highmem-redists'],
-  ...['compact-highmem', 'virtualization', 'secure'],
+  ...['compact-highmem', 'virtualization', 'secure', 'spcr'],
+  ...['mte', 'dtb-randomness', 'dtb-kaslr-seed'],
 ]
 const ONLY_OF: Readonly<Record<string, Architecture>> = {
   ...Object.fromEntries(ARM_ONLY.map((name) => [name, 'aarch64'])),

@@ -1,7 +1,9 @@
 import { type MachineName, parseInteger, parseSize, type QemuVersion } from '@dmascope/machine'
 import type { Collected } from './collected.ts'
 import { textOf } from './key-value.ts'
+import { isBefore, type MachineType } from './machine-types.ts'
 import type { ResolvedObject } from './objects.ts'
+import { completeTopology, type Processors, TOPOLOGY_LEVELS, type WrittenTopology } from './processor-topology.ts'
 import { refusal, unknownName } from './refusal.ts'
 
 const MiB = 1024 * 1024
@@ -81,22 +83,19 @@ export function memorySize(
   return { memory: object.size, most: limit }
 }
 
-/** Levels of the processor topology, outermost first. */
-const TOPOLOGY = ['drawers', 'books', 'sockets', 'dies', 'clusters', 'modules', 'cores', 'threads']
-
 const MAX_CPUS: Readonly<Record<QemuVersion, Readonly<Record<MachineName, number>>>> = {
   '7.2': { q35: 288, pc: 255, microvm: 288, virt: 512, pseries: 1024 },
   '11.1': { q35: 4096, pc: 255, microvm: 288, virt: 512, pseries: 4096 },
 }
 
-/** Processors at boot, and with all that may be plugged in later. */
-export interface ProcessorCounts {
-  readonly cpus: number
-  readonly most: number
-}
-
-/** Number of processors: `cpus`, or the product of the levels; and `maxcpus`. @throws DmascopeError QEMU_SMP */
-export function processorCount(collected: Collected, machine: MachineName, version: QemuVersion): ProcessorCounts {
+/**
+ * The processors of `-smp`.
+ *
+ * @param type - the machine type; those before 6.2 make sockets of processors before they make cores
+ * @throws DmascopeError QEMU_SMP
+ */
+export function readProcessors(collected: Collected, type: MachineType, version: QemuVersion): Processors {
+  const { machine } = type
   const { values: smp, place } = collected.smp
   const read = (key: string): number | null => {
     const value = textOf(smp, key)
@@ -108,22 +107,21 @@ export function processorCount(collected: Collected, machine: MachineName, versi
       value,
     })
   }
-  const known = ['cpus', 'maxcpus', ...TOPOLOGY]
+  const known = ['cpus', 'maxcpus', ...TOPOLOGY_LEVELS]
   for (const key of smp.keys()) {
     if (!known.includes(key)) throw unknownName('QEMU_SMP', place, `Invalid parameter '${key}'`, key, known)
   }
-  const levels = TOPOLOGY.map(read)
-  const product = levels.reduce<number>((sum, level) => sum * (level ?? 1), 1)
-  const cpus = read('cpus') ?? read('maxcpus') ?? product
-  const most = read('maxcpus') ?? cpus
-  if (most < cpus) throw refusal('QEMU_SMP', place, `maxcpus must be equal to or greater than smp: ${most} < ${cpus}`)
-  if (cpus > MAX_CPUS[version][machine]) {
+  const levels = Object.fromEntries(TOPOLOGY_LEVELS.map((level) => [level, read(level)])) as WrittenTopology['levels']
+  const written = { cpus: read('cpus'), most: read('maxcpus'), levels }
+  const processors = completeTopology(written, machine, version, isBefore(type.compatible, [6, 2]), place)
+  const { most } = processors
+  if (most > MAX_CPUS[version][machine]) {
     throw refusal(
       'QEMU_SMP',
       place,
-      `Invalid SMP CPUs ${cpus}. The max CPUs supported by machine '${machine}' is ${MAX_CPUS[version][machine]}`,
-      { cpus },
+      `Invalid SMP CPUs ${most}. The max CPUs supported by machine '${machine}' is ${MAX_CPUS[version][machine]}`,
+      { most },
     )
   }
-  return { cpus, most }
+  return processors
 }

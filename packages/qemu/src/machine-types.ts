@@ -41,7 +41,7 @@ const LAST_MINOR: Readonly<Record<number, number>> = { 1: 7, 2: 12, 3: 1, 4: 2, 
 type Version = readonly [number, number]
 /** The first pseries type whose host bridges are where they are today. */
 const NEWER_PLACEMENT: Version = [2, 8]
-const isBefore = (a: Version, b: Version): boolean => a[0] < b[0] || (a[0] === b[0] && a[1] < b[1])
+export const isBefore = (a: Version, b: Version): boolean => a[0] < b[0] || (a[0] === b[0] && a[1] < b[1])
 
 /** Machine types of other hardware: known, so that the message can say so. */
 const OTHERS: Readonly<Record<Architecture, readonly string[]>> = {

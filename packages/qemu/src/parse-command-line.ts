@@ -11,7 +11,7 @@ import { firmwareImage } from './firmware-image.ts'
 import { checkGlobals } from './globals.ts'
 import { textOf } from './key-value.ts'
 import { machineProperties } from './machine-properties.ts'
-import { memorySize, processorCount } from './machine-size.ts'
+import { memorySize, readProcessors } from './machine-size.ts'
 import { compatibleDefaults, compatiblePseries, machineType } from './machine-types.ts'
 import { resolveNetworks, resolveNic } from './networks.ts'
 import { numaNodes } from './numa-nodes.ts'
@@ -58,7 +58,7 @@ export function parseQemuCommandLine(args: readonly string[], options: CommandLi
     ...(collected.usb && architecture !== 'aarch64' ? { usb: true } : {}),
     ...(architecture === 'aarch64' && firmware !== null ? { firmware } : {}),
   }
-  const processors = processorCount(collected, type.machine, version)
+  const processors = readProcessors(collected, type, version)
 
   const objects = resolveObjects(collected)
   const sizes = memorySize(collected, objects, type.machine)
@@ -113,6 +113,7 @@ export function parseQemuCommandLine(args: readonly string[], options: CommandLi
     ...(sizes.most !== null && { maxMemory: sizes.most }),
     cpus: processors.cpus,
     ...(processors.most !== processors.cpus && { maxCpus: processors.most }),
+    ...(type.machine === 'virt' && { topology: processors.topology }),
     ...(cpu !== null && { cpu }),
     ...(nodes.length > 0 && { numaNodes: nodes }),
     ...(type.machine === 'pseries' && { hostBridge: reader.globalsOf('spapr-pci-host-bridge') }),

@@ -39,7 +39,10 @@ describe('qemu-system-aarch64', () => {
       },
     })
     expect(parse('-M virt-7.2').machineProperties).toEqual({ type: 'virt-7.2' })
-    expect(parse('-M virt,dtb-randomness=off,mte=on,ras=on').machineProperties).toEqual({})
+    expect(parse('-M virt,dtb-randomness=off,mte=on,ras=on').machineProperties).toEqual({
+      'dtb-randomness': false,
+      mte: true,
+    })
   })
 
   it('makes a drive that says nothing, and a CD, virtio disks; and cards virtio cards', () => {
@@ -75,14 +78,17 @@ describe('qemu-system-aarch64', () => {
     ['-M virt -device intel-iommu', /^QEMU_BUS: .*not a valid device model name of qemu-system-aarch64/],
     ['-M virt -drive if=ide,file=a.img', /^QEMU_BACKEND: .*does not support if=ide/],
     ['-M virt -cpu pentium3', /MACHINE_.*pentium3/],
-    ['-M virt -cpu max -smp 9', /^MACHINE_REFUSED: .*\(9\) exceeds max CPUs supported by machine 'mach-virt' \(8\)$/],
+    [
+      '-M virt,gic-version=2 -cpu max -smp 9',
+      /^MACHINE_REFUSED: .*\(9\) exceeds max CPUs supported by machine 'mach-virt' \(8\)$/,
+    ],
     ['-M virt,gic-version=host -cpu max', /^MACHINE_REFUSED: .*requires KVM/],
     ['-M virt,gic-version=3 -cpu max -smp 124', /^MACHINE_NOT_MODELLED: .*124 processors/],
     [
       '-M virt,highmem=off -cpu max -m 4G',
       /^MACHINE_REFUSED: Addressing limited to 32 bits, but memory exceeds it by 1073741824 bytes$/,
     ],
-    ['-M virt,secure=on -cpu max', /^MACHINE_NOT_MODELLED: .*TrustZone/],
+    ['-M virt,secure=on -cpu max -bios QEMU_EFI.fd', /^MACHINE_NOT_MODELLED: secure=on with firmware/],
     ['-M virt -m 1000K -cpu max', /^MACHINE_MEMORY/],
   ])('refuses %s', (line, message) => {
     expect(refused(line)).toMatch(message)
@@ -99,6 +105,8 @@ describe('qemu-system-aarch64', () => {
     }
     expect(pc('gic-version=3')).toMatch(/Property 'gic-version' not found/)
     expect(pc('iommu=smmuv3')).toMatch(/Property 'iommu' not found; write -device intel-iommu/)
-    expect(refused('-M virt,msi=its -cpu max', '7.2')).toMatch(/Property 'msi' not found/)
+    expect(refused('-M virt,msi=its -cpu max', '7.2')).toMatch(
+      /Property 'virt-7.2-machine.msi' not found; QEMU 7.2 has its=/,
+    )
   })
 })

@@ -8,8 +8,12 @@ export interface CpuModel {
   readonly compatible: string
   /** ID_AA64MMFR0_EL1.PARange, in bits. */
   readonly addressBits: number
+  /** It has the virtualization host extensions. */
+  readonly vhe: boolean
+  /** It tags memory, where the machine has tags: `mte=on`. */
+  readonly taggedMemory: boolean
   /** First-level caches, as the tree of newer releases has them. */
-  readonly caches?: { readonly instruction: Cache; readonly data: Cache }
+  readonly caches: { readonly instruction: Cache; readonly data: Cache }
 }
 
 interface Cache {
@@ -19,35 +23,42 @@ interface Cache {
 }
 
 const KIB = 1024
-const model = (name: string, addressBits: number, compatible = `arm,${name}`): CpuModel => ({
-  name,
-  compatible,
-  addressBits,
-})
+const cache = (size: number, sets: number, lineSize = 64): Cache => ({ size: size * KIB, lineSize, sets })
+
+interface ModelInput {
+  readonly compatible?: string
+  /** Virtualization host extensions, and with them a virtual timer of EL2. */
+  readonly vhe?: boolean
+  /** Memory tagging. */
+  readonly taggedMemory?: boolean
+}
+
+const model = (
+  name: string,
+  addressBits: number,
+  instruction: Cache,
+  data: Cache,
+  { compatible = `arm,${name}`, vhe = false, taggedMemory = false }: ModelInput = {},
+): CpuModel => ({ name, compatible, addressBits, vhe, taggedMemory, caches: { instruction, data } })
+const LARGE = cache(64, 256)
 
 /** Processors of 64 bits that `virt` takes. */
 const MODELS: readonly CpuModel[] = [
-  model('cortex-a35', 40),
-  model('cortex-a53', 40),
-  model('cortex-a55', 40),
-  {
-    ...model('cortex-a57', 44),
-    caches: {
-      instruction: { size: 48 * KIB, lineSize: 64, sets: 256 },
-      data: { size: 32 * KIB, lineSize: 64, sets: 128 },
-    },
-  },
-  model('cortex-a72', 44),
-  model('cortex-a76', 40),
-  model('cortex-a710', 40),
-  model('cortex-a78ae', 40),
-  model('neoverse-n1', 48),
-  model('neoverse-n2', 48),
-  model('neoverse-v1', 48),
-  model('a64fx', 48, 'arm,a64fx'),
-  model('max', 52, 'arm,armv8'),
+  model('cortex-a35', 40, cache(32, 128), cache(32, 128)),
+  model('cortex-a53', 40, cache(32, 512), cache(32, 128)),
+  model('cortex-a55', 40, cache(32, 128), cache(32, 128), { vhe: true }),
+  model('cortex-a57', 44, cache(48, 256), cache(32, 128)),
+  model('cortex-a72', 44, cache(48, 256), cache(32, 128)),
+  model('cortex-a76', 40, LARGE, LARGE, { vhe: true }),
+  model('cortex-a710', 40, LARGE, LARGE, { vhe: true, taggedMemory: true }),
+  model('neoverse-n1', 48, LARGE, LARGE, { vhe: true }),
+  model('neoverse-n2', 48, LARGE, LARGE, { vhe: true, taggedMemory: true }),
+  model('neoverse-v1', 48, LARGE, LARGE, { vhe: true }),
+  model('a64fx', 48, cache(64, 64, 256), cache(64, 64, 256), { vhe: true }),
+  // It says that it is a Cortex-A57.
+  model('max', 52, LARGE, LARGE, { compatible: 'arm,cortex-a57', vhe: true, taggedMemory: true }),
 ]
-const NEWER: readonly string[] = ['cortex-a710', 'cortex-a78ae', 'neoverse-n2', 'neoverse-v1']
+const NEWER: readonly string[] = ['cortex-a55', 'cortex-a710', 'neoverse-n2', 'neoverse-v1']
 const SMALLER: readonly string[] = ['cortex-a7', 'cortex-a15']
 
 /** What QEMU takes where no processor is named. */

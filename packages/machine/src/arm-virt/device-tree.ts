@@ -4,6 +4,7 @@ import { interruptControllerNode } from './tree-interrupts.ts'
 import { at, built, EDGE_RISING, LEVEL_HIGH, Phandles, reg64, SPI } from './tree-node.ts'
 import { pcieNode, smmuNode } from './tree-pcie.ts'
 import { cpusNode, performanceMonitorNode, psciNode, timerNode } from './tree-processors.ts'
+import { SECURE_ALIAS, secureChosenNode, secureFlashNodes, secureGpioNodes, secureNodes } from './tree-secure.ts'
 import type { VirtFacts } from './virt-facts.ts'
 
 const CLOCK_HZ = 24_000_000
@@ -20,7 +21,7 @@ const POWER_LINE = 3
  * of processors whose caches are known here; others have none.
  */
 export function virtDeviceTree(facts: VirtFacts): DeviceTree {
-  const { iommu, msi, acpi } = facts
+  const { iommu, msi, acpi, secure } = facts
   const phandles = new Phandles()
   const clock = phandles.take()
   const cpus = cpusNode(facts, phandles)
@@ -28,6 +29,7 @@ export function virtDeviceTree(facts: VirtFacts): DeviceTree {
   const msiController = msi === 'none' ? null : phandles.take()
   const smmu = iommu.kind === 'smmuv3' ? { place: iommu.place, phandle: phandles.take() } : null
   const gpio = acpi ? null : phandles.take()
+  const secureGpio = secure ? phandles.take() : null
   // QEMU makes the bindings of devices when it meets them, which is after all of the board.
   const virtioIommu = iommu.kind === 'virtio-iommu' ? phandles.take() : null
   const own = iommu.kind === 'smmuv3-devices' ? iommu.own : null
@@ -46,18 +48,21 @@ export function virtDeviceTree(facts: VirtFacts): DeviceTree {
     ],
     [
       chosenNode(facts),
-      ...(newer ? [built('aliases', [['serial0', `/${at('pl011', VIRT.uart)}`]])] : []),
+      ...(secure ? [secureChosenNode(facts.randomness ? seeds() : [])] : []),
+      ...(newer ? [aliasesNode(secure)] : []),
       clockNode(clock),
       timerNode(facts),
       cpus,
-      flashNode(),
+      ...(secure ? secureFlashNodes() : [flashNode()]),
       interruptControllerNode(facts, gic, msiController),
       performanceMonitorNode(facts),
       uartNode(clock),
+      ...(secure ? secureNodes(newer, clock) : []),
       clockDeviceNode(clock),
       pcieNode(facts, { gic, msi: msiController, iommu: (smmu ?? smmuDevice)?.phandle ?? virtioIommu }),
       ...(smmu === null ? [] : [smmuNode(smmu.place, smmu.phandle)]),
       ...(gpio === null ? [] : [gpioNode(clock, gpio), powerKeyNode(gpio)]),
+      ...(secureGpio === null ? [] : secureGpioNodes(clock, secureGpio)),
       ...Array.from({ length: VIRTIO_TRANSPORTS }, (_, index) => virtioNode(VIRTIO_TRANSPORTS - 1 - index)),
       fwCfgNode(),
       ...(smmuDevice === null ? [] : [smmuNode(smmuDevice.place, smmuDevice.phandle)]),
@@ -69,16 +74,24 @@ export function virtDeviceTree(facts: VirtFacts): DeviceTree {
   return new DeviceTree(root)
 }
 
-function chosenNode({ commandLine }: VirtFacts): DtNode {
-  // Any numbers do: kernels mix them into their own.
+const aliasesNode = (secure: boolean): DtNode =>
+  built('aliases', [['serial0', `/${at('pl011', VIRT.uart)}`], ...(secure ? [SECURE_ALIAS] : [])])
+
+/** Any numbers do: kernels mix them into their own. */
+function seeds(): readonly (readonly [string, number[]])[] {
   const words = Array.from({ length: 10 }, (_, index) => Math.imul(index + 1, 0x9e37_79b1) >>> 0)
-  return built('chosen', [
+  return [
     ['kaslr-seed', words.slice(0, 2)],
     ['rng-seed', words.slice(2)],
+  ]
+}
+
+const chosenNode = ({ commandLine, randomness }: VirtFacts): DtNode =>
+  built('chosen', [
+    ...(randomness ? seeds() : []),
     ['stdout-path', `/${at('pl011', VIRT.uart)}`],
     ...(commandLine === '' ? [] : [['bootargs', commandLine] as const]),
   ])
-}
 
 const clockNode = (phandle: number): DtNode =>
   built('apb-pclk', [

@@ -20,6 +20,8 @@ interface IdRange {
 }
 
 const ID_COUNT = 0x1_0000
+/** Bytes of a root complex node of revision 3. */
+const ROOT_COMPLEX_SIZE = 36
 
 /**
  * QEMU's `build_iort`: the ITS, the SMMUs in the order of the buses behind them, and the host bridge, whose requester
@@ -50,7 +52,8 @@ export function iortTable({ qemuVersion, smmus, its }: IortFacts, roots: readonl
   // They keep the numbers of their creation, whatever the order.
   const first = nodes.length
   const placed = units.map(({ smmu, index, behind }) => {
-    const smmuAt = add(smmuNode(first + index, smmu))
+    // Of the machine's own SMMU, newer releases leave the number 0.
+    const smmuAt = add(smmuNode(smmu.rootBus === null && !older ? 0 : first + index, smmu))
     if (itsAt !== null) mappingsOf(nodes, smmuAt).push(mapping({ base: 0, count: ID_COUNT }, reference(itsAt)))
     return { smmuAt, behind }
   })
@@ -61,6 +64,9 @@ export function iortTable({ qemuVersion, smmus, its }: IortFacts, roots: readonl
   }
   const all = units.flatMap(({ behind }) => behind).sort((a, b) => a.base - b.base)
   if (itsAt !== null) for (const one of gapsOf(all)) mappings.push(mapping(one, reference(itsAt), gapIds(one, older)))
+  const bridge = nodes[bridgeAt]
+  // Where its mappings would be.
+  if (bridge?.kind === 'root-complex' && mappings.length === 0) bridge.referenceToIdArray = ROOT_COMPLEX_SIZE
   return buildIort({ signature: 'IORT', header: qemuHeader(older ? 3 : 5), nodes })
 }
 

@@ -21,10 +21,13 @@ export const VIRT = {
   rtc: { base: 0x0901_0000, size: 0x1000 },
   fwCfg: { base: 0x0902_0000, size: 0x18 },
   gpio: { base: 0x0903_0000, size: 0x1000 },
+  secureUart: { base: 0x0904_0000, size: 0x1000 },
   smmu: { base: 0x0905_0000, size: 0x2_0000 },
   generalEventDevice: { base: 0x0908_0000, size: 4 },
+  secureGpio: { base: 0x090b_0000, size: 0x1000 },
   virtioMmio: { base: 0x0a00_0000, size: 0x200 },
   platformBus: { base: 0x0c00_0000, size: 32 * MIB },
+  secureMemory: { base: 0x0e00_0000, size: 16 * MIB },
   pcieMmio: { base: 0x1000_0000, size: 0x2eff_0000 },
   pciePio: { base: 0x3eff_0000, size: 0x1_0000 },
   pcieEcamLow: { base: 0x3f00_0000, size: 16 * MIB },
@@ -37,11 +40,13 @@ export const VIRTIO_TRANSPORTS = 32
 
 /** Shared peripheral interrupts, from 0 on. */
 export const VIRT_SPI = {
+  secureGpio: 0,
   uart: 1,
   rtc: 2,
   /** Four, for the pins. */
   pcie: 3,
   gpio: 7,
+  secureUart: 8,
   generalEventDevice: 9,
   /** One for each transport. */
   virtioMmio: 16,
@@ -61,6 +66,7 @@ export const VIRT_INTID = {
   maintenance: 25,
   hypervisorTimer: 26,
   virtualTimer: 27,
+  hypervisorVirtualTimer: 28,
   secureTimer: 29,
   timer: 30,
 } as const

@@ -53,7 +53,7 @@ export function planVirtIommu(
     )
   }
   if (surplus !== undefined) throw refuseIommu(surplus, 'virt machine does not support multiple IOMMUs')
-  // Releases before 9.2 put every function behind the IOMMU, whatever the machine's own bus does.
+  // Releases before 9.2 say that every function is behind the SMMU, whatever the machine's own bus does.
   const mapped = !bypass || machine.qemuVersion === '7.2'
   const { qemuVersion } = machine
   const its = msi === 'its'
@@ -75,6 +75,6 @@ export function planVirtIommu(
   if (onPci === undefined) return { iommus: [], announced: { kind: 'none' } }
   return {
     iommus: [planVirtioIommu(onPci, machine, { msi: DOORBELLS[msi], inputBits: INPUT_BITS })],
-    announced: { kind: 'virtio-iommu', mapped, requesterId: requesterId(0, onPci.device, onPci.fn) },
+    announced: { kind: 'virtio-iommu', mapped: !bypass, requesterId: requesterId(0, onPci.device, onPci.fn) },
   }
 }

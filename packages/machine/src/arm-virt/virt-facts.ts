@@ -1,7 +1,8 @@
 import type { PlacedBus } from '../build/placed-bus.ts'
-import type { QemuVersion } from '../description.ts'
+import type { ProcessorTopology, QemuVersion } from '../description.ts'
 import type { CpuModel } from './cpu-models.ts'
 import type { HighMemory } from './memory-map.ts'
+import { isTypeBefore } from './type-version.ts'
 
 /** Where an SMMU is, and who is behind it. */
 export interface SmmuPlace {
@@ -28,8 +29,12 @@ export type VirtIommu =
 /** What the device tree and the tables of a `virt` machine are made of. */
 export interface VirtFacts {
   readonly qemuVersion: QemuVersion
+  /** The machine type as written, where it is a versioned one. */
+  readonly type: string | null
   readonly memory: number
   readonly cpus: number
+  readonly maxCpus: number
+  readonly topology: ProcessorTopology
   readonly cpu: CpuModel
   readonly gic: 2 | 3
   /** How message-signalled interrupts get to the GIC. */
@@ -40,8 +45,18 @@ export interface VirtFacts {
   readonly acpi: boolean
   /** The processors have EL2, so that PSCI calls go to EL3. */
   readonly virtualization: boolean
+  /** There is a secure world, with devices of its own. */
+  readonly secure: boolean
+  /** The tree brings seeds for the kernel's randomness. */
+  readonly randomness: boolean
+  /** There is an SPCR. */
+  readonly spcr: boolean
   readonly commandLine: string
 }
+
+/** Newer releases wire the virtual timer of EL2, where processors have one. */
+export const hasVirtualEl2Timer = ({ qemuVersion, virtualization, cpu, type }: VirtFacts): boolean =>
+  qemuVersion !== '7.2' && virtualization && cpu.vhe && !isTypeBefore(type, [9, 0])
 
 /** Affinity of a processor: GICv2 numbers clusters of 8, GICv3 of 16. */
 export const affinityOf = (index: number, gic: VirtFacts['gic']): number => {

@@ -2,6 +2,9 @@ import { EXTRA_ROOTS_FILE, LinkedTables, littleEndian64 } from '../firmware/link
 import type { RootBusFacts } from '../iommu/iommu-plan.ts'
 import { virtDsdt, virtFadt, virtMadt, virtMcfg } from './acpi-tables.ts'
 import { iortTable } from './iort-table.ts'
+import { virtGtdt, virtPptt } from './processor-tables.ts'
+import { virtDbg2, virtSpcr } from './serial-tables.ts'
+import { isTypeBefore } from './type-version.ts'
 import type { SmmuPlace, VirtFacts } from './virt-facts.ts'
 
 /** FADT fields that hold the DSDT's address (ACPI 6.5 §5.2.9). */
@@ -13,8 +16,6 @@ const smmusOf = ({ iommu }: VirtFacts): readonly SmmuPlace[] =>
 /**
  * Files for fw_cfg, as QEMU offers them where firmware runs: ACPI tables with the script that links them, and how many
  * root buses there are besides bus 0, if any.
- *
- * DEVIATION: the tables of timers, caches and serial ports (GTDT, PPTT, SPCR, DBG2) are left out.
  *
  * @param viot - the table of a virtio-iommu, as it is when called
  */
@@ -43,7 +44,12 @@ export function virtFirmwareFiles(
   const its = facts.msi === 'its'
   const rest = [
     virtMadt(facts),
+    // Types up to 6.1 do not tell how processors hang together.
+    ...(isTypeBefore(facts.type, [6, 2]) ? [] : [virtPptt(facts)]),
+    virtGtdt(facts),
     virtMcfg(facts),
+    ...(facts.spcr ? [virtSpcr(facts)] : []),
+    virtDbg2(facts),
     iortTable({ qemuVersion: facts.qemuVersion, smmus, its }, roots),
     ...(viot === null ? [] : [viot()]),
   ]

@@ -1,6 +1,7 @@
 import { DmascopeError } from '@dmascope/layout'
 import { isOff, isOn } from '../build/switches.ts'
-import type { MachineDescription } from '../description.ts'
+import type { MachineDescription, PropertyValue } from '../description.ts'
+import { isTypeBefore } from './type-version.ts'
 import type { VirtFacts } from './virt-facts.ts'
 
 /** Processors that a GICv2 serves, and those that the redistributors' space holds. */
@@ -20,26 +21,29 @@ const refuse = (message: string, context: Readonly<Record<string, unknown>>): Dm
 export function interruptsOf({
   qemuVersion,
   cpus,
-  machineProperties: { 'gic-version': asked = '2', its, msi, virtualization, accel, type },
+  maxCpus = cpus,
+  machineProperties: { 'gic-version': written, its, msi, virtualization, accel, type },
 }: MachineDescription): Pick<VirtFacts, 'gic' | 'msi'> {
+  // Newer releases take a GICv3 where a GICv2 would not serve all processors.
+  const asked = written ?? (qemuVersion !== '7.2' && maxCpus > MOST_CPUS[2] ? '3' : '2')
   if (asked === 'host' && accel !== 'kvm') {
     throw refuse('gic-version=host requires KVM; write gic-version=3', { 'gic-version': asked })
   }
   if (asked === '4' && !isOn(virtualization)) {
-    throw refuse('gic-version=4 requires -machine virtualization=on; write gic-version=3', { 'gic-version': asked })
+    const words =
+      qemuVersion === '7.2'
+        ? 'gic-version=4 requires virtualization enabled'
+        : 'tcg does not support GICv4 emulation, is virtualization=on?'
+    throw refuse(`${words}; write gic-version=3`, { 'gic-version': asked })
   }
   // What a GICv4 has more is for guests of the guest.
   const gic = asked === '2' ? 2 : 3
-  if (cpus > MOST_CPUS[gic]) {
+  if (maxCpus > MOST_CPUS[gic]) {
     throw refuse(
-      `Number of SMP CPUs requested (${cpus}) exceeds max CPUs supported by machine 'mach-virt' (${MOST_CPUS[gic]})`,
-      { cpus },
+      `Number of SMP CPUs requested (${maxCpus}) exceeds max CPUs supported by machine 'mach-virt' (${MOST_CPUS[gic]})`,
+      { maxCpus },
     )
   }
-  if (msi !== undefined && qemuVersion === '7.2') {
-    throw refuse("Property 'msi' not found; QEMU 7.2 has its=", { msi })
-  }
-  if (msi === 'none' || msi === 'off') return { gic, msi: 'none' }
   if (cpus > FIRST_REGION_CPUS) {
     throw new DmascopeError(
       'MACHINE_NOT_MODELLED',
@@ -47,16 +51,24 @@ export function interruptsOf({
       { cpus },
     )
   }
-  if (gic === 2) return { gic, msi: 'gicv2m' }
-  if (msi === 'gicv2m' || msi === 'its') return { gic, msi }
-  if (isOff(its)) return { gic, msi: qemuVersion === '7.2' ? 'none' : 'gicv2m' }
-  // Types up to 6.1 keep the emulated GIC without an ITS.
-  return { gic, msi: hadNoIts(type) ? 'none' : 'its' }
+  return { gic, msi: messagesOf(gic, { qemuVersion, its, msi, type }) }
 }
 
-function hadNoIts(type: unknown): boolean {
-  const match = /^virt-(\d+)\.(\d+)$/.exec(String(type ?? ''))
-  if (match === null) return false
-  const major = Number(match[1])
-  return major < 6 || (major === 6 && Number(match[2]) < 2)
+/** `msi` counts before `its`. Types up to 6.1 have no ITS of their own accord. */
+function messagesOf(
+  gic: VirtFacts['gic'],
+  { qemuVersion, its, msi, type }: Pick<MachineDescription, 'qemuVersion'> & Readonly<Record<string, unknown>>,
+): VirtFacts['msi'] {
+  const older = qemuVersion === '7.2'
+  if (msi === 'none' || msi === 'off') return 'none'
+  const wanted = msi === 'its' || (msi === undefined && its !== undefined && isOn(its as PropertyValue))
+  if (gic === 2) {
+    if (wanted && !older) {
+      throw refuse('GICv2 + ITS is an invalid configuration.; write gic-version=3', { its, msi })
+    }
+    return 'gicv2m'
+  }
+  if (msi === 'gicv2m') return 'gicv2m'
+  if (msi === undefined && isOff(its as PropertyValue | undefined)) return 'none'
+  return isTypeBefore(type, [6, 2]) && !(wanted && !older) ? 'none' : 'its'
 }

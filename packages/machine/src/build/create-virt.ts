@@ -33,12 +33,22 @@ const TREE_ALIGNMENT = 2 * MIB
  * @throws DmascopeError MACHINE_* where the description is one that QEMU refuses, or that is not modelled
  */
 export function createVirt(description: MachineDescription, options: { readonly trace?: boolean }): BuiltMachine {
-  const { qemuVersion, memory, cpus, machineProperties: given } = description
+  const { qemuVersion, memory, cpus, maxCpus = cpus, machineProperties: given } = description
+  const { topology = { sockets: 1, cores: maxCpus, threads: 1 } } = description
+  checkProperties(description)
   const cpu = cpuModel(description.cpu, qemuVersion)
+  if (isOn(given.mte) && !cpu.taggedMemory) {
+    throw new DmascopeError('MACHINE_REFUSED', 'MTE requested, but not supported by the guest CPU; write -cpu max', {
+      cpu: cpu.name,
+    })
+  }
   checkMemory(memory)
   checkAddresses(description, isOff(given.highmem) ? 32 : cpu.addressBits)
-  if (isOn(given.secure)) {
-    throw new DmascopeError('MACHINE_NOT_MODELLED', 'secure=on: a machine with TrustZone is not modelled; leave it out')
+  if (isOn(given.secure) && hasFirmware(description)) {
+    throw new DmascopeError(
+      'MACHINE_NOT_MODELLED',
+      'secure=on with firmware, which then runs in the secure world, is not modelled; leave -bios out',
+    )
   }
   const { gic, msi } = interruptsOf(description)
   const high = highMemory({
@@ -78,7 +88,10 @@ export function createVirt(description: MachineDescription, options: { readonly 
   const facts: VirtFacts = {
     qemuVersion,
     memory,
+    type: typeof given.type === 'string' ? given.type : null,
     cpus,
+    maxCpus,
+    topology,
     cpu,
     gic,
     msi,
@@ -86,6 +99,9 @@ export function createVirt(description: MachineDescription, options: { readonly 
     iommu: plan.announced,
     acpi: firmware && !isOff(given.acpi),
     virtualization: isOn(given.virtualization),
+    spcr: !isOff(given.spcr),
+    secure: isOn(given.secure),
+    randomness: !isOff(given['dtb-randomness']) && !isOff(given['dtb-kaslr-seed']),
     commandLine: description.append,
   }
   const tree = buildDtb(virtDeviceTree(facts))
@@ -96,6 +112,19 @@ export function createVirt(description: MachineDescription, options: { readonly 
   const files = make()
   machine.offerFirmwareFiles(files, { cpus, commandLine: description.append }, { names: REBUILT_FILES, make })
   return { machine, files, deviceTree, firmware: firmware ? 'UEFI' : null }
+}
+
+/** Machine properties that came with QEMU 8.0 and later. */
+const NEWER = ['highmem-redists', 'highmem-ecam', 'highmem-mmio', 'compact-highmem', 'msi', 'spcr']
+
+function checkProperties({ qemuVersion, machineProperties: given }: MachineDescription): void {
+  const found = qemuVersion === '7.2' ? NEWER.find((name) => given[name] !== undefined) : undefined
+  if (found === undefined) return
+  const type = typeof given.type === 'string' ? given.type : 'virt-7.2'
+  const instead = found === 'msi' ? '; QEMU 7.2 has its=' : ''
+  throw new DmascopeError('MACHINE_REFUSED', `Property '${type}-machine.${found}' not found${instead}`, {
+    property: found,
+  })
 }
 
 /** Whether firmware runs before the kernel: `-bios`, or a flash image. */
