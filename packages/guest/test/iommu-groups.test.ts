@@ -13,8 +13,8 @@ const ROOT_PORT = 4
 const UPSTREAM = 5
 const DOWNSTREAM = 6
 const TO_PCI_BRIDGE = 7
-/** QEMU's pcie-root-port offers source validation, request and completion redirect and upstream forwarding, off. */
-const ACS = { capability: 0x001d, control: 0 }
+/** QEMU's pcie-root-port offers source validation, request and completion redirect and upstream forwarding. The kernel turned them on. */
+const ACS = { capability: 0x001d, control: 0x001d }
 const BRIDGE = { headerType: 1 }
 
 const numbersOf = (devices: readonly PciDevice[], acsRequested = true): Record<string, number> => {
@@ -23,9 +23,9 @@ const numbersOf = (devices: readonly PciDevice[], acsRequested = true): Record<s
 }
 
 /** Debian's 6.12 under QEMU 11.1 with root ports, a switch, conventional bridges and multifunction devices. */
-function topology(): PciDevice[] {
+function topology(control = ACS.control): PciDevice[] {
   const port = (bdf: string, more: Partial<PciDevice> = {}) =>
-    pci(bdf, { ...BRIDGE, pcieType: ROOT_PORT, acs: ACS, ...more })
+    pci(bdf, { ...BRIDGE, pcieType: ROOT_PORT, acs: { ...ACS, control }, ...more })
   const rp0 = port('00:02.0')
   const rp1 = port('00:03.0')
   const rp2 = port('00:04.0', { headerType: 0x81 })
@@ -118,10 +118,16 @@ describe('pci_device_group', () => {
   })
 
   it('a kernel that did not ask for ACS finds it off, and isolates nothing below root ports', () => {
-    const numbers = numbersOf(topology(), false)
+    const numbers = numbersOf(topology(0), false)
     expect(numbers['01:00.0']).toBe(numbers['00:02.0'])
     expect(numbers['00:04.1']).toBe(numbers['00:04.0'])
     expect(numbers['08:00.0']).toBe(numbers['00:06.0'])
+  })
+
+  it('a port that keeps but one of its services isolates nothing, though the kernel asked for ACS', () => {
+    const port = pci('00:02.0', { ...BRIDGE, pcieType: ROOT_PORT, acs: { capability: 0x1d, control: 0x04 } })
+    const disk = pci('01:00.0', { pcieType: ENDPOINT, parent: port })
+    expect(numbersOf([port, disk])).toEqual({ '00:02.0': 0, '01:00.0': 0 })
   })
 
   it('ACS that the firmware turned on counts, asked for or not', () => {

@@ -387,16 +387,17 @@ describe('behind bridges', () => {
   })
 
   it('without ACS asked for in time, as with a device tree, what is below a port shares its group', () => {
-    const endpoint = pci('01:00.0', { parent: port, pcieType: 0 })
     for (const [acsRequested, groups] of [
       [false, [0, 0]],
       [true, [0, 1]],
     ] as const) {
       const machine = new SmmuMachine()
-      const iommu = machine.boot([port, endpoint], { tables: { ...EVERYTHING, acsRequested } })
-      iommu.configure(port)
+      const above = { ...port, acs: { capability: 0x1d, control: acsRequested ? 0x1d : 0 } }
+      const endpoint = pci('01:00.0', { parent: above, pcieType: 0 })
+      const iommu = machine.boot([above, endpoint], { tables: { ...EVERYTHING, acsRequested } })
+      iommu.configure(above)
       iommu.configure(endpoint)
-      expect([iommu.group(port), iommu.group(endpoint)]).toEqual(groups)
+      expect([iommu.group(above), iommu.group(endpoint)]).toEqual(groups)
       expect(iommu.acsRequested).toBe(acsRequested)
     }
   })

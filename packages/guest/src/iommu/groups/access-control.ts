@@ -23,7 +23,6 @@ const ISOLATING_ACS =
  */
 export function isIsolated(device: PciDevice, facts: IsolationFacts): boolean {
   const known = knownIsolation(device, facts)
-  const requested = facts.acsRequested
   if (known !== null) return known
   switch (device.pcieType) {
     case null:
@@ -33,19 +32,18 @@ export function isIsolated(device: PciDevice, facts: IsolationFacts): boolean {
       return false
     case PCIE_ROOT_PORT:
     case PCIE_DOWNSTREAM_PORT:
-      return controlsEnabled(device, requested)
+      return controlsEnabled(device)
     default:
       // A single function that forwards nothing has no peers to be shielded from.
-      return !isMultifunction(device) || controlsEnabled(device, requested)
+      return !isMultifunction(device) || controlsEnabled(device)
   }
 }
 
 /** What the capability does not have counts as always on: only what it has must be enabled. */
-function controlsEnabled({ acs }: PciDevice, requested: boolean): boolean {
+function controlsEnabled({ acs }: PciDevice): boolean {
   if (acs === null) return false
   const needed = acs.capability & ISOLATING_ACS
-  const control = requested ? acs.control | needed : acs.control
-  return (control & needed) === needed
+  return (acs.control & needed) === needed
 }
 
 /** Whether every bridge from this one up to its root bus is isolated. */
