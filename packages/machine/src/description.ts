@@ -51,12 +51,14 @@ export interface MachineDescription {
   readonly machineProperties: Readonly<Record<string, PropertyValue>>
   /** Properties of the machine's own PCI host bridge, where it is a device of QEMU's that `-global` reaches: on pseries. */
   readonly hostBridge?: Readonly<Record<string, PropertyValue>>
-  /** Whose rules its virtio devices and tables follow; those of `qemuVersion` where left out. */
-  readonly hypervisor?: HypervisorName
   /** PCI segments beside segment 0, ascending; only of a q35, and no machine of QEMU's. */
   readonly segments?: readonly SegmentDescription[]
+  /** Memory that agents of the firmware go on using in devices; of a q35 or pc with an IOMMU, and nothing of QEMU's. */
+  readonly firmwareRegions?: readonly FirmwareRegionDescription[]
   /** Properties of the machine's own virtio-mmio transports, which `-global` reaches: on virt and microvm. */
   readonly virtioTransports?: Readonly<Record<string, PropertyValue>>
+  /** Whose rules its virtio devices and tables follow; those of `qemuVersion` where left out. */
+  readonly hypervisor?: HypervisorName
   /** In the order in which QEMU creates them; IOMMUs (`intel-iommu`) are among them. */
   readonly devices: readonly DeviceDescription[]
   /** Kernel command line. */
@@ -73,6 +75,15 @@ export interface SegmentDescription {
   readonly bus: string
   /** An IOMMU of the machine's kind stands above it, one of its own. */
   readonly iommu: boolean
+  readonly location: SourceLocation
+}
+
+/** Memory that something which firmware left running in a device goes on using, and that tables tell of. */
+export interface FirmwareRegionDescription {
+  /** `id` of the device. */
+  readonly device: string
+  /** Bytes. */
+  readonly size: number
   readonly location: SourceLocation
 }
 

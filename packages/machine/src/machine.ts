@@ -9,6 +9,8 @@ import { PlatformDevices, type PluggedPlatformDevice } from './fabric/platform-d
 import { PluggedFunctions } from './fabric/plugged-functions.ts'
 import { RunQueue } from './fabric/run-queue.ts'
 import { type FileRefresh, FwCfg } from './firmware/fw-cfg.ts'
+import type { FirmwareRegion } from './firmware-regions/firmware-region.ts'
+import { ResidentEngine } from './firmware-regions/resident-engine.ts'
 import type { IommuWiring, MachineIommu } from './iommu/machine-iommu.ts'
 import type { DeviceObservation } from './observation.ts'
 
@@ -184,7 +186,22 @@ export class Machine {
       ledger,
       behindIommu: one.messagesThrough !== null,
       faults: [],
+      resident: null,
     })
+  }
+
+  /**
+   * Leaves something running in a device that uses memory of its own from now on.
+   *
+   * @param id - the device's name in the description
+   * @throws RangeError where no function bears it
+   */
+  leaveRunning(id: string, base: number, size: number): FirmwareRegion {
+    const plugged = this.#plugged.named(id)
+    if (plugged === null) throw new RangeError(`no function of the name ${id}`)
+    plugged.resident = new ResidentEngine(plugged.port, plugged.ledger, base, size)
+    this.#queue.follow(plugged.function, plugged.resident)
+    return { base, size, slot: plugged.slot, segment: plugged.root.segment }
   }
 
   /** Puts registers in place behind which there is no device. */

@@ -1,4 +1,5 @@
 import type { DmaPhase } from '@dmascope/memory'
+import type { ResidentObservation } from './firmware-regions/resident-engine.ts'
 
 /** Counts of one requester's DMA in one phase. */
 export interface DmaCounts {
@@ -50,6 +51,8 @@ export interface DeviceObservation {
     readonly text: string
     readonly phase: DmaPhase
   }[]
+  /** Of what firmware left running in it; left out where it left nothing. */
+  readonly resident?: ResidentObservation
   /** The description's location, for fixes. */
   readonly described: {
     readonly location: string

@@ -5,6 +5,7 @@ import type { MachineDescription, PcName } from '../description.ts'
 import type { PlatformFacts } from '../firmware/acpi-tables.ts'
 import { firmwareFiles } from '../firmware/firmware-files.ts'
 import { REBUILT_FILES } from '../firmware/linked-tables.ts'
+import { type FirmwareRegion, placeFirmwareRegions } from '../firmware-regions/firmware-region.ts'
 import type { IommuPlan, RootBusFacts } from '../iommu/iommu-plan.ts'
 import { planIommu } from '../iommu/plan-iommu.ts'
 import { Machine } from '../machine.ts'
@@ -57,10 +58,13 @@ export function createMachine(
     trace: options.trace === true,
   })
   const roots = plugDevices(machine, placement, bypass, plans)
-  const facts = platformFacts(name, description, roots, plan, segments)
   const lowRamEnd = chipset.lowRamEnd(description.memory)
+  const regions = placeFirmwareRegions(description, lowRamEnd).map(({ device, base, size }) =>
+    machine.leaveRunning(device, base, size),
+  )
+  const facts = platformFacts(name, description, roots, plan, segments, regions)
   const ram = pcBoard(chipset).ramRanges(description.memory)
-  const memory = segments.places.length === 0 ? null : { ram, segments }
+  const memory = segments.places.length + regions.length === 0 ? null : { ram, segments, reserved: regions }
   const make = (): ReadonlyMap<string, Uint8Array> => firmwareFiles(chipset, facts, { lowRamEnd, memory })
   const files = make()
   const bootFacts = { cpus: description.cpus, commandLine: description.append }
@@ -108,6 +112,7 @@ function platformFacts(
   roots: readonly RootBusFacts[],
   plan: IommuPlan | null,
   segments: SegmentMap,
+  regions: readonly FirmwareRegion[],
 ): PlatformFacts {
   return {
     machine,
@@ -116,7 +121,8 @@ function platformFacts(
     hpet: !isOff(description.machineProperties.hpet),
     ecamBase: machine === 'q35' ? 0xb000_0000 : null,
     // DEVIATION: with acpi=off QEMU offers no table at all, and SeaBIOS writes some of its own, which name no IOMMU.
-    iommuTable: plan === null || isOff(description.machineProperties.acpi) ? null : () => plan.acpiTable(roots),
+    iommuTable:
+      plan === null || isOff(description.machineProperties.acpi) ? null : () => plan.acpiTable(roots, regions),
     // QEMU puts each new root bus at the head of its list.
     expanders: roots
       .slice(1)

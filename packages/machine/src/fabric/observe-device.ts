@@ -1,4 +1,5 @@
 import type { DeviceDescription } from '../description.ts'
+import type { ResidentEngine } from '../firmware-regions/resident-engine.ts'
 import type { DeviceObservation } from '../observation.ts'
 import type { FabricPort } from './fabric-port.ts'
 import type { DeviceLedger } from './ledger.ts'
@@ -10,12 +11,13 @@ export interface WatchedDevice {
   readonly port: FabricPort
   readonly ledger: DeviceLedger
   readonly faults: DeviceObservation['faults']
+  readonly resident?: ResidentEngine | null
 }
 
 /** What was seen of a device. Copies: later DMA does not change them. */
 export const observationOf = (
   id: string,
-  { model, described, port, ledger, faults }: WatchedDevice,
+  { model, described, port, ledger, faults, resident }: WatchedDevice,
 ): DeviceObservation => ({
   id,
   model,
@@ -33,6 +35,7 @@ export const observationOf = (
   strays: [...ledger.strays],
   strayCount: ledger.strayCount,
   faults: [...faults],
+  ...(resident && { resident: resident.observe() }),
   described:
     described === null
       ? null

@@ -3,6 +3,7 @@ import { hexPair } from '@dmascope/layout'
 import type { PciFunction, PciSlot, RootComplex } from '@dmascope/pci'
 import { formatBdf } from '@dmascope/pci/spec'
 import type { DeviceDescription } from '../description.ts'
+import type { ResidentEngine } from '../firmware-regions/resident-engine.ts'
 import type { IommuFault } from '../iommu/machine-iommu.ts'
 import type { DeviceObservation } from '../observation.ts'
 import type { FabricPort } from './fabric-port.ts'
@@ -27,6 +28,8 @@ export interface Plugged {
   /** An IOMMU stands above its bus, whether or not its DMA goes through it. */
   readonly behindIommu: boolean
   readonly faults: DeviceObservation['faults'][number][]
+  /** What firmware left running in it, where it did. */
+  resident: ResidentEngine | null
 }
 
 /** Every function of the machine, by segment and by the address that software gave its bus. */
@@ -43,6 +46,12 @@ export class PluggedFunctions {
 
   add(plugged: Plugged): void {
     this.#plugged.set(plugged.function, plugged)
+  }
+
+  /** By the name that the description gives it; null where none has it. */
+  named(id: string): Plugged | null {
+    for (const plugged of this.#plugged.values()) if (plugged.described?.id === id) return plugged
+    return null
   }
 
   [Symbol.iterator](): IterableIterator<Plugged> {

@@ -15,6 +15,14 @@ export class RunQueue {
   #head = 0
   #turns = 0
   #current: Worker | null = null
+  /** What has a turn after a device has had one. */
+  #followers: Map<Worker, Worker> | null = null
+
+  /** From now on `follower` has a turn after each of the device's. */
+  follow(one: Worker, follower: Worker): void {
+    this.#followers ??= new Map()
+    this.#followers.set(one, follower)
+  }
 
   /** Software touched the device: it may have work now. */
   touch(one: Worker): void {
@@ -49,6 +57,7 @@ export class RunQueue {
       this.#turns++
       this.#current = one
       if (one.work(BUDGET) === 'more') this.touch(one)
+      if (this.#followers !== null) this.#followers.get(one)?.work(BUDGET)
       this.#current = null
     }
   }

@@ -14,6 +14,7 @@ import type {
   QemuVersion,
 } from '../description.ts'
 import { requireHypervisor } from '../hypervisor/hypervisors.ts'
+import { describeFirmwareRegions } from './describe-firmware-regions.ts'
 import { describeSegments } from './describe-segments.ts'
 import type { Places } from './places.ts'
 import type { DeviceContent, MachineFileContent } from './schema.ts'
@@ -83,6 +84,7 @@ export function describeMachine(
     ...describeHostBridge(content, places, qemuVersion),
     ...describeTransports(content, places, qemuVersion),
     ...describeSegments(content, places),
+    ...describeFirmwareRegions(content, places),
     devices,
     append: content.append ?? '',
     ignored: [],

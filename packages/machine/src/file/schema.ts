@@ -55,6 +55,13 @@ const segment = z
   })
   .describe('A PCI segment: a host bridge with buses from 0 on of its own')
 
+const firmwareRegion = z
+  .strictObject({
+    device: identifier.describe('The id of the device whose requests go there'),
+    size: z.union([z.string(), z.number().nonnegative()]).optional().describe('Bytes, or with a suffix (64K); 4K where left out'),
+  })
+  .describe('Memory that the IOMMU’s table wants mapped onto itself for a device, which uses it')
+
 /** The schema of a machine file. Properties of devices are held against the catalogue of models afterwards. */
 export const MACHINE_FILE = z
   .strictObject({
@@ -96,6 +103,12 @@ export const MACHINE_FILE = z
       .array(segment)
       .optional()
       .describe('Of a q35: PCI segments beside segment 0, each with a host bridge. QEMU has no such machine'),
+    firmwareRegions: z
+      .array(firmwareRegion)
+      .optional()
+      .describe(
+        'Of a q35 or pc with an IOMMU: memory that agents of the firmware go on using in devices, and that its tables name (RMRR, IVMD). QEMU has none',
+      ),
     virtioTransports: z
       .record(z.string(), scalar)
       .optional()

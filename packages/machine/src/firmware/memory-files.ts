@@ -6,15 +6,22 @@ import { littleEndian64 } from './linked-tables.ts'
 export interface E820Facts {
   readonly ram: readonly { readonly base: number; readonly size: number }[]
   readonly segments: SegmentMap
+  /** RAM that is not for the kernel. */
+  readonly reserved?: readonly { readonly base: number; readonly size: number }[]
 }
 
 /**
  * What firmware is told of memory where the size of RAM does not say it all: the map, in which configuration space is
  * reserved, since kernels believe in no other, and above which address BARs of segment 0 may go.
  */
-export function memoryFiles({ ram, segments }: E820Facts): readonly (readonly [name: string, bytes: Uint8Array])[] {
+export function memoryFiles({
+  ram,
+  segments,
+  reserved = [],
+}: E820Facts): readonly (readonly [name: string, bytes: Uint8Array])[] {
   const entries = [
     ...ram.map((range) => ({ ...range, type: E820_TYPE.ram })),
+    ...reserved.map(({ base, size }) => ({ base, size, type: E820_TYPE.reserved })),
     ...segments.places.map(({ ecam }) => ({ ...ecam, type: E820_TYPE.reserved })),
   ]
   const view = new DataView(new ArrayBuffer(entries.length * E820_ENTRY.size))
@@ -27,6 +34,6 @@ export function memoryFiles({ ram, segments }: E820Facts): readonly (readonly [n
   }
   return [
     ['etc/e820', new Uint8Array(view.buffer)],
-    ['etc/reserved-memory-end', littleEndian64(segments.end)],
+    ...(segments.places.length === 0 ? [] : [['etc/reserved-memory-end', littleEndian64(segments.end)] as const]),
   ]
 }

@@ -1,5 +1,6 @@
 import type { PciBus } from '@dmascope/pci'
 import type { PlacedBus, PlacedDevice } from '../build/placed-bus.ts'
+import type { FirmwareRegion } from '../firmware-regions/firmware-region.ts'
 import type { IommuWiring, MachineIommu } from './machine-iommu.ts'
 
 /** A root bus, and whether it is wired past the IOMMUs. */
@@ -19,8 +20,12 @@ export interface IommuPlan {
   readonly functionAt: PlacedDevice | null
   /** Makes the IOMMU, once. */
   create(wiring: IommuWiring): MachineIommu
-  /** The ACPI table that tells software of it, with bus numbers as they are when it is called. */
-  acpiTable(roots: readonly RootBusFacts[]): Uint8Array
+  /**
+   * The ACPI table that tells software of it, with bus numbers as they are when it is called.
+   *
+   * @param regions - what it is to tell of memory of the firmware's, for kinds whose tables can; none unless given
+   */
+  acpiTable(roots: readonly RootBusFacts[], regions?: readonly FirmwareRegion[]): Uint8Array
   /** The plan of one more like it, in front of the root bus of another segment, for kinds that may be several. */
   forSegment?(segment: number, rootBus: PlacedBus): IommuPlan
   /** @throws DmascopeError MACHINE_REFUSED where QEMU would not have this device behind it */

@@ -1,7 +1,8 @@
-import { buildIvrs, type Ivhd, type IvhdEntry } from '@dmascope/acpi'
+import { buildIvrs, IVMD_FLAGS, type Ivhd, type IvhdEntry, type Ivmd } from '@dmascope/acpi'
 import { isBridge, type PciBridge, type PciSlot } from '@dmascope/pci'
 import { requesterId } from '@dmascope/pci/spec'
 import { qemuHeader } from '../../firmware/qemu-header.ts'
+import type { FirmwareRegion } from '../../firmware-regions/firmware-region.ts'
 import { IOAPIC_ID } from '../../interrupts/ioapic.ts'
 import type { RootBusFacts } from '../iommu-plan.ts'
 import { tableSlots } from '../table-slots.ts'
@@ -20,6 +21,8 @@ export interface IvrsFacts {
   readonly capabilityOffset: number
   readonly physicalWidth: number
   readonly interruptRemapping: boolean
+  /** Memory of the firmware's: a unity map each. */
+  readonly regions?: readonly FirmwareRegion[]
   /** The Extended Feature Register and the second one, for a block of type 11h; null where there is none. */
   readonly extendedFeatures: readonly [first: Pair, second: Pair] | null
 }
@@ -32,13 +35,15 @@ const PPR_SUP = 0x80
 const FEATURE_REPORTING = 0x44
 const IVINFO_EFR_SUP = 1
 const IVHD_IOAPIC = 1
+const { Unity, IR, IW } = IVMD_FLAGS.fields
+const UNITY_READ_WRITE = Unity.loMask | IR.loMask | IW.loMask
 
 /** QEMU's have no bits above 52. */
 const imageOf = ([hi, lo]: Pair): number => hi * 0x1_0000_0000 + lo
 
 /** QEMU's `build_amd_iommu`: a block of type 10h, from 11.1 on one of type 11h as well, with the same entries. */
 export function ivrsTable(roots: readonly RootBusFacts[], facts: IvrsFacts): Uint8Array {
-  const { deviceId, capabilityOffset, physicalWidth, interruptRemapping, extendedFeatures } = facts
+  const { deviceId, capabilityOffset, physicalWidth, interruptRemapping, extendedFeatures, regions = [] } = facts
   const entries = entriesOf(roots)
   if (interruptRemapping) {
     entries.push({
@@ -69,9 +74,21 @@ export function ivrsTable(roots: readonly RootBusFacts[], facts: IvrsFacts): Uin
     signature: 'IVRS',
     header: qemuHeader(1),
     IVinfo: (physicalWidth << 8) | (second === null ? 0 : IVINFO_EFR_SUP),
-    blocks: second === null ? [first] : [first, second],
+    blocks: [...(second === null ? [first] : [first, second]), ...regions.map(ivmd)],
   })
 }
+
+/** A unity map for the region's device, as its requests are known, to read and to write. */
+const ivmd = ({ base, size, slot, segment }: FirmwareRegion): Ivmd => ({
+  kind: 'IVMD-21h',
+  flags: UNITY_READ_WRITE,
+  deviceId: slot.sourceId,
+  auxiliaryData: 0,
+  pciSegmentGroup: segment,
+  reserved: '000000000000',
+  startAddress: base,
+  memoryBlockLength: size,
+})
 
 /** Every function of the root buses that do not bypass; all devices there are where none is left. */
 function entriesOf(roots: readonly RootBusFacts[]): IvhdEntry[] {

@@ -53,8 +53,9 @@ export function planAmd(device: PlacedPlatformDevice, placement: Placement, mach
         namesFunctionsOnce: machine.qemuVersion === '7.2',
       }
     },
-    acpiTable: (roots) =>
+    acpiTable: (roots, regions = []) =>
       ivrsTable(roots, {
+        regions,
         deviceId: ownId,
         capabilityOffset: CAPABILITY_OFFSET,
         physicalWidth: features.physicalWidth,

@@ -1,7 +1,8 @@
-import { buildDmar, type DeviceScope, DRHD_FLAGS } from '@dmascope/acpi'
+import { buildDmar, type DeviceScope, DRHD_FLAGS, type Rmrr } from '@dmascope/acpi'
 import { DmascopeError } from '@dmascope/layout'
 import { isBridge } from '@dmascope/pci'
 import { qemuHeader } from '../../firmware/qemu-header.ts'
+import { type FirmwareRegion, scopePath } from '../../firmware-regions/firmware-region.ts'
 import { IOAPIC_ID } from '../../interrupts/ioapic.ts'
 import type { RootBusFacts } from '../iommu-plan.ts'
 import { tableSlots } from '../table-slots.ts'
@@ -43,6 +44,7 @@ export function dmarTable(
   roots: readonly RootBusFacts[],
   features: DmarFeatures,
   units: readonly VtdPlace[],
+  regions: readonly FirmwareRegion[] = [],
 ): Uint8Array {
   const ioApic: DeviceScope = {
     kind: 'ioapic',
@@ -66,11 +68,37 @@ export function dmarTable(
         registerBaseAddress: base,
         scopes: [...(segment === 0 ? [ioApic] : []), ...(all ? [] : functionScopes(roots, segment))],
       })),
+      ...regions.flatMap((region) => rmrr(roots, region)),
       ...(features.deviceIotlb
         ? units.map(({ segment }) => ({ kind: 'ATSR' as const, flags: 1, segmentNumber: segment, scopes: [] }))
         : []),
     ],
   })
+}
+
+/** An RMRR that names the region's device alone. */
+function rmrr(roots: readonly RootBusFacts[], { base, size, slot, segment }: FirmwareRegion): Rmrr[] {
+  const place = scopePath(
+    roots.filter((root) => (root.segment ?? 0) === segment),
+    slot.function,
+  )
+  if (place === null) return []
+  const scope: DeviceScope = {
+    kind: isBridge(slot.function) ? 'bridge' : 'endpoint',
+    flags: 0,
+    enumerationId: 0,
+    ...place,
+  }
+  return [
+    {
+      kind: 'RMRR',
+      reserved: 0,
+      segmentNumber: segment,
+      reservedMemoryRegionBaseAddress: base,
+      reservedMemoryRegionLimitAddress: base + size - 1,
+      scopes: [scope],
+    },
+  ]
 }
 
 /** What stands on the root buses of a segment that do not bypass. */

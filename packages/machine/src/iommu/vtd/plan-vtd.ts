@@ -5,6 +5,7 @@ import type { PlacedDevice } from '../../build/placed-bus.ts'
 import type { PlacedPlatformDevice } from '../../build/placement.ts'
 import { isOn } from '../../build/switches.ts'
 import type { MachineDescription, PropertyValue, QemuVersion } from '../../description.ts'
+import type { FirmwareRegion } from '../../firmware-regions/firmware-region.ts'
 import { requireHypervisor } from '../../hypervisor/hypervisors.ts'
 import type { IommuPlan, RootBusFacts } from '../iommu-plan.ts'
 import type { IommuWiring, MachineIommu } from '../machine-iommu.ts'
@@ -18,7 +19,8 @@ export function planVtd(device: PlacedPlatformDevice, machine: MachineDescriptio
   const units: VtdPlace[] = [{ segment: 0, base: VTD_BASE }]
   const common = {
     functionAt: null,
-    acpiTable: (roots: readonly RootBusFacts[]) => dmarTable(roots, { ...features, scopes: hypervisor.dmarScopes }, units),
+    acpiTable: (roots: readonly RootBusFacts[], regions: readonly FirmwareRegion[] = []) =>
+      dmarTable(roots, { ...features, scopes: hypervisor.dmarScopes }, units, regions),
     checkDevice(placed: PlacedDevice) {
       if (placed.model.kind === 'vfio' && !features.cachingMode && hypervisor.assignedDma === 'platform')
         throw withoutCachingMode(placed)

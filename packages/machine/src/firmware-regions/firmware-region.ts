@@ -1,0 +1,52 @@
+import { isBridge, type PciBus, type PciFunction, type PciSlot } from '@dmascope/pci'
+import type { MachineDescription } from '../description.ts'
+import type { RootBusFacts } from '../iommu/iommu-plan.ts'
+
+const PAGE = 4096
+const MIB = 0x10_0000
+/** Firmware's own tables and buffers are in the last megabytes of RAM below 4 GiB; the regions are below those. */
+const LEFT_AT_THE_END = 32 * MIB
+
+/** [base, base + size) of memory that what firmware left running in a device goes on using. */
+export interface FirmwareRegion {
+  readonly base: number
+  readonly size: number
+  /** The device. */
+  readonly slot: PciSlot
+  readonly segment: number
+}
+
+/** Where each region of the description goes: from the top of RAM below 4 GiB down, in whole pages. */
+export function placeFirmwareRegions(
+  { firmwareRegions = [] }: MachineDescription,
+  lowRamEnd: number,
+): readonly { readonly device: string; readonly base: number; readonly size: number }[] {
+  let top = lowRamEnd - LEFT_AT_THE_END
+  return firmwareRegions.map(({ device, size: wanted }) => {
+    const size = Math.ceil(wanted / PAGE) * PAGE
+    top -= size
+    return { device, base: top, size }
+  })
+}
+
+/** How a table's device scope leads to a function: the bus to start from, and each step down. Null where it is on none. */
+export function scopePath(
+  roots: readonly RootBusFacts[],
+  wanted: PciFunction,
+): { readonly startBusNumber: number; readonly path: { device: number; function: number }[] } | null {
+  for (const { bus } of roots) {
+    const path = pathBelow(bus, wanted)
+    if (path !== null) return { startBusNumber: bus.number, path }
+  }
+  return null
+}
+
+function pathBelow(bus: PciBus, wanted: PciFunction): { device: number; function: number }[] | null {
+  for (const { device, fn, function: one } of bus.slots) {
+    const step = { device, function: fn }
+    if (one === wanted) return [step]
+    const below = isBridge(one) ? pathBelow(one.secondary, wanted) : null
+    if (below !== null) return [step, ...below]
+  }
+  return null
+}
