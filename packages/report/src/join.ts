@@ -59,6 +59,9 @@ export function joinReport({ description, guest, observations, firmwareHung, ver
       source: description.source,
       commandLine: description.append,
       ignored: description.ignored,
+      ...(description.segments !== undefined && {
+        addedSegments: description.segments.map(({ segment }) => segment),
+      }),
     },
     guest: {
       profile: guest.profile,

@@ -31,6 +31,8 @@ export interface ReportMachine {
   readonly commandLine: string
   /** Options without bearing on DMA, as they were written. */
   readonly ignored: readonly string[]
+  /** PCI segments beside segment 0 of a machine that has them in no QEMU; left out where there are none. */
+  readonly addedSegments?: readonly number[]
 }
 
 export interface ReportIommu {

@@ -98,6 +98,10 @@ export const reportSchema = z.strictObject({
     source: z.enum(['preset', 'file', 'qemu', 'host']),
     commandLine: z.string(),
     ignored: z.array(z.string()),
+    addedSegments: z
+      .array(z.int().min(1))
+      .exactOptional()
+      .describe('PCI segments beside segment 0 of a machine that has them in no QEMU.'),
   }),
   guest: z.strictObject({ profile: z.string(), booted: z.boolean(), halted: z.string().exactOptional() }),
   iommus: z.array(iommu),

@@ -75,7 +75,7 @@ const PRESETS: readonly Preset[] = [
   },
   {
     name: 'segments',
-    summary: 'a q35 with three PCI segments: one with a VT-d unit of its own, one with none. QEMU has no such machine',
+    summary: 'three PCI segments, as no QEMU has them: one with a VT-d unit of its own, one with none',
     content: q35(
       'intel_iommu=on',
       [
@@ -84,7 +84,7 @@ const PRESETS: readonly Preset[] = [
         { model: 'virtio-blk-pci', id: 'blk1', bus: 'segment1.0', addr: '02.0', ...translated },
         { model: 'pcie-root-port', id: 'port1', bus: 'segment1.0', chassis: 1 },
         { model: 'e1000e', id: 'net1', bus: 'port1', mac: '52:54:00:12:34:01' },
-        { model: 'virtio-blk-pci', id: 'blk2', bus: 'segment2.0', addr: '02.0', ...translated },
+        { model: 'virtio-rng-pci', id: 'rng2', bus: 'segment2.0', addr: '02.0', ...translated },
       ],
       { segments: [{ segment: 1 }, { segment: 2, iommu: false }] },
     ),
@@ -179,6 +179,26 @@ const PRESETS: readonly Preset[] = [
         { model: 'virtio-net-pci', id: 'net0', addr: '04.0', mac: '52:54:00:12:34:00' },
         { model: 'virtio-rng-pci', id: 'rng0', addr: '05.0' },
         { model: 'e1000', id: 'net1', addr: '06.0', mac: '52:54:00:12:34:01' },
+      ],
+    },
+  },
+  {
+    name: 'microvm',
+    summary:
+      'a microvm, for which there is no IOMMU: virtio over MMIO, and PCI that no firmware sets up',
+    content: {
+      machine: 'microvm',
+      qemuVersion: '11.1',
+      memory: '512M',
+      machineProperties: { pcie: 'on' },
+      virtioTransports: { 'force-legacy': false },
+      append: '',
+      devices: [
+        { model: 'virtio-blk-device', id: 'blk0', iommu_platform: true },
+        { model: 'virtio-net-device', id: 'net0', mac: '52:54:00:12:34:00' },
+        { model: 'virtio-rng-device', id: 'rng0' },
+        { model: 'virtio-blk-pci', id: 'blk1', ...translated },
+        { model: 'e1000e', id: 'net1', mac: '52:54:00:12:34:01' },
       ],
     },
   },

@@ -24,9 +24,20 @@ export function headline({ machine, guest }: Report): string {
   const name = machine.source === 'preset' ? `, preset ${machine.name}` : `, ${machine.name}`
   const own = ['', machine.type].includes(machine.name.trim()) ? '' : name
   const rules = machine.hypervisor === undefined ? `QEMU ${machine.qemuVersion}` : `hypervisor ${machine.hypervisor}`
-  return [`${machine.type} (${rules})${own}`, `guest ${guest.profile}`, machine.commandLine]
+  return [
+    `${machine.type} (${rules}${segmentsText(machine.addedSegments)})${own}`,
+    `guest ${guest.profile}`,
+    machine.commandLine,
+  ]
     .filter((part) => part !== '')
     .join(' · ')
+}
+
+/** What is said at once of a machine that no QEMU has. */
+function segmentsText(segments: readonly number[] = []): string {
+  if (segments.length === 0) return ''
+  const names = segments.map((segment) => segment.toString(16).padStart(4, '0'))
+  return `, but for PCI segment${segments.length === 1 ? '' : 's'} ${names.join(', ')}, which it does not have`
 }
 
 /** `dmar0  VT-d, 48 bit, at 0xfed90000: enabled, default domain DMA-FQ, interrupts remapped`. */
