@@ -67,7 +67,7 @@ export class VirtualFunctions {
     const id = this.#routingId(fn, index)
     const at: FunctionAddress = {
       segment: fn.segment,
-      bus: id >>> 8,
+      bus: (id >>> 8) & 0xff,
       device: deviceOf(id),
       function: functionOf(id),
     }
