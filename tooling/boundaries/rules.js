@@ -17,6 +17,7 @@ const ROWS = [
   'guest',
   'report',
   'qemu',
+  'scenarios',
 ]
 
 const sourceOf = (name) => `packages/${name}/src/`

@@ -3,7 +3,7 @@ import { bootGuest, recordCpuBus, replayCpuBus } from '@dmascope/guest'
 import { createMachine, describePreset, findPreset, type Machine, type MachineDescription } from '@dmascope/machine'
 import { joinReport, type Report, type ReportDevice } from '@dmascope/report'
 import { describe, expect, it } from 'vitest'
-import { startGuest } from '../src/boot/start-guest.ts'
+import { startGuest } from '@dmascope/scenarios'
 
 const DEFAULT = describePreset(findPreset('default'))
 const ARM = describePreset(findPreset('arm-virt'))
@@ -64,7 +64,7 @@ describe('the device seam of an Arm machine', () => {
   const after = (id: string, translated: boolean): ReportDevice => {
     const built = createMachine(ARM)
     built.machine.rewire(id, translated)
-    const { result } = startGuest(built, 'linux-6.12', false)
+    const { result } = startGuest(built, 'linux-6.12')
     const report = joinReport({
       description: ARM,
       guest: result,

@@ -12,19 +12,30 @@ export interface StartedGuest {
   readonly tables: ReadonlyMap<string, Uint8Array>
 }
 
+export interface StartOptions {
+  /** Read the tables back from memory after firmware has loaded them. */
+  readonly tables?: boolean
+  readonly selfTestBytes?: number
+}
+
 /** Runs the firmware of the machine's architecture, then the guest. */
 export function startGuest(
   { machine, deviceTree, firmware: kind }: BuiltMachine,
   guest: GuestProfile | string,
-  wantsTables: boolean,
+  { tables: wantsTables = false, selfTestBytes }: StartOptions = {},
 ): StartedGuest {
+  const given = selfTestBytes === undefined ? {} : { selfTestBytes }
   const { architecture, bus, witness } = machine
   if (architecture === 'ppc64') {
     const slof = runSlof(bus, { deviceTree: deviceTree ?? 0 })
     machine.endFirmwarePhase()
     const entry = slof.deviceTree === null ? {} : { deviceTree: slof.deviceTree }
     const tables = new Map(wantsTables && slof.blob !== null ? [['machine.dtb', slof.blob]] : [])
-    return { result: bootGuest(bus, { profile: guest, witness, architecture, entry }), firmwareHung: slof.hung, tables }
+    return {
+      result: bootGuest(bus, { profile: guest, witness, architecture, entry, ...given }),
+      firmwareHung: slof.hung,
+      tables,
+    }
   }
   if (architecture === 'aarch64') {
     // Without firmware QEMU starts the kernel itself, and has put the device tree where the kernel is told to look.
@@ -34,10 +45,14 @@ export function startGuest(
     if (wantsTables && uefi.rsdp !== 0) for (const [name, bytes] of readTables(bus, uefi.rsdp)) tables.set(name, bytes)
     else if (wantsTables && uefi.deviceTree !== null) tables.set('machine.dtb', readDeviceTree(bus, uefi.deviceTree))
     const entry = uefi.deviceTree === null ? {} : { deviceTree: uefi.deviceTree }
-    return { result: bootGuest(bus, { profile: guest, witness, architecture, entry }), firmwareHung: null, tables }
+    return {
+      result: bootGuest(bus, { profile: guest, witness, architecture, entry, ...given }),
+      firmwareHung: null,
+      tables,
+    }
   }
   const firmware = kind === 'qboot' ? runQboot(bus) : runFirmware(bus)
   machine.endFirmwarePhase()
   const tables = wantsTables ? readTables(bus, firmware.rsdp) : new Map<string, Uint8Array>()
-  return { result: bootGuest(bus, { profile: guest, witness }), firmwareHung: firmware.hung, tables }
+  return { result: bootGuest(bus, { profile: guest, witness, ...given }), firmwareHung: firmware.hung, tables }
 }

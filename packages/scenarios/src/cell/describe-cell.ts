@@ -1,0 +1,86 @@
+import { DmascopeError, nearestName } from '@dmascope/layout'
+import { type MachineDescription, requireHypervisor } from '@dmascope/machine'
+import { type Cell, cellKey } from './cell.ts'
+import { DEVICES, type DeviceInQuestion, describeDevice } from './devices.ts'
+import { missingUnder, PLATFORMS, type Platform } from './platforms.ts'
+
+const MEMORY = 512 * 1024 * 1024
+
+/** A machine for the cell, or why there is none. */
+export type DescribedCell =
+  | { readonly description: MachineDescription; readonly impossible: null }
+  | { readonly description: null; readonly impossible: string }
+
+const impossible = (reason: string): DescribedCell => ({ description: null, impossible: reason })
+
+/**
+ * The machine that a cell names.
+ *
+ * @throws DmascopeError SCENARIO_CELL where an axis has no such value
+ */
+export function describeCell(cell: Cell): DescribedCell {
+  const platform = requirePlatform(cell.platform)
+  const asked = requireDevice(cell.device)
+  const hypervisor = requireHypervisor(cell.hypervisor)
+  const append = platform.states[cell.iommu]
+  if (append === undefined) return impossible(`${platform.name} has no state ${cell.iommu}`)
+  const missing = missingUnder(platform, hypervisor.name)
+  if (missing !== null) return impossible(missing)
+  if (cell.iommu === 'uncovered' && hypervisor.dmarScopes === 'include-all') {
+    return impossible(`${hypervisor.name} has no bus that bypasses the IOMMU, nor tables that could say so`)
+  }
+  if (asked.asksForPlatform && hypervisor.accessPlatform !== 'property') {
+    return impossible(`${hypervisor.name} has no iommu_platform to ask for`)
+  }
+  if (asked.name === 'assigned' && hypervisor.name.startsWith('physical')) {
+    return impossible('nobody assigns devices to a guest on a physical machine')
+  }
+  if (hypervisor.tells.startsWith('property') && platform.name !== 'pseries') {
+    return impossible(`${platform.name} has no device tree with nodes for PCI devices, where the property would be`)
+  }
+  return {
+    description: {
+      ...platform.machine,
+      machineProperties: {
+        ...platform.machine.machineProperties,
+        ...(cell.iommu === 'uncovered' && { default_bus_bypass_iommu: true }),
+      },
+      qemuVersion: '11.1',
+      hypervisor: hypervisor.name,
+      name: cellKey(cell),
+      source: 'preset',
+      memory: MEMORY,
+      cpus: 1,
+      defaultDevices: false,
+      devices: [...iommuOf(platform, cell), describeDevice(asked)],
+      append,
+      ignored: [],
+    },
+    impossible: null,
+  }
+}
+
+/** Shadowing an assigned device's mappings wants an IOMMU that tells of each. */
+function iommuOf({ iommu }: Platform, { device }: Cell): MachineDescription['devices'] {
+  if (iommu === null) return []
+  const caching = device === 'assigned' && iommu.model === 'intel-iommu'
+  return [caching ? { ...iommu, properties: { ...iommu.properties, 'caching-mode': true } } : iommu]
+}
+
+/** @throws DmascopeError SCENARIO_CELL */
+export const requirePlatform = (name: string): Platform => require('platform', name, PLATFORMS)
+
+/** @throws DmascopeError SCENARIO_CELL */
+export const requireDevice = (name: string): DeviceInQuestion => require('device', name, DEVICES)
+
+function require<T extends { readonly name: string }>(axis: string, name: string, known: readonly T[]): T {
+  const found = known.find((one) => one.name === name)
+  if (found !== undefined) return found
+  const names = known.map((one) => one.name)
+  const nearest = nearestName(name, names)
+  throw new DmascopeError(
+    'SCENARIO_CELL',
+    `unknown ${axis} "${name}"${nearest === null ? '; ' : `; did you mean ${nearest}? `}known are ${names.join(', ')}`,
+    { axis, name, nearest, known: names },
+  )
+}

@@ -1,0 +1,69 @@
+import type { DeviceDescription, PropertyValue } from '@dmascope/machine'
+
+/** The device in question. `+platform`: with QEMU's `iommu_platform=on`. */
+export type DeviceName =
+  | 'virtio-blk'
+  | 'virtio-blk+platform'
+  | 'virtio-net'
+  | 'virtio-net+platform'
+  | 'virtio-rng'
+  | 'virtio-rng+platform'
+  | 'e1000e'
+  | 'nvme'
+  | 'assigned'
+
+export interface DeviceInQuestion {
+  readonly name: DeviceName
+  readonly summary: string
+  readonly model: string
+  readonly properties: Readonly<Record<string, PropertyValue>>
+  /** It is a virtio device that asks for `iommu_platform`, which says something of QEMU alone. */
+  readonly asksForPlatform: boolean
+}
+
+const PLATFORM = { iommu_platform: true, 'disable-legacy': 'on' } as const
+
+const virtio = (kind: 'blk' | 'net' | 'rng', asksForPlatform: boolean): DeviceInQuestion => ({
+  name: asksForPlatform ? `virtio-${kind}+platform` : `virtio-${kind}`,
+  summary: asksForPlatform ? `virtio-${kind}-pci with iommu_platform=on` : `virtio-${kind}-pci`,
+  model: `virtio-${kind}-pci`,
+  properties: asksForPlatform ? PLATFORM : {},
+  asksForPlatform,
+})
+
+/** Every device that a cell can ask about. */
+export const DEVICES: readonly DeviceInQuestion[] = [
+  ...(['blk', 'net', 'rng'] as const).flatMap((kind) => [virtio(kind, false), virtio(kind, true)]),
+  {
+    name: 'e1000e',
+    summary: 'an emulated network card, with Linux’s driver',
+    model: 'e1000e',
+    properties: {},
+    asksForPlatform: false,
+  },
+  {
+    name: 'nvme',
+    summary: 'an emulated NVMe controller, with Linux’s driver',
+    model: 'nvme',
+    properties: { serial: 'matrix' },
+    asksForPlatform: false,
+  },
+  {
+    name: 'assigned',
+    summary: 'a device of the host’s, assigned by VFIO',
+    model: 'vfio-pci',
+    properties: { host: '0000:01:00.0' },
+    asksForPlatform: false,
+  },
+]
+
+/** Its place in the machine: device 4 of the first bus. */
+export const DEVICE_NUMBER = 4
+
+export const describeDevice = ({ name, model, properties }: DeviceInQuestion): DeviceDescription => ({
+  model,
+  id: 'asked',
+  addr: { device: DEVICE_NUMBER, function: 0 },
+  properties,
+  location: { text: name },
+})

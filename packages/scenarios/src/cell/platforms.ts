@@ -1,0 +1,111 @@
+import type { DeviceDescription, HypervisorName, MachineDescription, PropertyValue } from '@dmascope/machine'
+
+/**
+ * What becomes of the platform's IOMMU: there is none; the guest translates with it; the guest passes all through it;
+ * the guest leaves it off; or the devices' bus is wired past it, and the tables say so.
+ */
+export type IommuState = 'none' | 'on' | 'pt' | 'off' | 'uncovered'
+
+export type PlatformName =
+  | 'x86'
+  | 'x86-vtd'
+  | 'x86-amdvi'
+  | 'x86-virtio-iommu'
+  | 'arm64'
+  | 'arm64-smmuv3'
+  | 'arm64-virtio-iommu'
+  | 'pseries'
+
+export interface Platform {
+  readonly name: PlatformName
+  /** One line, for lists. */
+  readonly summary: string
+  /** What a machine of it is described by, but for devices. */
+  readonly machine: Pick<MachineDescription, 'machine' | 'cpu' | 'machineProperties'>
+  readonly iommu: DeviceDescription | null
+  /** The states that there are, and what each adds to the kernel's command line. */
+  readonly states: Partial<Readonly<Record<IommuState, string>>>
+  /** Hypervisors that never had the platform, by the first letters of their names, and why. */
+  readonly not?: readonly (readonly [hypervisor: string, reason: string])[]
+}
+
+const place = { text: 'platform' }
+const device = (model: string, properties: Readonly<Record<string, PropertyValue>> = {}): DeviceDescription => ({
+  model,
+  properties,
+  location: place,
+})
+
+const Q35 = { machine: 'q35', machineProperties: { 'kernel-irqchip': 'split' } } as const
+const VIRT = { machine: 'virt', cpu: 'cortex-a57' } as const
+const PARAVIRTUAL: readonly (readonly [string, string])[] = [
+  ['qemu-2', 'QEMU 2 had no virtio IOMMU'],
+  ['physical', 'a virtio IOMMU is a hypervisor’s; no physical machine has one'],
+]
+
+/** Every platform that a cell can have. */
+export const PLATFORMS: readonly Platform[] = [
+  { name: 'x86', summary: 'q35 without an IOMMU', machine: Q35, iommu: null, states: { none: '' } },
+  {
+    name: 'x86-vtd',
+    summary: 'q35 with VT-d',
+    machine: Q35,
+    iommu: device('intel-iommu', { intremap: 'on' }),
+    states: {
+      on: 'intel_iommu=on',
+      pt: 'intel_iommu=on iommu=pt',
+      off: 'intel_iommu=off',
+      uncovered: 'intel_iommu=on',
+    },
+  },
+  {
+    name: 'x86-amdvi',
+    summary: 'q35 with an AMD IOMMU that translates',
+    machine: Q35,
+    iommu: device('amd-iommu', { 'dma-remap': true }),
+    states: { on: '', pt: 'iommu=pt', off: 'amd_iommu=off', uncovered: '' },
+    not: [['qemu-2.4', 'QEMU 2.4 had no AMD IOMMU']],
+  },
+  {
+    name: 'x86-virtio-iommu',
+    summary: 'q35 with a virtio IOMMU',
+    machine: { machine: 'q35', machineProperties: {} },
+    iommu: device('virtio-iommu-pci'),
+    states: { on: '', pt: 'iommu.passthrough=1', uncovered: '' },
+    not: PARAVIRTUAL,
+  },
+  {
+    name: 'arm64',
+    summary: 'arm virt without an IOMMU',
+    machine: { ...VIRT, machineProperties: { 'gic-version': '3' } },
+    iommu: null,
+    states: { none: '' },
+  },
+  {
+    name: 'arm64-smmuv3',
+    summary: 'arm virt with an SMMUv3',
+    machine: { ...VIRT, machineProperties: { 'gic-version': '3', iommu: 'smmuv3' } },
+    iommu: null,
+    states: { on: '', pt: 'iommu.passthrough=1', uncovered: '' },
+    not: [['qemu-2', 'QEMU’s virt machine got its SMMUv3 in 2.12']],
+  },
+  {
+    name: 'arm64-virtio-iommu',
+    summary: 'arm virt with a virtio IOMMU',
+    machine: { ...VIRT, machineProperties: { 'gic-version': '3' } },
+    iommu: device('virtio-iommu-pci'),
+    states: { on: '', pt: 'iommu.passthrough=1' },
+    not: PARAVIRTUAL,
+  },
+  {
+    name: 'pseries',
+    summary: 'a partition of a POWER machine, whose IOMMU is always there',
+    machine: { machine: 'pseries', cpu: 'power9', machineProperties: {} },
+    iommu: null,
+    states: { on: '' },
+  },
+]
+
+/** Why this hypervisor has no such platform; null where it has. */
+export const missingUnder = ({ not = [] }: Platform, hypervisor: HypervisorName): string | null =>
+  not.find(([name]) => hypervisor.startsWith(name))?.[1] ?? null

@@ -1,0 +1,51 @@
+import { DmascopeError } from '@dmascope/layout'
+import { bootMachine } from '../boot/boot-machine.ts'
+import { type BootedCell, type Cell, type CellResult, cellKey } from './cell.ts'
+import { describeCell } from './describe-cell.ts'
+import { DEVICE_NUMBER } from './devices.ts'
+
+/** Bytes that a cell's self-test moves each way. */
+const SELF_TEST_BYTES = 4096
+
+const ASKED = `:${DEVICE_NUMBER.toString(16).padStart(2, '0')}.0`
+
+/**
+ * Boots a cell: a machine of its own, its firmware, its guest; nothing is kept from one to the next.
+ *
+ * @returns why there is no such machine, where there is none
+ */
+export function bootCell(cell: Cell): BootedCell | string {
+  const { description, impossible } = describeCell(cell)
+  if (description === null) return impossible
+  try {
+    const { report } = bootMachine({ description, guest: cell.guest, selfTestBytes: SELF_TEST_BYTES })
+    return { report, device: report.devices.find(({ id }) => id.startsWith('0000:00') && id.endsWith(ASKED)) ?? null }
+  } catch (error) {
+    // What QEMU would refuse is an answer too.
+    if (error instanceof DmascopeError && error.code.startsWith('MACHINE_')) return error.message
+    throw error
+  }
+}
+
+/** Boots a cell, and keeps of it what a matrix shows. */
+export function runCell(cell: Cell): CellResult {
+  const key = cellKey(cell)
+  const booted = bootCell(cell)
+  if (typeof booted === 'string') return { cell: key, ...cell, impossible: booted }
+  const { device } = booted
+  if (device === null)
+    return { cell: key, ...cell, impossible: booted.report.guest.halted ?? 'the guest never found the device' }
+  const { translated, untranslated, faulted, stray } = device.dma
+  return {
+    cell: key,
+    ...cell,
+    status: device.status,
+    passthrough: device.passthrough,
+    verdict: device.verdict,
+    firmwareTruth: device.firmwareTruth,
+    dmaPath: device.guest.dmaPath,
+    dma: { translated, untranslated, faulted, stray },
+    io: device.io.detail,
+    findings: device.findings,
+  }
+}

@@ -1,0 +1,8 @@
+export { type BootOutcome, type BootRequest, bootMachine } from './boot/boot-machine.ts'
+export { type StartedGuest, type StartOptions, startGuest } from './boot/start-guest.ts'
+export { type BootedCell, type Cell, type CellResult, cellKey, type Observed } from './cell/cell.ts'
+export { type DescribedCell, describeCell } from './cell/describe-cell.ts'
+export { DEVICES, type DeviceInQuestion, type DeviceName } from './cell/devices.ts'
+export { IOMMU_STATES, parseCell } from './cell/parse-cell.ts'
+export { type IommuState, PLATFORMS, type Platform, type PlatformName } from './cell/platforms.ts'
+export { bootCell, runCell } from './cell/run-cell.ts'
