@@ -1,6 +1,7 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import type { BootFlags } from './commands/boot.ts'
 import type { BuildFlags } from './commands/build.ts'
+import type { ClaimsFlags } from './commands/claims.ts'
 import type { LintFlags } from './commands/lint.ts'
 import { BAD_INPUT, DONE } from './exit.ts'
 import { describeFailure } from './output/failure.ts'
@@ -23,6 +24,18 @@ Examples:
       -device virtio-net-pci,netdev=n0 -netdev user,id=n0 -append intel_iommu=on
 
 Exit status: 0 done; 1 --fail-on was met; 2 bad usage or bad input.`
+
+const CLAIMS_EXAMPLES = `
+Each claim is decided by boots: machines and kernels, and what their devices' DMA was seen to do. Without NUMBER all are
+run; with one, it is explained case by case.
+
+Examples:
+  dmascope claims
+  dmascope claims 7
+  dmascope claims --format json > claims.json
+  dmascope claims --save expected.json && dmascope claims --expect expected.json
+
+Exit status: 0 the outcomes are those expected; 1 one is not; 2 bad usage or bad input.`
 
 const DECODE_EXAMPLES = `
 FILE is an ACPI table as it lies in memory, the text of acpidump, the text of iasl -d with its raw data, a device tree
@@ -69,6 +82,7 @@ Examples:
   dmascope boot -- qemu-system-x86_64 -M q35 -device intel-iommu -device virtio-blk-pci,drive=d0 ...
   dmascope decode DMAR.dat               show every byte of a firmware table, and what it means
   dmascope lint DMAR.dat                 find what is wrong with it, and what Linux makes of that
+  dmascope claims                        what was said of virtio and IOMMUs, decided by running it
   dmascope presets                       machines to start from
   dmascope guests                        kernels to boot
   dmascope hypervisors                   whose rules virtio devices and firmware tables follow`
@@ -141,6 +155,17 @@ function program(qemuArguments: readonly string[] | null): Command {
     .action(async (flags: { format: string }) => {
       const { hypervisors } = await import('./commands/hypervisors.ts')
       hypervisors(flags.format === 'json')
+    })
+  command('claims [number]', 'run what was said in the argument over virtio and IOMMUs, and see what holds')
+    .addOption(
+      new Option('--format <format>', 'text, json or markdown').choices(['text', 'json', 'markdown']).default('text'),
+    )
+    .option('--expect <file>', 'hold the outcomes against this file instead of those recorded with this version')
+    .option('--save <file>', 'write the outcomes to a file that --expect takes')
+    .addHelpText('after', CLAIMS_EXAMPLES)
+    .action(async (number: string | undefined, flags: ClaimsFlags) => {
+      const { claims } = await import('./commands/claims.ts')
+      process.exitCode = await claims(number, flags)
     })
   command('decode <file...>', 'show ACPI tables and device trees field by field')
     .addOption(new Option('--format <format>', 'text or json').choices(['text', 'json']).default('text'))

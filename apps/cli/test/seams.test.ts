@@ -2,8 +2,8 @@ import { runFirmware } from '@dmascope/firmware'
 import { bootGuest, recordCpuBus, replayCpuBus } from '@dmascope/guest'
 import { createMachine, describePreset, findPreset, type Machine, type MachineDescription } from '@dmascope/machine'
 import { joinReport, type Report, type ReportDevice } from '@dmascope/report'
-import { describe, expect, it } from 'vitest'
 import { startGuest } from '@dmascope/scenarios'
+import { describe, expect, it } from 'vitest'
 
 const DEFAULT = describePreset(findPreset('default'))
 const ARM = describePreset(findPreset('arm-virt'))

@@ -22,6 +22,7 @@ export type {
   Verdict,
 } from './report.ts'
 export { shortId } from './short-id.ts'
+export { wrap } from './views/columns.ts'
 export { formatMarkdown } from './views/markdown.ts'
 export type { Style } from './views/style.ts'
 export { PLAIN } from './views/style.ts'

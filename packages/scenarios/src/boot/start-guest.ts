@@ -1,6 +1,7 @@
 import { runFirmware, runQboot, runSlof, runUefi } from '@dmascope/firmware'
-import { bootGuest, type GuestProfile, type GuestResult } from '@dmascope/guest'
+import { type BootOptions, bootGuest, type GuestProfile, type GuestResult } from '@dmascope/guest'
 import type { BuiltMachine } from '@dmascope/machine'
+import type { CpuBus, DmaWitness } from '@dmascope/memory'
 import { readDeviceTree, readTables } from './read-tables.ts'
 
 /** What firmware and guest came to. */
@@ -16,23 +17,35 @@ export interface StartOptions {
   /** Read the tables back from memory after firmware has loaded them. */
   readonly tables?: boolean
   readonly selfTestBytes?: number
+  /** What the guest gets in place of the machine's bus and witness, made from these: to listen in. */
+  readonly listen?: (seams: GuestSeams) => GuestSeams
+}
+
+/** What a guest runs on, and what it tells of memory. */
+export interface GuestSeams {
+  readonly bus: CpuBus
+  readonly witness: DmaWitness
 }
 
 /** Runs the firmware of the machine's architecture, then the guest. */
 export function startGuest(
   { machine, deviceTree, firmware: kind }: BuiltMachine,
   guest: GuestProfile | string,
-  { tables: wantsTables = false, selfTestBytes }: StartOptions = {},
+  { tables: wantsTables = false, selfTestBytes, listen = (seams) => seams }: StartOptions = {},
 ): StartedGuest {
-  const given = selfTestBytes === undefined ? {} : { selfTestBytes }
-  const { architecture, bus, witness } = machine
+  const { architecture, bus } = machine
+  const boot = (options: Pick<BootOptions, 'architecture' | 'entry'>): GuestResult => {
+    const seams = listen({ bus, witness: machine.witness })
+    const bytes = selfTestBytes === undefined ? {} : { selfTestBytes }
+    return bootGuest(seams.bus, { profile: guest, witness: seams.witness, ...options, ...bytes })
+  }
   if (architecture === 'ppc64') {
     const slof = runSlof(bus, { deviceTree: deviceTree ?? 0 })
     machine.endFirmwarePhase()
     const entry = slof.deviceTree === null ? {} : { deviceTree: slof.deviceTree }
     const tables = new Map(wantsTables && slof.blob !== null ? [['machine.dtb', slof.blob]] : [])
     return {
-      result: bootGuest(bus, { profile: guest, witness, architecture, entry, ...given }),
+      result: boot({ architecture, entry }),
       firmwareHung: slof.hung,
       tables,
     }
@@ -46,7 +59,7 @@ export function startGuest(
     else if (wantsTables && uefi.deviceTree !== null) tables.set('machine.dtb', readDeviceTree(bus, uefi.deviceTree))
     const entry = uefi.deviceTree === null ? {} : { deviceTree: uefi.deviceTree }
     return {
-      result: bootGuest(bus, { profile: guest, witness, architecture, entry, ...given }),
+      result: boot({ architecture, entry }),
       firmwareHung: null,
       tables,
     }
@@ -54,5 +67,5 @@ export function startGuest(
   const firmware = kind === 'qboot' ? runQboot(bus) : runFirmware(bus)
   machine.endFirmwarePhase()
   const tables = wantsTables ? readTables(bus, firmware.rsdp) : new Map<string, Uint8Array>()
-  return { result: bootGuest(bus, { profile: guest, witness, ...given }), firmwareHung: firmware.hung, tables }
+  return { result: boot({}), firmwareHung: firmware.hung, tables }
 }

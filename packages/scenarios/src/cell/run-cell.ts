@@ -5,9 +5,12 @@ import { describeCell } from './describe-cell.ts'
 import { DEVICE_NUMBER } from './devices.ts'
 
 /** Bytes that a cell's self-test moves each way. */
-const SELF_TEST_BYTES = 4096
+export const SELF_TEST_BYTES = 4096
 
-const ASKED = `:${DEVICE_NUMBER.toString(16).padStart(2, '0')}.0`
+/** Whether a function's address is that of the device in question. */
+export const askedIn = (id: string): boolean => id === ASKED
+
+const ASKED = `0000:00:${DEVICE_NUMBER.toString(16).padStart(2, '0')}.0`
 
 /**
  * Boots a cell: a machine of its own, its firmware, its guest; nothing is kept from one to the next.
@@ -19,7 +22,7 @@ export function bootCell(cell: Cell): BootedCell | string {
   if (description === null) return impossible
   try {
     const { report } = bootMachine({ description, guest: cell.guest, selfTestBytes: SELF_TEST_BYTES })
-    return { report, device: report.devices.find(({ id }) => id.startsWith('0000:00') && id.endsWith(ASKED)) ?? null }
+    return { report, device: report.devices.find(({ id }) => askedIn(id)) ?? null }
   } catch (error) {
     // What QEMU would refuse is an answer too.
     if (error instanceof DmascopeError && error.code.startsWith('MACHINE_')) return error.message

@@ -1,0 +1,108 @@
+import { ARM_IOMMUS, each, isPassthrough, isTranslated, refuses, works, X86_IOMMUS } from './cases.ts'
+import type { Claim, Said } from './claim.ts'
+
+const AUGUST: Said = { who: 'Christoph Hellwig', when: '2018-08-06', in: 'Virtio uses DMA API for all devices' }
+
+export const HELLWIG_2018: readonly Claim[] = [
+  {
+    number: 37,
+    said: AUGUST,
+    claim:
+      'With bit 33 clear, a device emits physical addresses that are not translated further, whatever the platform would require for its bus.',
+    parts: [
+      {
+        kind: 'observed',
+        says: 'under QEMU, its DMA is untranslated behind every IOMMU, and works',
+        cases: each({
+          guest: ['linux-4.8', 'linux-6.12', 'platform-dma'],
+          hypervisor: ['qemu-2.9', 'qemu'],
+          platform: [...X86_IOMMUS, ...ARM_IOMMUS, 'pseries'],
+          iommu: 'on',
+        }),
+        holds: (seen) => isPassthrough(seen) && works(seen),
+        otherwise: 'it is translated',
+      },
+      {
+        kind: 'observed',
+        says: 'so is that of physical cards without the bit',
+        cases: each({
+          guest: ['linux-4.8', 'linux-6.12', 'platform-dma'],
+          hypervisor: 'physical-no-flag',
+          platform: ['x86-vtd', 'x86-amdvi', 'arm64-smmuv3', 'pseries'],
+          iommu: 'on',
+        }),
+        holds: isPassthrough,
+        otherwise:
+          'cards cannot keep to that: their bus is behind the IOMMU, and the bit’s absence does not take them out',
+      },
+    ],
+  },
+  {
+    number: 39,
+    said: AUGUST,
+    claim: 'If bit 33 must keep its meaning, a device must not set it together with the new bit.',
+    parts: [
+      {
+        kind: 'observed',
+        says: 'a kernel that knows both refuses a device that sets both',
+        cases: each({
+          guest: 'platform-dma-two-bits',
+          hypervisor: 'both-bits',
+          platform: ['x86', 'x86-vtd', 'arm64-smmuv3', 'pseries'],
+          iommu: ['none', 'on'],
+        }),
+        holds: refuses,
+        otherwise: 'it does not refuse it',
+      },
+      {
+        kind: 'observed',
+        says: 'and serves one that sets the new bit alone',
+        cases: each({
+          guest: 'platform-dma-two-bits',
+          hypervisor: 'platform-dma',
+          platform: ['x86', 'x86-vtd', 'arm64-smmuv3', 'pseries'],
+          iommu: ['none', 'on'],
+        }),
+        holds: works,
+        otherwise: 'it does not serve it',
+      },
+    ],
+  },
+]
+
+const LINUX: Said = { who: 'Linux', when: '2016-2026', in: 'drivers/virtio/virtio_ring.c' }
+
+export const WHAT_CAME: readonly Claim[] = [
+  {
+    number: 42,
+    said: LINUX,
+    claim: 'Guests whose memory is closed to devices refuse virtio devices without the bit.',
+    parts: [
+      {
+        kind: 'observed',
+        says: 'a device without the bit is refused',
+        cases: each({
+          guest: ['linux-5.10,restricted=on', 'linux-6.1,restricted=on', 'linux-6.12,restricted=on'],
+          hypervisor: 'qemu',
+          platform: ['x86', 'x86-vtd', 'arm64', 'pseries'],
+          iommu: ['none', 'on'],
+        }),
+        holds: refuses,
+        otherwise: 'it is taken',
+      },
+      {
+        kind: 'observed',
+        says: 'one with the bit works, translated where there is an IOMMU',
+        cases: each({
+          guest: ['linux-5.10,restricted=on', 'linux-6.1,restricted=on', 'linux-6.12,restricted=on'],
+          hypervisor: 'qemu',
+          platform: ['x86-vtd', 'pseries'],
+          iommu: 'on',
+          device: 'virtio-blk+platform',
+        }),
+        holds: (seen) => works(seen) && isTranslated(seen),
+        otherwise: 'it does not work',
+      },
+    ],
+  },
+]

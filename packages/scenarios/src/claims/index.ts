@@ -1,0 +1,5 @@
+export type { Claim, JudgedCase, JudgedClaim, JudgedPart, Outcome, Part, Said } from './claim.ts'
+export { compareExpectation, type Expectation, expectationOf, readExpectation } from './expectation.ts'
+export { CellBooter, judgeClaim } from './judge.ts'
+export { CLAIMS } from './list.ts'
+export { claimsDocument, formatClaim, formatClaims, formatClaimsMarkdown } from './views.ts'

@@ -1,0 +1,14 @@
+import type { Claim } from './claim.ts'
+import { HELLWIG_2018, WHAT_CAME } from './hellwig-2018.ts'
+import { HERRENSCHMIDT_2015 } from './herrenschmidt-2015.ts'
+import { LUTOMIRSKI_2015 } from './lutomirski-2015.ts'
+import { WOODHOUSE_2015 } from './woodhouse-2015.ts'
+
+/** Every claim that is run, by number. */
+export const CLAIMS: readonly Claim[] = [
+  ...HERRENSCHMIDT_2015,
+  ...LUTOMIRSKI_2015,
+  ...WOODHOUSE_2015,
+  ...HELLWIG_2018,
+  ...WHAT_CAME,
+].sort((a, b) => a.number - b.number)
