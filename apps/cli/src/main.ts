@@ -10,8 +10,8 @@ import { VERSION } from './version.ts'
 
 const BOOT_EXAMPLES = `
 SOURCE is a preset (see: dmascope presets), a machine file (.yaml or .json; see: dmascope schema machine), - for a
-machine file on standard input, or, after --, a QEMU command line as you type it in a shell. Without SOURCE the default
-machine boots.
+machine file on standard input, a cell of the claims (GUEST/HYPERVISOR/PLATFORM/IOMMU/DEVICE), or, after --, a QEMU
+command line as you type it in a shell. Without SOURCE the default machine boots.
 
 Examples:
   dmascope boot
@@ -19,6 +19,7 @@ Examples:
   dmascope boot --append "intel_iommu=on iommu=pt" root-port
   dmascope boot --guest always-dma-api
   dmascope boot --guest linux-4.4 --hypervisor physical
+  dmascope boot always-dma-api/qemu-2.4/x86-vtd/on/virtio-blk --why asked
   dmascope boot machine.yaml --format json > report.json
   dmascope boot -- qemu-system-x86_64 -M q35,kernel-irqchip=split -device intel-iommu,intremap=on \\
       -device virtio-net-pci,netdev=n0 -netdev user,id=n0 -append intel_iommu=on

@@ -30,7 +30,10 @@ export interface ClaimsFlags {
 /** `dmascope claims`. Answers the exit status. */
 export async function claims(asked: string | undefined, flags: ClaimsFlags): Promise<number> {
   const chosen = asked === undefined ? CLAIMS : [claimOf(asked)]
-  const expectation = flags.expect === undefined ? expected : readExpectation(new TextDecoder().decode(await readBytes(flags.expect)), flags.expect)
+  const expectation =
+    flags.expect === undefined
+      ? expected
+      : readExpectation(new TextDecoder().decode(await readBytes(flags.expect)), flags.expect)
   const booter = new CellBooter()
   const progress = showProgress('claims', chosen.length)
   const judged: JudgedClaim[] = []

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { parseGuest } from '@dmascope/guest'
 import { DmascopeError } from '@dmascope/layout'
 import {
@@ -31,7 +31,8 @@ export interface LoadedSource {
 }
 
 /**
- * The machine that a person means: a QEMU command line, a file, standard input, a preset, or the default.
+ * The machine that a person means: a QEMU command line, a file, standard input, a preset, a cell of the matrix, or the
+ * default.
  *
  * @param qemuArguments - what stood after `--`; null where there was none
  * @throws DmascopeError
@@ -41,6 +42,7 @@ export async function loadSource(
   qemuArguments: readonly string[] | null,
   version: QemuVersion | undefined,
 ): Promise<LoadedSource> {
+  if (qemuArguments === null && source !== undefined && isCell(source)) return loadCell(source)
   if (qemuArguments !== null) {
     if (source !== undefined) {
       throw new DmascopeError(
@@ -111,4 +113,15 @@ async function standardInput(): Promise<string> {
     }
   }
   return Buffer.concat(parts).toString('utf8')
+}
+
+/** A cell of the matrix has five parts; a file of that name would be five folders deep. */
+const isCell = (source: string): boolean => source.split('/').length === 5 && !existsSync(source)
+
+async function loadCell(source: string): Promise<LoadedSource> {
+  const { describeCell, parseCell } = await import('@dmascope/scenarios')
+  const cell = parseCell(source)
+  const { description, impossible } = describeCell(cell)
+  if (description !== null) return { description, guest: cell.guest }
+  throw new DmascopeError('CLI_NO_SUCH_MACHINE', `${source}: there is no such machine: ${impossible}`, { source })
 }

@@ -68,12 +68,12 @@ function iommuOf({ iommu }: Platform, { device }: Cell): MachineDescription['dev
 }
 
 /** @throws DmascopeError SCENARIO_CELL */
-export const requirePlatform = (name: string): Platform => require('platform', name, PLATFORMS)
+export const requirePlatform = (name: string): Platform => requireNamed('platform', name, PLATFORMS)
 
 /** @throws DmascopeError SCENARIO_CELL */
-export const requireDevice = (name: string): DeviceInQuestion => require('device', name, DEVICES)
+export const requireDevice = (name: string): DeviceInQuestion => requireNamed('device', name, DEVICES)
 
-function require<T extends { readonly name: string }>(axis: string, name: string, known: readonly T[]): T {
+function requireNamed<T extends { readonly name: string }>(axis: string, name: string, known: readonly T[]): T {
   const found = known.find((one) => one.name === name)
   if (found !== undefined) return found
   const names = known.map((one) => one.name)

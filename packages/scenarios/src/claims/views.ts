@@ -42,7 +42,7 @@ export function formatClaim(one: JudgedClaim, style: Style = PLAIN): string {
     ...(one.leftOpen === null ? [] : wrap(`Left open: ${one.leftOpen}`, WIDTH, 0)),
     ...one.parts.flatMap((part) => ['', ...partLines(part, style)]),
     '',
-    'One boot with all its reasons: dmascope matrix --cell CELL',
+    'One of these cells with all its reasons: dmascope boot CELL --why asked',
   ]
   return `${lines.join('\n')}\n`
 }
