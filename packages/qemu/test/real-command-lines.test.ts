@@ -138,7 +138,7 @@ const ACCEPTED: readonly (readonly [name: string, line: string, models: string])
      -vga none -no-user-config -nodefaults -nographic --no-reboot
      -object memory-backend-file,id=dimm1,size=2048M,mem-path=/dev/shm,share=on -numa node,memdev=dimm1
      -kernel vmlinux -append 'console=hvc0 panic=1' -smp 1,cores=1,threads=1,sockets=8,maxcpus=8`,
-    'pci-bridge virtio-serial-pci vhost-vsock-pci vhost-user-fs-pci virtio-net-pci',
+    'pci-bridge virtio-serial-pci virtconsole vhost-vsock-pci vhost-user-fs-pci virtio-net-pci',
   ],
   [
     'virtio with a vIOMMU, ATS and vhost',
@@ -186,7 +186,7 @@ const ACCEPTED: readonly (readonly [name: string, line: string, models: string])
      -cpu host -parallel none -net none -echr 1 -serial none -chardev file,path=/proc/self/fd/2,id=dmesg
      -device virtio-serial-pci -device virtconsole,chardev=dmesg -chardev stdio,id=console,signal=off,mux=on
      -serial chardev:console -mon chardev=console -vga none -display none -smp 8 -kernel bz`,
-    'virtio-9p-pci i6300esb virtio-serial-pci',
+    'virtio-9p-pci i6300esb virtio-serial-pci virtconsole',
   ],
   [
     'a cloud image',

@@ -1,4 +1,5 @@
 import { DmascopeError } from '@dmascope/layout'
+import type { ConsolePort } from '@dmascope/virtio-devices'
 import type { Properties } from '../catalogue/check-properties.ts'
 import type { DeviceModel } from '../catalogue/model.ts'
 import type { DeviceDescription } from '../description.ts'
@@ -39,6 +40,8 @@ export interface PlacedDevice {
   readonly hypervisor: Hypervisor
   /** Of a virtio device. */
   readonly virtio: VirtioBehaviour | null
+  /** Of a virtio-serial controller: grows as ports are plugged in. */
+  readonly serialPorts: readonly ConsolePort[]
 }
 
 /** The root bus from which a bus hangs. */

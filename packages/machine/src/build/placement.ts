@@ -20,6 +20,7 @@ import {
   refusePlace,
   secondaryBus,
 } from './placed-bus.ts'
+import { SerialPorts, withSerialVectors } from './serial-ports.ts'
 import { type PlacedVirtioDevice, VirtioBuses } from './virtio-buses.ts'
 
 export interface Placement {
@@ -78,6 +79,7 @@ class Placer implements Placement {
   readonly #virtualPlaces: VirtualPlaces
   readonly virtio: PlacedVirtioDevice[] = []
   readonly #virtioBuses: VirtioBuses
+  readonly #serialPorts = new SerialPorts()
   readonly #machine: MachineDescription
   readonly #hypervisor: Hypervisor
   readonly #buses: Map<string, PlacedBus>
@@ -122,8 +124,12 @@ class Placer implements Placement {
     if (model.kind === 'amd-iommu' && given['pci-id'] === undefined) this.#placeAmdFunction(description)
     if (model.plug === 'virtio-bus') {
       const other = (bus: string): 'PCI' | 'PCIE' | null => this.#kindOf(bus)
-      this.virtio.push(this.#virtioBuses.place(description, model, given, other))
+      const placed = this.#virtioBuses.place(description, model, given, other)
+      const ports =
+        model.kind === 'virtio-console' ? this.#serialPorts.addController(description, placed.properties) : []
+      this.virtio.push({ ...placed, serialPorts: ports })
     }
+    this.#serialPorts.add(description, model, given)
     if (model.plug === 'built-in') {
       throw refusePlace(
         'MACHINE_PLUG',
@@ -152,7 +158,9 @@ class Placer implements Placement {
         `PCI: Only PCI/PCIe bridges can be plugged into ${expander.model.name}; name another bus, such as bus=${this.rootBus.name}, or a port on '${bus.name}'`,
       )
     }
-    const properties = withDefaults(model, given, this.#machine.qemuVersion)
+    const serial = model.kind === 'virtio-console'
+    const defaults = withDefaults(model, given, this.#machine.qemuVersion)
+    const properties = serial ? withSerialVectors(defaults) : defaults
     const slot = findSlot(description, model, bus)
     const hypervisor = this.#hypervisor
     const placed: PlacedDevice = {
@@ -164,6 +172,7 @@ class Placer implements Placement {
       ...slot,
       hypervisor,
       virtio: model.virtio === null ? null : virtioBehaviour(hypervisor, model, properties, this.#machine),
+      serialPorts: serial ? this.#serialPorts.addController(description, properties) : [],
     }
     if (model.kind === 'host-bridge') this.#checkExpander(placed)
     else if (model.plug === 'root' && !bus.root) {

@@ -13,14 +13,14 @@ import type { PlacedDevice } from './placed-bus.ts'
 const DEFAULT_DISK_BYTES = 8 * 0x10_0000
 
 /** Of a placed device, what its behaviour depends on. */
-type Described = Pick<PlacedDevice, 'model' | 'properties' | 'description'>
+type Described = Pick<PlacedDevice, 'model' | 'properties' | 'description' | 'serialPorts'>
 
 /**
  * What a virtio device does, whatever it is reached over.
  *
  * @param seed - tells apart devices that make up data
  */
-export function behaviourOf({ model, properties, description }: Described, seed: number): VirtioDevice {
+export function behaviourOf({ model, properties, description, serialPorts }: Described, seed: number): VirtioDevice {
   switch (model.kind) {
     case 'virtio-blk':
       return createBlock({
@@ -34,7 +34,7 @@ export function behaviourOf({ model, properties, description }: Described, seed:
     case 'virtio-rng':
       return createRng({ seed })
     case 'virtio-console':
-      return createConsole({})
+      return createConsole({ serial: { maxPorts: Number(properties.max_ports ?? 31), ports: serialPorts } })
     case 'virtio-balloon':
       return createBalloon({})
     default: {

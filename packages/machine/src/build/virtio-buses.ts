@@ -1,4 +1,5 @@
 import { nearestName } from '@dmascope/layout'
+import type { ConsolePort } from '@dmascope/virtio-devices'
 import { type Properties, withDefaults } from '../catalogue/check-properties.ts'
 import type { DeviceModel } from '../catalogue/model.ts'
 import type { DeviceDescription, MachineDescription, MachineName } from '../description.ts'
@@ -12,6 +13,8 @@ export interface PlacedVirtioDevice {
   readonly properties: Properties
   /** Number of the transport, from 0 on. */
   readonly transport: number
+  /** Of a virtio-serial controller: grows as ports are plugged in. */
+  readonly serialPorts: readonly ConsolePort[]
 }
 
 const MACHINES: readonly string[] = ['virt', 'microvm']
@@ -52,7 +55,7 @@ export class VirtioBuses {
     model: DeviceModel,
     given: Properties,
     isOther: (bus: string) => 'PCI' | 'PCIE' | null,
-  ): PlacedVirtioDevice {
+  ): Omit<PlacedVirtioDevice, 'serialPorts'> {
     if (model.kind === 'virtio-iommu') {
       throw refusePlace(
         'MACHINE_REFUSED',

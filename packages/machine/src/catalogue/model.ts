@@ -27,6 +27,7 @@ export type ModelKind =
   | 'virtio-rtc'
   | 'virtio-other'
   | 'virtio-transport'
+  | 'serial-port'
   | 'intel-iommu'
   | 'amd-iommu'
   | 'amd-iommu-function'

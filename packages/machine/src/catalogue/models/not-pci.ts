@@ -3,6 +3,7 @@ import { backend, DRIVE, deviceModel } from '../build-model.ts'
 import type { DeviceModel } from '../model.ts'
 import {
   all,
+  bearing,
   int32,
   off,
   on,
@@ -69,7 +70,7 @@ const IDE: PropertyList = {
 const HDA_CODEC: PropertyList = { cad: uint32(null), debug: uint32(0), mixer: on, 'use-timer': on }
 const AUDIODEV = backend('audiodev', 'audiodev', null)
 const CHARDEV = backend('chardev', 'chardev', 'character')
-const PORT: PropertyList = { nr: uint32(null), name: text }
+const PORT: PropertyList = { nr: bearing(uint32(null)), name: bearing(text) }
 
 /**
  * Devices that are not on PCI and master no memory of their own: what hangs on a controller's bus, the ISA bus or the
@@ -97,8 +98,8 @@ export const notPciModels = (): readonly DeviceModel[] => [
   none('ide-cf', { ...BLOCK_PROPERTIES, ...GEOMETRY_PROPERTIES, ...IDE }, { backends: [DRIVE(EMPTY)] }),
   none('sd-card', { spec_version: uint8(2), 'boot-partition-size': uint64(0) }, { backends: [DRIVE()] }),
   none('floppy', { ...BLOCK_PROPERTIES, unit: uint32(null), 'drive-type': text }, { backends: [DRIVE()] }),
-  none('virtserialport', PORT, { backends: [CHARDEV] }),
-  none('virtconsole', PORT, { backends: [CHARDEV] }),
+  deviceModel({ name: 'virtserialport', kind: 'serial-port', properties: PORT, backends: [CHARDEV] }),
+  deviceModel({ name: 'virtconsole', kind: 'serial-port', properties: PORT, backends: [CHARDEV] }),
   ...['usb-kbd', 'usb-mouse'].map((name) =>
     none(name, { ...USB, usb_version: uint32(2), display: text, head: uint32(0) }),
   ),
