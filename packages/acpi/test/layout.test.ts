@@ -2,11 +2,14 @@ import type { Struct } from '@dmascope/layout'
 import { expect, test } from 'vitest'
 import * as dmar from '../src/spec/dmar.ts'
 import { FACS, FADT } from '../src/spec/fadt.ts'
+import * as gtdt from '../src/spec/gtdt.ts'
 import { DESCRIPTION_HEADER, GENERIC_ADDRESS_STRUCTURE, RSDP, RSDP_1_0 } from '../src/spec/header.ts'
 import * as iort from '../src/spec/iort.ts'
 import * as ivrs from '../src/spec/ivrs.ts'
 import * as loader from '../src/spec/loader.ts'
 import * as madt from '../src/spec/madt.ts'
+import * as pptt from '../src/spec/pptt.ts'
+import * as ports from '../src/spec/serial-ports.ts'
 import { HPET, MCFG, MCFG_ALLOCATION, WAET } from '../src/spec/small-tables.ts'
 import * as viot from '../src/spec/viot.ts'
 
@@ -290,6 +293,36 @@ test('IORT nodes start with 16 bytes in common', () => {
     outputReference: 12,
     flags: 16,
   })
+})
+
+test('timers, processors and serial ports have the lengths and places that ACPI 6.5 gives', () => {
+  expect(gtdt.GTDT.size + 36).toBe(104)
+  expect(offsets(gtdt.GTDT)).toMatchObject({
+    cntControlBasePhysicalAddress: 0,
+    secureEl1TimerGsiv: 12,
+    nonSecureEl1TimerFlags: 24,
+    el2TimerGsiv: 36,
+    cntReadBasePhysicalAddress: 44,
+    platformTimerCount: 52,
+    virtualEl2TimerGsiv: 60,
+  })
+  expect([gtdt.GTDT_GT_BLOCK.size, gtdt.GTDT_GT_BLOCK_TIMER.size, gtdt.GTDT_ARM_GENERIC_WATCHDOG.size]).toEqual([
+    20, 40, 28,
+  ])
+  expect([pptt.PPTT_PROCESSOR.size, pptt.PPTT_CACHE.size]).toEqual([20, 28])
+  expect(offsets(pptt.PPTT_CACHE)).toMatchObject({ nextLevelOfCache: 8, associativity: 20, lineSize: 22, cacheId: 24 })
+  expect(ports.SPCR.size + 36).toBe(88)
+  expect(offsets(ports.SPCR)).toMatchObject({
+    baseAddress: 4,
+    globalSystemInterrupt: 18,
+    pciDeviceId: 28,
+    pciFlags: 35,
+    pciSegment: 39,
+    uartClockFrequency: 40,
+    namespaceStringOffset: 50,
+  })
+  expect([ports.DBG2.size, ports.DBG2_DEVICE.size]).toEqual([8, 22])
+  expect(offsets(ports.DBG2_DEVICE)).toMatchObject({ length: 1, portType: 12, baseAddressRegisterOffset: 18 })
 })
 
 test('VIOT nodes have the lengths that ACPI 6.5 gives', () => {

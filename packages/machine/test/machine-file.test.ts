@@ -243,6 +243,21 @@ describe('a machine file', () => {
   })
 })
 
+describe('the topology of a virt', () => {
+  const file = (more: string): string =>
+    `machine: virt\ncpu: max\ncpus: 4\ntopology: { sockets: 2, cores: 1, threads: 2 }\n${more}`
+
+  it('is kept', () => {
+    expect(readMachineFile(file('')).description.topology).toEqual({ sockets: 2, cores: 1, threads: 2 })
+  })
+
+  it('makes up all processors', () => {
+    expect(() => readMachineFile(file('maxCpus: 8'))).toThrow(
+      /:4:1: sockets, clusters, cores and threads make 4 processors, and there are 8; write maxCpus: 4/,
+    )
+  })
+})
+
 describe('presets', () => {
   it.each(listPresets().map(({ name }) => [name]))('%s is a sound machine file, on both QEMU releases', (name) => {
     const preset = findPreset(name)

@@ -10,6 +10,7 @@ import type {
   DeviceBackend,
   DeviceDescription,
   MachineDescription,
+  ProcessorTopology,
   PropertyValue,
   QemuVersion,
 } from '../description.ts'
@@ -75,6 +76,7 @@ export function describeMachine(
     }),
     cpus: content.cpus ?? 1,
     ...(content.maxCpus !== undefined && { maxCpus: content.maxCpus }),
+    ...(content.topology !== undefined && { topology: checkTopology(content, places) }),
     ...(content.cpu !== undefined && { cpu: content.cpu }),
     ...(content.numaNodes !== undefined && { numaNodes: content.numaNodes }),
     defaultDevices: content.defaultDevices ?? false,
@@ -102,6 +104,20 @@ function describeHypervisor(
     if (!(error instanceof DmascopeError)) throw error
     throw new DmascopeError(error.code, `${places.where(['hypervisor'])}: ${error.message}`, error.context)
   }
+}
+
+/** Levels make up all processors, as QEMU demands. */
+function checkTopology({ topology, cpus = 1, maxCpus = cpus }: MachineFileContent, places: Places): ProcessorTopology {
+  const { sockets, clusters, cores, threads } = topology!
+  const product = sockets * (clusters ?? 1) * cores * threads
+  if (product !== maxCpus) {
+    throw new DmascopeError(
+      'MACHINE_FILE_VALUE',
+      `${places.whereKey(['topology'])}: sockets, clusters, cores and threads make ${product} processors, and there are ${maxCpus}; write maxCpus: ${product}, or other numbers`,
+      { product, maxCpus },
+    )
+  }
+  return { sockets, ...(clusters !== undefined && { clusters }), cores, threads }
 }
 
 function describeHostBridge(

@@ -87,6 +87,15 @@ export const MACHINE_FILE = z
     cpu: z.string().optional().describe('The processor model, as -cpu takes it: power9. On a PC it bears on nothing'),
     defaultDevices: z
       .boolean()
+    topology: z
+      .strictObject({
+        sockets: z.number().int().min(1).max(512),
+        clusters: z.number().int().min(1).max(512).optional(),
+        cores: z.number().int().min(1).max(512),
+        threads: z.number().int().min(1).max(512),
+      })
+      .optional()
+      .describe('Of a virt: how processors hang together; the product is maxCpus, or cpus'),
       .optional()
       .describe("Whether QEMU's default display and network card are there; false where left out"),
     machineProperties: z
