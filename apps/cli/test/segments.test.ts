@@ -3,8 +3,8 @@ import { runFirmware } from '@dmascope/firmware'
 import { bootGuest, type GuestResult } from '@dmascope/guest'
 import { createMachine, describePreset, findPreset } from '@dmascope/machine'
 import { formatText, joinReport, type ReportDevice } from '@dmascope/report'
+import { readTables } from '@dmascope/scenarios'
 import { describe, expect, it } from 'vitest'
-import { readTables } from '../src/boot/read-tables.ts'
 import { runBoot } from '../src/boot/run-boot.ts'
 
 /** Three segments: a VT-d unit each for 0000 and 0001, none for 0002. */

@@ -1,4 +1,5 @@
 export { type BootOutcome, type BootRequest, bootMachine } from './boot/boot-machine.ts'
+export { readTables } from './boot/read-tables.ts'
 export { type StartedGuest, type StartOptions, startGuest } from './boot/start-guest.ts'
 export { type BootedCell, type Cell, type CellResult, cellKey, type Observed } from './cell/cell.ts'
 export { type DescribedCell, describeCell } from './cell/describe-cell.ts'
