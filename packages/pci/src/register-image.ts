@@ -1,4 +1,4 @@
-import type { Registers } from '@dmascope/layout'
+import type { Register, Registers } from '@dmascope/layout'
 
 /** Initial bytes of a piece of configuration space, and what software's writes may do to each bit. */
 export interface RegisterImage {
@@ -22,25 +22,50 @@ export function registerImage<Name extends string>(
   values?: Readonly<Partial<Record<Name, number>>>,
   size: number = file.size,
 ): RegisterImage {
-  const given: Readonly<Partial<Record<string, number>>> = values ?? {}
-  for (const name of Object.keys(given)) {
-    if (!(name in file.registers)) throw new TypeError(`${file.name} has no register ${name}`)
+  let blank = blanks.get(file)
+  if (blank === undefined) {
+    blank = blankImage(file)
+    blanks.set(file, blank)
   }
   const image: RegisterImage = {
-    bytes: new Uint8Array(size),
-    writeMask: new Uint8Array(size),
-    clearMask: new Uint8Array(size),
+    bytes: resized(blank.bytes, size),
+    writeMask: resized(blank.writeMask, size),
+    clearMask: resized(blank.clearMask, size),
   }
-  for (const name of Object.keys(file.registers) as Name[]) {
-    const { offset, width, resetLo, rule } = file.registers[name]
-    const value = given[name] ?? resetLo
-    for (let byte = 0; byte < width / 8 && offset + byte < size; byte++) {
-      image.bytes[offset + byte] = (value >>> (8 * byte)) & 0xff
-      image.writeMask[offset + byte] = (rule.rwLo >>> (8 * byte)) & 0xff
-      image.clearMask[offset + byte] = (rule.rw1cLo >>> (8 * byte)) & 0xff
-    }
+  for (const name in values) {
+    if (!(name in file.registers)) throw new TypeError(`${file.name} has no register ${name}`)
+    const value = values[name]
+    if (value !== undefined) putBytes(image.bytes, file.registers[name], value)
   }
   return image
+}
+
+/** Images without values, by file: each function of a machine has the same few. */
+const blanks = new WeakMap<Registers, RegisterImage>()
+
+function blankImage(file: Registers): RegisterImage {
+  const image = readOnlyImage(new Uint8Array(file.size))
+  for (const register of Object.values(file.registers)) {
+    const { resetLo, rule } = register
+    putBytes(image.bytes, register, resetLo)
+    putBytes(image.writeMask, register, rule.rwLo)
+    putBytes(image.clearMask, register, rule.rw1cLo)
+  }
+  return image
+}
+
+function putBytes(bytes: Uint8Array, { offset, width }: Register, value: number): void {
+  for (let byte = 0; byte < width / 8 && offset + byte < bytes.length; byte++) {
+    bytes[offset + byte] = (value >>> (8 * byte)) & 0xff
+  }
+}
+
+/** A copy with so many bytes, of zeros where the original ends. */
+function resized(bytes: Uint8Array, size: number): Uint8Array {
+  if (size <= bytes.length) return bytes.slice(0, size)
+  const longer = new Uint8Array(size)
+  longer.set(bytes)
+  return longer
 }
 
 /** An image of plain bytes that software cannot write. */
