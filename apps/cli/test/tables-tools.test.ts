@@ -22,6 +22,10 @@ const hasAcpidump = (spawnSync(ACPIDUMP, ['-h'], { encoding: 'utf8' }).stdout ??
 const hasIasl = spawnSync(IASL, ['-v']).status === 0
 const hasDtc = spawnSync(DTC, ['--version']).status === 0
 
+/** A microvm's host bridge of QEMU 11.1 makes a field that nothing reads. */
+const UNREAD_FIELD = /^Remark +2089 -\s+Object is not referenced \^ +\(Name \[CDW2\] is within a method \[_OSC\]\)/m
+const TOO_SHORT = '**** ACPI table terminates in the middle of a data structure!'
+
 describe('the tables that our machines have', () => {
   const presets = listPresets().map(({ name }) => name)
   const tablesOf = (name: string): ReadonlyMap<string, Uint8Array> =>
@@ -57,7 +61,9 @@ describe('the tables that our machines have', () => {
     expect(found.map((item) => Buffer.from(item.bytes))).toEqual(tables.map(([, bytes]) => Buffer.from(bytes)))
   })
 
-  const withAcpi = listPresets().flatMap(({ name, content }) => (/^(q35|pc)$/.test(content.machine) ? [name] : []))
+  const withAcpi = listPresets().flatMap(({ name, content }) =>
+    /^(q35|pc|microvm)$/.test(content.machine) ? [name] : [],
+  )
 
   it.skipIf(!hasIasl).each(withAcpi)(
     '%s: iasl reads them without a warning (skipped where it is not installed)',
@@ -73,13 +79,17 @@ describe('the tables that our machines have', () => {
           /warning|error|invalid|unknown/i,
         )
         const source = readFileSync(join(place, `${file}.dsl`), 'utf8')
-        expect(source, file).not.toMatch(
+        // A FADT of revision 5 ends with SLEEP_STATUS_REG (ACPI 5.0): too soon for it, with QEMU's own as well.
+        const short = file === 'FACP' && bytes[8] === 5
+        expect(short ? source.replace(TOO_SHORT, '') : source, file).not.toMatch(
           /Incorrect checksum|\*\*\*\* (?!Unknown ACPI table signature \[VIOT\]|32-bit table)/,
         )
         if (file === 'DSDT') {
           // What it makes of our AML compiles without a remark, too.
           const compiled = spawnSync(IASL, [join(place, `${file}.dsl`)], { encoding: 'utf8' })
-          expect(`${compiled.stdout}${compiled.stderr}`).toContain('0 Errors, 0 Warnings, 0 Remarks')
+          const said = `${compiled.stdout}${compiled.stderr}`
+          expect(said).toContain('0 Errors, 0 Warnings')
+          expect(said.replace(UNREAD_FIELD, '')).not.toMatch(/^Remark +\d/m)
         }
       }
     },

@@ -164,7 +164,7 @@ describe('QEMU refuses', () => {
     [
       'a thirty-third device',
       Array.from({ length: 33 }, () => device('virtio-rng-device')),
-      "No 'virtio-bus' bus found for device 'virtio-rng-device'",
+      "A 'virtio-bus' bus was found but is full",
     ],
   ] as const)('%s', (_, devices, words) => {
     expect(refusal(devices)).toContain(words)

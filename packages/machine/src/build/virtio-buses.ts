@@ -68,12 +68,23 @@ export class VirtioBuses {
     return { description, model, properties: withDefaults(model, given, this.#machine.qemuVersion), transport }
   }
 
+  /** Newer releases tell buses that are full from those that are not there. */
+  #noneFree(model: DeviceModel): string {
+    const count = this.#taken.length
+    if (count === 0) return noVirtioBus(model)
+    const words =
+      this.#machine.qemuVersion === '7.2'
+        ? `No 'virtio-bus' bus found for device '${model.name}'`
+        : "A 'virtio-bus' bus was found but is full"
+    return `${words}; the machine has ${count} transports, and each a device`
+  }
+
   #find(description: DeviceDescription, model: DeviceModel, isOther: (bus: string) => 'PCI' | 'PCIE' | null): number {
     const { bus } = description
     if (bus === undefined) {
       const free = this.#taken.lastIndexOf(false)
       if (free >= 0) return free
-      throw refusePlace('MACHINE_BUS', description, noVirtioBus(model))
+      throw refusePlace('MACHINE_BUS', description, this.#noneFree(model))
     }
     const kind = isOther(bus)
     if (kind !== null) {
