@@ -24,6 +24,8 @@ export interface GroupDecision {
 export class IommuGroups {
   readonly groups: IommuGroup[] = []
   readonly #onBus = new Map<string, PciDevice[]>()
+  /** Of the few functions that have any. */
+  readonly #aliases = new Map<PciDevice, readonly number[]>()
   readonly #facts: IsolationFacts
   readonly #byDevice = new Map<PciDevice, IommuGroup>()
 
@@ -38,6 +40,8 @@ export class IommuGroups {
     const bus = this.#onBus.get(busOf(device))
     if (bus === undefined) this.#onBus.set(busOf(device), [device])
     else bus.push(device)
+    const aliases = knownAliases(device)
+    if (aliases.length > 0) this.#aliases.set(device, aliases)
   }
 
   of(device: PciDevice): IommuGroup | null {
@@ -78,14 +82,20 @@ export class IommuGroups {
   #groupOfAliases(device: PciDevice, seen: Set<PciDevice>): GroupDecision | null {
     if (seen.has(device)) return null
     seen.add(device)
+    if (this.#aliases.size === 0) return null
     for (const other of this.#onBus.get(busOf(device)) ?? []) {
-      if (other === device || !bearsIdOf(device, other)) continue
+      if (other === device || !(this.#bearsIdOf(device, other) || this.#bearsIdOf(other, device))) continue
       const group = this.#byDevice.get(other)
       if (group && !seen.has(other)) return { group, because: `it and ${other.id} bear the same requester ID` }
       const further = this.#groupOfAliases(other, seen) ?? this.#groupOfSiblings(other, seen)
       if (further) return further
     }
     return null
+  }
+
+  /** Whether the DMA of one function may bear the requester ID of another on its bus. */
+  #bearsIdOf(one: PciDevice, other: PciDevice): boolean {
+    return this.#aliases.get(one)?.includes((other.device << 3) | other.function) === true
   }
 
   /** The group of another function of a device whose functions nothing isolates, or of what aliases that one. */
@@ -105,10 +115,3 @@ export class IommuGroups {
 }
 
 const busOf = ({ segment, bus }: PciDevice): string => `${segment}:${bus}`
-
-/** Whether the DMA of one of two on a bus may bear the other's requester ID. */
-function bearsIdOf(one: PciDevice, other: PciDevice): boolean {
-  const isAlias = (from: PciDevice, of: PciDevice): boolean =>
-    knownAliases(from).includes((of.device << 3) | of.function)
-  return isAlias(one, other) || isAlias(other, one)
-}
