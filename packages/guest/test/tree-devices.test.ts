@@ -21,6 +21,7 @@ test('a transport at the root, as QEMU tells of it', () => {
     coherent: true,
     source: '/virtio_mmio@a000000',
     iommu: 'the node has no iommus: no IOMMU is in front of the device',
+    behind: null,
   })
 })
 
@@ -57,5 +58,6 @@ test('an interrupt that is none of the GIC’s, and IOMMUs that the node names, 
   const [one] = read(`smmu: iommu@9000000 { #iommu-cells = <1>; };
     ${transport('v@1000', 'reg = <0 0x1000 0 0x200>; iommus = <&smmu 5>;', '7 1 1')}`)
   expect(one?.interrupt).toBeNull()
-  expect(one?.iommu).toBe('the node names /iommu@9000000 in iommus')
+  expect(one?.iommu).toBe("the node's iommus put the device behind /iommu@9000000, as 0x5")
+  expect(one?.behind).toEqual({ iommu: '/iommu@9000000', ids: [5] })
 })

@@ -115,7 +115,10 @@ export class Machine {
         ram: this.#ram,
         raiseMsi: (hi, lo, data) => this.#hardware.raiseMsi(hi, lo, data),
         raiseWire: (index) => this.#hardware.raiseWire(index),
-        onFault: (fault) => this.#plugged.recordFault(fault, this.#queue.current),
+        onFault: (fault) => {
+          const { current } = this.#queue
+          if (!this.#platform.recordFault(fault, current)) this.#plugged.recordFault(fault, current)
+        },
         hasRequester: (requester) => this.#plugged.hasRequester(requester),
         touch: (one) => this.#queue.touch(one),
       }) ?? []

@@ -51,7 +51,7 @@ function deviceOf(tree: DeviceTree, node: DtNode, compatible: readonly string[])
     interrupt: interruptOf(node),
     coherent: findCoherency(node).coherent,
     source,
-    iommu: iommuOf(tree, node),
+    ...iommuOf(tree, node),
   }
 }
 
@@ -62,11 +62,16 @@ function interruptOf(node: DtNode): WireInterrupt | null {
   return { number, trigger: ((specifier[2] ?? 0) & EDGE_MASK) !== 0 ? 'edge' : 'level' }
 }
 
-function iommuOf(tree: DeviceTree, node: DtNode): string {
+/** A device may have several IDs at its IOMMU; a second IOMMU is one too many, for Linux too. */
+function iommuOf(tree: DeviceTree, node: DtNode): Pick<PlatformDevice, 'iommu' | 'behind'> {
   const { found, problem } = findIommu(tree, node)
   const [first] = found
-  if (problem !== null) return `the node's iommus make no sense: ${problem}`
-  return first === undefined
-    ? 'the node has no iommus: no IOMMU is in front of the device'
-    : `the node names ${pathOf(first.iommu)} in iommus`
+  if (problem !== null) return { iommu: `the node's iommus make no sense: ${problem}`, behind: null }
+  if (first === undefined) {
+    return { iommu: 'the node has no iommus: no IOMMU is in front of the device', behind: null }
+  }
+  const iommu = pathOf(first.iommu)
+  const ids = found.filter((one) => one.iommu === first.iommu).flatMap(({ args }) => args.slice(0, 1))
+  const streams = ids.map((id) => `0x${id.toString(16)}`).join(', ')
+  return { iommu: `the node's iommus put the device behind ${iommu}, as ${streams}`, behind: { iommu, ids } }
 }

@@ -144,10 +144,13 @@ function hold(record: DeviceNotes, entry: DriverEntry, stuckIn: NonNullable<Prob
 /** The virtio device behind a transport that is on no bus; null where there is none, or none that can be driven. */
 function probePlatform(kernel: Kernel, record: PlatformRecord, entry: DriverEntry, index: number): VirtioDevice | null {
   kernel.witness.phase(record.owner, 'probe')
+  const { iommu } = kernel
+  const unattached = record.configure({ configurePlatform: (device) => iommu.configurePlatform?.(device) ?? null })
   const found = probeVirtioMmio(kernel, record, index)
   if (found === null) return null
   record.driver = entry.name
   record.why(`bound by ${entry.name}`, `${entry.name} match table`)
+  if (unattached !== null) return decline(kernel, record, entry.name, unattached)
   if (typeof found === 'string') return decline(kernel, record, entry.name, found)
   record.io = { ...record.io, detail: `no driver for virtio device type ${found.transport.type}` }
   return found

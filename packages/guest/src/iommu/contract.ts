@@ -3,10 +3,32 @@ import type { DomainType, Fact, GuestIommu } from '../result.ts'
 import type { GroupOwnership } from './group-ownership.ts'
 import type { RequestIommu } from './pci-iommu.ts'
 
-/** A PCI function as enumeration found it. */
-export interface PciDevice {
+/** Any device, as logs and the witness name it. */
+export interface NamedDevice {
   /** `0000:00:03.0`. */
   readonly id: string
+}
+
+/** A device on no bus that firmware puts behind an IOMMU. */
+export interface PlatformMaster extends NamedDevice {
+  /** As the witness knows it. */
+  readonly owner: string
+  /** Where firmware tells of the IOMMU, as its driver has it: `/smmuv3@9050000`. */
+  readonly iommu: string
+  /** The device's IDs there: of an SMMU, streams. */
+  readonly ids: readonly number[]
+}
+
+/** What the IOMMU's driver made of it. */
+export interface PlatformDomain {
+  readonly group: number
+  readonly type: DomainType
+  dmaOps(maskBits: number): DmaOps
+  why(): readonly Fact[]
+}
+
+/** A PCI function as enumeration found it. */
+export interface PciDevice extends NamedDevice {
   readonly segment: number
   readonly bus: number
   readonly device: number
@@ -77,6 +99,11 @@ export interface IommuSubsystem {
    * that the probe must wait.
    */
   configure(device: PciDevice): 'ready' | 'deferred'
+  /**
+   * The same for a device on no bus. Null where it gets no domain. Kinds that firmware names in front of PCI alone leave
+   * it out.
+   */
+  configurePlatform?(device: PlatformMaster): PlatformDomain | null
   /** The driver of an IOMMU that is a function on PCI has it running. Kinds that know of none let it be. */
   register(unit: RequestIommu): void
   readonly iommus: readonly GuestIommu[]

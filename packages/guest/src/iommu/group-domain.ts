@@ -1,5 +1,5 @@
 import { DirectDma, type DmaOps, IommuDma, type IommuDomain, type IovaSpace } from '@dmascope/dma'
-import type { PciDevice } from './contract.ts'
+import type { NamedDevice } from './contract.ts'
 import type { IommuContext } from './iommu-context.ts'
 
 /** What a group's devices do their DMA in. */
@@ -15,7 +15,7 @@ export interface GroupDomain {
 export function dmaOpsIn(
   found: GroupDomain | null,
   { pages, witness, options }: IommuContext,
-  device: PciDevice,
+  device: NamedDevice,
   maskBits: number,
 ): DmaOps {
   const owner = device.id

@@ -32,6 +32,7 @@ export function readAcpiDevices(tables: AcpiTables, log: (line: string) => void)
           coherent: coherent === true,
           source: path,
           iommu: 'no table puts an IOMMU in front of the device',
+          behind: null,
         },
       ]
     })

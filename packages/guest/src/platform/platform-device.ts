@@ -1,3 +1,5 @@
+import type { PlatformMaster } from '../iommu/contract.ts'
+
 /** A wired interrupt of its own. */
 export interface WireInterrupt {
   /** Its number, as the interrupt controller counts: of the GIC, or a GSI. */
@@ -22,4 +24,6 @@ export interface PlatformDevice {
   readonly source: string
   /** What firmware says of an IOMMU in front of it, for the reasons. */
   readonly iommu: string
+  /** The IOMMU that firmware puts it behind, and its IDs there; null for none. */
+  readonly behind: Pick<PlatformMaster, 'iommu' | 'ids'> | null
 }

@@ -1,7 +1,13 @@
 import { platformOwner } from '@dmascope/memory/contracts'
 import { DeviceNotes } from '../device-notes.ts'
+import type { PlatformDomain, PlatformMaster } from '../iommu/contract.ts'
 import type { GuestDevice } from '../result.ts'
 import type { PlatformDevice } from './platform-device.ts'
+
+/** The kernel's IOMMU code, to a device on no bus. */
+interface ConfiguresPlatform {
+  configurePlatform(device: PlatformMaster): PlatformDomain | null
+}
 
 /** Who a device says that it is, by its registers. */
 interface Identity {
@@ -17,6 +23,10 @@ export class PlatformRecord extends DeviceNotes {
   /** Null until a driver has found that there is a device behind the registers. */
   identity: Identity | null = null
 
+  /** What the driver of its IOMMU made of it; null without one. */
+  attachment: PlatformDomain | null = null
+  #configured = false
+
   constructor(device: PlatformDevice) {
     super()
     this.device = device
@@ -24,9 +34,23 @@ export class PlatformRecord extends DeviceNotes {
     this.owner = platformOwner(device.base)
   }
 
+  /**
+   * A driver is about to probe it (`of_dma_configure`): firmware may put it behind an IOMMU. Once.
+   *
+   * @returns why it cannot be probed, where it cannot
+   */
+  configure({ configurePlatform }: ConfiguresPlatform): string | null {
+    const { id, owner } = this
+    const { behind } = this.device
+    if (behind === null) return null
+    if (!this.#configured) this.attachment = configurePlatform({ id, owner, ...behind })
+    this.#configured = true
+    return this.attachment === null ? `${behind.iommu}, which firmware puts it behind, gives it no domain` : null
+  }
+
   /** Null where nobody ever found a device there. */
   toResult(): GuestDevice | null {
-    const { id, owner, identity, device } = this
+    const { id, owner, identity, device, attachment } = this
     if (identity === null) return null
     return {
       ...this.common(),
@@ -35,10 +59,10 @@ export class PlatformRecord extends DeviceNotes {
       ...identity,
       classCode: 0,
       revision: 0,
-      firmware: { covered: false, by: null },
-      iommuGroup: null,
-      domain: 'none',
-      why: [{ fact: device.iommu, source: device.source }, ...this.facts],
+      firmware: { covered: device.behind !== null, by: device.behind === null ? null : `iommus of ${device.source}` },
+      iommuGroup: attachment?.group ?? null,
+      domain: attachment?.type ?? 'none',
+      why: [{ fact: device.iommu, source: device.source }, ...(attachment?.why() ?? []), ...this.facts],
     }
   }
 }

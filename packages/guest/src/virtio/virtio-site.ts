@@ -26,10 +26,13 @@ export const siteOnPci = ({ iommu }: Kernel, { fn }: DeviceRecord): VirtioSite =
   dmaOps: (maskBits) => iommu.dmaOps(fn, maskBits),
 })
 
-/** No IOMMU is in front of it: its DMA is direct. */
-export const siteOnPlatform = ({ pages, witness }: Kernel, { device, owner }: PlatformRecord): VirtioSite => ({
+/** Where no IOMMU is in front of it, its DMA is direct. */
+export const siteOnPlatform = (
+  { pages, witness }: Kernel,
+  { device, owner, attachment }: PlatformRecord,
+): VirtioSite => ({
   fn: null,
   platform: device,
-  hasIommu: false,
-  dmaOps: (maskBits) => new DirectDma({ owner, maskBits, pages, witness }),
+  hasIommu: attachment !== null,
+  dmaOps: (maskBits) => attachment?.dmaOps(maskBits) ?? new DirectDma({ owner, maskBits, pages, witness }),
 })

@@ -1,8 +1,24 @@
+import { hexPair } from '@dmascope/layout'
+import type { DmaPhase } from '@dmascope/memory'
 import type { DeviceDescription } from '../description.ts'
 import type { ResidentEngine } from '../firmware-regions/resident-engine.ts'
+import type { IommuFault } from '../iommu/machine-iommu.ts'
 import type { DeviceObservation } from '../observation.ts'
 import type { FabricPort } from './fabric-port.ts'
 import type { DeviceLedger } from './ledger.ts'
+
+/** Faults that are kept per device. */
+export const KEPT_FAULTS = 32
+
+export const observedFault = (
+  { access, hi, lo, reason, text }: IommuFault,
+  phase: DmaPhase,
+): DeviceObservation['faults'][number] => ({
+  address: `0x${hexPair(hi, lo).replace(/^0+(?=.)/, '')}`,
+  reason,
+  text: `${access}: ${text}`,
+  phase,
+})
 
 /** What is kept of any device that is plugged in. */
 export interface WatchedDevice {

@@ -1,10 +1,12 @@
+import { PortTlb, type RequesterId } from '@dmascope/iommu'
 import { type AddressSpace, type PlatformDevice, platformOwner } from '@dmascope/memory'
 import type { DeviceDescription } from '../description.ts'
+import type { IommuFault, MachineIommu } from '../iommu/machine-iommu.ts'
 import type { DeviceObservation } from '../observation.ts'
 import { FabricPort } from './fabric-port.ts'
 import { DeviceLedger, type Ledger } from './ledger.ts'
-import { observationOf, type WatchedDevice } from './observe-device.ts'
-import type { RunQueue } from './run-queue.ts'
+import { KEPT_FAULTS, observationOf, observedFault, type WatchedDevice } from './observe-device.ts'
+import type { RunQueue, Worker } from './run-queue.ts'
 
 /** A device on no bus, to plug in: what it is, and where the platform has it. */
 export interface PluggedPlatformDevice {
@@ -16,6 +18,8 @@ export interface PluggedPlatformDevice {
   readonly size: number
   /** The board's interrupt wire that its line drives, by its number there. */
   readonly wire: number
+  /** An IOMMU that its DMA goes through, and the ID that it bears there; straight to memory unless given. */
+  readonly behind?: { readonly iommu: MachineIommu; readonly requester: RequesterId }
 }
 
 interface Surroundings {
@@ -26,20 +30,29 @@ interface Surroundings {
   setWire(wire: number, asserted: boolean): void
 }
 
+/** A device as it is plugged in. */
+interface PluggedDevice extends WatchedDevice {
+  readonly device: PlatformDevice
+  /** Null where it bears none. */
+  readonly requester: RequesterId | null
+  readonly faults: DeviceObservation['faults'][number][]
+}
+
 /**
- * The machine's devices that are on no bus. Their DMA lands in memory as it is: IOMMUs here stand above PCI. Nothing is
- * between such a device and memory that software could turn off, as Bus Master Enable is on PCI.
+ * The machine's devices that are on no bus. Unless told otherwise their DMA lands in memory as it is: the IOMMUs of
+ * QEMU's machines stand above PCI. Nothing is between such a device and memory that software could turn off, as Bus
+ * Master Enable is on PCI.
  */
 export class PlatformDevices {
   readonly #around: Surroundings
-  readonly #plugged = new Map<string, WatchedDevice>()
+  readonly #plugged = new Map<string, PluggedDevice>()
 
   constructor(around: Surroundings) {
     this.#around = around
   }
 
   /** @throws RangeError where the registers of another begin at the same address */
-  plug({ device, model, described, base, size, wire }: PluggedPlatformDevice): void {
+  plug({ device, model, described, base, size, wire, behind }: PluggedPlatformDevice): void {
     const { cpuSpace, dmaSpace, books, queue } = this.#around
     const id = platformOwner(base)
     if (this.#plugged.has(id)) throw new RangeError(`the registers of another device begin at 0x${base.toString(16)}`)
@@ -57,7 +70,7 @@ export class PlatformDevices {
         name: () => id,
       },
       ledger,
-      null,
+      behind === undefined ? null : new PortTlb(behind.iommu.translator, () => behind.requester),
       null,
     )
     device.connect(port, { drive: (asserted) => port.intx(asserted) })
@@ -69,12 +82,22 @@ export class PlatformDevices {
       },
     }
     for (const space of [cpuSpace, dmaSpace]) space.add({ name: model, base, size, kind: 'mmio', handler })
-    this.#plugged.set(id, { model, described, port, ledger, faults: [] })
+    this.#plugged.set(id, { device, requester: behind?.requester ?? null, model, described, port, ledger, faults: [] })
   }
 
   /** The books of the device that the witness knows by this name; null where there is none. */
   find(id: string): DeviceLedger | null {
     return this.#plugged.get(id)?.ledger ?? null
+  }
+
+  /** Keeps a fault with the device that caused it. False where that is none of these. */
+  recordFault(fault: IommuFault, current: Worker | null): boolean {
+    for (const { device, requester, faults, ledger } of this.#plugged.values()) {
+      if (device !== current || requester !== fault.requester) continue
+      if (faults.length < KEPT_FAULTS) faults.push(observedFault(fault, ledger.phase))
+      return true
+    }
+    return false
   }
 
   /** Firmware is done. */

@@ -1,5 +1,4 @@
 import type { RequesterId } from '@dmascope/iommu'
-import { hexPair } from '@dmascope/layout'
 import type { PciFunction, PciSlot, RootComplex } from '@dmascope/pci'
 import { formatBdf } from '@dmascope/pci/spec'
 import type { DeviceDescription } from '../description.ts'
@@ -8,11 +7,8 @@ import type { IommuFault } from '../iommu/machine-iommu.ts'
 import type { DeviceObservation } from '../observation.ts'
 import type { FabricPort } from './fabric-port.ts'
 import type { DeviceLedger } from './ledger.ts'
-import { observationOf } from './observe-device.ts'
+import { KEPT_FAULTS, observationOf, observedFault } from './observe-device.ts'
 import type { Worker } from './run-queue.ts'
-
-/** Faults that are kept per device. */
-const KEPT_FAULTS = 32
 
 /** A function as it sits in the machine, with its way to memory and its books. */
 export interface Plugged {
@@ -114,12 +110,7 @@ export class PluggedFunctions {
     const bears = (one: Plugged): boolean => one.root.segment === segment && one.requester() === fault.requester
     const plugged = turn !== undefined && bears(turn) ? turn : this.#at(segment, fault.requester)
     if (plugged === null || plugged.faults.length >= KEPT_FAULTS) return
-    plugged.faults.push({
-      address: `0x${hexPair(fault.hi, fault.lo).replace(/^0+(?=.)/, '')}`,
-      reason: fault.reason,
-      text: `${fault.access}: ${fault.text}`,
-      phase: plugged.ledger.phase,
-    })
+    plugged.faults.push(observedFault(fault, plugged.ledger.phase))
   }
 
   /** What was seen of every function, by segment, in bus order. Copies. */

@@ -2,7 +2,7 @@ import { toHex } from '@dmascope/acpi'
 import { type IommuDomain, IovaSpace } from '@dmascope/dma'
 import { CONTEXT_DESCRIPTOR } from '@dmascope/iommu/smmuv3/spec'
 import { isBefore } from '../../profile/guest-profile.ts'
-import type { PciDevice } from '../contract.ts'
+import type { NamedDevice, PciDevice } from '../contract.ts'
 import type { DefaultDomain } from '../default-domain.ts'
 import { DeviceFacts } from '../device-facts.ts'
 import { type GroupDomain, PASS_THROUGH_DOMAIN } from '../group-domain.ts'
@@ -19,7 +19,7 @@ import { BYPASS_ENTRY, entryBytes, type StreamEntry, stageOneEntry } from './str
 
 const PAGE = 4096
 
-/** A function with streams of its own. */
+/** A device with streams of its own. */
 interface Master {
   readonly smmu: SmmuDevice
   readonly streams: readonly number[]
@@ -38,7 +38,7 @@ export class SmmuMasters {
   readonly #default: DefaultDomain
   readonly #seen = new Set<PciDevice>()
   /** Whose each stream is, by SMMU. */
-  readonly #owners = new Map<SmmuDevice, Map<number, PciDevice>>()
+  readonly #owners = new Map<SmmuDevice, Map<number, NamedDevice>>()
   readonly #domains = new Map<IommuGroup, GroupDomain>()
   /** Groups that are a user's, and not in their default domain. */
   readonly #taken = new Map<IommuGroup, GroupDomain>()
@@ -76,16 +76,40 @@ export class SmmuMasters {
     }
     const smmu = this.#devices.get(places[0]!.smmu.name)
     if (smmu === undefined) return
-    const master = this.#insert(device, smmu, places)
+    const master = this.#insert(
+      device,
+      smmu,
+      places.map(({ stream }) => stream),
+    )
     if (master !== null) this.#join(device, master)
   }
 
-  /** Null where a stream cannot be the function's. */
-  #insert(device: PciDevice, smmu: SmmuDevice, places: readonly StreamPlace[]): Master | null {
-    const owners = this.#owners.get(smmu) ?? new Map<number, PciDevice>()
+  /** The same for a device on no bus, which has a group to itself. Null where it gets no domain. */
+  configureAlone(
+    device: NamedDevice,
+    source: string,
+    streams: readonly number[],
+  ): { readonly group: IommuGroup; readonly found: GroupDomain } | null {
+    const smmu = [...this.#devices.values()].find((one) => one.source.source === source)
+    if (smmu === undefined) return null
+    const master = this.#insert(device, smmu, streams)
+    if (master === null) return null
+    const group = this.groups.alone()
+    this.facts.add(device, { fact: `IOMMU group ${group.id}: it is on no bus`, source: 'generic_device_group' })
+    this.#context.log(`platform ${device.id}: IOMMU group ${group.id}`)
+    const found = this.#makeDomain(smmu)
+    if (found === null) return null
+    this.#domains.set(group, found)
+    this.#attach(device, master, found.domain)
+    return { group, found }
+  }
+
+  /** Null where a stream cannot be the device's. */
+  #insert(device: NamedDevice, smmu: SmmuDevice, streams: readonly number[]): Master | null {
+    const owners = this.#owners.get(smmu) ?? new Map<number, NamedDevice>()
     this.#owners.set(smmu, owners)
     const inserted: number[] = []
-    for (const { stream } of places) {
+    for (const stream of streams) {
       const owner = owners.get(stream)
       // Bridges may give a function its own ID once more, which Linux 6.1 takes for a stranger's.
       if (owner === device && !isBefore(this.#context.profile, '6.12')) continue
@@ -104,7 +128,7 @@ export class SmmuMasters {
     return { smmu, streams: inserted }
   }
 
-  #refusal(stream: number, owner: PciDevice): string {
+  #refusal(stream: number, owner: NamedDevice): string {
     const which = `stream ${stream} already in tree`
     return isBefore(this.#context.profile, '6.12') ? which : `${which} from dev ${owner.id}`
   }
@@ -149,7 +173,7 @@ export class SmmuMasters {
   }
 
   /** Points every stream of the function at the domain. */
-  #attach(device: PciDevice, { smmu, streams }: Master, domain: IommuDomain): void {
+  #attach(device: NamedDevice, { smmu, streams }: Master, domain: IommuDomain): void {
     const described = this.#contexts.get(domain)
     let entry: StreamEntry = BYPASS_ENTRY
     if (described !== undefined) {

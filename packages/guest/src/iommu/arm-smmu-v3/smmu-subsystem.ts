@@ -3,7 +3,14 @@ import { GERROR, SMMU_REGISTERS } from '@dmascope/iommu/smmuv3/spec'
 import { formatBdf } from '@dmascope/pci/spec'
 import { isBefore } from '../../profile/guest-profile.ts'
 import type { DomainType, Fact, GuestIommu } from '../../result.ts'
-import type { IommuSubsystem, MsiMessage, PciDevice, RecordedFault } from '../contract.ts'
+import type {
+  IommuSubsystem,
+  MsiMessage,
+  PciDevice,
+  PlatformDomain,
+  PlatformMaster,
+  RecordedFault,
+} from '../contract.ts'
 import { type DefaultDomain, decideDefaultDomain } from '../default-domain.ts'
 import { dmaOpsIn } from '../group-domain.ts'
 import { type GroupOwnership, ownershipOf, SOFTWARE_MSI_REGION } from '../group-ownership.ts'
@@ -86,6 +93,19 @@ export class SmmuSubsystem implements IommuSubsystem {
   configure(device: PciDevice): 'ready' {
     this.#masters?.configure(device)
     return 'ready'
+  }
+
+  configurePlatform(device: PlatformMaster): PlatformDomain | null {
+    const masters = this.#masters
+    const made = masters?.configureAlone(device, device.iommu, device.ids) ?? null
+    if (masters === null || made === null) return null
+    const { group, found } = made
+    return {
+      group: group.id,
+      type: found.domain.type,
+      dmaOps: (maskBits) => dmaOpsIn(found, this.#context, { id: device.owner }, maskBits),
+      why: () => masters.facts.of(device),
+    }
   }
 
   /** An SMMUv3 is no function on PCI. */

@@ -48,6 +48,13 @@ export class IommuGroups {
     return this.#byDevice.get(device) ?? null
   }
 
+  /** A group for a device that nothing else can be taken for: one on no bus (`generic_device_group`). */
+  alone(): IommuGroup {
+    const group: IommuGroup = { id: this.groups.length, devices: [] }
+    this.groups.push(group)
+    return group
+  }
+
   /** Puts a device into the group where it belongs, which may be a new one. */
   assign(device: PciDevice): GroupDecision {
     const decision = this.#find(device)
