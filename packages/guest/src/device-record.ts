@@ -28,6 +28,14 @@ export class DeviceRecord extends DeviceNotes {
       firmware: iommu.coverage(fn),
       iommuGroup: iommu.group(fn),
       domain: iommu.domainType(fn),
+      ...(fn.sriov && {
+        sriov: {
+          totalVfs: fn.sriov.totalVfs,
+          firstVfOffset: fn.sriov.firstVfOffset,
+          vfStride: fn.sriov.vfStride,
+        },
+      }),
+      ...(fn.physical && { physicalFunction: fn.physical.id }),
       why: [...iommu.why(fn), ...this.facts],
     }
   }

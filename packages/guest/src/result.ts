@@ -75,6 +75,10 @@ export interface GuestDevice {
   readonly firmware: { readonly covered: boolean; readonly by: string | null }
   readonly iommuGroup: number | null
   readonly domain: DomainType
+  /** Of a physical function: how many virtual ones there can be, and where, by routing ID from its own. */
+  readonly sriov?: { readonly totalVfs: number; readonly firstVfOffset: number; readonly vfStride: number }
+  /** Of a virtual function: the device that it is one of. */
+  readonly physicalFunction?: string
   /** How the driver came by the addresses that it gave the device; null where it gave none. */
   readonly dmaPath: 'physical' | 'direct' | 'iommu' | 'swiotlb' | 'xen' | null
   readonly virtio?: {

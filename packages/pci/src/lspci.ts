@@ -14,9 +14,14 @@ export interface ListedFunction {
   readonly secondaryBus: number | null
   readonly vendorId: number | null
   readonly deviceId: number | null
+  /** Of a function with SR-IOV, with `-vv`: how many virtual ones there can be, and where, by routing ID from its own. */
+  readonly virtual?: { readonly total: number; readonly offset: number; readonly stride: number }
 }
 
-type Draft = { -readonly [Key in keyof ListedFunction]: ListedFunction[Key] } & { hasDetails: boolean }
+type Draft = { -readonly [Key in keyof ListedFunction]: ListedFunction[Key] } & {
+  hasDetails: boolean
+  totalVfs: number
+}
 
 const ADDRESS = /^(?:Slot:\s*)?(?:([0-9a-f]{4,5}):)?([0-9a-f]{2}):([01][0-9a-f])\.([0-7])(?:\s+(.*))?$/i
 const CLASSES: Readonly<Record<string, number>> = {
@@ -79,6 +84,7 @@ const newFunction = (segment: string | undefined, bus: string, device: string, f
   vendorId: null,
   deviceId: null,
   hasDetails: false,
+  totalVfs: 0,
 })
 
 /** `PCI bridge [0604]: Intel ... [8086:a110]`, or `0604: 8086:a110 (rev f1)`. */
@@ -118,6 +124,12 @@ function readDetail(one: Draft, line: string): void {
   else if (/^\s+(?:Control|Flags|Subsystem|Capabilities|Bus):? /.test(line)) one.hasDetails = true
   const [, secondary] = /^\s+Bus: primary=[0-9a-f]{2}, secondary=([0-9a-f]{2}),/i.exec(line) ?? []
   if (secondary !== undefined) one.secondaryBus = Number.parseInt(secondary, 16)
+  const [, total] = /^\s+Initial VFs: \d+, Total VFs: (\d+),/.exec(line) ?? []
+  if (total !== undefined) one.totalVfs = Number(total)
+  const [, offset, stride] = /^\s+VF offset: (\d+), stride: (\d+),/.exec(line) ?? []
+  if (offset !== undefined && one.totalVfs > 0) {
+    one.virtual = { total: one.totalVfs, offset: Number(offset), stride: Number(stride) }
+  }
   const [, at, digits] = /^([01]0): ((?:[0-9a-f]{2} ?){16})\s*$/i.exec(line) ?? []
   if (digits === undefined) return
   const bytes = digits
@@ -130,7 +142,7 @@ function readDetail(one: Draft, line: string): void {
 }
 
 /** What the rest tells of the header's type. */
-function finish({ hasDetails, ...one }: Draft): ListedFunction {
+function finish({ hasDetails, totalVfs: _, ...one }: Draft): ListedFunction {
   if (one.headerType !== null) return one
   const byClass = one.classCode === null ? undefined : (HEADER_TYPES[one.classCode] ?? 0)
   if (one.secondaryBus !== null) return { ...one, headerType: byClass === 2 ? 2 : 1 }

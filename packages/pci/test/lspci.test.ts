@@ -19,6 +19,19 @@ describe('what lspci prints', () => {
     ])
   })
 
+  it('-vvv: where virtual functions are, or can be', () => {
+    const text = `01:00.0 Ethernet controller: Intel Corporation 82576 Gigabit Network Connection (rev 01)
+\tControl: I/O- Mem+ BusMaster+
+\tCapabilities: [160 v1] Single Root I/O Virtualization (SR-IOV)
+\t\tIOVCtl:\tEnable- Migration- Interrupt- MSE- ARIHierarchy+ 10BitTagReq-
+\t\tInitial VFs: 8, Total VFs: 8, Number of VFs: 0, Function Dependency Link: 00
+\t\tVF offset: 128, stride: 2, Device ID: 10ca
+`
+    expect(readLspci(text)).toEqual([
+      { ...nic, ...NO_IDS, classCode: null, secondaryBus: null, virtual: { total: 8, offset: 128, stride: 2 } },
+    ])
+  })
+
   it('-n', () => {
     expect(readLspci('00:1c.0 0604: 8086:a110 (rev f1)\n')).toEqual([{ ...port, ...IDS, secondaryBus: null }])
   })

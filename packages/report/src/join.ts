@@ -83,6 +83,7 @@ export function joinReport({ description, guest, observations, firmwareHung, ver
     ),
     devices: cases.map(({ device }) => ({ ...device, findings: idsOf(device.id) })),
     unseen: [...seenById.values()].map(({ id, model }) => ({ id, model })),
+    ...(guest.virtualFunctions !== undefined && { virtualFunctions: guest.virtualFunctions }),
     ...(assignments.length > 0 && { assignments }),
     findings,
     timeline: guest.timeline.map((event, index) => ({ step: index + 1, event })),
@@ -103,6 +104,8 @@ function joinDevice(accounts: Accounts): ReportDevice {
     vendor: device.vendor > 0xffff ? device.vendor.toString(16).padStart(8, '0') : hex4(device.vendor),
     device: hex4(device.device),
     driver: device.driver,
+    ...(device.sriov && { sriov: device.sriov }),
+    ...(device.physicalFunction !== undefined && { physicalFunction: device.physicalFunction }),
     firmware: device.firmware,
     guest: { iommuGroup: device.iommuGroup, domain: device.domain, dmaPath: device.dmaPath },
     ...(device.virtio && {
@@ -118,6 +121,7 @@ function joinDevice(accounts: Accounts): ReportDevice {
       other: { firmware: total('firmware'), probe: total('probe'), msi: seen.msi },
     },
     io: ioOf(device),
+    ...(seen.resident && { resident: seen.resident }),
     status,
     passthrough,
     verdict: verdictOf(accounts),
@@ -156,6 +160,13 @@ function observedReasons(seen: DeviceObservation): Reason[] {
       fact:
         `${phase}: ${plural(reads, 'read')}, ${plural(writes, 'write')}, ${plural(bytes, 'byte')}; ` +
         `${translated} translated, ${untranslated} untranslated, ${faulted} refused`,
+      source: 'DMA ledger',
+    })
+  }
+  if (seen.resident !== undefined) {
+    const { start, end, turns, refused, refusedAssigned } = seen.resident
+    reasons.push({
+      fact: `what firmware left running in it used ${start} to ${end} ${turns} times, and was refused ${refused} times, and ${refusedAssigned} while a user had the device`,
       source: 'DMA ledger',
     })
   }

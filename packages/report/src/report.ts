@@ -13,6 +13,14 @@ export interface Report {
   readonly unseen: readonly { readonly id: string; readonly model: string }[]
   /** Devices given to users' programs, in the order asked for; left out where nobody asked. */
   readonly assignments?: readonly ReportAssignment[]
+  /** What came of each number of virtual functions that was asked for; left out where none was. */
+  readonly virtualFunctions?: readonly {
+    readonly device: string
+    readonly requested: number
+    readonly enabled: number
+    /** What the kernel says where it does not do it. */
+    readonly refused: string | null
+  }[]
   readonly findings: readonly Finding[]
   readonly timeline: readonly { readonly step: number; readonly event: string }[]
 }
@@ -71,6 +79,10 @@ export interface ReportDevice {
   readonly vendor: string
   readonly device: string
   readonly driver: string | null
+  /** Of a function with SR-IOV: how many virtual ones there can be, and where, by routing ID from its own. */
+  readonly sriov?: { readonly totalVfs: number; readonly firstVfOffset: number; readonly vfStride: number }
+  /** Of a virtual function: the device that it is one of. */
+  readonly physicalFunction?: string
   readonly firmware: { readonly covered: boolean; readonly by: string | null }
   readonly guest: {
     readonly iommuGroup: number | null
@@ -105,6 +117,14 @@ export interface ReportDevice {
     readonly attempted: boolean
     readonly ok: boolean
     readonly detail: string
+  }
+  /** What firmware left running in it: its memory, its turns, and those in which it was kept from it. */
+  readonly resident?: {
+    readonly start: string
+    readonly end: string
+    readonly turns: number
+    readonly refused: number
+    readonly refusedAssigned: number
   }
   readonly status: Status
   /** Why its DMA was untranslated; null where it was not. */

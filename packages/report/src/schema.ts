@@ -46,6 +46,11 @@ const device = z.strictObject({
   vendor: z.string().regex(/^([0-9a-f]{4}){1,2}$/),
   device: z.string().regex(/^[0-9a-f]{4}$/),
   driver: z.string().nullable(),
+  sriov: z
+    .strictObject({ totalVfs: z.int().min(1), firstVfOffset: z.int().min(1), vfStride: count })
+    .exactOptional()
+    .describe('How many virtual functions the device can have, and where, by routing ID from its own.'),
+  physicalFunction: z.string().exactOptional().describe('Of a virtual function: the device that it is one of.'),
   firmware: z.strictObject({ covered: z.boolean(), by: z.string().nullable() }),
   guest: z.strictObject({
     iommuGroup: z.int().nullable(),
@@ -73,6 +78,10 @@ const device = z.strictObject({
     ok: z.boolean(),
     detail: z.string(),
   }),
+  resident: z
+    .strictObject({ start: hex, end: hex, turns: count, refused: count, refusedAssigned: count })
+    .exactOptional()
+    .describe('What firmware left running in it, and how often it was kept from its memory.'),
   status: z.enum(['translated', 'passthrough', 'blocked', 'none']),
   passthrough: z
     .enum(['no-iommu', 'iommu-disabled', 'iommu-inert', 'not-covered', 'device-bypass', 'identity', 'unattached'])
@@ -107,6 +116,10 @@ export const reportSchema = z.strictObject({
   iommus: z.array(iommu),
   devices: z.array(device),
   unseen: z.array(z.strictObject({ id: z.string(), model: z.string() })),
+  virtualFunctions: z
+    .array(z.strictObject({ device: z.string(), requested: count, enabled: count, refused: z.string().nullable() }))
+    .exactOptional()
+    .describe('What came of each number of virtual functions that was asked for.'),
   assignments: z.array(assignmentSchema).exactOptional().describe('Devices given to users’ programs by VFIO.'),
   findings: z.array(
     z.strictObject({

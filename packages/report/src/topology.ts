@@ -11,11 +11,12 @@ interface ReportedFunction {
   readonly secondaryBus: null
   readonly vendorId: number
   readonly deviceId: number
+  readonly virtual?: { readonly total: number; readonly offset: number; readonly stride: number }
 }
 
 /** The functions that the guest found. A report tells neither header types nor which bus is below a bridge. */
 export function reportTopology({ devices }: Report): ReportedFunction[] {
-  return devices.flatMap(({ id, vendor, device }) => {
+  return devices.flatMap(({ id, vendor, device, sriov }) => {
     const [, segment, bus, slot, fn] = /^([0-9a-f]{4}):([0-9a-f]{2}):([0-9a-f]{2})\.([0-7])$/.exec(id) ?? []
     if (fn === undefined) return []
     return {
@@ -28,6 +29,7 @@ export function reportTopology({ devices }: Report): ReportedFunction[] {
       secondaryBus: null,
       vendorId: Number.parseInt(vendor, 16),
       deviceId: Number.parseInt(device, 16),
+      ...(sriov && { virtual: { total: sriov.totalVfs, offset: sriov.firstVfOffset, stride: sriov.vfStride } }),
     }
   })
 }

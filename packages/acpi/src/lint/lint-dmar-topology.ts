@@ -5,7 +5,7 @@ import { DEVICE_SCOPE, DMAR, DRHD_FLAGS } from '../spec/dmar.ts'
 import { DMAR_SCOPE_RULES } from './dmar-scope-rules.ts'
 import { pathName } from './lint-dmar-scopes.ts'
 import { inField, type LintFinding, listSome } from './rule.ts'
-import { nameOf, type TopologyFunction, type TopologyIndex } from './topology.ts'
+import { nameOf, requesterId, type TopologyFunction, type TopologyIndex } from './topology.ts'
 
 const BRIDGE_CLASS = 0x06
 
@@ -16,11 +16,15 @@ interface Match {
   readonly missing: string
 }
 
-function match(topology: TopologyIndex, segment: number, scope: DeviceScopeRecord): Match | undefined {
+function match(topology: TopologyIndex, segment: number, scope: DeviceScopeRecord): Match | 'virtual' | undefined {
   const { startBusNumber, path } = scope
   if (path.length === 0) return { found: null, isFallback: false, missing: '' }
   const end = topology.follow(segment, startBusNumber, path)
   if (end.kind === 'unknown') return undefined
+  // The kernel looks at no virtual function when it matches scopes: one that names a place for such, as QEMU's do, says nothing.
+  const last = path[0]!
+  const id = (startBusNumber << 8) | (last.device << 3) | last.function
+  if (path.length === 1 && topology.physicalAt(segment, id) !== undefined) return 'virtual'
   if (end.kind === 'nothing') return { found: null, isFallback: false, missing: end.address }
   if (topology.isRootBus(segment, startBusNumber) === true) return { found: end.at, isFallback: false, missing: '' }
   if (topology.isRootBus(segment, startBusNumber) === undefined) return undefined
@@ -40,7 +44,7 @@ export function* lintDmarTopology(table: Dmar, topology: TopologyIndex): Generat
       const length = DEVICE_SCOPE.size + 2 * scope.path.length
       const name = pathName(record.segmentNumber, scope)
       const matched = match(topology, record.segmentNumber, scope)
-      if (matched === undefined) continue
+      if (matched === undefined || matched === 'virtual') continue
       const { found, isFallback, missing } = matched
       if (found === null) {
         const rule = record.kind === 'RMRR' ? DMAR_SCOPE_RULES.rmrrNothing : DMAR_SCOPE_RULES.scopeNothing
@@ -82,7 +86,7 @@ function* lintCoverage(table: Dmar, topology: TopologyIndex): Generator<LintFind
       const matched = match(topology, unit.segmentNumber, scope)
       // A scope that cannot be followed may cover anything.
       if (matched === undefined) return
-      if (matched.found !== null) named.add(matched.found)
+      if (matched !== 'virtual' && matched.found !== null) named.add(matched.found)
     }
   }
   const bare = topology.functions.filter((one) => !takers.has(one.segment) && isBare(one, named, topology))
@@ -91,10 +95,10 @@ function* lintCoverage(table: Dmar, topology: TopologyIndex): Generator<LintFind
   yield { rule: DMAR_SCOPE_RULES.notCovered, offset: HEADER_SIZE + DMAR.size, length: 0, message }
 }
 
-/** Whether neither the function nor a bridge above it is named. */
+/** Whether neither the function, for a virtual one its physical function, nor a bridge above it is named. */
 function isBare(one: TopologyFunction, named: ReadonlySet<TopologyFunction>, topology: TopologyIndex): boolean {
   const seen = new Set<TopologyFunction>()
-  let at: TopologyFunction | null | undefined = one
+  let at: TopologyFunction | null | undefined = topology.physicalAt(one.segment, requesterId(one)) ?? one
   while (at !== null && at !== undefined && !seen.has(at)) {
     if (named.has(at)) return false
     seen.add(at)

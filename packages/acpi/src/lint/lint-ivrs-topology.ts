@@ -58,6 +58,8 @@ export function* lintIvrsTopology(table: Ivrs, topology: TopologyIndex): Generat
       cover(first, last)
       const isHidden = 'sourceDeviceId' in entry || entry.kind === 'acpi-hid'
       if (isHidden || segment?.ids.hasAny(first, last) === true) continue
+      // A virtual function may come there.
+      if (first === last && topology.physicalAt(pciSegmentGroup, first) !== undefined) continue
       const message = `the ${recordAt(unit)} names ${rangeName(pciSegmentGroup, first, last)}, where the machine has nothing`
       yield { rule: IVRS_RULES.entryNothing, offset: entry.offset ?? 0, length: 4, message }
     }

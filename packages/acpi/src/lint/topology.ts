@@ -12,6 +12,8 @@ export interface TopologyFunction {
   readonly secondaryBus: number | null
   readonly vendorId: number | null
   readonly deviceId: number | null
+  /** Of a function with SR-IOV: how many virtual ones there can be, and where, by requester ID from its own. */
+  readonly virtual?: { readonly total: number; readonly offset: number; readonly stride: number }
 }
 
 /** The PCI functions that a machine has. */
@@ -63,6 +65,7 @@ export class TopologyIndex {
   readonly functions: readonly TopologyFunction[]
   readonly #at = new Map<string, TopologyFunction>()
   readonly #bridges = new Map<string, TopologyFunction>()
+  readonly #physical: TopologyFunction[] = []
   /** Whether each bridge says which bus is below it. */
   readonly #hasAllBuses: boolean
 
@@ -71,6 +74,7 @@ export class TopologyIndex {
     let hasAllBuses = true
     for (const one of this.functions) {
       this.#at.set(nameOf(one), one)
+      if (one.virtual !== undefined) this.#physical.push(one)
       if (one.secondaryBus !== null) this.#bridges.set(`${one.segment}:${one.secondaryBus}`, one)
       else if (one.headerType === null || one.headerType === 1) hasAllBuses = false
     }
@@ -83,6 +87,16 @@ export class TopologyIndex {
 
   byId(segment: number, id: number): TopologyFunction | undefined {
     return this.#at.get(idName(segment, id))
+  }
+
+  /** The function that has, or can have, a virtual function at this requester ID. */
+  physicalAt(segment: number, id: number): TopologyFunction | undefined {
+    return this.#physical.find((one) => {
+      const { total = 0, offset = 0, stride = 0 } = one.virtual ?? {}
+      const distance = id - requesterId(one) - offset
+      if (one.segment !== segment || distance < 0) return false
+      return stride === 0 ? distance === 0 && total > 0 : distance % stride === 0 && distance / stride < total
+    })
   }
 
   /** By segment. */

@@ -27,6 +27,9 @@ export interface Sriov {
   /** Where the capability stands. */
   readonly offset: number
   readonly totalVfs: number
+  /** Where virtual functions are, by routing ID from the physical one: with all of them enabled. */
+  readonly firstVfOffset: number
+  readonly vfStride: number
   readonly vfDeviceId: number
   /** What the control register holds besides its enables. */
   readonly control: number
@@ -90,8 +93,9 @@ export function prepareSriov(config: ConfigAccess, fn: PciFunction, ari: boolean
   if (bars.some(({ size }) => size % PAGE !== 0)) return null
   // First VF Offset and VF Stride may depend on NumVFs.
   write(R.NUM_VFS, 2, totalVfs)
-  const isOdd = read(R.FIRST_VF_OFFSET, 2) === 0 || (totalVfs > 1 && read(R.VF_STRIDE, 2) === 0)
+  const firstVfOffset = read(R.FIRST_VF_OFFSET, 2)
+  const vfStride = read(R.VF_STRIDE, 2)
   write(R.NUM_VFS, 2, 0)
-  if (isOdd) return null
-  return { offset, totalVfs, vfDeviceId: read(R.VF_DEVICE_ID, 2), control, bars }
+  if (firstVfOffset === 0 || (totalVfs > 1 && vfStride === 0)) return null
+  return { offset, totalVfs, firstVfOffset, vfStride, vfDeviceId: read(R.VF_DEVICE_ID, 2), control, bars }
 }

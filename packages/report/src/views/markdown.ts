@@ -11,6 +11,7 @@ import {
   iommuLine,
   isBystander,
   listFunctions,
+  refusedVirtualFunctions,
 } from './summary.ts'
 
 /** Text that Markdown shows as it is: on one line, nothing taken for markup. */
@@ -47,6 +48,7 @@ export function formatMarkdown(report: Report): string {
   }
   if (bystanders.length > 0) lines.push('', `No DMA, no findings: ${prose(listFunctions(bystanders))}`)
   if (report.unseen.length > 0) lines.push('', `Never seen by the guest: ${prose(listFunctions(report.unseen))}`)
+  for (const line of refusedVirtualFunctions(report)) lines.push(`**${line}**`, '')
   if (report.assignments !== undefined) {
     lines.push('', 'Given to users’ programs by VFIO:', '')
     for (const one of report.assignments) {

@@ -33,6 +33,12 @@ export function headline({ machine, guest }: Report): string {
     .join(' · ')
 }
 
+/** `no virtual functions of 00:03.0: 9 VFs, where sriov_totalvfs is 7 (-ERANGE)`. */
+export const refusedVirtualFunctions = ({ virtualFunctions = [] }: Report): string[] =>
+  virtualFunctions.flatMap(({ device, refused }) =>
+    refused === null ? [] : [`no virtual functions of ${shortId(device)}: ${refused}`],
+  )
+
 /** What is said at once of a machine that no QEMU has. */
 function segmentsText(segments: readonly number[] = []): string {
   if (segments.length === 0) return ''

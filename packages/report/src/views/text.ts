@@ -13,6 +13,7 @@ import {
   iommuLine,
   isBystander,
   listFunctions,
+  refusedVirtualFunctions,
 } from './summary.ts'
 
 const WIDTH = 100
@@ -48,6 +49,8 @@ export function formatText(report: Report, options: TextOptions = {}): string {
   lines.push('')
   const bystanders = report.devices.filter((device) => !shown.includes(device))
   if (bystanders.length > 0) lines.push(...functionList('no DMA, no findings', bystanders).map(style.dim), '')
+  const refused = refusedVirtualFunctions(report)
+  if (refused.length > 0) lines.push(...refused.flatMap((line) => wrap(line, WIDTH, 2)).map(style.bad), '')
   if (report.assignments !== undefined) lines.push(...assignmentLines(report.assignments), '')
   for (const note of notes) lines.push(...noteLines(note, style), '')
   if (report.unseen.length > 0) lines.push(...functionList('never seen by the guest', report.unseen), '')
