@@ -14,6 +14,8 @@ interface Fixture {
   readonly groups: Readonly<Record<string, number>>
   /** `reserved_regions` of each group: first and last address, and type. */
   readonly regions: Readonly<Record<string, readonly (readonly [string, string, string])[]>>
+  /** Functions of which a table says that firmware goes on using memory, at addresses that were Linux's own choice. */
+  readonly firmwareRegions?: readonly string[]
   readonly assignments: readonly {
     readonly devices: readonly string[]
     /** vfio_iommu_type1's parameter was set meanwhile. */
@@ -42,6 +44,23 @@ const boot = (description: MachineDescription, guest: string): Report => {
   return report
 }
 
+/** The machine, with memory of the firmware's in the devices that the fixture names. */
+function describeFixture({ arguments: words, qemu, firmwareRegions = [] }: Fixture): MachineDescription {
+  const description = parseQemuCommandLine(words, { qemuVersion: qemu })
+  const location = { text: 'test' }
+  const idOf = (address: MachineDescription['devices'][number]['addr']): string =>
+    `0000:00:${address?.device.toString(16).padStart(2, '0')}.${address?.function}`
+  const devices = description.devices.map((one) =>
+    firmwareRegions.includes(idOf(one.addr)) ? { ...one, id: idOf(one.addr) } : one,
+  )
+  if (firmwareRegions.length === 0) return description
+  return {
+    ...description,
+    devices,
+    firmwareRegions: firmwareRegions.map((device) => ({ device, size: 0x4000, location })),
+  }
+}
+
 const assigning = (guest: string, sets: readonly (readonly string[])[]): string =>
   [guest, ...sets.map((devices) => `assign=${devices.join('+')}`)].join(',')
 
@@ -67,11 +86,14 @@ const told = (assignment: ReportAssignment) => ({
   log: assignment.steps.flatMap(({ log }) => log ?? []),
 })
 
+/** Memory of the firmware's. */
+const isDirect = ({ type }: { readonly type: string }): boolean => type === 'direct' || type === 'direct-relaxable'
+
 describe.each(fixtures)('%s', (_name, fixture) => {
   const sets = [undefined, true].map((unsafe) => fixture.assignments.filter((one) => one.unsafeInterrupts === unsafe))
   const reports = sets.map((set, index) => {
     if (set.length === 0) return null
-    const description = parseQemuCommandLine(fixture.arguments, { qemuVersion: fixture.qemu })
+    const description = describeFixture(fixture)
     const append = index === 0 ? '' : ' vfio_iommu_type1.allow_unsafe_interrupts=1'
     return boot(
       { ...description, append: description.append + append },
@@ -86,8 +108,13 @@ describe.each(fixtures)('%s', (_name, fixture) => {
   )
 
   it.each(pairs.map((pair) => [pair.expected.devices.join('+'), pair] as const))('%s', (_set, { expected, found }) => {
-    const { unsafeInterrupts: _unsafe, maps, setIommu, ...rest } = expected
-    expect(told(found)).toEqual({ ...rest, setIommu })
+    const { unsafeInterrupts: _unsafe, maps, setIommu, iovas, ...rest } = expected
+    const { iovas: ranges, ...said } = told(found)
+    expect(said).toEqual({ ...rest, setIommu })
+    // Memory of the firmware's is elsewhere here, and cuts what may be mapped elsewhere.
+    const cut = fixture.firmwareRegions !== undefined && found.groups.some(({ regions }) => regions.some(isDirect))
+    if (cut) expect(ranges.length).toBe(iovas.length)
+    else expect(ranges).toEqual(iovas)
     for (const [address, said] of Object.entries(maps)) {
       const tried = found.steps.find(({ request }) => request === `VFIO_IOMMU_MAP_DMA at ${address}`)
       if (tried !== undefined) expect(`${address} ${tried.answer}`).toBe(`${address} ${said}`)
@@ -98,7 +125,11 @@ describe.each(fixtures)('%s', (_name, fixture) => {
     for (const { found } of pairs) {
       for (const { id, devices, regions } of found.groups) {
         for (const device of devices) expect(`${device.id} ${fixture.groups[device.id]}`).toBe(`${device.id} ${id}`)
-        expect(regions.map(({ start, end, type }) => [start, end, type])).toEqual(fixture.regions[id])
+        const text = (start: string, end: string, type: string): string =>
+          fixture.firmwareRegions !== undefined && isDirect({ type }) ? type : `${start} ${end} ${type}`
+        const told = regions.map(({ start, end, type }) => text(start, end, type))
+        const expected = (fixture.regions[id] ?? []).map((one) => text(...one))
+        expect(told.sort()).toEqual(expected.sort())
       }
     }
   })
@@ -186,6 +217,52 @@ describe('DMA of assigned devices', () => {
   })
 })
 
+describe('DMA of assigned devices on other architectures', () => {
+  const words = (line: string): string[] => line.split(/\s+/)
+  const on = (line: string, guest: string): Report =>
+    boot(parseQemuCommandLine(words(line), { qemuVersion: '11.1' }), guest)
+
+  it('behind an SMMUv3 the doorbell of messages is where the kernel keeps room for it', () => {
+    const arm = 'qemu-system-aarch64 -M virt,iommu=smmuv3,gic-version=3 -nodefaults -m 512 -cpu cortex-a57'
+    const report = on(
+      `${arm} -device virtio-rng-pci,addr=2,${F33} -device virtio-rng-pci,addr=3`,
+      'linux-6.12,assign=00:02.0,assign=00:03.0',
+    )
+    const [contained, open] = report.assignments!.map(({ used }) => used[0])
+    expect(contained).toMatchObject({ io: { ok: true }, interrupt: 'msix', reach: 'contained' })
+    expect(open).toMatchObject({ reach: 'open' })
+    for (const { returned } of report.assignments!) expect(returned[0]).toMatchObject({ io: { ok: true } })
+  })
+
+  it('with a GICv2m nothing isolates messages', () => {
+    const arm = 'qemu-system-aarch64 -M virt,iommu=smmuv3,gic-version=2 -nodefaults -m 512 -cpu cortex-a57'
+    const report = on(`${arm} -device virtio-rng-pci,addr=2,${F33}`, 'linux-6.12,assign=00:02.0')
+    expect(report.assignments![0]!.refusal).toMatchObject({ answer: 'EPERM', reason: 'interrupts' })
+    expect(report.findings.map(({ id }) => id)).toContain('DMA-0033')
+  })
+
+  it('behind a virtio-iommu, too', () => {
+    const arm =
+      'qemu-system-aarch64 -M virt,gic-version=3 -nodefaults -m 512 -cpu cortex-a57 -device virtio-iommu-pci,addr=8'
+    const report = on(`${arm} -device virtio-rng-pci,addr=2,${F33}`, 'linux-6.12,assign=00:02.0')
+    expect(report.assignments![0]!.used[0]).toMatchObject({ io: { ok: true }, reach: 'contained' })
+    expect(report.assignments![0]!.returned[0]).toMatchObject({ io: { ok: true } })
+  })
+
+  it('in a partition a host bridge goes to one program whole, without the window that maps all memory', () => {
+    const ppc = 'qemu-system-ppc64 -M pseries -nodefaults -m 1024 -cpu power9'
+    const devices = `-device virtio-rng-pci,addr=2,${F33} -device nvme,serial=a,addr=4`
+    const report = on(`${ppc} ${devices}`, 'linux-6.12,assign=00:02.0+00:04.0')
+    expect(report.assignments![0]!.used).toMatchObject([
+      { id: '0000:00:02.0', io: { ok: true }, reach: 'contained' },
+      { id: '0000:00:04.0', io: { ok: true }, reach: 'contained' },
+    ])
+    expect(report.assignments![0]!.returned.map(({ io }) => io.ok)).toEqual([true, true])
+    const old = on(`${ppc} ${devices}`, 'linux-6.1,assign=00:02.0+00:04.0')
+    expect(old.assignments![0]!.refusal).toMatchObject({ answer: 'EINVAL', reason: 'no-capability' })
+  })
+})
+
 describe('refusals', () => {
   it('a device whose group another device holds: who holds it, and how to have it all', () => {
     const report = assignments(
@@ -213,11 +290,71 @@ describe('refusals', () => {
     ])
   })
 
+  it('the IOMMU itself, whose driver Linux 6.12 does not survive losing', () => {
+    const line = `${Q35} -device virtio-iommu-pci,addr=8 -device virtio-rng-pci,addr=2,${F33}`
+    const report = assignments(line, 'linux-6.12,assign=00:08.0')
+    expect(report.assignments![0]!.refusal).toMatchObject({ answer: 'crashes', reason: 'is-iommu' })
+  })
+
   it('a device that waits for the driver of its IOMMU', () => {
     const report = assignments(
       `${Q35} -device virtio-iommu-pci,addr=8 -device virtio-rng-pci,addr=2,${F33}`,
       'linux-6.12,without=virtio_iommu,assign=00:02.0',
     )
     expect(report.assignments![0]!.refusal).toMatchObject({ answer: 'EAGAIN', reason: 'deferred' })
+  })
+})
+
+describe('memory of the firmware’s', () => {
+  const line = (iommu: string): string =>
+    `${Q35} ${iommu} -device nvme,id=disk,serial=a,addr=2 -device nec-usb-xhci,id=usb,addr=3 -device e1000e,id=nic,addr=4`
+  const location = { text: 'test' }
+  const withAgents = (iommu: string, guest: string): Report => {
+    const words = `qemu-system-x86_64 ${line(iommu)}`.split(/\s+/)
+    const firmwareRegions = ['disk', 'usb'].map((device) => ({ device, size: 0x1_0000, location }))
+    return boot({ ...parseQemuCommandLine(words, { qemuVersion: '11.1' }), firmwareRegions }, guest)
+  }
+  const agent = ({ devices }: Report, name: string) => devices.find((one) => one.name === name)?.resident
+  const IOMMUS = [
+    ['VT-d', '-append intel_iommu=on -device intel-iommu,intremap=on'],
+    ['AMD-Vi', '-device amd-iommu,intremap=on,dma-remap=on'],
+  ] as const
+
+  it.each(IOMMUS)('%s: the kernel maps it, and what firmware left running goes on', (_name, iommu) => {
+    const report = withAgents(iommu, 'linux-6.12')
+    for (const name of ['disk', 'usb']) {
+      expect(agent(report, name)).toMatchObject({ refused: 0, refusedAssigned: 0 })
+      expect(agent(report, name)!.turns).toBeGreaterThan(0)
+    }
+    expect(agent(report, 'nic')).toBeUndefined()
+    expect(report.devices.filter(({ name }) => name !== null).map(({ verdict }) => verdict)).toEqual([
+      'works',
+      'works',
+      'works',
+    ])
+    expect(report.findings).toEqual([])
+  })
+
+  it.each(IOMMUS)('%s: a kernel that forgets it cuts it off, and the report tells', (_name, iommu) => {
+    const report = withAgents(iommu, 'linux-6.12,firmware-regions=ignore')
+    for (const name of ['disk', 'usb']) expect(agent(report, name)!.refused).toBeGreaterThan(0)
+    expect(report.findings.map(({ id, device }) => [id, device])).toEqual([
+      ['DMA-0036', '0000:00:02.0'],
+      ['DMA-0036', '0000:00:03.0'],
+    ])
+    // What is in the way of the agent alone is in the way of no driver.
+    expect(report.devices.find(({ name }) => name === 'disk')).toMatchObject({ status: 'translated', verdict: 'works' })
+  })
+
+  it('a disk that firmware uses is refused to users; a USB controller is not, and its agent falls silent', () => {
+    const report = withAgents(IOMMUS[0][1], 'linux-6.12,assign=00:02.0,assign=00:03.0')
+    expect(report.assignments!.map(({ refusal }) => refusal?.reason ?? null)).toEqual(['direct-mapping', null])
+    expect(agent(report, 'usb')).toMatchObject({ refused: 0 })
+    expect(agent(report, 'usb')!.refusedAssigned).toBeGreaterThan(0)
+  })
+
+  it('identity domains leave all as it was', () => {
+    const report = withAgents('-append iommu=pt -device intel-iommu,intremap=on', 'linux-6.12')
+    expect(agent(report, 'disk')).toMatchObject({ refused: 0 })
   })
 })

@@ -102,7 +102,7 @@ export const ASSIGNMENT_RULES: readonly AssignmentRule[] = [
     level: 'error',
     title: 'A device that VFIO cannot take',
     find: refused(
-      ['no-device', 'probe-never-ends', 'deferred', 'bridge', 'no-group', 'no-capability', 'no-domain'],
+      ['no-device', 'probe-never-ends', 'is-iommu', 'deferred', 'bridge', 'no-group', 'no-capability', 'no-domain'],
       (refusal, _assignment, device) => ({
         message: `${shortId(device)} cannot be assigned: ${refusal.because}.${log(refusal)}`,
         fix: null,

@@ -15,6 +15,7 @@ export const assignmentSchema = z.strictObject({
       reason: z.enum([
         'no-device',
         'probe-never-ends',
+        'is-iommu',
         'deferred',
         'bridge',
         'no-group',

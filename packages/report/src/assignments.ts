@@ -9,7 +9,7 @@ export interface ReportAssignment {
   /** The step that ended it; null where all went through. */
   readonly refusal: {
     readonly request: string
-    /** As `errno` names it; `hangs` where the call never comes back. */
+    /** As `errno` names it; `hangs` where the call never comes back, `crashes` where the kernel does not. */
     readonly answer: string
     readonly reason: NonNullable<GuestAssignment['refusal']>['reason']
     readonly because: string

@@ -212,6 +212,15 @@ export const DEVICE_RULES: readonly DeviceRule[] = [
     fix: () => null,
   },
   {
+    id: 'DMA-0036',
+    level: 'error',
+    title: 'The kernel cuts off what firmware left running in a device',
+    applies: ({ device }) => (device.resident?.refused ?? 0) > 0,
+    message: ({ device, guest }) =>
+      `${shortId(device.id)} has something of the firmware's running in it, which ${iommuName(guest, device)} refused its memory at ${device.resident?.start} ${plural(device.resident?.refused ?? 0, 'time')}: the kernel did not map the region that the table asks for.`,
+    fix: () => 'have the kernel map RMRRs and IVMDs: --guest without firmware-regions=ignore',
+  },
+  {
     id: 'DMA-0018',
     level: 'warning',
     title: 'The guest puts a device into no domain, and the IOMMU lets it pass',

@@ -37,6 +37,7 @@ const OPTION = '-device virtio-blk-pci,...,iommu_platform=on,disable-legacy=on'
 const amd = (more: Parameters<typeof vtd>[0] = {}) => vtd({ id: 'ivhd0', kind: 'amdvi', base: 0xfed8_0000, ...more })
 const overwrite = stray({ kind: 'write', landed: 'ram', length: 4, physical: '0x9000', before: '00', after: 'ff' })
 const hung = withIo({ ok: false, hung: true })
+const AGENT = { start: '0x1000', end: '0x1fff', turns: 9, refused: 0, refusedAssigned: 0 }
 const { virtio: _none, ...plain } = guestDevice()
 const plainResult = { devices: [plain] }
 
@@ -267,6 +268,16 @@ const RULES: readonly [string, { trips: Case; says: RegExp; fix: string | null; 
       says: /^00:03\.0 is never probed: its driver waits for ever in the probe of 00:02\.0\.$/,
       fix: null,
       not: { device: hung },
+    },
+  ],
+  [
+    'DMA-0036',
+    {
+      trips: { seen: { resident: { ...AGENT, refused: 2 } } },
+      says: /^00:03\.0 has something of the firmware's running in it, which dmar0 refused its memory at 0x1000 2 times: the kernel did not map/,
+      fix: 'have the kernel map RMRRs and IVMDs: --guest without firmware-regions=ignore',
+      // While a user has the device nobody can map it.
+      not: { seen: { resident: { ...AGENT, refusedAssigned: 2 } } },
     },
   ],
 ]

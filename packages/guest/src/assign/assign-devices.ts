@@ -137,6 +137,12 @@ class Assignment {
       this.#refuse(request, 'hangs', 'probe-never-ends', because, { device: fn.id })
       return false
     }
+    // Linux has no way back from that: it goes through pointers of an IOMMU that is no longer there.
+    if (this.#kernel.iommu.iommus.some(({ id, enabled }) => id === fn.id && enabled)) {
+      const because = `${fn.id} is the IOMMU: its driver goes, and the kernel crashes over the devices behind it`
+      this.#refuse(request, 'crashes', 'is-iommu', because, { device: fn.id })
+      return false
+    }
     this.#step(request)
     letGo(this.#kernel, fn, found?.virtio ?? null)
     this.#unbound.push(record)
@@ -267,7 +273,8 @@ class Assignment {
 
   /** VFIO_SET_IOMMU (`vfio_iommu_type1_attach_group`), and all that the program does then. */
   #attachAndUse(ownership: GroupOwnership, taken: readonly DeviceRecord[]): void {
-    const request = 'VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU'
+    const spapr = ownership.api === 'spapr'
+    const request = `VFIO_SET_IOMMU, ${spapr ? 'VFIO_SPAPR_TCE_v2_IOMMU' : 'VFIO_TYPE1v2_IOMMU'}`
     const domains = new Map<number, GroupDomain>()
     for (const { id, regions } of this.#groups) {
       const created = ownership.createDomain(id)
@@ -283,7 +290,8 @@ class Assignment {
       }
       domains.set(id, domain)
     }
-    const open = this.#unsafeInterrupts ? undefined : this.#withoutIsolation(ownership)
+    // VFIO's driver for POWER does not ask.
+    const open = spapr || this.#unsafeInterrupts ? undefined : this.#withoutIsolation(ownership)
     if (open !== undefined) {
       const because = `nothing keeps messages of ${open} to its own interrupts: a program that has it could raise any vector of the processor`
       this.#refuse(request, 'EPERM', 'interrupts', because, { device: open, log: NO_INTERRUPT_REMAPPING })
@@ -323,7 +331,7 @@ class Assignment {
       start: hex(start),
       end: end === Number.MAX_SAFE_INTEGER ? WHOLE_ADDRESS_SPACE : hex(end),
     }))
-    this.#step('VFIO_IOMMU_GET_INFO')
+    this.#step(ownership.api === 'spapr' ? 'VFIO_IOMMU_SPAPR_TCE_GET_INFO' : 'VFIO_IOMMU_GET_INFO')
     const page = this.#kernel.pages.allocate(1)
     const first = ranges[0]
     if (page === null || first === undefined) return

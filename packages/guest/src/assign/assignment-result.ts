@@ -1,8 +1,18 @@
 import type { DeviceRegion } from '../iommu/group-ownership.ts'
 import type { GuestDevice } from '../result.ts'
 
-/** Errors by which the kernel refuses, as `errno` names them. `hangs`: the call never comes back. */
-export type Answer = 'ok' | 'EAGAIN' | 'EEXIST' | 'EINVAL' | 'ENODEV' | 'ENOENT' | 'ENOMEM' | 'EPERM' | 'hangs'
+/** Errors by which the kernel refuses, as `errno` names them. `hangs`: the call never comes back; `crashes`: nor does the kernel. */
+export type Answer =
+  | 'ok'
+  | 'EAGAIN'
+  | 'EEXIST'
+  | 'EINVAL'
+  | 'ENODEV'
+  | 'ENOENT'
+  | 'ENOMEM'
+  | 'EPERM'
+  | 'hangs'
+  | 'crashes'
 
 /** One thing that was asked of the kernel, and what it said. */
 export interface AssignmentStep {
@@ -77,6 +87,7 @@ export interface GuestAssignment {
 export type RefusalReason =
   | 'no-device'
   | 'probe-never-ends'
+  | 'is-iommu'
   | 'deferred'
   | 'bridge'
   | 'no-group'

@@ -20,6 +20,8 @@ export interface DeviceRegion {
  * cannot.
  */
 export interface GroupOwnership {
+  /** By which of VFIO's drivers users map memory: `type1` unless given. */
+  readonly api?: 'type1' | 'spapr'
   /** In the order in which they came into the group. */
   members(group: number): readonly PciDevice[]
   /** Ascending. */

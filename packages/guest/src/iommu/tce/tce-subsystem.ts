@@ -6,7 +6,8 @@ import type { Rtas } from '../../pseries/rtas.ts'
 import type { DomainType, Fact, GuestIommu } from '../../result.ts'
 import type { IommuSubsystem, PciDevice } from '../contract.ts'
 import { DeviceFacts } from '../device-facts.ts'
-import { dmaOpsIn } from '../group-domain.ts'
+import { dmaOpsIn, type GroupDomain } from '../group-domain.ts'
+import type { GroupOwnership } from '../group-ownership.ts'
 import type { IommuContext } from '../iommu-context.ts'
 import { DirectWindowDma } from './direct-window-dma.ts'
 import { createDynamicWindow, memoryLimit } from './dynamic-window.ts'
@@ -39,6 +40,8 @@ interface BridgeWindows {
   direct: KnownWindow | null
   /** It was asked for once, and is not asked for again. */
   asked: boolean
+  /** Of the user whose the group is; null while it is the kernel's. */
+  taken: GroupDomain | null
 }
 
 /**
@@ -54,6 +57,7 @@ export class TceSubsystem implements IommuSubsystem {
   readonly #windows: BridgeWindows[] = []
   readonly #facts = new DeviceFacts()
   readonly #list: number | null
+  #devices: readonly PciDevice[] = []
   #isOff: boolean
 
   constructor(context: IommuContext, platform: TcePlatform) {
@@ -78,6 +82,7 @@ export class TceSubsystem implements IommuSubsystem {
       log('iommu=off: no DMA window is used')
       return
     }
+    this.#devices = devices
     for (const bridge of this.#platform.bridges) this.#setUp(bridge)
     for (const device of devices) {
       const found = this.#of(device)
@@ -117,7 +122,7 @@ export class TceSubsystem implements IommuSubsystem {
     const order = profile.iovaOrder === 'top-down' ? 'bottom-up' : profile.iovaOrder
     const space = new IovaSpace({ domain, reserved: [reservedBefore(window)], order })
     const group = this.#windows.length
-    this.#windows.push({ bridge, group, window, domain, space, direct: null, asked: false })
+    this.#windows.push({ bridge, group, window, domain, space, direct: null, asked: false, taken: null })
     log(`IOMMU table initialized for ${bridge.path}: LIOBN 0x${window.liobn.toString(16)}`)
   }
 
@@ -186,7 +191,7 @@ export class TceSubsystem implements IommuSubsystem {
   /** A driver says how many address bits its device drives: with all 64, it gets the dynamic window. */
   setDmaMask(device: PciDevice, maskBits: number): void {
     const found = this.#of(device)
-    if (found === undefined || maskBits < 64 || found.asked) return
+    if (found === undefined || maskBits < 64 || found.asked || found.taken !== null) return
     found.asked = true
     const { options, profile, ram = [], log } = this.#context
     if (options.parameters.some(({ name }) => name === 'disable_ddw')) return
@@ -210,7 +215,8 @@ export class TceSubsystem implements IommuSubsystem {
     const found = this.#of(device)
     const { pages, witness } = this.#context
     if (found === undefined) return dmaOpsIn(null, this.#context, device, maskBits)
-    const { direct, window, domain, space } = found
+    const { direct, window, domain, space, taken } = found
+    if (taken !== null) return dmaOpsIn(taken, this.#context, device, maskBits)
     if (direct !== null && maskBits >= 64) {
       this.#facts.add(device, {
         fact: `DMA addresses are physical ones plus 0x${direct.hi.toString(16)}${direct.lo.toString(16).padStart(8, '0')}, in the dynamic window`,
@@ -223,6 +229,41 @@ export class TceSubsystem implements IommuSubsystem {
       source: `LIOBN 0x${window.liobn.toString(16)}`,
     })
     return dmaOpsIn({ domain, space }, this.#context, device, maskBits)
+  }
+
+  /**
+   * A group of VFIO's is a host bridge with all its windows. Kernels before 6.4 offer VFIO nothing on this platform, and
+   * those before 6.11 nothing in a partition.
+   */
+  get ownership(): GroupOwnership | null {
+    if (this.#context.profile.kernel === '6.1' || this.#windows.length === 0) return null
+    const windowsOf = (group: number): BridgeWindows | undefined => this.#windows.find((one) => one.group === group)
+    return {
+      api: 'spapr',
+      members: (group) => this.#devices.filter((device) => this.#of(device)?.group === group),
+      regions: () => [],
+      createDomain: (group) => windowsOf(group)?.domain ?? null,
+      attach: (group, domain) => {
+        const found = windowsOf(group)
+        return found === undefined ? `there is no group ${group}` : this.#move(found, domain)
+      },
+    }
+  }
+
+  /** The dynamic window goes, and what the default one maps; a driver that comes back asks for the former anew. */
+  #move(found: BridgeWindows, to: GroupDomain | null): null {
+    const { bridge, direct, window, domain } = found
+    const remove = bridge.node.cells('ibm,ddw-applicable')[2]
+    if (direct !== null && remove !== undefined) {
+      const { status } = this.#platform.rtas.callToken(remove, [direct.liobn], 1)
+      this.#context.log(`${bridge.path}: ibm,remove-pe-dma-window of LIOBN 0x${direct.liobn.toString(16)}: ${status}`)
+    }
+    found.direct = null
+    found.asked = false
+    const start = window.hi * 0x1_0000_0000 + window.lo
+    domain.unmap(start, 2 ** window.windowShift)
+    found.taken = to
+    return null
   }
 
   msiMessage(): null {
