@@ -138,6 +138,22 @@ describe('a machine file', () => {
       "MACHINE_FILE_DUPLICATE_ID m.yaml:4:22: Duplicate ID 'a' for device; it stands first at m.yaml:3:22",
     ],
     [
+      'machine: pc\nsegments:\n  - segment: 1\n',
+      'MACHINE_FILE_VALUE m.yaml:2:1: only a q35 takes further segments; on a pseries, add devices of the model spapr-pci-host-bridge',
+    ],
+    [
+      'machine: q35\nsegments:\n  - {segment: 1}\n  - {segment: 1, bus: b}\n',
+      'MACHINE_FILE_DUPLICATE_ID m.yaml:4:5: segment 1 is there already, at m.yaml:3:5',
+    ],
+    [
+      'machine: q35\nsegments:\n  - {segment: 1, bus: b}\n  - {segment: 2, bus: b}\n',
+      'MACHINE_FILE_DUPLICATE_ID m.yaml:4:5: bus b is there already, at m.yaml:3:5',
+    ],
+    [
+      'machine: q35\nsegments:\n  - {segment: 1, iommu: true}\n',
+      'MACHINE_FILE_VALUE m.yaml:3:25: the machine has no IOMMU that a segment could have one like; add a device of the model intel-iommu',
+    ],
+    [
       'machine: q35\ndevices:\n  - {model: edu, backend: {}}\n',
       "MACHINE_FILE_VALUE m.yaml:3:18: 'edu' has no back end",
     ],

@@ -41,6 +41,13 @@ describe('names of buses whose device has none', () => {
     ).toEqual({ root: '0000:00:03.0', below: '0000:00:00.0' })
   })
 
+  it('finds pcie.0 below an expander first, where a port there got that name', () => {
+    const ports = '-device pcie-root-port,bus=p,addr=1 -device pcie-root-port,bus=p,addr=2,chassis=1'
+    expect(
+      places('x86_64', `-M q35 -device pxb-pcie,id=p,bus_nr=8 ${ports} -device virtio-rng-pci,id=below,bus=pcie.0`),
+    ).toEqual({ p: '0000:00:01.0', below: '0000:00:00.0' })
+  })
+
   it('names the bus of an expander for its kind', () => {
     const ports = (bus: string): ReturnType<typeof places> =>
       places('x86_64', `-M q35 -device pxb-pcie,bus_nr=8 -device pcie-root-port,id=port,bus=${bus}`)

@@ -9,8 +9,8 @@ import { requireHypervisor } from '../hypervisor/hypervisors.ts'
 import { virtioBehaviour } from '../hypervisor/virtio-behaviour.ts'
 import { AutomaticBusNames } from './bus-names.ts'
 import { findSlot } from './find-slot.ts'
+import { NamedBuses } from './named-buses.ts'
 import { checkNumaNode } from './numa-node.ts'
-import { VirtualPlaces } from './virtual-places.ts'
 import {
   expanderBus,
   type MachineRoot,
@@ -22,6 +22,7 @@ import {
 } from './placed-bus.ts'
 import { SerialPorts, withSerialVectors } from './serial-ports.ts'
 import { type PlacedVirtioDevice, VirtioBuses } from './virtio-buses.ts'
+import { VirtualPlaces } from './virtual-places.ts'
 
 export interface Placement {
   readonly rootBus: PlacedBus
@@ -82,23 +83,23 @@ class Placer implements Placement {
   readonly #serialPorts = new SerialPorts()
   readonly #machine: MachineDescription
   readonly #hypervisor: Hypervisor
-  readonly #buses: Map<string, PlacedBus>
+  readonly #buses = new NamedBuses()
   /** Where a device goes that names no bus. */
   #defaultBus: PlacedBus
+  readonly #busNames: AutomaticBusNames
   /** Chassis and slot of each port that has a slot. */
   readonly #chassisSlots = new Set<string>()
-  readonly #busNames: AutomaticBusNames
 
   constructor(machine: MachineDescription, rootBus: PlacedBus, virtioBuses: VirtioBuses) {
     this.rootBus = rootBus
     this.#virtioBuses = virtioBuses
-    this.#virtualPlaces = new VirtualPlaces(machine.qemuVersion)
-    this.virtual = this.#virtualPlaces.of
     this.#machine = machine
     this.#hypervisor = requireHypervisor(machine.hypervisor ?? 'qemu')
-    this.#buses = new Map([[rootBus.name, rootBus]])
-    this.#defaultBus = rootBus
+    this.#virtualPlaces = new VirtualPlaces(machine.qemuVersion)
+    this.virtual = this.#virtualPlaces.of
     this.#busNames = new AutomaticBusNames(rootBus)
+    this.#buses.add(rootBus)
+    this.#defaultBus = rootBus
     for (const segment of machine.segments ?? []) this.#addSegment(segment)
   }
 
@@ -111,7 +112,7 @@ class Placer implements Placement {
     }
     const bus = machineBus({ name, nature: 'express' }, [])
     this.segments.set(bus, segment)
-    this.#addBus(bus)
+    this.#buses.add(bus)
   }
 
   add(description: DeviceDescription): void {
@@ -140,7 +141,7 @@ class Placer implements Placement {
     if (model.plug === 'platform' || model.plug === 'not-pci' || model.plug === 'virtio-bus') return
     const placed = this.#place(description, model, given, this.#findBus(description))
     if (model.kind === 'host-bridge') this.#addExpanderBus(placed)
-    else if (model.bridge !== null) this.#addBus(secondaryBus(placed, this.#nameBelow(placed)))
+    else if (model.bridge !== null) this.#buses.add(secondaryBus(placed, this.#nameBelow(placed)))
   }
 
   /** An AMD IOMMU makes its PCI function itself, on the machine's own bus, as it is created. */
@@ -198,13 +199,10 @@ class Placer implements Placement {
     const name = id === undefined ? this.#busNames.next('pci') : `${id}.0`
     const bus = machineBus({ name, nature: 'conventional' }, [])
     this.hostBridges.set(bus, bridge)
-    this.#addBus(bus)
+    this.#buses.add(bus)
     this.#defaultBus = bus
   }
 
-  #addBus(bus: PlacedBus): void {
-    if (bus.name !== '' && !this.#buses.has(bus.name)) this.#buses.set(bus.name, bus)
-  }
   /** A port's or bridge's own name, else one that tells only what kind of bus it is. */
   #nameBelow({ description, model }: PlacedDevice): string {
     return description.id ?? this.#busNames.next(model.bridge?.secondary === 'express' ? 'pcie' : 'pci')
@@ -245,6 +243,7 @@ class Placer implements Placement {
   /** QEMU's `pxb_dev_realize_common`, in its order. */
   #checkExpander({ description, model, properties, bus }: PlacedDevice): void {
     const refuse = (message: string): Error => refusePlace('MACHINE_PLUG', description, message)
+    checkNumaNode(description, model, properties, this.#machine)
     if (model.name === 'pxb' && bus.nature === 'express') throw refuse('pxb devices cannot reside on a PCIe bus')
     if (model.name === 'pxb-pcie' && bus.nature !== 'express')
       throw refuse('pxb-pcie devices cannot reside on a PCI bus')
@@ -257,7 +256,6 @@ class Placer implements Placement {
       )
     }
     // DEVIATION: QEMU lets number 0 pass where no bridge came before; then two root buses answer to it.
-    checkNumaNode(description, model, properties, this.#machine)
     if (taken || number === 0) throw refuse(`Bus ${number} is already in use`)
   }
 
@@ -274,7 +272,7 @@ class Placer implements Placement {
       ? expanderBus(description.id ?? this.#busNames.next('pxb-pcie-bus'), 'express')
       : expanderBus('pxb-internal', 'conventional')
     this.expanders.set(bus, expander)
-    this.#addBus(bus)
+    this.#buses.add(bus)
     this.#defaultBus = bus
     if (express) return
     const { qemuVersion } = this.#machine
@@ -288,7 +286,7 @@ class Placer implements Placement {
       ...(id !== undefined && { id }),
     }
     const placed = this.#place(hidden, bridge, checkProperties(bridge, given, qemuVersion), bus)
-    this.#addBus(secondaryBus(placed, this.#nameBelow(placed)))
+    this.#buses.add(secondaryBus(placed, this.#nameBelow(placed)))
   }
 
   /** QEMU's `pcie_chassis_add_slot`: slots of ports are told apart by chassis and number. */

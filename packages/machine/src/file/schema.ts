@@ -58,7 +58,10 @@ const segment = z
 const firmwareRegion = z
   .strictObject({
     device: identifier.describe('The id of the device whose requests go there'),
-    size: z.union([z.string(), z.number().nonnegative()]).optional().describe('Bytes, or with a suffix (64K); 4K where left out'),
+    size: z
+      .union([z.string(), z.number().nonnegative()])
+      .optional()
+      .describe('Bytes, or with a suffix (64K); 4K where left out'),
   })
   .describe('Memory that the IOMMU’s table wants mapped onto itself for a device, which uses it')
 
@@ -84,9 +87,6 @@ export const MACHINE_FILE = z
       .array(z.number().int().min(0).max(127))
       .optional()
       .describe('Numbers of the NUMA nodes, as -numa node,nodeid= gives them; expanders name one by numa_node'),
-    cpu: z.string().optional().describe('The processor model, as -cpu takes it: power9. On a PC it bears on nothing'),
-    defaultDevices: z
-      .boolean()
     topology: z
       .strictObject({
         sockets: z.number().int().min(1).max(512),
@@ -96,6 +96,9 @@ export const MACHINE_FILE = z
       })
       .optional()
       .describe('Of a virt: how processors hang together; the product is maxCpus, or cpus'),
+    cpu: z.string().optional().describe('The processor model, as -cpu takes it: power9. On a PC it bears on nothing'),
+    defaultDevices: z
+      .boolean()
       .optional()
       .describe("Whether QEMU's default display and network card are there; false where left out"),
     machineProperties: z
