@@ -35,6 +35,12 @@ export interface DmaOps {
     purpose: string,
   ): readonly DmaMapping[] | null
   unmapScatter(mappings: readonly DmaMapping[]): void
+  /**
+   * The CPU is to look at a streaming mapping, or a part of it, while it stands; then the device is to have it again.
+   * Between the two, only the CPU may touch it.
+   */
+  syncForCpu(mapping: DmaMapping, offset?: number, length?: number): void
+  syncForDevice(mapping: DmaMapping, offset?: number, length?: number): void
 }
 
 /** Guest-physical pages, from the kernel's allocator. */

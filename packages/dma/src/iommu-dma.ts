@@ -6,6 +6,7 @@ import type { IovaSpace } from './iova-space.ts'
 import {
   accessOf,
   checkMaskBits,
+  checkPart,
   checkSegment,
   type DmaLeak,
   highestAddress,
@@ -120,6 +121,15 @@ export class IommuDma implements DmaOps {
   unmapScatter(mappings: readonly DmaMapping[]): void {
     const { busStart, busLength } = this.#live.remove('scatter', mappings[0])
     this.#space.unmap(busStart, busLength)
+  }
+
+  /** Memory is the device's and the CPU's at once: platforms here keep what is behind an IOMMU coherent. */
+  syncForCpu(mapping: DmaMapping, offset = 0, length = mapping.length - offset): void {
+    checkPart(mapping, offset, length)
+  }
+
+  syncForDevice(mapping: DmaMapping, offset = 0, length = mapping.length - offset): void {
+    checkPart(mapping, offset, length)
   }
 
   leaks(): readonly DmaLeak[] {

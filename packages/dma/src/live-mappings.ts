@@ -97,6 +97,19 @@ export function checkSegment(cpu: number, length: number): void {
   }
 }
 
+/** @throws RangeError where the part does not lie within the mapping */
+export function checkPart({ length: whole }: DmaMapping, offset: number, length: number): void {
+  if (
+    Number.isSafeInteger(offset) &&
+    Number.isSafeInteger(length) &&
+    offset >= 0 &&
+    length > 0 &&
+    offset + length <= whole
+  )
+    return
+  throw new RangeError(`${length} bytes at ${offset} are no part of a mapping of ${whole}`)
+}
+
 /** @throws RangeError outside [1, 64] */
 export function checkMaskBits(maskBits: number): number {
   if (!Number.isInteger(maskBits) || maskBits < 1 || maskBits > 64) {
