@@ -11,10 +11,12 @@ export interface BusView {
    * @returns null where it is not one piece on the bus, or the bus does not reach it
    */
   toBus(cpu: number, length: number): number | null
+  /** One past the highest CPU address that a device reaches which can emit bus addresses below `busEnd`. */
+  cpuEnd(busEnd: number): number
 }
 
 /** Bus addresses are the CPU's. */
-export const IDENTITY_VIEW: BusView = { kind: 'direct', toBus: (cpu) => cpu }
+export const IDENTITY_VIEW: BusView = { kind: 'direct', toBus: (cpu) => cpu, cpuEnd: (busEnd) => busEnd }
 
 /** A range of memory that a bus sees at an address of its own: one entry of `dma-ranges`. */
 export interface BusWindow {
@@ -44,5 +46,12 @@ export class WindowView implements BusView {
       if (cpu >= window.cpu && cpu + length <= window.cpu + window.length) return cpu - window.cpu + window.bus
     }
     return null
+  }
+
+  cpuEnd(busEnd: number): number {
+    return Math.max(
+      0,
+      ...this.#windows.map(({ cpu, bus, length }) => cpu + Math.min(Math.max(busEnd - bus, 0), length)),
+    )
   }
 }

@@ -70,7 +70,7 @@ export class DirectDma implements DmaOps {
     checkSegment(0, length)
     const { pages, closed, coherency } = this.#options
     const count = Math.ceil(length / PAGE)
-    const memory = pages.allocate(count, this.#highest + 1)
+    const memory = pages.allocate(count, this.#view.cpuEnd(this.#highest + 1))
     if (memory === null) return null
     const bus = this.#toBus(memory, length)
     if (bus === null || closed?.open(memory, count * PAGE) === false) {

@@ -47,6 +47,14 @@ export class DirectWindowDma implements DmaOps {
     this.#direct.unmapScatter(mappings.map((mapping) => this.#take(mapping)))
   }
 
+  syncForCpu(mapping: DmaMapping, offset?: number, length?: number): void {
+    this.#direct.syncForCpu(this.#innerOf(mapping), offset, length)
+  }
+
+  syncForDevice(mapping: DmaMapping, offset?: number, length?: number): void {
+    this.#direct.syncForDevice(this.#innerOf(mapping), offset, length)
+  }
+
   #give(inner: DmaMapping | null): DmaMapping | null {
     if (inner === null) return null
     const low = inner.lo + this.#lo
@@ -60,9 +68,14 @@ export class DirectWindowDma implements DmaOps {
   }
 
   #take(mapping: DmaMapping): DmaMapping {
+    const inner = this.#innerOf(mapping)
+    this.#inner.delete(mapping)
+    return inner
+  }
+
+  #innerOf(mapping: DmaMapping): DmaMapping {
     const inner = this.#inner.get(mapping)
     if (inner === undefined) throw new RangeError(`0x${mapping.cpu.toString(16)} is not mapped`)
-    this.#inner.delete(mapping)
     return inner
   }
 }
