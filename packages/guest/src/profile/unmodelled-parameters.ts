@@ -17,7 +17,7 @@ const UNMODELLED: readonly { readonly parameter: RegExp; readonly effect: string
   {
     parameter: /^pcie_acs_override=/,
     effect:
-      'a difference to kernels with an out-of-tree patch alone; no release of Linux knows it, and it makes no device isolate others, but only has the kernel believe that',
+      'a kernel with a certain out-of-tree patch believe that devices are isolated which are not (no release of Linux knows the word)',
     instead:
       'leave it out to see what Linux does; with QEMU, put the device behind a pcie-root-port of its own, which has ACS',
   },
