@@ -261,6 +261,29 @@ describe('the tables', () => {
   })
 })
 
+describe('below an expander, which is in no table', () => {
+  test('a function whose bus nobody numbers is not taken for the one that bears its address', () => {
+    const { machine } = build(
+      microvm(
+        { pcie: 'on' },
+        {
+          devices: [
+            device('pxb-pcie', { id: 'px', properties: { bus_nr: 10 } }),
+            device('pcie-root-port', { id: 'rp', bus: 'px' }),
+            device('virtio-rng-pci', { bus: 'rp' }),
+          ],
+        },
+      ),
+    )
+    expect(machine.observe().map(({ id, model }) => `${id} ${model}`)).toEqual([
+      '0000:00:00.0 gpex-root',
+      '0000:00:01.0 pxb-pcie',
+      '0000:0a:00.0 pcie-root-port',
+      '0000:0a:00.0/00.0 virtio-rng-pci',
+    ])
+  })
+})
+
 describe('the kernel’s command line, by fw_cfg', () => {
   const commandLine = (machineProperties: MachineDescription['machineProperties'], append: string): string => {
     const { bus } = build(microvm(machineProperties, { devices: rngs(2), append })).machine

@@ -119,8 +119,20 @@ export class PluggedFunctions {
     for (const slot of this.#roots.flatMap((root) => [...root.functions()])) {
       const plugged = this.#plugged.get(slot.function)
       if (plugged === undefined) continue
-      seen.push(observationOf(this.idOf(slot, plugged.root), plugged))
+      seen.push(observationOf(this.#placeOf(plugged), plugged))
     }
     return seen
+  }
+
+  /**
+   * Its address; where no request reaches it by that, since software numbered no bus for it: the place of the bridge
+   * above it, and its own below that, as in `0000:0a:00.0/00.0`.
+   */
+  #placeOf({ slot, root }: Plugged): string {
+    const id = this.idOf(slot, root)
+    const { bridge } = slot.bus
+    if (bridge === null || root.functionAt(slot.requesterId) === slot.function) return id
+    const above = this.#plugged.get(bridge)
+    return above === undefined ? id : `${this.#placeOf(above)}/${id.slice(-4)}`
   }
 }
