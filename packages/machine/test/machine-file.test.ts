@@ -274,6 +274,20 @@ describe('the topology of a virt', () => {
   })
 })
 
+describe('the virtio transports of a board', () => {
+  const file = (machine: string): string => `machine: ${machine}\ncpu: max\nvirtioTransports: { force-legacy: false }\n`
+
+  it('have properties of their own', () => {
+    expect(readMachineFile(file('virt')).description.virtioTransports).toEqual({ 'force-legacy': false })
+  })
+
+  it('are refused of a machine that has none', () => {
+    expect(() => readMachineFile(file('q35'))).toThrow(
+      /:3:1: only a virt or a microvm has virtio transports of its own/,
+    )
+  })
+})
+
 describe('presets', () => {
   it.each(listPresets().map(({ name }) => [name]))('%s is a sound machine file, on both QEMU releases', (name) => {
     const preset = findPreset(name)

@@ -109,4 +109,17 @@ describe('qemu-system-aarch64', () => {
       /Property 'virt-7.2-machine.msi' not found; QEMU 7.2 has its=/,
     )
   })
+
+  it('takes what -global says of the transports of the board', () => {
+    expect(parse('-M virt -global virtio-mmio.force-legacy=false').virtioTransports).toEqual({ 'force-legacy': false })
+    expect(parse('-M virt').virtioTransports).toBeUndefined()
+  })
+
+  it('puts a virtio-bus device on a transport of the board, and no transport of its own', () => {
+    expect(refused('-M virt -cpu max -device virtio-rng-device')).toBe('accepted')
+    expect(refused('-M virt -cpu max -device virtio-mmio')).toMatch(/virtio-mmio/)
+    const q35 = (): unknown =>
+      createMachine(parseQemuCommandLine(['-M', 'q35', '-device', 'virtio-rng-device'], { qemuVersion: '11.1' }))
+    expect(q35).toThrow(/No 'virtio-bus' bus found for device 'virtio-rng-device'/)
+  })
 })
