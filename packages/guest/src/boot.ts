@@ -5,6 +5,7 @@ import { EARLY_CODE } from './architecture/early-code.ts'
 import { assignDevices } from './assign/assign-devices.ts'
 import { TrackedInterrupts } from './assign/tracked-interrupts.ts'
 import { DeviceRecord } from './device-record.ts'
+import { PLAIN_DMA } from './dma/dma-platform.ts'
 import { bindDrivers, testDevice } from './drivers/bind.ts'
 import { enableVirtualFunctions } from './drivers/sriov-numvfs.ts'
 import { KernelPages } from './early/page-allocator.ts'
@@ -111,6 +112,7 @@ export function bootGuest(bus: CpuBus, options: BootOptions): GuestResult {
     bus: early.bus,
     options: commandLine,
     architecture: options.architecture ?? 'x86_64',
+    dma: machine.dma ?? PLAIN_DMA,
     nodeOf: (fn) => machine.nodes?.get(fn) ?? null,
     profile,
     config,

@@ -3,6 +3,7 @@ import type { PageAllocator } from '@dmascope/dma'
 import type { CpuBus, DmaWitness } from '@dmascope/memory/contracts'
 import type { Architecture } from './architecture/architecture-name.ts'
 import type { TrackedInterrupts } from './assign/tracked-interrupts.ts'
+import type { DmaPlatform } from './dma/dma-platform.ts'
 import type { MessageDomain } from './interrupts/message-domain.ts'
 import type { PinInterrupts } from './interrupts/pin-interrupts.ts'
 import type { Vectors } from './interrupts/vectors.ts'
@@ -22,6 +23,7 @@ export interface Kernel {
   readonly config: ConfigAccess
   readonly pages: PageAllocator
   readonly witness: DmaWitness
+  readonly dma: DmaPlatform
   readonly iommu: IommuSubsystem
   readonly vectors: Vectors
   readonly messages: MessageDomain

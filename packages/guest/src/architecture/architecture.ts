@@ -1,6 +1,7 @@
 import type { DtNode } from '@dmascope/devicetree'
 import type { PageAllocator } from '@dmascope/dma'
 import type { CpuBus, DmaWitness } from '@dmascope/memory/contracts'
+import type { DmaPlatform } from '../dma/dma-platform.ts'
 import type { AddressRange } from '../early/memory-map.ts'
 import type { MessageDomain } from '../interrupts/message-domain.ts'
 import type { PinInterrupts } from '../interrupts/pin-interrupts.ts'
@@ -59,6 +60,8 @@ export interface RunningMachine {
   readonly platform?: readonly PlatformDevice[]
   /** Their interrupts. */
   readonly wires?: WireInterrupts
+  /** What direct DMA takes; nothing unless given. */
+  readonly dma?: DmaPlatform
   /** The device tree's nodes of functions, where it has such. */
   readonly nodes?: ReadonlyMap<PciFunction, DtNode>
 }

@@ -15,7 +15,11 @@ export const byBus = (a: EcamWindow, b: EcamWindow): number => a.segment - b.seg
  * that RAM or a device answers in would be worse than none. One that is reserved in part is cut in half until the rest
  * is. Where one is not reserved at all, none is used (`pci_mmcfg_reject_broken`).
  */
-export function readEcam(tables: AcpiTables, map: readonly MemoryMapEntry[], log: (line: string) => void): EcamWindow[] {
+export function readEcam(
+  tables: AcpiTables,
+  map: readonly MemoryMapEntry[],
+  log: (line: string) => void,
+): EcamWindow[] {
   const found = tables.find('MCFG')
   const mcfg = found && tryParse(() => parseMcfg(found.bytes, { address: found.address }), log)
   const windows: EcamWindow[] = []

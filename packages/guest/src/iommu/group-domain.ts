@@ -1,4 +1,5 @@
-import { DirectDma, type DmaOps, IommuDma, type IommuDomain, type IovaSpace } from '@dmascope/dma'
+import { type DmaOps, IommuDma, type IommuDomain, type IovaSpace } from '@dmascope/dma'
+import { directDma, PLAIN_DMA } from '../dma/dma-platform.ts'
 import type { NamedDevice } from './contract.ts'
 import type { IommuContext } from './iommu-context.ts'
 
@@ -14,15 +15,16 @@ export interface GroupDomain {
 /** The DMA API of a device in this domain: through it where it translates, else straight. */
 export function dmaOpsIn(
   found: GroupDomain | null,
-  { pages, witness, options }: IommuContext,
+  context: IommuContext,
   device: NamedDevice,
   maskBits: number,
 ): DmaOps {
+  const { pages, witness, options } = context
   const owner = device.id
   const space = found?.space
   return space
     ? new IommuDma({ owner, maskBits, space, pages, witness, prefer32Bit: !options.forceDac })
-    : new DirectDma({ owner, maskBits, pages, witness })
+    : directDma({ ...context, dma: context.dma ?? PLAIN_DMA }, device, maskBits)
 }
 
 /** The identity domain of hardware that can pass requests through: there is nothing to map. */

@@ -1,5 +1,6 @@
 import type { PageAllocator } from '@dmascope/dma'
 import type { CpuBus, DmaWitness } from '@dmascope/memory/contracts'
+import type { DmaPlatform } from '../dma/dma-platform.ts'
 import type { ConfigAccess } from '../pci/config-access.ts'
 import type { GuestProfile } from '../profile/guest-profile.ts'
 import type { KernelCommandLine } from '../profile/kernel-command-line.ts'
@@ -9,6 +10,8 @@ export interface IommuContext {
   readonly bus: CpuBus
   readonly pages: PageAllocator
   readonly witness: DmaWitness
+  /** What direct DMA takes on this platform; nothing unless given. */
+  readonly dma?: DmaPlatform
   readonly profile: GuestProfile
   readonly options: KernelCommandLine
   readonly log: (line: string) => void

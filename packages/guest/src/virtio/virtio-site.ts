@@ -1,5 +1,6 @@
-import { DirectDma, type DmaOps } from '@dmascope/dma'
+import type { DmaOps } from '@dmascope/dma'
 import type { DeviceRecord } from '../device-record.ts'
+import { directDma } from '../dma/dma-platform.ts'
 import type { Kernel } from '../kernel.ts'
 import type { PciFunction } from '../pci/pci-function.ts'
 import type { PlatformDevice } from '../platform/platform-device.ts'
@@ -27,12 +28,9 @@ export const siteOnPci = ({ iommu }: Kernel, { fn }: DeviceRecord): VirtioSite =
 })
 
 /** Where no IOMMU is in front of it, its DMA is direct. */
-export const siteOnPlatform = (
-  { pages, witness }: Kernel,
-  { device, owner, attachment }: PlatformRecord,
-): VirtioSite => ({
+export const siteOnPlatform = (kernel: Kernel, { device, owner, attachment }: PlatformRecord): VirtioSite => ({
   fn: null,
   platform: device,
   hasIommu: attachment !== null,
-  dmaOps: (maskBits) => attachment?.dmaOps(maskBits) ?? new DirectDma({ owner, maskBits, pages, witness }),
+  dmaOps: (maskBits) => attachment?.dmaOps(maskBits) ?? directDma(kernel, { id: owner }, maskBits),
 })

@@ -1,0 +1,26 @@
+import { DirectDma, type DirectDmaOptions, type PageAllocator } from '@dmascope/dma'
+import type { DmaWitness } from '@dmascope/memory/contracts'
+
+/** What stands between a device and memory where no IOMMU translates for it. */
+export type DmaParts = Pick<DirectDmaOptions, 'view' | 'coherency' | 'bounce' | 'bounceAll' | 'closed' | 'barrier'>
+
+/** A device, as a platform's rules ask about it. */
+export interface DmaDevice {
+  /** As Linux names it, and the witness knows it: `0000:00:03.0` on PCI, `a003e00.virtio_mmio` on no bus. */
+  readonly id: string
+}
+
+/** The architecture's choice for each device, from what it found: tables, trees, registers, hypercalls. */
+export interface DmaPlatform {
+  partsOf(device: DmaDevice): DmaParts
+}
+
+/** Memory is at the same address on every bus, and caches are coherent: nothing is needed. */
+export const PLAIN_DMA: DmaPlatform = { partsOf: () => ({}) }
+
+/** The DMA API of a device that no IOMMU translates for. */
+export const directDma = (
+  { pages, witness, dma }: { readonly pages: PageAllocator; readonly witness: DmaWitness; readonly dma: DmaPlatform },
+  device: DmaDevice,
+  maskBits: number,
+): DirectDma => new DirectDma({ owner: device.id, maskBits, pages, witness, ...dma.partsOf(device) })
