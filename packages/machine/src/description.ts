@@ -39,7 +39,7 @@ export interface MachineDescription {
   readonly cpus: number
   /** Processors with all that may be plugged in later: `maxcpus`. `cpus` where left out. */
   readonly maxCpus?: number
-  /** How processors hang together, on a virt; cores of one socket where left out. */
+  /** How processors hang together, on a virt or a pseries; cores of one socket where left out. */
   readonly topology?: ProcessorTopology
   /** Numbers of the NUMA nodes that `-numa` makes; what the machine makes of its own where left out. */
   readonly numaNodes?: readonly number[]

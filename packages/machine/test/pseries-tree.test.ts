@@ -134,6 +134,45 @@ describe('what changes the tree', () => {
     ])
   })
 
+  it('nvme has extended configuration space, without what else PCI Express has', () => {
+    const tree = treeOf(describe7([device('nvme', { addr: { device: 1, function: 0 }, properties: { serial: 's' } })]))
+    const bridge = tree.find('/pci@800000020000000')!
+    expect(bridge.children.map((one) => one.cell('ibm,pci-config-space-type'))).toEqual([1])
+  })
+
+  it('processors of one socket are on one chip', () => {
+    const chips = (topology: MachineDescription['topology']): (number | undefined)[] =>
+      treeOf(describe7([], { cpus: 4, ...(topology !== undefined && { topology }) }))
+        .find('/cpus')!
+        .children.map((one) => one.cell('ibm,chip-id'))
+    expect(chips(undefined)).toEqual([0, 0, 0, 0])
+    expect(chips({ sockets: 2, cores: 2, threads: 1 }).sort()).toEqual([0, 0, 1, 1])
+  })
+
+  it('POWER8 has features of its own, and a hash table for the memory that there is', () => {
+    const [cpu] = treeOf(describe7([], { cpu: 'power8', memory: 1 << 30, maxMemory: 3 * 2 ** 30 })).find(
+      '/cpus',
+    )!.children
+    expect([...cpu!.properties.find(({ name }) => name === 'ibm,pa-features')!.value].slice(0, 5)).toEqual([
+      24, 0, 0xf6, 0x3f, 0xc7,
+    ])
+    expect(cpu!.cells('ibm,pft-size')).toEqual([0, 23])
+  })
+
+  it('ic-mode=xive: no calls for sources of a XICS; the tokens of others stay', () => {
+    const rtas = (mode: string) => treeOf(describe7([], { machineProperties: { 'ic-mode': mode } })).find('/rtas')!
+    expect(rtas('xive').has('ibm,int-on')).toBe(false)
+    expect(rtas('dual').cell('ibm,int-on')).toBe(0x200d)
+    expect(rtas('xive').cell('check-exception')).toBe(0x200e)
+  })
+
+  it.each([
+    [{ topology: { sockets: 1, cores: 2, threads: 2 }, cpus: 4 }, 'TCG cannot support more than 1 thread/core'],
+    [{ cpu: 'power8', machineProperties: { 'ic-mode': 'xive' } }, 'XIVE-only machines require a POWER9 CPU'],
+  ])('%o is refused', (more, message) => {
+    expect(() => createMachine(describe7([], more))).toThrow(message)
+  })
+
   it('a function has a node by its class, with its BARs and its messages', () => {
     const tree = treeOf(
       describe7([

@@ -113,7 +113,7 @@ export function parseQemuCommandLine(args: readonly string[], options: CommandLi
     ...(sizes.most !== null && { maxMemory: sizes.most }),
     cpus: processors.cpus,
     ...(processors.most !== processors.cpus && { maxCpus: processors.most }),
-    ...(type.machine === 'virt' && { topology: processors.topology }),
+    ...((type.machine === 'virt' || type.machine === 'pseries') && { topology: processors.topology }),
     ...(cpu !== null && { cpu }),
     ...(nodes.length > 0 && { numaNodes: nodes }),
     ...(type.machine === 'pseries' && { hostBridge: reader.globalsOf('spapr-pci-host-bridge') }),

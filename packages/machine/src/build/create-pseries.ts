@@ -16,6 +16,7 @@ import { MEMORY_BLOCK } from '../pseries/tree/device-memory.ts'
 import { pseriesTree } from '../pseries/tree/device-tree.ts'
 import { DEFAULT_PROCESSOR, processorFamily } from '../pseries/tree/processors.ts'
 import type { HostBridgeFacts, InterruptFacts, PseriesFacts } from '../pseries/tree/tree-facts.ts'
+import { isKvm } from './accelerator.ts'
 import type { BuiltMachine } from './built-machine.ts'
 import { withPseriesDefaults } from './default-devices.ts'
 import { type PlacedBus, type PlacedDevice, refusePlace, rootBusOf } from './placed-bus.ts'
@@ -84,7 +85,8 @@ const tceIommu = (unit: TceUnit, segment: number): MachineIommu => ({
   ioApicRequester: null,
 })
 
-function checkProcessor({ cpu, cpus }: MachineDescription): void {
+function checkProcessor(description: MachineDescription): void {
+  const { cpu, cpus, topology, machineProperties, qemuVersion } = description
   if (cpu !== undefined && processorFamily(cpu) === null) {
     throw new DmascopeError(
       'MACHINE_PROCESSOR',
@@ -94,6 +96,17 @@ function checkProcessor({ cpu, cpus }: MachineDescription): void {
   }
   if (cpus > 4096)
     throw new DmascopeError('MACHINE_PROCESSOR', `${cpus} processors: pseries has 4096 at most`, { cpus })
+  if ((topology?.threads ?? 1) > 1 && !isKvm(description)) {
+    throw new DmascopeError(
+      'MACHINE_REFUSED',
+      'TCG cannot support more than 1 thread/core on a pseries machine; leave threads out of -smp',
+      { threads: topology?.threads },
+    )
+  }
+  const family = processorFamily(cpu ?? DEFAULT_PROCESSOR[qemuVersion])
+  if (machineProperties['ic-mode'] === 'xive' && family?.isa3 === false) {
+    throw new DmascopeError('MACHINE_REFUSED', 'XIVE-only machines require a POWER9 CPU; write ic-mode=xics', { cpu })
+  }
 }
 
 function checkMemory({ memory, maxMemory = memory }: MachineDescription): void {
@@ -246,6 +259,7 @@ function treeFacts(
     maxMemory,
     cpus,
     maxCpus,
+    topology: description.topology ?? { sockets: 1, cores: maxCpus, threads: 1 },
     cpu: cpu ?? DEFAULT_PROCESSOR[qemuVersion],
     commandLine: append,
     hostBridges: bridges.map(

@@ -95,7 +95,7 @@ export const MACHINE_FILE = z
         threads: z.number().int().min(1).max(512),
       })
       .optional()
-      .describe('Of a virt: how processors hang together; the product is maxCpus, or cpus'),
+      .describe('Of a virt or a pseries: how processors hang together; the product is maxCpus, or cpus'),
     cpu: z.string().optional().describe('The processor model, as -cpu takes it: power9. On a PC it bears on nothing'),
     defaultDevices: z
       .boolean()

@@ -1,9 +1,9 @@
 import { isBridge, type PciBus, type PciFunction, type PciSlot, ROM_BAR } from '@dmascope/pci'
-import { PCI_CAP_ID_EXP, PCI_HEADER_TYPE0 } from '@dmascope/pci/spec'
-import { findCapability } from './find-capability.ts'
+import { PCI_HEADER_TYPE0 } from '@dmascope/pci/spec'
 import { messagesOf } from './message-setup.ts'
 import type { BarFacts, BusFacts, FunctionFacts } from './tree/tree-facts.ts'
 
+const CONVENTIONAL_SIZE = 256
 const TYPE0 = PCI_HEADER_TYPE0.registers
 
 /** What a device tree wants to know of functions besides what their configuration space says. */
@@ -51,7 +51,8 @@ function functionFacts({ function: one, device, fn }: PciSlot, names: FunctionNa
     ),
     ...messagesOf(one),
     tellsBypass: names.tellsBypass(one),
-    express: findCapability(config, PCI_CAP_ID_EXP) !== 0,
+    // Extended configuration space is there on a conventional bus, too, where nothing else of PCI Express is.
+    express: config.size > CONVENTIONAL_SIZE,
     below: bridge ? { chassis: names.chassisOf(one), bus: busFacts(one.secondary, names) } : null,
   }
 }

@@ -25,6 +25,14 @@ const isa3Features = (storageOrder: number): readonly number[] => {
   return bytes
 }
 
+/** Of ISA 2.07. */
+const isa207Features = (): readonly number[] => {
+  const bytes = new Array<number>(26).fill(0)
+  bytes.splice(0, 9, 24, 0, 0xf6, 0x3f, 0xc7, 0xc0, 0x80, 0xf0, 0x80)
+  for (const at of [18, 20, 22]) bytes[at] = 0x80
+  return bytes
+}
+
 const POWER9: ProcessorFamily = {
   node: 'PowerPC,POWER9',
   version: { '7.2': 0x4e_1200, '11.1': 0x4e_1202 },
@@ -35,13 +43,13 @@ const POWER8: ProcessorFamily = {
   node: 'PowerPC,POWER8',
   version: { '7.2': 0x4d_0200, '11.1': 0x4d_0200 },
   isa3: false,
-  features: {},
+  features: { '7.2': isa207Features() },
 }
 const POWER10: ProcessorFamily = {
   node: 'PowerPC,POWER10',
-  version: { '7.2': 0x80_1200, '11.1': 0x80_1200 },
+  version: { '7.2': 0x80_0200, '11.1': 0x80_1200 },
   isa3: true,
-  features: {},
+  features: { '7.2': isa3Features(0x80) },
 }
 const POWER11: ProcessorFamily = {
   node: 'PowerPC,POWER11',
@@ -63,9 +71,10 @@ export function processorFamily(cpu: string): ProcessorFamily | null {
   return null
 }
 
-/** The nodes of processors. Of POWER9 on QEMU 7.2 they are whole; of others, properties that we do not know are left out. */
+/** The nodes of processors. On QEMU 7.2 they are whole; of others, properties that we do not know are left out. */
 export function addProcessors(node: TreeNode, facts: PseriesFacts): void {
   const family = processorFamily(facts.cpu) ?? POWER9
+  const { cores, threads } = facts.topology
   for (let index = facts.cpus - 1; index >= 0; index--) {
     const cpu = node.add(`${family.node}@${index.toString(16)}`)
     cpu.set('ibm,my-drc-index', connectorIndex('cpu', index))
@@ -92,8 +101,9 @@ export function addProcessors(node: TreeNode, facts: PseriesFacts): void {
     const features = family.features[facts.qemuVersion]
     if (features !== undefined) cpu.set('ibm,pa-features', Uint8Array.from(features))
     if (facts.qemuVersion !== '7.2') cpu.set('ibm,pi-features', Uint8Array.of(1, 0, 0))
-    cpu.set('ibm,chip-id', index)
-    cpu.set('ibm,pft-size', [0, hashTableShift(facts.maxMemory)])
+    cpu.set('ibm,chip-id', Math.floor(index / (cores * threads)))
+    // The table can grow with memory.
+    cpu.set('ibm,pft-size', [0, hashTableShift(facts.memory)])
     cpu.set('ibm,ppc-interrupt-server#s', index)
     cpu.set('ibm,ppc-interrupt-gserver#s', [index, 0])
     if (!family.isa3) continue

@@ -1,4 +1,4 @@
-import { FIRST_RTAS_TOKEN, RTAS_CALLS } from '../spec/rtas-tokens.ts'
+import { FIRST_RTAS_TOKEN, RTAS_CALLS, type RtasCall } from '../spec/rtas-tokens.ts'
 import { deviceMemory, MEMORY_BLOCK } from './device-memory.ts'
 import type { PseriesFacts } from './tree-facts.ts'
 import { type TreeNode, u64Cells } from './tree-node.ts'
@@ -22,6 +22,8 @@ const HYPERTAS = [
   'hcall-hpt-resize',
   'hcall-watchdog',
 ]
+/** What sets sources of a XICS. */
+const XICS_CALLS: readonly RtasCall[] = ['ibm,set-xive', 'ibm,get-xive', 'ibm,int-off', 'ibm,int-on']
 const RTAS_BLOB = 20
 const ERROR_LOG_MOST = 0x800
 
@@ -45,5 +47,8 @@ export function addRtas(root: TreeNode, facts: PseriesFacts): void {
   node.set('ibm,change-msix-capable', true)
   node.set('ibm,extended-os-term', true)
   node.set('ibm,lrdr-capacity', [...u64Cells(memoryEnd(facts)), ...u64Cells(MEMORY_BLOCK), facts.maxCpus])
-  for (const [index, name] of RTAS_CALLS.entries()) node.set(name, FIRST_RTAS_TOKEN + index)
+  const xics = facts.interrupts.offered !== 'xive'
+  for (const [index, name] of RTAS_CALLS.entries()) {
+    if (xics || !XICS_CALLS.includes(name)) node.set(name, FIRST_RTAS_TOKEN + index)
+  }
 }

@@ -1,4 +1,4 @@
-import type { QemuVersion } from '../../description.ts'
+import type { ProcessorTopology, QemuVersion } from '../../description.ts'
 import type { HostBridgePlace } from '../spec/address-map.ts'
 
 /** A base address register, or the expansion ROM's. */
@@ -75,6 +75,7 @@ export interface PseriesFacts {
   readonly maxMemory: number
   readonly cpus: number
   readonly maxCpus: number
+  readonly topology: ProcessorTopology
   /** QEMU's name, such as `power9`. */
   readonly cpu: string
   readonly commandLine: string
