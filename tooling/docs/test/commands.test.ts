@@ -10,6 +10,17 @@ const folder = mkdtempSync(join(tmpdir(), 'dmascope-docs-'))
 /** Files that pages speak of. */
 const FILES: Readonly<Record<string, string>> = {
   'README.txt': 'No table.\n',
+  'agents.yaml': `machine: q35
+name: server
+machineProperties: { kernel-irqchip: split }
+append: intel_iommu=on
+devices:
+  - { model: intel-iommu, intremap: on }
+  - { model: nvme, id: disk, serial: a, addr: 2 }
+  - { model: virtio-net-pci, id: nic, addr: 3 }
+firmwareRegions:
+  - { device: disk, size: 64K } # an agent in the disk goes on using this, and the DMAR says so
+`,
   'board.dts': `/dts-v1/;
 / {
 	#address-cells = <1>;

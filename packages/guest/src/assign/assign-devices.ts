@@ -3,6 +3,7 @@ import type { Bound } from '../drivers/bind.ts'
 import type { GroupDomain } from '../iommu/group-domain.ts'
 import { type DeviceRegion, type GroupOwnership, regionsOfGroup } from '../iommu/group-ownership.ts'
 import type { Kernel } from '../kernel.ts'
+import { isBefore } from '../profile/guest-profile.ts'
 import type {
   Answer,
   AssignedDevice,
@@ -159,10 +160,9 @@ class Assignment {
       this.#refuse(request, 'EAGAIN', 'deferred', because, { device })
       return false
     }
-    const log =
-      profile.kernel === '6.1'
-        ? `vfio-pci: probe of ${fn.id} failed with error -22`
-        : `vfio-pci ${fn.id}: probe with driver vfio-pci failed with error -22`
+    const log = isBefore(profile, '6.12')
+      ? `vfio-pci: probe of ${fn.id} failed with error -22`
+      : `vfio-pci ${fn.id}: probe with driver vfio-pci failed with error -22`
     const refuse = (reason: RefusalReason, because: string): false => {
       this.#refuse(request, 'EINVAL', reason, because, { device, log })
       return false
@@ -256,7 +256,7 @@ class Assignment {
       if (region === undefined) continue
       const device = member.id
       // Since 6.6 the core of the IOMMU code refuses, for every kind; before that, a driver or nobody.
-      if (this.#kernel.profile.kernel !== '6.1') {
+      if (!isBefore(this.#kernel.profile, '6.12')) {
         return { device, region, answer: 'EINVAL' as const, text: DIRECT_MAPPING_REFUSAL }
       }
       const text = ownership.ineligible?.(member)

@@ -1,5 +1,6 @@
 import { type DtNode, parseIbmDmaWindow } from '@dmascope/devicetree'
 import { type DmaOps, type IommuDomain, IovaSpace, type PageAllocator } from '@dmascope/dma'
+import { isBefore } from '../../profile/guest-profile.ts'
 import type { HostBridge } from '../../pseries/host-bridges.ts'
 import type { HypervisorCalls } from '../../pseries/hypervisor.ts'
 import type { Rtas } from '../../pseries/rtas.ts'
@@ -236,7 +237,7 @@ export class TceSubsystem implements IommuSubsystem {
    * those before 6.11 nothing in a partition.
    */
   get ownership(): GroupOwnership | null {
-    if (this.#context.profile.kernel === '6.1' || this.#windows.length === 0) return null
+    if (isBefore(this.#context.profile, '6.12') || this.#windows.length === 0) return null
     const windowsOf = (group: number): BridgeWindows | undefined => this.#windows.find((one) => one.group === group)
     return {
       api: 'spapr',

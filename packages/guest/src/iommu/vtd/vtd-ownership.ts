@@ -1,4 +1,4 @@
-import type { GuestProfile } from '../../profile/guest-profile.ts'
+import { type GuestProfile, isBefore } from '../../profile/guest-profile.ts'
 import type { PciDevice } from '../contract.ts'
 import { type DeviceRegion, type GroupMover, type GroupOwnership, ownershipOf } from '../group-ownership.ts'
 import { MSI_REGION } from '../reserved-regions.ts'
@@ -23,7 +23,7 @@ export function vtdOwnership(mover: GroupMover, dmar: DmarUnits, profile: GuestP
     regions,
     // Linux 6.1's driver turns such devices away itself, from the empty domain too that the claim of a group makes.
     ineligible(device) {
-      if (profile.kernel !== '6.1' || !regions(device).some(({ type }) => type === 'direct')) return null
+      if (!isBefore(profile, '6.12') || !regions(device).some(({ type }) => type === 'direct')) return null
       return 'DMAR: Device is ineligible for IOMMU domain attach due to platform RMRR requirement.  Contact your platform vendor.'
     },
   })
