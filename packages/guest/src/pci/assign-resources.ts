@@ -7,6 +7,7 @@ import {
   PREFETCHABLE_RANGE,
 } from '@dmascope/pci/spec'
 import { AddressArena } from './address-arena.ts'
+import type { Need, Space } from './address-need.ts'
 import type { Bar } from './bars.ts'
 import type { ConfigAccess } from './config-access.ts'
 import type { PciFunction } from './pci-function.ts'
@@ -30,18 +31,6 @@ export interface HostBridgeWindows {
   readonly memory: { readonly base: number; readonly size: number } | null
   /** Above 4 GiB; null without one. */
   readonly memory64: { readonly base: number; readonly size: number } | null
-}
-
-/** `wide`: may lie above 4 GiB; `prefetchable` alone of those goes into a bridge's prefetchable window. */
-type Space = 'io' | 'memory' | 'wide' | 'wide-prefetchable'
-
-/** Something that wants addresses: a BAR, or a bridge's window with all that is behind it. */
-export interface Need {
-  readonly name: string
-  readonly space: Space
-  readonly size: number
-  readonly align: number
-  place(base: number): void
 }
 
 /**

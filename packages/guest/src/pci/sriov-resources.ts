@@ -1,6 +1,6 @@
 import { MEMORY_BAR, MEMORY_RANGE, PCI_HEADER_TYPE1, PREFETCHABLE_RANGE, SRIOV_CAPABILITY } from '@dmascope/pci/spec'
 import type { AddressRange } from '../early/memory-map.ts'
-import type { HostBridgeWindows, Need } from './assign-resources.ts'
+import type { Need } from './address-need.ts'
 import type { Bar } from './bars.ts'
 import type { ConfigAccess } from './config-access.ts'
 import { busKey } from './enumerate.ts'
@@ -11,6 +11,12 @@ const { VF_BAR0 } = SRIOV_CAPABILITY.registers
 const { BASE, TYPE, PREFETCHABLE } = MEMORY_BAR.fields
 const TWO_32 = 0x1_0000_0000
 const MIB = 0x10_0000
+
+/** What a host bridge passes on, below and above 4 GiB. */
+interface RootWindows {
+  readonly memory: { readonly base: number; readonly size: number } | null
+  readonly memory64: { readonly base: number; readonly size: number } | null
+}
 
 /** A VF BAR as its register says it is: room for all virtual functions, aligned as for one. */
 interface VfRange {
@@ -79,7 +85,7 @@ export function vfBarNeeds(config: ConfigAccess, fn: PciFunction): Need[] {
 export function placeVirtualBars(
   config: ConfigAccess,
   functions: readonly PciFunction[],
-  windows: ReadonlyMap<number, HostBridgeWindows>,
+  windows: ReadonlyMap<number, RootWindows>,
   log: (line: string) => void,
 ): void {
   const placed: AddressRange[] = []
@@ -139,7 +145,7 @@ function prefetchableWindow(config: ConfigAccess, bridge: PciFunction): AddressR
 function windowsAbove(
   config: ConfigAccess,
   fn: PciFunction,
-  windows: ReadonlyMap<number, HostBridgeWindows>,
+  windows: ReadonlyMap<number, RootWindows>,
   { wide, prefetchable }: VfRange,
 ): readonly AddressRange[] {
   if (fn.parent !== null) {

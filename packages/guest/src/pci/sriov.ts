@@ -15,7 +15,6 @@ import {
 import type { PciDevice } from '../iommu/contract.ts'
 import { type Bar, readBarsAt } from './bars.ts'
 import type { ConfigAccess } from './config-access.ts'
-import type { PciFunction } from './pci-function.ts'
 
 const R = SRIOV_CAPABILITY.registers
 const EXPRESS = PCIE_CAPABILITY.registers
@@ -72,7 +71,7 @@ export function nextAriFunction(config: ConfigAccess, fn: PciDevice): number | n
  * @param firstOnBus - no other physical function on the bus was prepared before: it alone says what the hierarchy can
  * @returns null for a function without, or whose capability the kernel does not use
  */
-export function prepareSriov(config: ConfigAccess, fn: PciFunction, ari: boolean, firstOnBus: boolean): Sriov | null {
+export function prepareSriov(config: ConfigAccess, fn: PciDevice, ari: boolean, firstOnBus: boolean): Sriov | null {
   const offset = fn.extendedCapabilities.get(PCI_EXT_CAP_ID_SRIOV)
   if (offset === undefined) return null
   if (fn.pcieType !== PCIE_ENDPOINT && fn.pcieType !== PCIE_ROOT_COMPLEX_INTEGRATED_ENDPOINT) return null
