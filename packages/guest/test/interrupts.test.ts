@@ -222,7 +222,9 @@ describe('interrupt pins', () => {
     const { lines } = legacy([{ segment: 0, bus: 0, device: 2, pin: 3, gsi: 18 }])
     const port = fn({ id: '0000:00:02.0', device: 2 })
     // INTB of device 1 arrives at the port as INTC.
-    expect(lines.connect(fn({ segment: 0, bus: 1, device: 1, interruptPin: 2, parent: port }), () => true)).toMatchObject({
+    expect(
+      lines.connect(fn({ segment: 0, bus: 1, device: 1, interruptPin: 2, parent: port }), () => true),
+    ).toMatchObject({
       gsi: 18,
     })
   })

@@ -131,7 +131,9 @@ const bridge = (primary: number, secondary: number, subordinate: number): Config
   endpoint(0x000c_1b36, 1).set(0x18, 4, primary | (secondary << 8) | (subordinate << 16))
 
 const ids = (functions: Readonly<Record<string, ConfigBytes>>, log = silent): string[] =>
-  enumerate(new ConfigAccess(configBus(functions, { ecam: ECAM.base }), [ECAM]), [BUS_0], false, log).map(({ id }) => id)
+  enumerate(new ConfigAccess(configBus(functions, { ecam: ECAM.base }), [ECAM]), [BUS_0], false, log).map(
+    ({ id }) => id,
+  )
 
 describe('enumeration', () => {
   it('goes depth first: a bus, then what lies below its bridges', () => {

@@ -135,7 +135,6 @@ export const MACHINE_FILE = z
 
 /** What a machine file says, its shape checked. */
 export type MachineFileContent = z.infer<typeof MACHINE_FILE>
-export type SegmentContent = NonNullable<MachineFileContent['segments']>[number]
 export type DeviceContent = NonNullable<MachineFileContent['devices']>[number]
 
 /** The JSON Schema (draft 2020-12) of a machine file, for publishing and for editors. A fresh object each time. */

@@ -184,8 +184,7 @@ const PRESETS: readonly Preset[] = [
   },
   {
     name: 'microvm',
-    summary:
-      'a microvm, for which there is no IOMMU: virtio over MMIO, and PCI that no firmware sets up',
+    summary: 'a microvm, for which there is no IOMMU: virtio over MMIO, and PCI that no firmware sets up',
     content: {
       machine: 'microvm',
       qemuVersion: '11.1',
