@@ -105,6 +105,31 @@ describe('with firmware', () => {
     expect(first).toBe(expected)
   })
 
+  it('two SMMUs: each device is behind that of its root bus, and has its doorbell there', () => {
+    const machine =
+      '-M virt,gic-version=3 -bios f -device pxb-pcie,id=p1,bus_nr=128 -device arm-smmuv3,primary-bus=p1 -device arm-smmuv3,primary-bus=pcie.0'
+    const { report } = boot(
+      `${machine} -device pcie-root-port,id=rp1,bus=p1,chassis=1 -device virtio-rng-pci,bus=rp1,iommu_platform=on -device virtio-rng-pci,bus=pcie.0,iommu_platform=off`,
+    )
+    expect(report.iommus.map(({ id, enabled }) => [id, enabled])).toEqual([
+      ['smmu3.0x000000000c020000', true],
+      ['smmu3.0x000000000c000000', true],
+    ])
+    const rngs = report.devices.filter(({ kind }) => kind === 'virtio-rng')
+    expect(
+      rngs.map(({ id, firmware, status, dma, interrupt }) => [
+        id,
+        firmware.by,
+        status,
+        dma.other.msi > 0,
+        interrupt.lost,
+      ]),
+    ).toEqual([
+      ['0000:81:00.0', 'IORT, stream 0x8100, of the SMMU at 0xc000000', 'translated', true, 0],
+      ['0000:00:02.0', 'IORT, stream 0x10, of the SMMU at 0xc020000', 'passthrough', true, 0],
+    ])
+  })
+
   it('dumps the tables, and without it the tree', () => {
     const acpi = boot(`${SMMU} -bios f ${expander('on')}`).tables
     expect([...acpi.keys()]).toEqual(['FACP', 'DSDT', 'APIC', 'PPTT', 'GTDT', 'MCFG', 'SPCR', 'DBG2', 'IORT'])

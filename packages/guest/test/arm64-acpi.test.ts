@@ -158,6 +158,52 @@ describe('the MADT', () => {
 describe('the IORT (iort_node_map_id)', () => {
   const read = (...mappings: Parameters<typeof iort>) => readIort(tablesOf({ IORT: iort(...mappings) }), silent)!
 
+  test('names the SMMU of a stream where there are several, in their order', () => {
+    const nodes: IortNode[] = [0x0c02_0000, 0x0c00_0000].map((baseAddress, identifier) => ({
+      kind: 'smmuv3',
+      revision: 4,
+      identifier,
+      baseAddress,
+      flags: 1,
+      vatosAddress: 0,
+      model: 0,
+      eventGsiv: 144,
+      priGsiv: 0,
+      gerrGsiv: 147,
+      syncGsiv: 0,
+      proximityDomain: 0,
+      deviceIdMappingIndex: 0,
+      mappings: [],
+    }))
+    const [first = 0, second = 0] = iortNodeOffsets({ nodes })
+    const to = (inputBase: number, outputReference: number): IortIdMapping => ({
+      inputBase,
+      numberOfIds: 0xff,
+      outputBase: inputBase,
+      outputReference,
+      flags: 0,
+    })
+    nodes.push({
+      kind: 'root-complex',
+      revision: 3,
+      identifier: 2,
+      memoryAccessProperties: { cacheCoherent: 1, allocationHints: 0, memoryAccessFlags: 3 },
+      atsAttribute: 0,
+      pciSegmentNumber: 0,
+      memoryAddressSizeLimit: 64,
+      pasidCapabilities: 0,
+      mappings: [to(0, first), to(0x8000, second)],
+    })
+    const { smmu } = readIort(tablesOf({ IORT: buildIort({ signature: 'IORT', header: header(5), nodes }) }), silent)!
+    expect(smmu?.smmus.map(({ name, base }) => [name, base])).toEqual([
+      ['arm-smmu-v3.0.auto', 0x0c02_0000],
+      ['arm-smmu-v3.1.auto', 0x0c00_0000],
+    ])
+    expect(smmu?.streamOf(0, 8)?.by).toBe('IORT, stream 0x8, of the SMMU at 0xc020000')
+    expect(smmu?.streamOf(0, 0x8010)?.by).toBe('IORT, stream 0x8010, of the SMMU at 0xc000000')
+    expect(smmu?.streamOf(0, 0x100)).toBeNull()
+  })
+
   test('leads streams to the SMMU, and messages on to the ITS', () => {
     const map = read(range(0, 0x7fff, 'smmu'), range(0x8000, 0x7fff, 'its'))
     expect(map.smmu?.smmus).toMatchObject([{ name: 'arm-smmu-v3.0.auto', base: 0x0905_0000, coherent: true }])

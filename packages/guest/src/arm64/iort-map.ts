@@ -8,7 +8,7 @@ import {
   parseIort,
 } from '@dmascope/acpi'
 import { type AcpiTables, tryParse } from '../early/acpi-tables.ts'
-import type { SmmuSource, SmmuTables } from '../iommu/arm-smmu-v3/smmu-tables.ts'
+import { ofSmmu, type SmmuSource, type SmmuTables } from '../iommu/arm-smmu-v3/smmu-tables.ts'
 import type { ArmPlatform } from './arm-platform.ts'
 
 /** Where messages of a requester go. */
@@ -88,7 +88,12 @@ function smmuTables(
       const end = follow(nodes, bridgeOf(segment), requester, 'smmuv3')
       const smmu = end?.node.kind === 'smmuv3' ? smmus.get(end.node) : undefined
       if (end === null || smmu === undefined) return null
-      return { smmu, stream: end.id, by: `IORT, stream 0x${end.id.toString(16)}`, source: smmu.source }
+      return {
+        smmu,
+        stream: end.id,
+        by: `IORT, stream 0x${end.id.toString(16)}${ofSmmu(smmu, smmus.size)}`,
+        source: smmu.source,
+      }
     },
   }
 }

@@ -1,6 +1,6 @@
 import { type DeviceTree, type DtNode, findIommu, parseReg, pathOf } from '@dmascope/devicetree'
 import { formatBdf } from '@dmascope/pci/spec'
-import type { SmmuSource, SmmuTables } from '../iommu/arm-smmu-v3/smmu-tables.ts'
+import { ofSmmu, type SmmuSource, type SmmuTables } from '../iommu/arm-smmu-v3/smmu-tables.ts'
 import type { PciDevice } from '../iommu/contract.ts'
 import type { IommuTables } from '../iommu/iommu-tables.ts'
 import type { EndpointTopology } from '../iommu/virtio/endpoint-topology.ts'
@@ -71,7 +71,7 @@ function smmuTables(
       const stream = found?.args[0]
       if (smmu === undefined || stream === undefined) return null
       const by = `iommu-map of ${pathOf(found!.on)}`
-      return { smmu, stream, by: `${by}, stream 0x${stream.toString(16)}`, source: by }
+      return { smmu, stream, by: `${by}, stream 0x${stream.toString(16)}${ofSmmu(smmu, smmus.size)}`, source: by }
     },
   }
 }

@@ -10,6 +10,10 @@ export interface SmmuSource {
   readonly bytes?: string
 }
 
+/** What tells one SMMU from others, for what a table says of a stream: nothing where there are no others. */
+export const ofSmmu = ({ base }: SmmuSource, count: number): string =>
+  count > 1 ? `, of the SMMU at 0x${base.toString(16)}` : ''
+
 /** Where a function's transactions go. */
 export interface StreamPlace {
   readonly smmu: SmmuSource
