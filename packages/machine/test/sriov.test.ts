@@ -1,4 +1,5 @@
 import { parseTable } from '@dmascope/acpi'
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { createMachine, type DeviceDescription, DmascopeError, type MachineDescription } from '../src/index.ts'
 
@@ -207,5 +208,34 @@ describe('virtio functions with sriov-pf', () => {
     const other = device('pcie-root-port', { chassis: 2, slot: 2 }, { id: 'other', ...at(6) })
     const physical = device('virtio-net-pci', {}, { id: 'pf', bus: 'other' })
     expect(refusal([PORT, other, vf(1), physical])).toBe('SR-IOV VF parent bus mismatches with PF')
+  })
+})
+
+describe('software that writes rubbish', () => {
+  it('to the capability gets no more functions than NumVFs says, each with books of its own', () => {
+    const { machine } = createMachine(machineOf([device('intel-iommu'), device('igb', {}, { id: 'nic', ...at(3) })]))
+    const write = fc.tuple(fc.integer({ min: 0x160, max: 0x19f }), fc.constantFrom(1, 2, 4), fc.nat(0xffff_ffff))
+    try {
+      fc.assert(
+        fc.property(fc.array(write, { maxLength: 6 }), (writes) => {
+          for (const [offset, width, value] of writes)
+            machine.root.configWrite(0, 3, 0, offset, width as 1 | 2 | 4, value)
+          const enabled = (machine.root.configRead(0, 3, 0, 0x168, 2) & 1) === 1
+          const count = enabled ? machine.root.configRead(0, 3, 0, 0x170, 2) : 0
+          const seen = machine.observe().filter(({ model }) => model === 'igbvf')
+          expect(seen.map(({ id }) => id)).toEqual(
+            Array.from({ length: count }, (_, index) => {
+              const id = 0x98 + 2 * index
+              return `0000:00:${(id >>> 3).toString(16)}.${id & 7}`
+            }),
+          )
+          expect(seen.every(({ behindIommu }) => behindIommu)).toBe(true)
+          machine.root.configWrite(0, 3, 0, 0x168, 2, 0)
+        }),
+        { numRuns: Number(process.env.DMASCOPE_FUZZ_RUNS ?? 300) },
+      )
+    } finally {
+      machine.dispose()
+    }
   })
 })
