@@ -211,6 +211,9 @@ describe('properties', () => {
     expect(() => checkProperties(blk, { iommu_platform: 'maybe' }, '11.1')).toThrow(
       "property 'virtio-blk-pci.iommu_platform' does not accept 'maybe'; it takes 'on' or 'off'",
     )
+    expect(() => checkProperties(findModel('pxb-pcie')!, { bus_nr: 256 }, '11.1')).toThrow(
+      "property 'pxb-pcie.bus_nr' does not accept '256': Parameter 'bus_nr' expects uint8_t; it takes a number of 8 bits",
+    )
     expect(codeOf(() => checkProperties(findModel('intel-iommu')!, { fsts: 'on' }, '7.2'))).toBe(
       'MACHINE_PROPERTY_VERSION',
     )

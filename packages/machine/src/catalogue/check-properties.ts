@@ -1,7 +1,7 @@
 import { DmascopeError, nearestName } from '@dmascope/layout'
 import type { PropertyValue, QemuVersion } from '../description.ts'
 import type { DeviceModel } from './model.ts'
-import { describeType, type PropertySpec, parsePropertyValue } from './property.ts'
+import { describeType, type PropertySpec, type PropertyType, parseInteger, parsePropertyValue } from './property.ts'
 
 /** Property values by QEMU's names. */
 export type Properties = Readonly<Record<string, PropertyValue>>
@@ -44,7 +44,7 @@ export function checkProperties(
     if ('expected' in read) {
       throw new DmascopeError(
         'MACHINE_PROPERTY_VALUE',
-        `${at(where, name)}property '${model.name}.${name}' does not accept '${value}'; it takes ${read.expected}`,
+        `${at(where, name)}property '${model.name}.${name}' does not accept '${value}'${rangeText(spec.type, name, value)}; it takes ${read.expected}`,
         { device: model.name, property: name, value, expected: describeType(spec.type) },
       )
     }
@@ -52,6 +52,12 @@ export function checkProperties(
   }
   return typed
 }
+
+/** QEMU's words for a number that does not fit. */
+const rangeText = (type: PropertyType, name: string, value: PropertyValue): string =>
+  type.kind === 'uint' && type.bits < 64 && parseInteger(String(value)) !== null
+    ? `: Parameter '${name}' expects uint${type.bits}_t`
+    : ''
 
 function unknownProperty(model: DeviceModel, name: string, version: QemuVersion, where: Where): DmascopeError {
   const elsewhere = Object.hasOwn(model.properties, name) ? model.properties[name] : undefined
