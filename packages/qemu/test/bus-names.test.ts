@@ -38,14 +38,14 @@ describe('names of buses whose device has none', () => {
          -device virtio-rng-pci,id=root,bus=pcie.0,addr=3 -device virtio-rng-pci,id=below,bus=pcie.1`,
       ),
       // Nobody has numbered the bus below the port yet.
-    ).toEqual({ root: '0000:00:03.0', below: '0000:00:00.0' })
+    ).toEqual({ root: '0000:00:03.0', below: '0000:00:09.0/00.0' })
   })
 
   it('finds pcie.0 below an expander first, where a port there got that name', () => {
     const ports = '-device pcie-root-port,bus=p,addr=1 -device pcie-root-port,bus=p,addr=2,chassis=1'
     expect(
       places('x86_64', `-M q35 -device pxb-pcie,id=p,bus_nr=8 ${ports} -device virtio-rng-pci,id=below,bus=pcie.0`),
-    ).toEqual({ p: '0000:00:01.0', below: '0000:00:00.0' })
+    ).toEqual({ p: '0000:00:01.0', below: '0000:08:01.0/00.0' })
   })
 
   it('names the bus of an expander for its kind', () => {
@@ -58,7 +58,7 @@ describe('names of buses whose device has none', () => {
   it('counts a PC’s bridges after its own pci.0', () => {
     expect(
       places('x86_64', '-M pc -device pci-bridge,chassis_nr=1 -device virtio-rng-pci,id=below,bus=pci.1,addr=4'),
-    ).toEqual({ below: '0000:00:04.0' })
+    ).toEqual({ below: '0000:00:02.0/04.0' })
   })
 })
 
