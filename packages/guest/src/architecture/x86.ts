@@ -2,6 +2,7 @@ import { findAcpiTables } from '../early/acpi-tables.ts'
 import { readBootParams } from '../early/boot-params.ts'
 import type { AddressRange } from '../early/memory-map.ts'
 import { usablePages } from '../early/memory-map.ts'
+import { findMpTable } from '../early/mp-table.ts'
 import { type Platform, readPlatform } from '../early/platform.ts'
 import { ApicMessages } from '../interrupts/apic-messages.ts'
 import { IoApic } from '../interrupts/io-apic.ts'
@@ -16,6 +17,7 @@ import { claimResources } from '../pci/claim-resources.ts'
 import { ConfigAccess } from '../pci/config-access.ts'
 import type { PciFunction } from '../pci/pci-function.ts'
 import { placeVirtualBars } from '../pci/sriov-resources.ts'
+import { commandLineDevices } from '../platform/command-line-devices.ts'
 import type { BringUp, EarlyCode, RunningMachine } from './architecture.ts'
 
 /** A PC: the boot protocol's zero page, ACPI, APICs, and PCI as firmware set it up, or left it. */
@@ -40,7 +42,10 @@ function bringUp(
   ram: readonly AddressRange[],
 ): RunningMachine {
   const { bus, pages, witness, profile, options, patience, log } = context
-  const apic = new LocalApic(bus, platform.localApic)
+  // Linux goes by the older table where ACPI tells of no interrupt controllers.
+  const mp = platform.ioApics.length === 0 ? findMpTable(bus, log) : null
+  const controllers = mp ?? platform
+  const apic = new LocalApic(bus, controllers.localApic)
   const vectors = new Vectors(bus, apic, patience, log)
   const faultVector = vectors.allocate('edge')
   const config = new ConfigAccess(bus, platform.ecam)
@@ -52,8 +57,8 @@ function bringUp(
       profile,
       options,
       log,
-      ioApicIds: platform.ioApics.map(({ id }) => id),
-      firstIoApicId: platform.ioApics.find(({ gsiBase }) => gsiBase === 0)?.id ?? null,
+      ioApicIds: controllers.ioApics.map(({ id }) => id),
+      firstIoApicId: controllers.ioApics.find(({ gsiBase }) => gsiBase === 0)?.id ?? null,
       config,
       hostBridgeWindows: platform.bridgeWindows,
       ram,
@@ -64,7 +69,7 @@ function bringUp(
   context.useIommu(iommu)
   faultVector?.handlers.push(() => context.readFaults())
   apic.enable()
-  const ioApics = platform.ioApics.map(({ id, address, gsiBase }) => new IoApic(bus, id, address, gsiBase))
+  const ioApics = controllers.ioApics.map(({ id, address, gsiBase }) => new IoApic(bus, id, address, gsiBase))
   for (const one of ioApics) one.maskAll()
   // Linux's enable_IR_x2apic does without where it does without I/O APICs.
   if (options.noApic) log('interrupt remapping is not enabled, since I/O APICs are not used (noapic)')
@@ -80,7 +85,10 @@ function bringUp(
     vectors,
     messages: new ApicMessages(vectors, iommu),
     pins: wired ?? new NoApicPins(),
-    platform: platform.devices,
+    platform: [
+      ...platform.devices,
+      ...(profile.configuration.virtioMmioCommandLine ? commandLineDevices(options, mp?.isaInputs ?? null, log) : []),
+    ],
     ...(wired !== null && { wires: wired }),
     config,
     iommu,

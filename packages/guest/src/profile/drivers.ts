@@ -48,7 +48,7 @@ const VIRTIO_MMIO: DriverEntry = {
   name: 'virtio-mmio',
   module: 'virtio_mmio',
   pci: [],
-  platform: ['virtio,mmio', 'LNRO0005'],
+  platform: ['virtio,mmio', 'LNRO0005', 'virtio-mmio'],
   virtio: [],
   kind: 'virtio-transport',
   dmaMaskBits: 64,

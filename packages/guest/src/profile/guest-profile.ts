@@ -41,6 +41,8 @@ export interface KernelConfiguration {
    * since the identity domain became static, a DMA domain.
    */
   readonly identityWithoutPassThrough: 'identity-map' | 'dma'
+  /** CONFIG_VIRTIO_MMIO_CMDLINE_DEVICES: `virtio_mmio.device=` on the command line makes devices. */
+  readonly virtioMmioCommandLine: boolean
   /** CONFIG_VIRTIO_IOMMU: a driver for virtio IOMMUs, and with it the reading of VIOT. */
   readonly virtioIommu: boolean
   /**

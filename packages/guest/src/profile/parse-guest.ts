@@ -4,7 +4,16 @@ import type { GuestProfile } from './guest-profile.ts'
 import { parseSriov, type SriovRequest } from './parse-sriov.ts'
 import { PROFILES } from './profiles.ts'
 
-const OPTIONS = ['without', 'iova', 'restricted', 'whitelist', 'assign', 'firmware-regions', 'sriov']
+const OPTIONS = [
+  'without',
+  'iova',
+  'restricted',
+  'whitelist',
+  'assign',
+  'firmware-regions',
+  'sriov',
+  'command-line-devices',
+]
 const IOVA_ORDERS = ['top-down', 'bottom-up'] as const
 const FIRMWARE_REGIONS = ['honour', 'ignore'] as const
 /** Programs that a boot gives devices to, and devices of each. */
@@ -55,6 +64,12 @@ export function listGuests(): GuestListing {
           'Maps the regions that firmware wants mapped onto themselves (RMRR, IVMD), as Linux does, or forgets them.',
       },
       {
+        name: 'command-line-devices',
+        values: SWITCH,
+        summary:
+          'Is built with CONFIG_VIRTIO_MMIO_CMDLINE_DEVICES, which Debian leaves out: virtio_mmio.device= makes devices.',
+      },
+      {
         name: 'restricted',
         values: SWITCH,
         summary: 'Most of memory is closed to devices: takes no virtio device without VERSION_1 and ACCESS_PLATFORM.',
@@ -100,7 +115,7 @@ export function parseGuest(text: string): GuestProfile {
   let iovaOrder = base.iovaOrder
   let restrictedMemory = base.restrictedMemory
   const whitelist: { vendor: number; device: number }[] = []
-  let { firmwareRegions } = base
+  let { firmwareRegions, configuration } = base
   const without: string[] = []
   const sriov: SriovRequest[] = []
   const assign: string[][] = []
@@ -113,6 +128,12 @@ export function parseGuest(text: string): GuestProfile {
         const order = IOVA_ORDERS.find((one) => one === value)
         if (order === undefined) throw unknown('GUEST_OPTION_VALUE', 'IOVA order', value, IOVA_ORDERS, text)
         iovaOrder = order
+        break
+      }
+      case 'command-line-devices': {
+        const state = SWITCH.find((one) => one === value)
+        if (state === undefined) throw unknown('GUEST_OPTION_VALUE', `value of ${key}`, value, SWITCH, text)
+        configuration = { ...configuration, virtioMmioCommandLine: state === 'on' }
         break
       }
       case 'restricted': {
@@ -163,6 +184,7 @@ export function parseGuest(text: string): GuestProfile {
   return {
     ...base,
     text,
+    configuration,
     iovaOrder,
     assign,
     firmwareRegions,

@@ -37,6 +37,7 @@ const DEBIAN: Omit<KernelConfiguration, 'identityWithoutPassThrough' | 'virtioIo
   iommuDefaultStrict: false,
   iommuDefaultStrictArm64: true,
   isaIdentityMap: true,
+  virtioMmioCommandLine: false,
 }
 
 /** The release in which Linux's ring or transport code first took a feature. */
