@@ -165,6 +165,22 @@ describe('enumeration (pci_configure_ari, sriov_init)', () => {
     expect(one.sriov?.enabledVfs).toBe(0)
   })
 
+  const beside = (next: number | null) => {
+    const config = new ConfigSpace({ vendorId: 1, deviceId: 2, classCode: 0x020000, size: 4096, multifunction: true })
+    addExpressCapability(config, { type: PCIE_ENDPOINT })
+    if (next !== null) addAriCapability(config, { offset: 0x100, nextFunction: next })
+    const all = machine(plain(config))
+    const other = new ConfigSpace({ vendorId: 1, deviceId: 3, classCode: 0x020000 })
+    all.root.attach(plain(other), { bus: all.port.secondary, device: 0, fn: 2 })
+    return all.scan().map(({ id }) => id.slice(5))
+  }
+
+  test('finds functions of an ARI device by its chain alone, whatever the header says', () => {
+    expect(beside(null)).toEqual(['00:02.0', '01:00.0', '01:00.2'])
+    expect(beside(2)).toEqual(['00:02.0', '01:00.0', '01:00.2'])
+    expect(beside(0)).toEqual(['00:02.0', '01:00.0'])
+  })
+
   test('leaves a capability alone whose offsets are nonsense', () => {
     const config = new ConfigSpace({ vendorId: 1, deviceId: 2, classCode: 0x020000, size: 4096 })
     addExpressCapability(config, { type: PCIE_ENDPOINT })
