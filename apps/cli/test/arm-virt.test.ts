@@ -105,6 +105,21 @@ describe('with firmware', () => {
     expect(first).toBe(expected)
   })
 
+  // So ended Linux 6.12 on QEMU 7.2: without a word after its EFI stub.
+  it('an ITS that the MADT names and that is not there ends the kernel', () => {
+    const { report } = runBoot({
+      description: parseQemuCommandLine(
+        'qemu-system-aarch64 -M virt,gic-version=3,its=off -cpu cortex-a57 -nodefaults -bios f'.split(' '),
+        { qemuVersion: '7.2' },
+      ),
+      guest: 'linux-6.12',
+    })
+    expect(report.guest).toMatchObject({
+      booted: false,
+      halted: 'synchronous external abort: firmware names an ITS at 0x8080000, where nothing answers',
+    })
+  })
+
   it('two SMMUs: each device is behind that of its root bus, and has its doorbell there', () => {
     const machine =
       '-M virt,gic-version=3 -bios f -device pxb-pcie,id=p1,bus_nr=128 -device arm-smmuv3,primary-bus=p1 -device arm-smmuv3,primary-bus=pcie.0'

@@ -210,6 +210,22 @@ describe('refused, in QEMU’s words and in its order', () => {
   })
 })
 
+test('an ITS that is not there is in the tables: of 7.2, and of 11.1 for types up to virt-6.1', () => {
+  const named = (qemuVersion: '7.2' | '11.1', properties: MachineDescription['machineProperties']): boolean => {
+    const { files, machine } = build({ ...virt([], { ...properties, firmware: 'QEMU_EFI.fd' }), qemuVersion })
+    const its = parseMadt(table(files, 'APIC')).records.some(({ kind }) => kind === 'gic-its')
+    machine.dispose()
+    return its
+  }
+  expect(named('7.2', { its: false })).toBe(true)
+  expect(named('7.2', { type: 'virt-6.0' })).toBe(true)
+  expect(named('7.2', { 'gic-version': '2' })).toBe(false)
+  expect(named('11.1', { its: false })).toBe(false)
+  expect(named('11.1', { type: 'virt-6.1' })).toBe(true)
+  expect(named('11.1', { type: 'virt-6.1', its: false })).toBe(false)
+  expect(named('11.1', { type: 'virt-6.1', msi: 'off' })).toBe(false)
+})
+
 test('a frame beside a GICv3 is in the tree, and not in the MADT', () => {
   const { files } = build(virt([], { msi: 'gicv2m', firmware: 'QEMU_EFI.fd' }))
   expect(parseMadt(table(files, 'APIC')).records.map(({ kind }) => kind)).toEqual(['gicd', 'gicc', 'gicr'])

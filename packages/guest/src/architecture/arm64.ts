@@ -1,4 +1,5 @@
 import type { DeviceTree } from '@dmascope/devicetree'
+import { GIC_PIDR2_OFFSET } from '@dmascope/gic/spec'
 import type { CpuBus } from '@dmascope/memory/contracts'
 import { readAcpiPlatform } from '../arm64/acpi-platform.ts'
 import { ArmMessages } from '../arm64/arm-messages.ts'
@@ -49,6 +50,9 @@ function startByAcpi(
   return started(bus, platform, ram, efi.memory, commandLine)
 }
 
+/** What a bus reads where there is nothing. The processor takes an abort there, which ends the kernel. */
+const NOTHING_ANSWERS = 0xffff_ffff
+
 /** An Arm machine: a device tree or ACPI, a GIC, and PCI that the kernel sets up itself. */
 export const startArm64: EarlyCode = (bus, { deviceTree }, log) => {
   if (deviceTree === undefined) return 'x0 points to no device tree'
@@ -91,6 +95,12 @@ function bringUp(context: BringUp, platform: ArmPlatform, memory: readonly Addre
   const { bus, pages, witness, profile, options, patience, log } = context
   const gic = startGic(context, platform)
   if (typeof gic === 'string') return gic
+  const absent = platform.messageControllers.find(
+    ({ kind, base }) => kind === 'its' && bus.read32(base + GIC_PIDR2_OFFSET) === NOTHING_ANSWERS,
+  )
+  if (absent !== undefined) {
+    return `synchronous external abort: firmware names an ITS at 0x${absent.base.toString(16)}, where nothing answers`
+  }
   const controllers = startMessageControllers(context, platform, gic)
   const vectors = new Vectors(bus, gic, patience, log)
   const iommu = createIommuSubsystem(

@@ -90,7 +90,7 @@ export const virtFadt = ({ qemuVersion, virtualization }: VirtFacts): Uint8Array
   })
 
 /** The GIC's parts, and what takes messages. */
-export function virtMadt({ cpus, gic, msi, virtualization }: VirtFacts): Uint8Array {
+export function virtMadt({ cpus, gic, msi, announcesIts, virtualization }: VirtFacts): Uint8Array {
   const records: MadtRecord[] = [
     {
       kind: 'gicd',
@@ -122,7 +122,7 @@ export function virtMadt({ cpus, gic, msi, virtualization }: VirtFacts): Uint8Ar
     const { base, size } = VIRT.gicRedistributors
     records.push({ kind: 'gicr', discoveryRangeBaseAddress: base, discoveryRangeLength: size })
   }
-  if (msi === 'its')
+  if (announcesIts)
     records.push({ kind: 'gic-its', gicItsId: 0, physicalBaseAddress: VIRT.gicIts.base, reserved_16: 0 })
   // Of a frame beside a GICv3 only the tree tells.
   if (msi === 'gicv2m' && gic === 2) {

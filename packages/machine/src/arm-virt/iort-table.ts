@@ -46,7 +46,7 @@ export function iortTable({ qemuVersion, smmus, its }: IortFacts, roots: readonl
     flags: 0,
   })
 
-  // DEVIATION: without an ITS the older releases write the node all the same; a kernel finds no ITS of its number.
+  // Beside a GICv2, older releases write the node all the same: the MADT has no ITS of its number.
   const itsAt =
     its || older ? add({ kind: 'its-group', revision: 1, identifier: 0, gicItsIdentifiers: [0], mappings: [] }) : null
   // They keep the numbers of their creation, whatever the order.

@@ -39,6 +39,11 @@ export interface VirtFacts {
   readonly gic: 2 | 3
   /** How message-signalled interrupts get to the GIC. */
   readonly msi: 'its' | 'gicv2m' | 'none'
+  /**
+   * MADT and IORT name an ITS: without one too on older releases, and on newer ones for machine types up to 6.1. A
+   * kernel dies of looking for it.
+   */
+  readonly announcesIts: boolean
   readonly high: HighMemory
   readonly iommu: VirtIommu
   /** Firmware runs first, and brings ACPI: then power events come by the generic event device, not by GPIO. */

@@ -41,7 +41,7 @@ export function virtFirmwareFiles(
   tables.pointer(fadtAt + FADT_X_DSDT, 8, dsdtAt)
   tables.checksummed(fadtAt, fadt)
   const smmus = smmusOf(facts)
-  const its = facts.msi === 'its'
+  const its = facts.announcesIts
   const rest = [
     virtMadt(facts),
     // Types up to 6.1 do not tell how processors hang together.

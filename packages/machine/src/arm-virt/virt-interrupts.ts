@@ -23,7 +23,7 @@ export function interruptsOf({
   cpus,
   maxCpus = cpus,
   machineProperties: { 'gic-version': written, its, msi, virtualization, accel, type },
-}: MachineDescription): Pick<VirtFacts, 'gic' | 'msi'> {
+}: MachineDescription): Pick<VirtFacts, 'gic' | 'msi' | 'announcesIts'> {
   // Newer releases take a GICv3 where a GICv2 would not serve all processors.
   const asked = written ?? (qemuVersion !== '7.2' && maxCpus > MOST_CPUS[2] ? '3' : '2')
   if (asked === 'host' && accel !== 'kvm') {
@@ -51,7 +51,10 @@ export function interruptsOf({
       { cpus },
     )
   }
-  return { gic, msi: messagesOf(gic, { qemuVersion, its, msi, type }) }
+  const controller = messagesOf(gic, { qemuVersion, its, msi, type })
+  const announcesIts =
+    controller === 'its' || qemuVersion === '7.2' || ((msi === undefined || msi === 'auto') && !isOff(its))
+  return { gic, msi: controller, announcesIts: gic === 3 && announcesIts }
 }
 
 /** `msi` counts before `its`. Types up to 6.1 have no ITS of their own accord. */

@@ -50,7 +50,7 @@ export function createVirt(description: MachineDescription, options: { readonly 
       'secure=on with firmware, which then runs in the secure world, is not modelled; leave -bios out',
     )
   }
-  const { gic, msi } = interruptsOf(description)
+  const { gic, msi, announcesIts } = interruptsOf(description)
   const high = highMemory({
     memory,
     addressBits: cpu.addressBits,
@@ -95,6 +95,7 @@ export function createVirt(description: MachineDescription, options: { readonly 
     cpu,
     gic,
     msi,
+    announcesIts,
     high,
     iommu: plan.announced,
     acpi: firmware && !isOff(given.acpi),
