@@ -5,7 +5,7 @@ import { TrackedInterrupts } from '../src/assign/tracked-interrupts.ts'
 import { commonRanges, iovaRanges, UserMappings, userDomain } from '../src/assign/user-container.ts'
 import type { AllocatedMessages } from '../src/interrupts/message-domain.ts'
 import type { InterruptHandler } from '../src/interrupts/vectors.ts'
-import { type DeviceRegion, SOFTWARE_MSI_REGION } from '../src/iommu/group-ownership.ts'
+import { type DeviceRegion, SOFTWARE_MSI_REGION } from '../src/iommu/device-region.ts'
 import type { PciFunction } from '../src/pci/pci-function.ts'
 import { listGuests, parseGuest } from '../src/profile/parse-guest.ts'
 

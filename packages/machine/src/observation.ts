@@ -1,5 +1,4 @@
 import type { DmaPhase } from '@dmascope/memory'
-import type { ResidentObservation } from './firmware-regions/resident-engine.ts'
 
 /** Counts of one requester's DMA in one phase. */
 export interface DmaCounts {
@@ -25,6 +24,18 @@ export interface StrayAccess {
   /** Hex pairs, of the first 16 bytes; for a write into RAM, before and after. For a read, what it got, as `after`. */
   readonly before?: string
   readonly after?: string
+}
+
+/** What was seen of a resident engine. */
+export interface ResidentObservation {
+  /** Its memory, hexadecimal, both ends in it. */
+  readonly start: string
+  readonly end: string
+  /** Turns in which it used its memory, and those in which it was kept from it while the kernel had the device. */
+  readonly turns: number
+  readonly refused: number
+  /** Those in which it was kept from it while the device was a user's program's. */
+  readonly refusedAssigned: number
 }
 
 /** What the machine saw one function do: observed, not configured. */

@@ -1,7 +1,9 @@
 import type { DeviceRecord } from '../device-record.ts'
 import type { Bound } from '../drivers/bind.ts'
+import type { GroupOwnership } from '../iommu/contract.ts'
+import type { DeviceRegion } from '../iommu/device-region.ts'
 import type { GroupDomain } from '../iommu/group-domain.ts'
-import { type DeviceRegion, type GroupOwnership, regionsOfGroup } from '../iommu/group-ownership.ts'
+import { regionsOfGroup } from '../iommu/group-ownership.ts'
 import type { Kernel } from '../kernel.ts'
 import { isBefore } from '../profile/guest-profile.ts'
 import type {

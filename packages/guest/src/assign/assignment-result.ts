@@ -1,5 +1,4 @@
-import type { DeviceRegion } from '../iommu/group-ownership.ts'
-import type { GuestDevice } from '../result.ts'
+import type { DeviceRegion } from '../iommu/device-region.ts'
 
 /** Errors by which the kernel refuses, as `errno` names them. `hangs`: the call never comes back; `crashes`: nor does the kernel. */
 export type Answer =
@@ -13,6 +12,14 @@ export type Answer =
   | 'EPERM'
   | 'hangs'
   | 'crashes'
+
+/** How a test of a device went. */
+export interface AssignmentIo {
+  readonly attempted: boolean
+  readonly ok: boolean
+  readonly hung: boolean
+  readonly detail: string
+}
 
 /** One thing that was asked of the kernel, and what it said. */
 export interface AssignmentStep {
@@ -43,8 +50,8 @@ export interface AssignedDevice {
   readonly id: string
   readonly group: number
   /** By addresses that the program had mapped. */
-  readonly io: Pick<GuestDevice['io'], 'attempted' | 'ok' | 'hung' | 'detail'>
-  readonly interrupt: GuestDevice['interrupt']['mode']
+  readonly io: AssignmentIo
+  readonly interrupt: 'msix' | 'msi' | 'intx' | 'wire' | 'none'
   /**
    * What became of DMA to memory that the program had never mapped: `contained` where none of it got through, `open`
    * where the device reached memory of the kernel.
@@ -57,7 +64,7 @@ export interface AssignedDevice {
 export interface ReturnedDevice {
   readonly id: string
   readonly driver: string
-  readonly io: Pick<GuestDevice['io'], 'attempted' | 'ok' | 'hung' | 'detail'>
+  readonly io: AssignmentIo
 }
 
 /** What came of giving devices to one user's program by VFIO. */

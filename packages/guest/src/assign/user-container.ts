@@ -1,7 +1,7 @@
 import type { IommuDomain } from '@dmascope/dma'
 import { IovaSpace } from '@dmascope/dma'
+import type { DeviceRegion } from '../iommu/device-region.ts'
 import type { GroupDomain } from '../iommu/group-domain.ts'
-import type { DeviceRegion } from '../iommu/group-ownership.ts'
 import { mergeRegions } from '../iommu/reserved-regions.ts'
 
 const PAGE = 4096

@@ -1,6 +1,7 @@
 import type { DmaOps, IommuDomain } from '@dmascope/dma'
 import type { DomainType, Fact, GuestIommu } from '../result.ts'
-import type { GroupOwnership } from './group-ownership.ts'
+import type { GroupDomain } from './attached-domain.ts'
+import type { DeviceRegion } from './device-region.ts'
 import type { RequestIommu } from './pci-iommu.ts'
 
 /** Any device, as logs and the witness name it. */
@@ -76,6 +77,27 @@ export interface MsiMessage {
   readonly data: number
   /** It is an index for the IOMMU, which makes the interrupt of it. */
   readonly remapped?: boolean
+}
+
+/**
+ * What the IOMMU code offers to VFIO: groups taken from the DMA API and given back. Attaching answers why not, where it
+ * cannot.
+ */
+export interface GroupOwnership {
+  /** By which of VFIO's drivers users map memory: `type1` unless given. */
+  readonly api?: 'type1' | 'spapr'
+  /** In the order in which they came into the group. */
+  members(group: number): readonly PciDevice[]
+  /** Ascending. */
+  regions(device: PciDevice): readonly DeviceRegion[]
+  /** A driver of the IOMMU that will have no domain of a user's for this device, and how it says so. */
+  ineligible?(device: PciDevice): string | null
+  /** One past the last address of such domains as VFIO is told, where their tables reach less far; 2^53 for no end. */
+  readonly geometryEnd?: number
+  /** An empty domain for the group, whose unmaps are invalidated at once; null where memory or IDs ran out. */
+  createDomain(group: number): IommuDomain | null
+  /** Puts every device of the group into this domain; with null, back into its default domain. */
+  attach(group: number, domain: GroupDomain | null): string | null
 }
 
 /** The kernel's IOMMU and interrupt-remapping code, to the rest of the kernel. Called in this order. */

@@ -1,16 +1,10 @@
-import { type DmaOps, IommuDma, type IommuDomain, type IovaSpace } from '@dmascope/dma'
+import { type DmaOps, IommuDma, type IommuDomain } from '@dmascope/dma'
 import { directDma, PLAIN_DMA } from '../dma/dma-platform.ts'
+import type { GroupDomain } from './attached-domain.ts'
 import type { NamedDevice } from './contract.ts'
 import type { IommuContext } from './iommu-context.ts'
 
-/** What a group's devices do their DMA in. */
-export interface GroupDomain {
-  readonly domain: IommuDomain
-  /** Addresses of a translated domain; null for an identity domain. */
-  readonly space: IovaSpace | null
-  /** Of a user's domain, where software maps doorbells: the next page for one (`iommu_get_msi_cookie`). */
-  readonly doorbells?: { next: number }
-}
+export type { GroupDomain } from './attached-domain.ts'
 
 /** The DMA API of a device in this domain: through it where it translates, else straight. */
 export function dmaOpsIn(

@@ -2,20 +2,9 @@ import type { DmaPort } from '@dmascope/memory'
 import { DMA_DISABLED, DMA_OK } from '@dmascope/memory'
 import type { DeviceLedger } from '../fabric/ledger.ts'
 import type { Worker } from '../fabric/run-queue.ts'
+import type { ResidentObservation } from '../observation.ts'
 
 const BYTES = 8
-
-/** What was seen of a resident engine. */
-export interface ResidentObservation {
-  /** Its memory, hexadecimal, both ends in it. */
-  readonly start: string
-  readonly end: string
-  /** Turns in which it used its memory, and those in which it was kept from it while the kernel had the device. */
-  readonly turns: number
-  readonly refused: number
-  /** Those in which it was kept from it while the device was a user's program's. */
-  readonly refusedAssigned: number
-}
 
 /**
  * Something that firmware left running in a device: a keyboard emulation in a USB controller, a management agent in a

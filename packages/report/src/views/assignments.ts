@@ -1,5 +1,4 @@
 import type { ReportAssignedDevice, ReportAssignment } from '../assignments.ts'
-import { plural } from '../plural.ts'
 import { shortId } from '../short-id.ts'
 
 const REACH: Record<ReportAssignedDevice['reach'], string> = {
@@ -50,11 +49,4 @@ export function assignmentDetails(assignment: ReportAssignment): string[] {
     lines.push(`${shortId(id)} back with ${driver}: ${how}`)
   }
   return lines
-}
-
-/** For the closing line: `1 assignment, 1 refused`; null where nobody asked for any. */
-export function assignmentCount(assignments: readonly ReportAssignment[]): string | null {
-  if (assignments.length === 0) return null
-  const refused = assignments.filter(({ outcome }) => outcome === 'refused').length
-  return `${plural(assignments.length, 'assignment')}${refused === 0 ? '' : `, ${refused} refused`}`
 }

@@ -1,5 +1,6 @@
-import type { PciDevice } from '../contract.ts'
-import { type DeviceRegion, type GroupOwnership, ownershipOf } from '../group-ownership.ts'
+import type { GroupOwnership, PciDevice } from '../contract.ts'
+import type { DeviceRegion } from '../device-region.ts'
+import { ownershipOf } from '../group-ownership.ts'
 import { MSI_REGION, type ReservedRegion } from '../reserved-regions.ts'
 import { type AmdTranslation, HT_REGION } from './amd-translation.ts'
 

@@ -4,6 +4,7 @@ import { formatBdf } from '@dmascope/pci/spec'
 import { isBefore } from '../../profile/guest-profile.ts'
 import type { DomainType, Fact, GuestIommu } from '../../result.ts'
 import type {
+  GroupOwnership,
   IommuSubsystem,
   MsiMessage,
   PciDevice,
@@ -12,8 +13,9 @@ import type {
   RecordedFault,
 } from '../contract.ts'
 import { type DefaultDomain, decideDefaultDomain } from '../default-domain.ts'
+import { SOFTWARE_MSI_REGION } from '../device-region.ts'
 import { dmaOpsIn } from '../group-domain.ts'
-import { type GroupOwnership, ownershipOf, SOFTWARE_MSI_REGION } from '../group-ownership.ts'
+import { ownershipOf } from '../group-ownership.ts'
 import { dmaAliases, ownRequester } from '../groups/dma-alias.ts'
 import type { IommuContext } from '../iommu-context.ts'
 import { plainEntry } from '../plain-interrupts.ts'
