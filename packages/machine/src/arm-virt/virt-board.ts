@@ -2,7 +2,7 @@ import { GicV2, GicV2m, GicV3, Its } from '@dmascope/gic'
 import { GITS_TRANSLATER_OFFSET, V2M } from '@dmascope/gic/spec'
 import { type MmioHandler, PortSpace } from '@dmascope/memory'
 import type { Board, BoardHardware, BoardSite, MessageWiring } from '../board/board.ts'
-import { StaticFunction } from '../chipset/static-function.ts'
+import { gpexRoot } from '../chipset/gpex-root.ts'
 import { MachineCpuBus } from '../cpu-bus.ts'
 import { PciWindow } from '../fabric/pci-window.ts'
 import { fwCfgRegisters } from '../firmware/fw-cfg-registers.ts'
@@ -24,13 +24,7 @@ export const virtBoard = (options: VirtBoardOptions): Board => ({
       device: 0,
       fn: 0,
       model: 'gpex-root',
-      function: new StaticFunction({
-        vendorId: 0x1b36,
-        deviceId: 0x0008,
-        classCode: 0x06_0000,
-        subsystemVendorId: 0x1af4,
-        subsystemId: 0x1100,
-      }),
+      function: gpexRoot(),
     },
   ],
   build: (site) => buildVirt(options, site),

@@ -17,8 +17,8 @@ export const MICROVM = {
 } as const satisfies Readonly<Record<string, AddressBlock>>
 
 /** RAM below 4 GiB ends here at the latest; the rest goes on at 4 GiB. */
-export const LOW_RAM_END = 0xc000_0000
-export const HIGH_RAM_BASE = 0x1_0000_0000
+const LOW_RAM_END = 0xc000_0000
+const HIGH_RAM_BASE = 0x1_0000_0000
 
 /** Global system interrupt of power events. */
 export const EVENT_GSI = 9
