@@ -47,7 +47,8 @@ export class VirtualPlaces {
     if (!model.name.startsWith('virtio-net-pci')) throw refuse('user cannot create SR-IOV VF with this device type')
     if (!isVirtio) throw refuse('PCI Express is required for SR-IOV VF')
     if (this.#ids.has(physicalId)) throw refuse('PCI device specified as SR-IOV PF already exists')
-    if (placed.given.rombar === 1 && placed.given.romfile !== '') throw refuse('ROM BAR cannot be enabled for SR-IOV VF')
+    if (placed.given.rombar === 1 && placed.given.romfile !== '')
+      throw refuse('ROM BAR cannot be enabled for SR-IOV VF')
     this.#waiting.set(physicalId, [...(this.#waiting.get(physicalId) ?? []), placed])
     return true
   }
