@@ -1,8 +1,10 @@
 import { parseDmar, parseMcfg } from '@dmascope/acpi'
+import { lintTable } from '@dmascope/acpi/lint'
 import { runFirmware } from '@dmascope/firmware'
 import { bootGuest, type GuestResult } from '@dmascope/guest'
 import { createMachine, describePreset, findPreset } from '@dmascope/machine'
 import { formatText, joinReport, type ReportDevice } from '@dmascope/report'
+import { reportTopology } from '@dmascope/report/lint'
 import { readTables } from '@dmascope/scenarios'
 import { describe, expect, it } from 'vitest'
 import { runBoot } from '../src/boot/run-boot.ts'
@@ -104,6 +106,24 @@ describe('a machine of several PCI segments', () => {
       [0, ['ioapic', 'endpoint', 'endpoint', 'endpoint', 'endpoint', 'endpoint']],
       [1, ['bridge', 'endpoint']],
     ])
+  })
+
+  it('has tables that lint holds against functions of each segment', () => {
+    const topology = { functions: reportTopology(report) }
+    const lint = (table: Uint8Array): string[] =>
+      lintTable(table, { topology }).map(({ rule, message }) => `${rule.id} ${message}`)
+    expect(lint(tables.get('DMAR')!)).toEqual([expect.stringMatching(/^DMAR-0104 .*0002:00:02\.0/)])
+    expect(lint(tables.get('MCFG')!)).toEqual([])
+    const lying = tables.get('DMAR')!.slice()
+    const view = new DataView(lying.buffer)
+    view.setUint16(48 + view.getUint16(48 + 2, true) + 6, 2, true)
+    const found = lint(lying).filter((text) => text.startsWith('DMAR-010'))
+    expect(found).toEqual(
+      expect.arrayContaining([
+        expect.stringMatching(/^DMAR-0104 .*0001:00:00\.0/),
+        expect.stringMatching(/^DMAR-0101 .*0002:00:00\.0/),
+      ]),
+    )
   })
 
   it('is told to be no machine of QEMU’s', () => {
