@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { type BootOptions, bootGuest, type GuestDevice, type GuestResult } from '../src/index.ts'
-import { ACCESS_PLATFORM, device, disk, machineWith, VTD } from './support/test-machine.ts'
+import { ACCESS_PLATFORM, device, disk, machineWith, TERMINAL, VTD } from './support/test-machine.ts'
 
 type Machine = ReturnType<typeof machineWith>
 
@@ -21,6 +21,7 @@ describe('boot', () => {
       device('virtio-rng-pci', 5),
       device('e1000e', 6, {}, NET),
       device('virtio-serial-pci', 7),
+      TERMINAL,
       device('nvme', 8, { serial: 'x' }, { backend: { kind: 'disk', where: 'qemu', size: 8 * 1024 * 1024 } }),
     ],
     { append: 'console=ttyS0 intel_iommu=on' },

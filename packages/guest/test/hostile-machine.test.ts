@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { bootGuest, type GuestResult } from '../src/index.ts'
 import { SparseBus } from './support/sparse-bus.ts'
-import { ACCESS_PLATFORM, device, disk, machineWith, VTD } from './support/test-machine.ts'
+import { ACCESS_PLATFORM, device, disk, machineWith, TERMINAL, VTD } from './support/test-machine.ts'
 
 const numRuns = Number(process.env.DMASCOPE_FUZZ_RUNS ?? 300)
 const NOBODY = { grant: () => 0, revoke: () => {}, phase: () => {} }
@@ -289,6 +289,7 @@ describe('a machine that is wrong now and then', () => {
       device('virtio-rng-pci', 5),
       device('e1000e', 6, {}, { backend: { kind: 'network', where: 'qemu' } }),
       device('virtio-serial-pci', 7),
+      TERMINAL,
       device('virtio-balloon-pci', 8),
     ]
     fc.assert(

@@ -19,6 +19,9 @@ export const device = (
   more: Partial<DeviceDescription> = {},
 ): DeviceDescription => ({ model, addr: { device: slot, function: 0 }, properties, location, ...more })
 
+/** A port of the virtio-serial controller that came before: a terminal. */
+export const TERMINAL: DeviceDescription = { model: 'virtconsole', properties: {}, location }
+
 /** A virtio-blk with a disk of 8 MiB. */
 export const disk = (
   slot: number,
