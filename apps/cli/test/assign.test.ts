@@ -1,5 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
-import type { MachineDescription } from '@dmascope/machine'
+import { runFirmware } from '@dmascope/firmware'
+import { bootGuest, recordCpuBus, replayCpuBus } from '@dmascope/guest'
+import { createMachine, type MachineDescription } from '@dmascope/machine'
 import { parseQemuCommandLine } from '@dmascope/qemu'
 import type { Report, ReportAssignment } from '@dmascope/report'
 import { reportSchema } from '@dmascope/report/schema'
@@ -356,5 +358,38 @@ describe('memory of the firmware’s', () => {
   it('identity domains leave all as it was', () => {
     const report = withAgents('-append iommu=pt -device intel-iommu,intremap=on', 'linux-6.12')
     expect(agent(report, 'disk')).toMatchObject({ refused: 0 })
+  })
+})
+
+describe('the CPU seam', () => {
+  const guest = 'linux-6.12,assign=00:02.0,assign=00:03.0+00:04.0'
+  const line = `${VTD} -device virtio-rng-pci,addr=2,${F33} -device virtio-rng-pci,addr=3 -device nvme,serial=a,addr=4`
+  const { machine } = createMachine(
+    parseQemuCommandLine(`qemu-system-x86_64 ${line}`.split(/\s+/), { qemuVersion: '11.1' }),
+  )
+  runFirmware(machine.bus)
+  machine.endFirmwarePhase()
+  const { bus, trace } = recordCpuBus(machine.bus)
+  const first = bootGuest(bus, { profile: guest, witness: machine.witness })
+  machine.dispose()
+  const witness = { grant: () => 0, revoke: () => {}, phase: () => {} }
+
+  it('is all that assignments are made of: on a recording they come to the same', () => {
+    expect(bootGuest(replayCpuBus(trace), { profile: guest, witness })).toEqual(first)
+    expect(first.assignments).toHaveLength(2)
+  })
+
+  it('may break off anywhere: the machine answers all ones from there, and nothing throws', () => {
+    const { operations } = trace
+    for (let part = 1; part <= 12; part++) {
+      // Assignments are the last part of the boot.
+      const length = Math.floor(operations.length * (0.5 + part / 26))
+      const result = bootGuest(replayCpuBus({ ...trace, operations: operations.slice(0, length) }), {
+        profile: guest,
+        witness,
+        patience: 200,
+      })
+      if (result.booted) expect(result.assignments).toHaveLength(2)
+    }
   })
 })

@@ -54,7 +54,7 @@ export function listGuests(): GuestListing {
       },
       {
         name: 'assign',
-        values: ['00:04.0', '00:04.0+00:05.0', '...'],
+        values: ['00:04.0', '00:04.0+00:05.0'],
         summary: "Gives a device, or several, to a user's program by VFIO once all was tested. May be repeated.",
       },
       {
