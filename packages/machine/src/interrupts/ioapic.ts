@@ -76,9 +76,10 @@ export class IoApic implements MmioHandler {
     this.#send(addressLo, (low & 0x7ff) | (low & LEVEL), level)
   }
 
-  read(offset: number, _width: 1 | 2 | 4): number {
+  /** Through the window go words alone. */
+  read(offset: number, width: 1 | 2 | 4): number {
     if (offset === IOAPIC.registers.IOREGSEL.offset) return this.#select
-    if (offset !== IOAPIC.registers.IOWIN.offset) return 0
+    if (offset !== IOAPIC.registers.IOWIN.offset || width !== 4) return 0
     if (this.#select === 0) return (this.#id & 0xf) << 24
     if (this.#select === 1) return VERSION
     const index = this.#select - 0x10
@@ -86,10 +87,10 @@ export class IoApic implements MmioHandler {
     return (index & 1) === 0 ? this.#low[index >> 1]! : this.#high[index >> 1]!
   }
 
-  write(offset: number, _width: 1 | 2 | 4, value: number): void {
+  write(offset: number, width: 1 | 2 | 4, value: number): void {
     if (offset === IOAPIC.registers.IOREGSEL.offset) this.#select = value & 0xff
     else if (offset === IOAPIC.registers.EOI.offset) this.endOfInterrupt(value & 0xff)
-    else if (offset === IOAPIC.registers.IOWIN.offset) this.#writeSelected(value)
+    else if (offset === IOAPIC.registers.IOWIN.offset && width === 4) this.#writeSelected(value)
   }
 
   #writeSelected(value: number): void {
