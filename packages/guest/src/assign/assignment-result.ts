@@ -14,7 +14,7 @@ export type Answer =
   | 'crashes'
 
 /** How a test of a device went. */
-export interface AssignmentIo {
+interface AssignmentIo {
   readonly attempted: boolean
   readonly ok: boolean
   readonly hung: boolean
