@@ -1,8 +1,8 @@
 import type { DtNode } from '@dmascope/devicetree'
-import type { PageAllocator } from '@dmascope/dma'
 import type { CpuBus, DmaWitness } from '@dmascope/memory/contracts'
 import type { DmaPlatform } from '../dma/dma-platform.ts'
 import type { AddressRange } from '../early/memory-map.ts'
+import type { KernelPages } from '../early/page-allocator.ts'
 import type { MessageDomain } from '../interrupts/message-domain.ts'
 import type { PinInterrupts } from '../interrupts/pin-interrupts.ts'
 import type { Vectors } from '../interrupts/vectors.ts'
@@ -34,7 +34,7 @@ interface EarlyMachine {
 /** What bringing the machine up works with. */
 export interface BringUp {
   readonly bus: CpuBus
-  readonly pages: PageAllocator
+  readonly pages: KernelPages
   readonly witness: DmaWitness
   readonly profile: GuestProfile
   readonly options: KernelCommandLine

@@ -12,6 +12,8 @@ import { GicV3Driver } from '../arm64/gic-v3.ts'
 import { ItsDriver } from '../arm64/its.ts'
 import type { MessageController } from '../arm64/message-controller.ts'
 import { readTreePlatform } from '../arm64/tree-platform.ts'
+import { setUpBounceBuffers } from '../dma/bounce-buffers.ts'
+import { dmaOfAll } from '../dma/dma-platform.ts'
 import { findAcpiTables } from '../early/acpi-tables.ts'
 import { memoryNodes, readDeviceTree, reservedByTree, wholePages } from '../early/device-tree.ts'
 import { type EfiTables, readEfi } from '../early/efi.ts'
@@ -29,6 +31,8 @@ import type { BringUp, EarlyCode, RunningMachine } from './architecture.ts'
 /** What Linux keeps for its own image, from the start of RAM on. */
 const KERNEL_BYTES = 0x400_0000
 const PAGE = 4096
+/** Where every device reaches, as far as Linux knows without being told (`arm64_dma_phys_limit`). */
+const FOUR_GIB = 0x1_0000_0000
 
 /** Linux's `dt_is_stub`: a tree that tells of more than how it was started is believed, and ACPI is not. */
 const isStub = (tree: DeviceTree): boolean =>
@@ -103,11 +107,14 @@ function bringUp(context: BringUp, platform: ArmPlatform, memory: readonly Addre
   }
   const controllers = startMessageControllers(context, platform, gic)
   const vectors = new Vectors(bus, gic, patience, log)
+  const top = memory.reduce((most, { end }) => Math.max(most, end), 0)
+  const dma = dmaOfAll(setUpBounceBuffers(context, { limited: top > FOUR_GIB, forced: false }))
   const iommu = createIommuSubsystem(
     {
       bus,
       pages,
       witness,
+      dma,
       profile,
       options,
       log,
@@ -138,6 +145,7 @@ function bringUp(context: BringUp, platform: ArmPlatform, memory: readonly Addre
     platform: platform.devices,
     config,
     iommu,
+    dma,
     functions: platform.hostBridges.flatMap((bridge) => setUpPci(config, bridge, iommu.acsRequested, acs, log)),
   }
 }

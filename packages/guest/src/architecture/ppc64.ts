@@ -1,6 +1,8 @@
 import { type DeviceTree, parseDtb, parseReg, type U64 } from '@dmascope/devicetree'
 import { DmascopeError } from '@dmascope/layout'
 import type { CpuBus } from '@dmascope/memory/contracts'
+import { setUpBounceBuffers } from '../dma/bounce-buffers.ts'
+import { dmaOfAll } from '../dma/dma-platform.ts'
 import { type AddressRange, mergeRanges, subtractRanges } from '../early/memory-map.ts'
 import { Vectors } from '../interrupts/vectors.ts'
 import { TceSubsystem } from '../iommu/tce/tce-subsystem.ts'
@@ -102,11 +104,12 @@ function bringUp(
   )
   const vectors = new Vectors(bus, interrupts, patience, log)
 
+  const dma = dmaOfAll(setUpBounceBuffers(context, { limited: false, forced: false }))
   const config = new RtasConfig(plainBus, rtas, bridges)
   log('PCI: Probing PCI hardware')
   const scanned = bridges.flatMap((bridge, order) => scanTree(bridge, order, config, log))
   const iommu = new TceSubsystem(
-    { bus, pages, witness, profile, options, log, ram: memoryOf(tree, ram) },
+    { bus, pages, witness, dma, profile, options, log, ram: memoryOf(tree, ram) },
     { bridges, rtas, rtasNode, calls },
   )
   context.useIommu(iommu)
@@ -116,6 +119,7 @@ function bringUp(
     pins: new TreePins(tree, bridges, interrupts, vectors),
     config,
     iommu,
+    dma,
     functions: scanned.map(({ fn }) => fn),
     nodes: new Map(scanned.map(({ fn, node }) => [fn, node])),
   }

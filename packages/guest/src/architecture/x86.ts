@@ -1,3 +1,5 @@
+import { setUpBounceBuffers } from '../dma/bounce-buffers.ts'
+import { dmaOfAll } from '../dma/dma-platform.ts'
 import { findAcpiTables } from '../early/acpi-tables.ts'
 import { readBootParams } from '../early/boot-params.ts'
 import type { AddressRange } from '../early/memory-map.ts'
@@ -19,6 +21,8 @@ import type { PciFunction } from '../pci/pci-function.ts'
 import { placeVirtualBars } from '../pci/sriov-resources.ts'
 import { commandLineDevices } from '../platform/command-line-devices.ts'
 import type { BringUp, EarlyCode, RunningMachine } from './architecture.ts'
+
+const FOUR_GIB = 0x1_0000_0000
 
 /** A PC: the boot protocol's zero page, ACPI, APICs, and PCI as firmware set it up, or left it. */
 export const startX86: EarlyCode = (bus, _entry, log) => {
@@ -49,11 +53,19 @@ function bringUp(
   const vectors = new Vectors(bus, apic, patience, log)
   const faultVector = vectors.allocate('edge')
   const config = new ConfigAccess(bus, platform.ecam)
+  const top = ram.at(-1)?.end ?? 0
+  const dma = dmaOfAll(
+    setUpBounceBuffers(context, {
+      limited: options.softIommu || (top > FOUR_GIB && !options.iommuOff),
+      forced: false,
+    }),
+  )
   const iommu = createIommuSubsystem(
     {
       bus,
       pages,
       witness,
+      dma,
       profile,
       options,
       log,
@@ -92,6 +104,7 @@ function bringUp(
     ...(wired !== null && { wires: wired }),
     config,
     iommu,
+    dma,
     functions,
   }
 }

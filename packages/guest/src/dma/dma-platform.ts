@@ -18,6 +18,14 @@ export interface DmaPlatform {
 /** Memory is at the same address on every bus, and caches are coherent: nothing is needed. */
 export const PLAIN_DMA: DmaPlatform = { partsOf: () => ({}) }
 
+/** The same for every device. */
+export const dmaOfAll = (parts: DmaParts): DmaPlatform => ({ partsOf: () => parts })
+
+/** What several rules say of a device together; of two that name the same part, the later one holds. */
+export const joinDma = (...platforms: readonly DmaPlatform[]): DmaPlatform => ({
+  partsOf: (device) => Object.assign({}, ...platforms.map((one) => one.partsOf(device))),
+})
+
 /** The DMA API of a device that no IOMMU translates for. */
 export const directDma = (
   { pages, witness, dma }: { readonly pages: PageAllocator; readonly witness: DmaWitness; readonly dma: DmaPlatform },

@@ -247,6 +247,8 @@ export function testDevice(kernel: Kernel, { record, driver, virtio }: Bound): v
   kernel.witness.phase(owner, 'self-test')
   const outcome = driver.ioKind === 'none' ? notAttempted(driver.selfTest().detail) : driver.selfTest()
   virtio?.noteStatus()
+  // A mapping may have been bounced that another of the same device was not.
+  if (virtio?.dma) record.dmaPath = virtio.dma.kind
   interrupt.lost += outcome.lost
   const { attempted, ok, wrongData, hung, detail } = outcome
   record.io = { kind: driver.ioKind, attempted, ok, wrongData, hung, detail }

@@ -10,6 +10,7 @@ import {
 import { busAddress } from '../bus-address.ts'
 import { crc32 } from '../checksum.ts'
 import type { DeviceRecord } from '../device-record.ts'
+import { ANYWHERE } from '../early/page-allocator.ts'
 import { connectInterrupt } from '../interrupts/device-interrupt.ts'
 import type { Kernel } from '../kernel.ts'
 import type { Bar } from '../pci/bars.ts'
@@ -74,10 +75,9 @@ export function probeBusMaster(kernel: Kernel, record: DeviceRecord, maskBits: n
     return true
   })
   if (refusal !== null) return refusal
-  // Within the mask, for where nothing translates.
-  const limit = 2 ** Math.min(maskBits, 32)
-  const source = kernel.pages.allocate(1, limit)
-  const target = kernel.pages.allocate(1, limit)
+  // What a driver maps is not its own to choose: it may lie where the device does not reach.
+  const source = kernel.pages.allocate(1, ANYWHERE)
+  const target = kernel.pages.allocate(1, ANYWHERE)
   if (source === null || target === null) return 'no memory for buffers'
 
   const copy = (seed: number): IoOutcome | null => {
@@ -115,6 +115,7 @@ export function probeBusMaster(kernel: Kernel, record: DeviceRecord, maskBits: n
     const read = registers.read(REG.CHECKSUM.offset, 4)
     dma.unmap(from)
     dma.unmap(to)
+    record.dmaPath = dma.kind
     if (error !== 0) return failed(`the device reports: ${ERROR.values?.[error] ?? `error ${error}`}`)
     const got = new Uint8Array(CHUNK)
     kernel.bus.readBytes(target, got)

@@ -14,6 +14,7 @@ import {
 } from '@dmascope/virtio-devices/spec'
 import { busAddress } from '../bus-address.ts'
 import type { DeviceRecord } from '../device-record.ts'
+import { ANYWHERE } from '../early/page-allocator.ts'
 import { connectInterrupt } from '../interrupts/device-interrupt.ts'
 import type { Kernel } from '../kernel.ts'
 import { enableDevice, placedBar, setMaster } from '../pci/pci-function.ts'
@@ -53,8 +54,8 @@ export function probeDmaProbe(kernel: Kernel, record: DeviceRecord, maskBits: nu
     return true
   })
   if (refusal !== null) return refusal
-  // Where nothing translates, the buffer itself must lie within the mask.
-  const page = dma.kind === 'direct' ? kernel.pages.allocate(1, 2 ** Math.min(maskBits, 32)) : kernel.pages.allocate(1)
+  // What a driver maps is not its own to choose: it may lie where the device does not reach.
+  const page = kernel.pages.allocate(1, ANYWHERE)
   if (page === null) return 'no memory for a buffer'
 
   const run = (operation: number, direction: 'to-device' | 'bidirectional'): IoOutcome | null => {
@@ -78,6 +79,7 @@ export function probeDmaProbe(kernel: Kernel, record: DeviceRecord, maskBits: nu
       )
     }
     dma.unmap(mapping)
+    record.dmaPath = dma.kind
     if (result === DMA_PROBE_RESULT_OK) return null
     const { values } = DMA_PROBE_RESULT.fields.CODE
     return failed(`the probe reports: ${values?.[result] ?? `0x${result.toString(16)}`}`)

@@ -11,6 +11,7 @@ import {
   VIRTIO_F_ACCESS_PLATFORM,
   withoutFeatures,
 } from '@dmascope/virtio-pci/spec'
+import { ANYWHERE } from '../early/page-allocator.ts'
 import { awaitRequests } from '../virtio/await-requests.ts'
 import { findQueues, type WantedQueue } from '../virtio/find-queues.ts'
 import { ready } from '../virtio/negotiate.ts'
@@ -62,7 +63,7 @@ function probe(device: VirtioDevice): BoundDriver | string {
   if (device.has(REPORTING)) wanted.push({ name: 'reporting_vq', interrupts: true })
   const queues = findQueues(device, wanted)
   if (typeof queues === 'string') return queues
-  const list = kernel.pages.allocate(1)
+  const list = kernel.pages.allocate(1, ANYWHERE)
   if (list === null) return 'no memory for a list of pages'
   ready(device)
   return { ioKind: 'balloon', selfTest: () => selfTest(device, queues, list) }
@@ -71,7 +72,7 @@ function probe(device: VirtioDevice): BoundDriver | string {
 /** Gives one page to the host and takes it back. */
 function selfTest(device: VirtioDevice, queues: readonly Virtqueue[], list: number): IoOutcome {
   const { bus, pages } = device.kernel
-  const page = pages.allocate(1)
+  const page = pages.allocate(1, ANYWHERE)
   if (page === null) return failed('no page to give away')
   const steps = [
     ['inflate', queues[VIRTIO_BALLOON_INFLATEQ]!],

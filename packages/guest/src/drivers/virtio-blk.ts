@@ -11,6 +11,7 @@ import {
   virtio_blk_req,
 } from '@dmascope/virtio-devices/spec'
 import { crc32 } from '../checksum.ts'
+import { ANYWHERE } from '../early/page-allocator.ts'
 import { awaitRequests } from '../virtio/await-requests.ts'
 import { findQueues } from '../virtio/find-queues.ts'
 import { ready } from '../virtio/negotiate.ts'
@@ -85,8 +86,8 @@ function probe(device: VirtioDevice): BoundDriver | string {
     const whole = most - (most % VIRTIO_BLK_SECTOR_BYTES)
     if (whole > 0) chunk = Math.min(chunk, whole)
   }
-  const requests = kernel.pages.allocate(1)
-  const data = kernel.pages.allocate(Math.ceil((chunk * (DEPTH + 1)) / PAGE))
+  const requests = kernel.pages.allocate(1, ANYWHERE)
+  const data = kernel.pages.allocate(Math.ceil((chunk * (DEPTH + 1)) / PAGE), ANYWHERE)
   if (requests === null || data === null) return 'no memory for requests'
   ready(device)
   device.log(`[vd] ${sectors} 512-byte logical blocks${readOnly ? ', read-only' : ''}`)

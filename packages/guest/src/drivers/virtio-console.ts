@@ -7,6 +7,7 @@ import {
   virtio_console_config,
   virtio_console_control,
 } from '@dmascope/virtio-devices/spec'
+import { ANYWHERE } from '../early/page-allocator.ts'
 import { awaitRequests } from '../virtio/await-requests.ts'
 import { findQueues, type WantedQueue } from '../virtio/find-queues.ts'
 import { ready } from '../virtio/negotiate.ts'
@@ -48,8 +49,8 @@ function probe(device: VirtioDevice): BoundDriver | string {
   }
   const queues = findQueues(device, wanted)
   if (typeof queues === 'string') return queues
-  const buffer = kernel.pages.allocate(1)
-  const messages = multiport ? kernel.pages.allocate(1) : null
+  const buffer = kernel.pages.allocate(1, ANYWHERE)
+  const messages = multiport ? kernel.pages.allocate(1, ANYWHERE) : null
   if (buffer === null || (multiport && messages === null)) return 'no memory for a buffer'
   const ports = messages === null ? null : new ControlChannel(device, queues, messages)
   ready(device)
@@ -102,7 +103,7 @@ class ControlChannel {
   start(): string | null {
     const buffers = Math.min(this.#receive.ring.size, MOST_CONTROL_BUFFERS)
     for (let index = 0; index < buffers; index++) {
-      const page = this.#device.kernel.pages.allocate(1)
+      const page = this.#device.kernel.pages.allocate(1, ANYWHERE)
       const failure = page === null ? 'no memory for control messages' : this.#offer(page)
       if (failure !== null) return failure
     }

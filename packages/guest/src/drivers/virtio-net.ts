@@ -14,6 +14,7 @@ import {
   virtio_net_hdr,
 } from '@dmascope/virtio-devices/spec'
 import { VIRTIO_F_ANY_LAYOUT, VIRTIO_F_VERSION_1 } from '@dmascope/virtio-pci/spec'
+import { ANYWHERE } from '../early/page-allocator.ts'
 import { awaitRequests } from '../virtio/await-requests.ts'
 import { findQueues, type WantedQueue } from '../virtio/find-queues.ts'
 import { ready } from '../virtio/negotiate.ts'
@@ -123,8 +124,8 @@ function probe(device: VirtioDevice): BoundDriver | string {
   const mergeable = device.has(MRG_RXBUF)
   const big = !mergeable && BIG_PACKETS.some((one) => device.has(one))
   const rxBytes = mergeable ? PAGE / 2 : big ? BIG_BYTES : PAGE / 2
-  const rxMemory = kernel.pages.allocate(Math.ceil((rxBytes * RX_BUFFERS) / PAGE))
-  const pages = kernel.pages.allocate(2)
+  const rxMemory = kernel.pages.allocate(Math.ceil((rxBytes * RX_BUFFERS) / PAGE), ANYWHERE)
+  const pages = kernel.pages.allocate(2, ANYWHERE)
   if (rxMemory === null || pages === null) return 'no memory for buffers'
   ready(device)
   const card: Card = {

@@ -1,4 +1,5 @@
 import { VIRTIO_ID_RNG } from '@dmascope/virtio-devices/spec'
+import { ANYWHERE } from '../early/page-allocator.ts'
 import { awaitRequests } from '../virtio/await-requests.ts'
 import { findQueues } from '../virtio/find-queues.ts'
 import { ready } from '../virtio/negotiate.ts'
@@ -22,7 +23,7 @@ function probe(device: VirtioDevice): BoundDriver | string {
   const queues = findQueues(device, [{ name: 'input', interrupts: true }])
   if (typeof queues === 'string') return queues
   const queue = queues[0]!
-  const buffer = device.kernel.pages.allocate(1)
+  const buffer = device.kernel.pages.allocate(1, ANYWHERE)
   if (buffer === null) return 'no memory for a buffer'
   ready(device)
   // Linux always has one request out, from the probe on.

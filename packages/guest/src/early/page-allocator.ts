@@ -5,6 +5,9 @@ import type { AddressRange } from './memory-map.ts'
 const PAGE = 4096
 const FOUR_GIB = 0x1_0000_0000
 
+/** Limit for memory that may lie anywhere, as most of what Linux gives out on 64 bits: the highest there is. */
+export const ANYWHERE = 2 ** 53
+
 /**
  * The kernel's page allocator: free ranges of whole pages, ascending. It takes from the top, and gives the same
  * addresses for the same calls. Pages are cleared through the bus when they are handed out: neither firmware's
@@ -28,6 +31,14 @@ export class KernelPages implements PageAllocator {
   }
 
   allocate(count: number, limit = FOUR_GIB): number | null {
+    const address = this.reserve(count, limit)
+    if (address === null) return null
+    for (let page = address; page < address + count * PAGE; page += PAGE) this.#bus.writeBytes(page, this.#zero)
+    return address
+  }
+
+  /** The same without clearing it: for what is large, and is written before it is read. */
+  reserve(count: number, limit = FOUR_GIB): number | null {
     if (!(Number.isSafeInteger(count) && count > 0)) {
       throw new RangeError(`a number of pages is a positive integer, got ${count}`)
     }
@@ -38,7 +49,6 @@ export class KernelPages implements PageAllocator {
       const address = top - length
       if (address < range.start) continue
       this.#take(index, address, top)
-      for (let page = address; page < top; page += PAGE) this.#bus.writeBytes(page, this.#zero)
       this.#used += count
       return address
     }

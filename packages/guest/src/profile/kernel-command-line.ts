@@ -27,6 +27,16 @@ export interface KernelCommandLine {
     /** `intremap=nosid`: source IDs are not verified. */
     readonly noSourceId: boolean
   }
+  /** `iommu=soft`: bounce buffers, whether memory calls for them or not. */
+  readonly softIommu: boolean
+  readonly swiotlb: {
+    /** `swiotlb=32768`: slots of the pool; null without. */
+    readonly slots: number | null
+    /** `swiotlb=force`: all direct DMA is bounced. */
+    readonly force: boolean
+    /** `swiotlb=noforce`: there is no pool. */
+    readonly disabled: boolean
+  }
   /** `pci=nomsi`. */
   readonly noMsi: boolean
   /** `noapic`: no I/O APIC, and so no remapping of interrupts. */
@@ -42,7 +52,8 @@ export interface KernelCommandLine {
 }
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] }
-type State = Mutable<Omit<KernelCommandLine, 'amdIommu' | 'interruptRemapping' | 'unknown'>> & {
+type State = Mutable<Omit<KernelCommandLine, 'amdIommu' | 'interruptRemapping' | 'swiotlb' | 'unknown'>> & {
+  readonly swiotlb: Mutable<KernelCommandLine['swiotlb']>
   readonly amdIommu: Mutable<KernelCommandLine['amdIommu']>
   readonly interruptRemapping: Mutable<KernelCommandLine['interruptRemapping']>
   readonly unknown: string[]
@@ -113,7 +124,10 @@ function amdIommu(state: State, part: string): boolean {
 }
 
 function iommu(state: State, part: string): boolean {
-  switch (wordOf(part, ['off', 'pt', 'nopt'])) {
+  switch (wordOf(part, ['off', 'pt', 'nopt', 'soft'])) {
+    case 'soft':
+      state.softIommu = true
+      return true
     case 'off':
       state.iommuOff = true
       return true
@@ -124,8 +138,8 @@ function iommu(state: State, part: string): boolean {
       state.passthrough = false
       return true
     default:
-      // Words about merging, bounce buffers and double address cycles: none changes what an IOMMU does here.
-      return /^(force|noforce|soft|biomerge|merge|nomerge|panic|nopanic|forcesac|allowdac|nodac|usedac)/.test(part)
+      // Words about merging and double address cycles: none changes what an IOMMU does here.
+      return /^(force|noforce|biomerge|merge|nomerge|panic|nopanic|forcesac|allowdac|nodac|usedac)/.test(part)
   }
 }
 
@@ -151,6 +165,22 @@ const pci = (state: State, part: string): boolean => {
   if (acs?.[1] === 'disable_acs_redir') state.disableAcsRedirection = acs[2]!
   if (acs?.[1] === 'config_acs') state.configAcs = acs[2]!
   return true
+}
+
+/** Slots are in whole segments, of which a pool has one at least. */
+const SEGMENT_SLOTS = 128
+const MOST_SLOTS = 2 ** 31
+
+/** Linux's `setup_io_tlb_npages`: slots, areas, and one word, in this order; each may be missing. */
+function swiotlb(state: State, text: string): void {
+  const [, slots, word = ''] = /^(0x[0-9a-f]+|\d+)?,?(?:(?:0x[0-9a-f]+|\d+),?)?(.*)$/i.exec(text) ?? []
+  if (slots !== undefined) {
+    const wanted = Math.min(Number(slots), MOST_SLOTS)
+    state.swiotlb.slots = Math.ceil(wanted / SEGMENT_SLOTS) * SEGMENT_SLOTS
+  }
+  if (word === 'force') state.swiotlb.force = true
+  else if (word === 'noforce') state.swiotlb.disabled = true
+  else if (word !== '') state.unknown.push(`swiotlb=${word}`)
 }
 
 const LISTS: Readonly<Record<string, (state: State, part: string) => boolean>> = {
@@ -180,6 +210,8 @@ export function parseKernelCommandLine(text: string): KernelCommandLine {
     strict: undefined,
     forceDac: false,
     interruptRemapping: { off: false, noSourceId: false },
+    softIommu: false,
+    swiotlb: { slots: null, force: false, disabled: false },
     noMsi: false,
     noApic: false,
     disableAcsRedirection: null,
@@ -195,6 +227,7 @@ export function parseKernelCommandLine(text: string): KernelCommandLine {
       }
       continue
     }
+    if (name === 'swiotlb' && value !== null) swiotlb(state, value)
     if (name === 'nointremap') state.interruptRemapping.off = true
     if (name === 'noapic') state.noApic = true
     const flag = truth(value)

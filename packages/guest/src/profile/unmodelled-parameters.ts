@@ -21,7 +21,6 @@ const UNMODELLED: readonly { readonly parameter: RegExp; readonly effect: string
     instead:
       'leave it out to see what Linux does; with QEMU, put the device behind a pcie-root-port of its own, which has ACS',
   },
-  { parameter: /^swiotlb=(.*,)?force/, effect: 'a kernel that bounces every DMA' },
 ]
 
 /**

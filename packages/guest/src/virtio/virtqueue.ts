@@ -7,6 +7,7 @@ import {
   type RingMemory,
 } from '@dmascope/virtqueue/driver'
 import { VIRTQ_DESC } from '@dmascope/virtqueue/spec'
+import { ANYWHERE } from '../early/page-allocator.ts'
 import type { DmaPath } from './dma-path.ts'
 import type { RingPlace } from './place-ring.ts'
 import type { VirtioTransport } from './transport.ts'
@@ -159,7 +160,7 @@ export class Virtqueue {
   #takeSlot(count: number): IndirectSlot | null {
     let slot = this.#slots.find(({ mapping }) => mapping === null)
     if (slot === undefined) {
-      const page = this.#pages.allocate(1)
+      const page = this.#pages.allocate(1, ANYWHERE)
       if (page === null) return null
       for (let at = 0; at < PAGE; at += SLOT_BYTES) this.#slots.push({ cpu: page + at, mapping: null })
       slot = this.#slots.at(-PAGE / SLOT_BYTES)!

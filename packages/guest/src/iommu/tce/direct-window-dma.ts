@@ -5,7 +5,6 @@ import { DirectDma, type DirectDmaOptions, type Direction, type DmaMapping, type
  * unmapped any more.
  */
 export class DirectWindowDma implements DmaOps {
-  readonly kind = 'iommu'
   readonly #direct: DirectDma
   readonly #hi: number
   readonly #lo: number
@@ -17,6 +16,11 @@ export class DirectWindowDma implements DmaOps {
     this.#direct = new DirectDma(options)
     this.#hi = base.hi
     this.#lo = base.lo
+  }
+
+  /** What is bounced goes through the window as well. */
+  get kind(): 'iommu' | 'swiotlb' {
+    return this.#direct.kind === 'swiotlb' ? 'swiotlb' : 'iommu'
   }
 
   allocCoherent(length: number, purpose: string): DmaMapping | null {

@@ -222,7 +222,8 @@ export class TceSubsystem implements IommuSubsystem {
         fact: `DMA addresses are physical ones plus 0x${direct.hi.toString(16)}${direct.lo.toString(16).padStart(8, '0')}, in the dynamic window`,
         source: `LIOBN 0x${direct.liobn.toString(16)}`,
       })
-      return new DirectWindowDma({ owner: device.id, maskBits, pages, witness }, direct)
+      const parts = this.#context.dma?.partsOf(device)
+      return new DirectWindowDma({ owner: device.id, maskBits, pages, witness, ...parts }, direct)
     }
     this.#facts.add(device, {
       fact: `DMA addresses are in the default window of 2^${window.windowShift} bytes`,
