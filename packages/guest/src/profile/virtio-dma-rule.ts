@@ -30,7 +30,7 @@ export interface BypassIndications {
   readonly version: boolean
 }
 
-export interface VirtioDmaDecision {
+interface VirtioDmaDecision {
   /** `physical`: guest-physical addresses, whatever IOMMU the tables name. `refuse`: the driver declines the device. */
   readonly path: 'dma-api' | 'physical' | 'refuse'
   readonly because: string

@@ -22,7 +22,7 @@ export interface StartOptions {
 }
 
 /** What a guest runs on, and what it tells of memory. */
-export interface GuestSeams {
+interface GuestSeams {
   readonly bus: CpuBus
   readonly witness: DmaWitness
 }

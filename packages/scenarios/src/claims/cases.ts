@@ -16,7 +16,7 @@ export interface CellSet {
 const list = <T>(one: T | readonly T[]): readonly T[] => (Array.isArray(one) ? one : [one as T])
 
 /** Every combination that a platform has a state for. */
-export function cells(set: CellSet): Cell[] {
+function cells(set: CellSet): Cell[] {
   const found: Cell[] = []
   for (const guest of list(set.guest)) {
     for (const hypervisor of list(set.hypervisor)) {

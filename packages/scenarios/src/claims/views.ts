@@ -9,7 +9,7 @@ const SHOWN_ALIKE = 4
 const paint = (style: Style, outcome: Outcome): ((text: string) => string) =>
   ({ upheld: style.good, answered: style.good, qualified: style.warn, refuted: style.bad })[outcome]
 
-export const saidText = ({ who, when }: Said): string => `${who}, ${when}`
+const saidText = ({ who, when }: Said): string => `${who}, ${when}`
 
 const indented = (text: string, by = INDENT): string[] => wrap(text, WIDTH - by, 0).map((line) => ' '.repeat(by) + line)
 
