@@ -42,10 +42,24 @@ export class DmaProbe implements PciFunction {
   readonly #registers = new RegisterBlock(DMA_PROBE_REGISTERS)
   readonly #buffer = new Uint8Array(DMA_PROBE_MAX_LENGTH)
   readonly #readback = new DataView(new ArrayBuffer(DMA_PROBE_READBACK_BYTES))
+  readonly #maskHi: number
+  readonly #maskLo: number
+  readonly #dmaBits: number
   #dma: DmaPort | null = null
   #interrupts: InterruptPort | null = null
 
-  constructor() {
+  /**
+   * @param dmaBits - address bits that it drives; 64 unless given
+   * @throws RangeError outside [12, 64]
+   */
+  constructor({ dmaBits = R.DMA_BITS.resetLo }: { readonly dmaBits?: number } = {}) {
+    if (!Number.isInteger(dmaBits) || dmaBits < 12 || dmaBits > 64) {
+      throw new RangeError(`a DMA probe drives 12 to 64 address bits, got ${dmaBits}`)
+    }
+    this.#dmaBits = dmaBits
+    this.#maskHi = dmaBits <= 32 ? 0 : 2 ** (dmaBits - 32) - 1
+    this.#maskLo = 2 ** Math.min(dmaBits, 32) - 1
+    this.#registers.set(R.DMA_BITS, dmaBits)
     this.config = new ConfigSpace({
       vendorId: DMA_PROBE_VENDOR_ID,
       deviceId: DMA_PROBE_DEVICE_ID,
@@ -87,6 +101,7 @@ export class DmaProbe implements PciFunction {
   reset(_kind: 'function' | 'bus'): void {
     this.config.reset()
     this.#registers.reset()
+    this.#registers.set(R.DMA_BITS, this.#dmaBits)
     this.#clearReadback()
   }
 
@@ -123,8 +138,8 @@ export class DmaProbe implements PciFunction {
       return DMA_PROBE_RESULT_BAD_COMMAND
     }
     if (dma === null) return DMA_PROBE_RESULT_DISABLED
-    const hi = registers.get(R.ADDRESS_HI)
-    const lo = registers.get(R.ADDRESS_LO)
+    const hi = (registers.get(R.ADDRESS_HI) & this.#maskHi) >>> 0
+    const lo = (registers.get(R.ADDRESS_LO) & this.#maskLo) >>> 0
     const data = this.#buffer.subarray(0, length)
     let result: DmaResult = DMA_OK
     if (operation === DMA_PROBE_COMMAND_WRITE || operation === DMA_PROBE_COMMAND_WRITE_READ) {

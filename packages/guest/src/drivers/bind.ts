@@ -217,7 +217,7 @@ const isDmaProbe = ({ fn }: DeviceRecord): boolean =>
 
 /** What stands in for the drivers of devices that are modelled by their DMA alone. */
 export const probeSynthetic = (kernel: Kernel, record: DeviceRecord, maskBits: number): BoundDriver | string =>
-  isDmaProbe(record) ? probeDmaProbe(kernel, record, maskBits) : probeBusMaster(kernel, record, maskBits)
+  isDmaProbe(record) ? probeDmaProbe(kernel, record) : probeBusMaster(kernel, record, maskBits)
 
 export const virtioDriverOf = (type: number): VirtioDriver | undefined =>
   VIRTIO_DRIVERS.find((driver) => driver.type === type)

@@ -30,10 +30,9 @@ const PATTERN = 0xc0de_d00d
 /**
  * The driver of the DMA probe: has it read a page and write another, by way of the DMA API, and tell by interrupt.
  *
- * @param maskBits - address bits to ask for
  * @returns why it declines, where it does
  */
-export function probeDmaProbe(kernel: Kernel, record: DeviceRecord, maskBits: number): BoundDriver | string {
+export function probeDmaProbe(kernel: Kernel, record: DeviceRecord): BoundDriver | string {
   const { fn } = record
   const bar = placedBar(fn, 0, 'memory')
   if (bar === null || bar.size < DMA_PROBE_BAR_BYTES) return 'no registers at BAR 0'
@@ -41,6 +40,7 @@ export function probeDmaProbe(kernel: Kernel, record: DeviceRecord, maskBits: nu
   setMaster(kernel.config, fn)
   const registers = new RegisterWindow(kernel.bus, bar)
   if (registers.read(REG.SIGNATURE.offset, 4) !== REG.SIGNATURE.resetLo) return 'BAR 0 holds no DMA probe'
+  const maskBits = Math.min(Math.max(registers.read(REG.DMA_BITS.offset, 4), 12), 64)
   const dma = kernel.iommu.dmaOps(fn, maskBits)
   record.dmaPath = dma.kind
   record.why(`DMA API (${dma.kind}) with a mask of ${maskBits} bits`, `${record.driver ?? 'driver'}, dma_set_mask`)
@@ -55,11 +55,24 @@ export function probeDmaProbe(kernel: Kernel, record: DeviceRecord, maskBits: nu
   })
   if (refusal !== null) return refusal
   // What a driver maps is not its own to choose: it may lie where the device does not reach.
-  const page = kernel.pages.allocate(1, ANYWHERE)
-  if (page === null) return 'no memory for a buffer'
+  const first = kernel.pages.allocate(1, ANYWHERE)
+  if (first === null) return 'no memory for a buffer'
+  let page = first
 
   const run = (operation: number, direction: 'to-device' | 'bidirectional'): IoOutcome | null => {
-    const mapping = dma.map(page, CHUNK, direction, 'DMA probe buffer')
+    let mapping = dma.map(page, CHUNK, direction, 'DMA probe buffer')
+    if (mapping === null) {
+      // Drivers of devices with few address bits copy what cannot be mapped to memory that can, as Linux's b44 does.
+      const low = kernel.pages.allocate(1, 2 ** Math.min(maskBits, 53))
+      if (low === null) return failed('no bus address for a buffer, nor memory within reach')
+      record.why(`0x${page.toString(16)} cannot be mapped: moved to 0x${low.toString(16)}`, 'dma_map_single')
+      const bytes = new Uint8Array(CHUNK)
+      kernel.bus.readBytes(page, bytes)
+      kernel.bus.writeBytes(low, bytes)
+      kernel.pages.free(page, 1)
+      page = low
+      mapping = dma.map(page, CHUNK, direction, 'DMA probe buffer')
+    }
     if (mapping === null) return failed('no bus address for a buffer')
     record.why(`buffer at 0x${page.toString(16)}, given to the device as ${busAddress(mapping)}`, dma.kind)
     finished = false

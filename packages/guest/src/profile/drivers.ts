@@ -126,7 +126,7 @@ const DMASCOPE_PROBE: DriverEntry = {
   pci: [{ vendor: 0x1b36, device: 0x0005, classCode: { value: 0xff0000, mask: 0xffffff } }],
   virtio: [],
   kind: 'synthetic',
-  // As QEMU's edu device has it: bus addresses come from below 256 MiB, where every machine has RAM.
+  // What it drives itself its driver reads from it.
   dmaMaskBits: 28,
 }
 

@@ -5,7 +5,7 @@ import { StaticFunction } from '../chipset/static-function.ts'
 import { idleAmdFunction } from '../iommu/amd/idle-amd-function.ts'
 import { bridgeModelOf } from './bridge-models.ts'
 import { planCapabilities } from './capability-plan.ts'
-import type { PlacedDevice } from './placed-bus.ts'
+import { type PlacedDevice, refusePlace } from './placed-bus.ts'
 import { realizeVirtio } from './realize-virtio.ts'
 import { realizeVirtual, sriovCapability } from './realize-virtual.ts'
 import { sriovPlan } from './sriov-plan.ts'
@@ -39,7 +39,7 @@ export function realize(
       anyDevice: true,
     })
   }
-  if (model.kind === 'probe') return new DmaProbe()
+  if (model.kind === 'probe') return new DmaProbe({ dmaBits: probeBits(placed) })
   if (model.kind === 'amd-iommu-function') return idleAmdFunction(multifunction)
   const pci = model.pci
   if (pci === null) throw new TypeError(`${model.name} (${description.location.text}) has no PCI function`)
@@ -82,4 +82,15 @@ export function realize(
     dmaMaskBits: pci.dmaBits,
     ...(sriov !== null && { virtualFunctions: realizeVirtual(sriov, placed.bus.root) }),
   })
+}
+
+/** `dma_bits` of a DMA probe. @throws DmascopeError MACHINE_PROPERTY_VALUE */
+function probeBits(placed: PlacedDevice): number {
+  const bits = Number(placed.properties.dma_bits)
+  if (Number.isInteger(bits) && bits >= 12 && bits <= 64) return bits
+  throw refusePlace(
+    'MACHINE_PROPERTY_VALUE',
+    placed.description,
+    `a DMA probe drives 12 to 64 address bits; write dma_bits=30, not dma_bits=${bits}`,
+  )
 }

@@ -80,4 +80,6 @@ export const DMA_PROBE_REGISTERS = registers('DMA probe, BAR 0', SOURCE, {
   MISMATCH_OFFSET: reg32(0x20, 'ro', undefined, 0xffff_ffff),
   /** Transfers that completed, in whatever way, since reset. Wraps. */
   COMPLETED: reg32(0x24, 'ro'),
+  /** Address bits that the probe drives: it drops those above. */
+  DMA_BITS: reg32(0x28, 'ro', undefined, 64),
 })

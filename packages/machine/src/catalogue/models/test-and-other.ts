@@ -211,6 +211,6 @@ export const testAndOtherModels = (): readonly DeviceModel[] => [
       msiVectors: 1,
       dmaBits: 64,
     }),
-    properties: { bypass: bearing(off) },
+    properties: { bypass: bearing(off), dma_bits: bearing(uint8(28)) },
   }),
 ]
