@@ -1,4 +1,5 @@
 import type { HypervisorName } from './hypervisor/hypervisor.ts'
+import type { InboundWindow } from './inbound/inbound-windows.ts'
 
 /** The QEMU releases whose machines are modelled. */
 export type QemuVersion = '7.2' | '11.1'
@@ -55,6 +56,15 @@ export interface MachineDescription {
   readonly segments?: readonly SegmentDescription[]
   /** Memory that agents of the firmware go on using in devices; of a q35 or pc with an IOMMU, and nothing of QEMU's. */
   readonly firmwareRegions?: readonly FirmwareRegionDescription[]
+  /** What starts the kernel; without it, a plain boot loader. `tboot`: a measured launch by Intel TXT, of a q35 with VT-d. Nothing of QEMU's. */
+  readonly launch?: 'tboot'
+  /** Changes to the ACPI tables that the machine would else have: what a broken or a lying firmware says. Nothing of QEMU's. */
+  readonly tables?: readonly TableEditDescription[]
+  /**
+   * How devices of its PCI host bridge see memory: the bridge's windows, then those of the buses that the bridge is on,
+   * outwards. Memory is at its own address where left out. Of a virt without IOMMU and firmware, and nothing of QEMU's.
+   */
+  readonly inbound?: readonly InboundBusDescription[]
   /** Properties of the machine's own virtio-mmio transports, which `-global` reaches: on virt and microvm. */
   readonly virtioTransports?: Readonly<Record<string, PropertyValue>>
   /** Whose rules its virtio devices and tables follow; those of `qemuVersion` where left out. */
@@ -75,6 +85,12 @@ export interface SegmentDescription {
   readonly bus: string
   /** An IOMMU of the machine's kind stands above it, one of its own. */
   readonly iommu: boolean
+  readonly location: SourceLocation
+}
+
+/** One bus on the way from a device to memory, and the windows that it has for devices. */
+export interface InboundBusDescription {
+  readonly windows: readonly InboundWindow[]
   readonly location: SourceLocation
 }
 

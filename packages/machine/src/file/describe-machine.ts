@@ -16,6 +16,7 @@ import type {
 } from '../description.ts'
 import { requireHypervisor } from '../hypervisor/hypervisors.ts'
 import { describeFirmwareRegions } from './describe-firmware-regions.ts'
+import { describeInbound } from './describe-inbound.ts'
 import { describeSegments } from './describe-segments.ts'
 import type { Places } from './places.ts'
 import type { DeviceContent, MachineFileContent } from './schema.ts'
@@ -89,6 +90,7 @@ export function describeMachine(
     ...describeFirmwareRegions(content, places),
     devices,
     append: content.append ?? '',
+    ...describeInbound(content, places),
     ignored: [],
   }
 }

@@ -55,6 +55,22 @@ const segment = z
   })
   .describe('A PCI segment: a host bridge with buses from 0 on of its own')
 
+const addressText = z.union([z.string(), z.number().nonnegative()])
+
+const inboundBus = z
+  .strictObject({
+    windows: z
+      .array(
+        z.strictObject({
+          bus: addressText.describe('The first bus address'),
+          memory: addressText.describe('The address that it has above: in memory, or on the next bus'),
+          size: addressText.describe('Bytes, or with a suffix: 512M'),
+        }),
+      )
+      .min(1),
+  })
+  .describe('A bus, and the windows that it has for devices')
+
 const firmwareRegion = z
   .strictObject({
     device: identifier.describe('The id of the device whose requests go there'),
@@ -142,3 +158,9 @@ export const machineFileSchema = (): Record<string, unknown> => ({
   ...z.toJSONSchema(MACHINE_FILE, { target: 'draft-2020-12' }),
   title: 'dmascope machine file',
 })
+    inbound: z
+      .array(inboundBus)
+      .optional()
+      .describe(
+        "Of a virt without IOMMU and firmware: where devices of the PCI host bridge see memory. First the bridge's windows, then those of the bus that it is on, and so on. QEMU has no such machine",
+      ),
