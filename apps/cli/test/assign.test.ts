@@ -169,6 +169,12 @@ describe('DMA of assigned devices', () => {
     expect(found).toEqual(['DMA-0032', 'DMA-0003', 'DMA-0035'])
   })
 
+  it('reaches all memory where the program’s own start of the device is what never ends', () => {
+    const disk = assignments(`${VTD} ${DISK} -device virtio-blk-pci,drive=d0,addr=2`, 'linux-6.12,assign=00:02.0')
+    expect(disk.assignments![0]!.used[0]).toMatchObject({ io: { attempted: true, ok: false }, reach: 'open' })
+    expect(disk.findings.map(({ id }) => id)).toContain('DMA-0032')
+  })
+
   it('may be had again, alone or with others, after the kernel had the devices back', () => {
     expect(report.assignments![3]!.used.map(({ id, io, reach }) => [id, io.ok, reach])).toEqual([
       ['0000:00:02.0', true, 'contained'],

@@ -1,16 +1,20 @@
 import type { GuestIommu, GuestResult } from '@dmascope/guest'
-import type { DeviceObservation } from '@dmascope/machine'
+import type { DeviceObservation, MachineDescription } from '@dmascope/machine'
 import { findInAssignments } from './assignment-findings.ts'
 import type { ReportAssignment } from './assignments.ts'
 import { plural } from './plural.ts'
 import type { Finding, FindingLevel, ReportDevice, ReportStray } from './report.ts'
 import { shortId } from './short-id.ts'
 
+/** Which machine it is, for fixes that can be had on it. */
+type MachineKind = Pick<MachineDescription, 'machine' | 'hypervisor'>
+
 /** What a rule about one device looks at. */
 export interface DeviceCase {
   readonly device: ReportDevice
   readonly seen: DeviceObservation
   readonly guest: GuestResult
+  readonly machine: MachineKind
 }
 
 /** A rule that may say something about a device. IDs are stable and never reused; each has a page under docs/findings. */
@@ -28,6 +32,7 @@ export interface FirmwareAccount {
   /** What firmware waited for that never came, so that it started no kernel; null where it got to the end. */
   readonly hung: string | null
   readonly seen: readonly DeviceObservation[]
+  readonly machine: MachineKind
 }
 
 /** A rule about the machine as a whole. */
@@ -48,12 +53,26 @@ const lacksAccessPlatform = ({ virtio }: ReportDevice): boolean =>
 const WIRE_IT = 'wire the device behind the IOMMU, or leave it out of the tables'
 
 /** The option that has a virtio device offer bit 33, where it does not; null else. The rest stays as the user wrote it. */
-function offerAccessPlatform(device: ReportDevice, seen: DeviceObservation): string | null {
+function offerAccessPlatform({ device, seen, machine: { hypervisor = 'qemu' } }: DeviceCase): string | null {
   if (!lacksAccessPlatform(device)) return null
   const model = seen.described?.model ?? seen.model
-  return device.interrupt.mode === 'wire' || model.endsWith('-device')
-    ? `-global virtio-mmio.force-legacy=false -device ${model},...,iommu_platform=on`
-    : `-device ${model},...,iommu_platform=on,disable-legacy=on`
+  const option =
+    device.interrupt.mode === 'wire' || model.endsWith('-device')
+      ? `-global virtio-mmio.force-legacy=false -device ${model},...,iommu_platform=on`
+      : `-device ${model},...,iommu_platform=on,disable-legacy=on`
+  return hypervisor === 'qemu' || hypervisor === 'qemu-2.9' ? option : `QEMU 2.9 or later, with ${option}`
+}
+
+/** What puts an IOMMU into a machine of this kind; null where none can be had. */
+function addIommu({ machine }: MachineKind): string | null {
+  switch (machine) {
+    case 'virt':
+      return '-machine virt,iommu=smmuv3'
+    case 'pseries':
+      return null
+    default:
+      return '-machine q35,kernel-irqchip=split -device intel-iommu,intremap=on'
+  }
 }
 
 const INTERRUPT: Record<ReportDevice['interrupt']['mode'], string> = {
@@ -107,7 +126,7 @@ export const DEVICE_RULES: readonly DeviceRule[] = [
           ? 'It does not offer VIRTIO_F_ACCESS_PLATFORM, so the guest gives it physical addresses.'
           : 'It does not offer VIRTIO_F_ACCESS_PLATFORM, yet the guest gave it addresses that only the IOMMU understands.'
         : 'It is wired past it.'),
-    fix: ({ device, seen }) => offerAccessPlatform(device, seen) ?? WIRE_IT,
+    fix: (on) => offerAccessPlatform(on) ?? WIRE_IT,
   },
   {
     id: 'DMA-0004',
@@ -120,7 +139,7 @@ export const DEVICE_RULES: readonly DeviceRule[] = [
       (device.status === 'passthrough' && device.guest.dmaPath === 'iommu'
         ? ' It takes the IOVAs that it was given for physical addresses.'
         : ''),
-    fix: ({ device, seen }) => offerAccessPlatform(device, seen),
+    fix: (on) => offerAccessPlatform(on),
   },
   {
     id: 'DMA-0005',
@@ -129,7 +148,7 @@ export const DEVICE_RULES: readonly DeviceRule[] = [
     applies: ({ device }) => device.strays.some(isOverwrite),
     message: ({ device }) =>
       `${shortId(device.id)} overwrote memory that it was never given: ${firstStray(device, isOverwrite)}.`,
-    fix: ({ device, seen }) => offerAccessPlatform(device, seen) ?? WIRE_IT,
+    fix: (on) => offerAccessPlatform(on) ?? WIRE_IT,
   },
   {
     id: 'DMA-0006',
@@ -168,7 +187,7 @@ export const DEVICE_RULES: readonly DeviceRule[] = [
     title: 'Driver and device could not agree',
     applies: ({ device }) => device.verdict === 'refused',
     message: ({ device }) => `${shortId(device.id)} was refused: ${device.io.detail}.`,
-    fix: ({ device, seen }) => offerAccessPlatform(device, seen),
+    fix: (on) => offerAccessPlatform(on),
   },
   {
     id: 'DMA-0010',
@@ -273,7 +292,7 @@ export const MACHINE_RULES: readonly MachineRule[] = [
     applies: (guest, devices) =>
       guest.iommus.length === 0 && devices.some((device) => device.passthrough === 'no-iommu'),
     message: () => 'the firmware names no IOMMU: every device is in passthrough.',
-    fix: () => '-machine q35,kernel-irqchip=split -device intel-iommu,intremap=on',
+    fix: (_guest, _devices, { machine }) => addIommu(machine),
   },
   {
     id: 'DMA-0016',

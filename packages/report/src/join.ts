@@ -41,11 +41,11 @@ export function joinReport({ description, guest, observations, firmwareHung, ver
     const seen = seenById.get(key)
     if (seen === undefined) continue
     seenById.delete(key)
-    cases.push({ device: joinDevice({ guest, device, seen }), seen, guest })
+    cases.push({ device: joinDevice({ guest, device, seen }), seen, guest, machine: description })
   }
   const hung = firmwareHung ?? null
   const assignments = joinAssignments(guest, observations)
-  const findings = findAll(guest, cases, { hung, seen: observations }, assignments)
+  const findings = findAll(guest, cases, { hung, seen: observations, machine: description }, assignments)
   const idsOf = (device: string): string[] => findings.filter((one) => one.device === device).map((one) => one.id)
   return {
     schemaVersion: 1,

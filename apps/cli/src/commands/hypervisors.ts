@@ -1,5 +1,8 @@
 import { HYPERVISORS } from '@dmascope/machine'
+import { wrap } from '@dmascope/report'
 import { printLine } from '../output/standard-output.ts'
+
+const WIDTH = 100
 
 /** `dmascope hypervisors`. */
 export function hypervisors(asJson: boolean): void {
@@ -8,6 +11,10 @@ export function hypervisors(asJson: boolean): void {
     return
   }
   const width = Math.max(...HYPERVISORS.map(({ name }) => name.length))
-  for (const { name, summary } of HYPERVISORS) printLine(`${name.padEnd(width)}  ${summary}`)
+  for (const { name, summary } of HYPERVISORS) {
+    const [first = '', ...rest] = wrap(summary, WIDTH - width - 2)
+    printLine(`${name.padEnd(width)}  ${first}`)
+    for (const line of rest) printLine(`${' '.repeat(width)}  ${line}`)
+  }
   printLine('\nUse one with dmascope boot --hypervisor NAME, or as hypervisor: NAME in a machine file.')
 }

@@ -9,7 +9,7 @@ import {
 import { DeviceRecord } from '../device-record.ts'
 import { probeSynthetic, virtioDriverOf } from '../drivers/bind.ts'
 import { findTestBlock, statedMaskBits } from '../drivers/bus-master-test.ts'
-import { type BoundDriver, type IoOutcome, notAttempted } from '../drivers/driver.ts'
+import { type BoundDriver, hung, type IoOutcome, notAttempted } from '../drivers/driver.ts'
 import type { IommuSubsystem } from '../iommu/contract.ts'
 import type { Kernel } from '../kernel.ts'
 import type { PciFunction } from '../pci/pci-function.ts'
@@ -71,10 +71,11 @@ export function drive(kernel: Kernel, fn: PciFunction, maskBits: number): Drive 
   return typeof bound === 'string' ? failed(bound) : { record, outcome: run(bound), virtio: null }
 }
 
-const run = (bound: BoundDriver): IoOutcome =>
-  bound.ioKind === 'none' || bound.stuck !== undefined
-    ? notAttempted(bound.stuck ?? 'nothing to test')
-    : bound.selfTest()
+/** A request that never ends in the driver's own start is an attempt, too. */
+const run = (bound: BoundDriver): IoOutcome => {
+  if (bound.ioKind === 'none') return notAttempted('nothing to test')
+  return bound.stuck === undefined ? bound.selfTest() : hung(1, bound.stuck, false)
+}
 
 /** Address bits that a driver would ask for. */
 export function maskBitsOf(kernel: Kernel, fn: PciFunction, driver: string | null): number {
