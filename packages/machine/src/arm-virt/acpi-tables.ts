@@ -1,7 +1,6 @@
 import {
   aml,
   buildDefinitionBlock,
-  buildFadt,
   buildMadt,
   buildMcfg,
   fixedMemory,
@@ -17,75 +16,20 @@ import { FIRST_SPI } from '@dmascope/gic/spec'
 import type { PciBus } from '@dmascope/pci'
 import { type WindowRange, windowsOf, without } from '../firmware/bus-windows.ts'
 import { qemuHeader } from '../firmware/qemu-header.ts'
+import { reducedFadt } from '../firmware/reduced-fadt.ts'
 import { type AddressBlock, V2M_SPIS, VIRT, VIRT_INTID, VIRT_SPI, VIRTIO_TRANSPORTS } from './memory-map.ts'
 import { affinityOf, type VirtFacts } from './virt-facts.ts'
 
 const ECAM_BUS_SIZE = 0x10_0000
-const HW_REDUCED_ACPI = 1 << 20
 /** PSCI_COMPLIANT, and PSCI_USE_HVC where the hypervisor answers. */
 const PSCI = { hvc: 3, smc: 1 } as const
 /** `QEMU`, as the newer of its tables tell a guest who emulates it. */
 const HYPERVISOR = '51454d5500000000'
-const NO_ADDRESS = { addressSpaceId: 0, registerBitWidth: 0, registerBitOffset: 0, accessSize: 0, address: 0 }
 
-/** Fixed tables of a hardware-reduced machine; the address of the DSDT is left 0 for the loader. */
 export const virtFadt = ({ qemuVersion, virtualization }: VirtFacts): Uint8Array =>
-  buildFadt({
-    signature: 'FACP',
-    header: qemuHeader(6),
-    FIRMWARE_CTRL: 0,
-    DSDT: 0,
-    reserved_44: 0,
-    Preferred_PM_Profile: 0,
-    SCI_INT: 0,
-    SMI_CMD: 0,
-    ACPI_ENABLE: 0,
-    ACPI_DISABLE: 0,
-    S4BIOS_REQ: 0,
-    PSTATE_CNT: 0,
-    PM1a_EVT_BLK: 0,
-    PM1b_EVT_BLK: 0,
-    PM1a_CNT_BLK: 0,
-    PM1b_CNT_BLK: 0,
-    PM2_CNT_BLK: 0,
-    PM_TMR_BLK: 0,
-    GPE0_BLK: 0,
-    GPE1_BLK: 0,
-    PM1_EVT_LEN: 0,
-    PM1_CNT_LEN: 0,
-    PM2_CNT_LEN: 0,
-    PM_TMR_LEN: 0,
-    GPE0_BLK_LEN: 0,
-    GPE1_BLK_LEN: 0,
-    GPE1_BASE: 0,
-    CST_CNT: 0,
-    P_LVL2_LAT: 0,
-    P_LVL3_LAT: 0,
-    FLUSH_SIZE: 0,
-    FLUSH_STRIDE: 0,
-    DUTY_OFFSET: 0,
-    DUTY_WIDTH: 0,
-    DAY_ALRM: 0,
-    MON_ALRM: 0,
-    CENTURY: 0,
-    IAPC_BOOT_ARCH: 0,
-    Flags: HW_REDUCED_ACPI,
-    RESET_REG: NO_ADDRESS,
-    RESET_VALUE: 0,
+  reducedFadt(6, 0, {
     ARM_BOOT_ARCH: virtualization ? PSCI.smc : PSCI.hvc,
     FADT_Minor_Version: qemuVersion === '7.2' ? 0 : 3,
-    X_FIRMWARE_CTRL: 0,
-    X_DSDT: 0,
-    X_PM1a_EVT_BLK: NO_ADDRESS,
-    X_PM1b_EVT_BLK: NO_ADDRESS,
-    X_PM1a_CNT_BLK: NO_ADDRESS,
-    X_PM1b_CNT_BLK: NO_ADDRESS,
-    X_PM2_CNT_BLK: NO_ADDRESS,
-    X_PM_TMR_BLK: NO_ADDRESS,
-    X_GPE0_BLK: NO_ADDRESS,
-    X_GPE1_BLK: NO_ADDRESS,
-    SLEEP_CONTROL_REG: NO_ADDRESS,
-    SLEEP_STATUS_REG: NO_ADDRESS,
     Hypervisor_Vendor_Identity: HYPERVISOR,
   })
 
