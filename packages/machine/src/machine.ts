@@ -17,6 +17,7 @@ import type { DeviceObservation } from './observation.ts'
 /** A function to plug in, and which IOMMUs stand on its ways. */
 export interface PluggedFunction {
   readonly function: PciFunction
+import type { InboundWindows } from './inbound/inbound-windows.ts'
   readonly model: string
   readonly described: DeviceDescription | null
   readonly bus?: PciBus
@@ -31,9 +32,11 @@ export interface PluggedFunction {
   /** Of a function with SR-IOV: the model of its virtual ones, which are wired as it is itself. */
   readonly virtualModel?: string
   /** Instead: each of them, in order, where they are devices of their own. */
-  readonly virtual?: readonly Pick<PluggedFunction, 'model' | 'described' | 'dmaThrough'>[]
+  readonly virtual?: readonly Pick<PluggedFunction, 'model' | 'described' | 'dmaThrough' | 'entersBus'>[]
 }
 
+  /** False where its DMA is wired past the buses above it, straight to memory; through their windows unless given. */
+  readonly entersBus?: boolean
 /** A root bus besides the first, as an expander on the first one brings it. */
 export interface ExpanderBus {
   readonly number: number
@@ -55,6 +58,12 @@ export interface MachineOptions {
 
 /**
  * An emulated machine. Software runs on its `bus`; devices reach memory through their ports; the ledger watches.
+  /** How the buses of PCI see memory; at its own address unless given. */
+  readonly inbound?: InboundWindows | null
+  /** What stands between the processor and RAM, where that is not nothing; `geometry` of a data cache, if it is one. */
+  readonly memorySystem?: { readonly name: MemorySystemName; readonly geometry: CacheGeometry } | null
+  /** The guest's memory is closed to devices, but for what the guest opens. */
+  readonly confidential?: ConfidentialKind | null
  *
  * Build one with `createMachine`, and `dispose` it when done: RAM is then used again.
  */
@@ -82,11 +91,15 @@ export class Machine {
     this.#board = board
     this.#memory = memory
     this.#ram = new GuestRam(board.ramRanges(memory))
+  readonly #private: PrivateMemory | null
+  readonly #memorySystem: MemorySystem | null
+  readonly #inbound: InboundWindows | null
     this.#cpuSpace = new AddressSpace(this.#ram)
     this.#dmaSpace = new AddressSpace(this.#ram)
     this.roots = (board.segments ?? [0]).map(
       (segment) => new RootComplex({ segment, bus: { extendedConfig: board.express } }),
     )
+    this.#inbound = options.inbound ?? null
     this.root = this.roots[0]!
     this.#plugged = new PluggedFunctions(this.roots)
     this.#ledger = new Ledger((owner) => this.#plugged.find(owner)?.ledger ?? this.#platform.find(owner), {
@@ -189,6 +202,8 @@ export class Machine {
       ledger,
       behindIommu: one.messagesThrough !== null,
       faults: [],
+      // Messages take the bus's way, whatever the data does.
+      { dma: one.entersBus === false ? null : this.#inbound, messages: this.#inbound },
       resident: null,
     })
   }
@@ -218,7 +233,7 @@ export class Machine {
   }
 
   /**
-   * Wires a function's DMA anew: behind the first IOMMU of its segment, or past it. Neither tables nor description change; the report must see it all the same.
+   * Wires a function's DMA anew: through its bus, behind the first IOMMU of its segment, or past both. Neither tables nor description change; the report must see it all the same.
    *
    * @throws RangeError where nothing sits at that address
    */
@@ -226,7 +241,7 @@ export class Machine {
     const plugged = this.#plugged.find(id)
     if (plugged === null) throw new RangeError(`no function at ${id}`)
     const iommu = this.iommus.find(({ segment = 0 }) => segment === plugged.root.segment) ?? null
-    plugged.port.rewire(tlbFor(plugged.requester, behindIommu ? iommu : null))
+    plugged.port.rewire(tlbFor(plugged.requester, behindIommu ? iommu : null), behindIommu ? this.#inbound : null)
   }
 
   /**

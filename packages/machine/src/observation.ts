@@ -14,9 +14,9 @@ export interface DmaCounts {
 /** Where an access landed that the guest had not granted to the device. */
 export interface StrayAccess {
   readonly kind: 'read' | 'write'
-  /** Bus address as the device issued it, and where it landed (guest-physical). */
+  /** Bus address as the device issued it, and where it landed (guest-physical); null where its bus has no such address. */
   readonly busAddress: string
-  readonly physical: string
+  readonly physical: string | null
   readonly length: number
   readonly landed: 'ram' | 'rom' | 'mmio' | 'hole'
   /** How many accesses are folded into this entry. */
@@ -24,6 +24,19 @@ export interface StrayAccess {
   /** Hex pairs, of the first 16 bytes; for a write into RAM, before and after. For a read, what it got, as `after`. */
   readonly before?: string
   readonly after?: string
+}
+
+/** A read that answered what memory no longer held: something newer was on its way, or the reader held a copy. */
+export interface StaleRead {
+  /** The device itself, or the processor, of what the device wrote. */
+  readonly reader: 'device' | 'processor'
+  /** Guest-physical address of the first byte that was out of date. */
+  readonly address: string
+  /** Hex pairs of the bytes from there on, up to 16: what the reader got, and the newest that anybody had written. */
+  readonly got: string
+  readonly newest: string
+  /** How many reads are folded into this entry. */
+  readonly count: number
 }
 
 /** What was seen of a resident engine. */

@@ -102,7 +102,9 @@ function heldBy(guest: GuestResult, { id }: ReportDevice): string | null {
 const isOverwrite = (stray: ReportStray): boolean => stray.kind === 'write' && stray.landed === 'ram'
 
 /** `a read of 2 bytes at 0xfffff002 in ROM`, and what a write changed. */
-function strayText({ kind, length, physical, landed, before, after }: ReportStray): string {
+function strayText({ kind, length, busAddress, physical, landed, before, after }: ReportStray): string {
+  if (physical === null)
+    return `a ${kind} of ${plural(length, 'byte')} at bus address ${busAddress}, which leads nowhere`
   const place = landed === 'ram' || landed === 'rom' ? landed.toUpperCase() : landed === 'mmio' ? 'MMIO' : 'a hole'
   const change = before !== undefined && after !== undefined ? ` (${before} became ${after})` : ''
   return `a ${kind} of ${plural(length, 'byte')} at ${physical} in ${place}${change}`

@@ -148,7 +148,8 @@ export interface ReportFault {
 export interface ReportStray {
   readonly kind: 'read' | 'write'
   readonly busAddress: string
-  readonly physical: string
+  /** Null where its bus has no such address. */
+  readonly physical: string | null
   readonly length: number
   readonly landed: 'ram' | 'rom' | 'mmio' | 'hole'
   readonly count: number

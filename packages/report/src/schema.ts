@@ -28,7 +28,7 @@ const fault = z.strictObject({
 const stray = z.strictObject({
   kind: z.enum(['read', 'write']),
   busAddress: hex,
-  physical: hex,
+  physical: hex.nullable().describe('Null where the bus has no such address.'),
   length: z.int(),
   landed: z.enum(['ram', 'rom', 'mmio', 'hole']),
   count,

@@ -12,8 +12,9 @@ import { GicV3Driver } from '../arm64/gic-v3.ts'
 import { ItsDriver } from '../arm64/its.ts'
 import type { MessageController } from '../arm64/message-controller.ts'
 import { readTreePlatform } from '../arm64/tree-platform.ts'
+import { windowDma } from '../arm64/window-dma.ts'
 import { setUpBounceBuffers } from '../dma/bounce-buffers.ts'
-import { dmaOfAll } from '../dma/dma-platform.ts'
+import { dmaOfAll, joinDma } from '../dma/dma-platform.ts'
 import { findAcpiTables } from '../early/acpi-tables.ts'
 import { memoryNodes, readDeviceTree, reservedByTree, wholePages } from '../early/device-tree.ts'
 import { type EfiTables, readEfi } from '../early/efi.ts'
@@ -26,6 +27,7 @@ import { ConfigAccess } from '../pci/config-access.ts'
 import { numberBuses } from '../pci/number-buses.ts'
 import type { PciFunction } from '../pci/pci-function.ts'
 import { withPortWindow } from '../pci/port-window.ts'
+import { isBefore } from '../profile/guest-profile.ts'
 import type { BringUp, EarlyCode, RunningMachine } from './architecture.ts'
 
 /** What Linux keeps for its own image, from the start of RAM on. */
@@ -108,7 +110,11 @@ function bringUp(context: BringUp, platform: ArmPlatform, memory: readonly Addre
   const controllers = startMessageControllers(context, platform, gic)
   const vectors = new Vectors(bus, gic, patience, log)
   const top = memory.reduce((most, { end }) => Math.max(most, end), 0)
-  const dma = dmaOfAll(setUpBounceBuffers(context, { limited: top > FOUR_GIB, forced: false }))
+  const below = dmaLimit(platform, isBefore(profile, '6.12'))
+  const dma = joinDma(
+    dmaOfAll(setUpBounceBuffers(context, { limited: top > below, forced: false, below })),
+    windowDma(platform),
+  )
   const iommu = createIommuSubsystem(
     {
       bus,
@@ -149,6 +155,13 @@ function bringUp(context: BringUp, platform: ArmPlatform, memory: readonly Addre
     functions: platform.hostBridges.flatMap((bridge) => setUpPci(config, bridge, iommu.acsRequested, acs, log)),
   }
 }
+
+/**
+ * The end of Linux's ZONE_DMA, `arm64_dma_phys_limit`, and so of its bounce buffers: what all devices reach, which
+ * kernels before 6.12 know to the next power of two alone.
+ */
+const dmaLimit = ({ dmaReach = FOUR_GIB }: ArmPlatform, rounded: boolean): number =>
+  Math.min(rounded ? 2 ** Math.ceil(Math.log2(dmaReach)) : dmaReach, FOUR_GIB)
 
 const windowsOf = ({ memory, memory64 }: ArmHostBridge['windows']): AddressRange[] =>
   [memory, memory64].flatMap((one) => (one === null ? [] : [{ start: one.base, end: one.base + one.size }]))

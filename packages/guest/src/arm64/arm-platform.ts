@@ -1,3 +1,4 @@
+import type { InboundWindows } from '../dma/inbound-windows.ts'
 import type { IommuTables } from '../iommu/iommu-tables.ts'
 import type { HostBridgeWindows } from '../pci/assign-resources.ts'
 import type { EcamWindow } from '../pci/config-access.ts'
@@ -29,6 +30,8 @@ export interface ArmHostBridge {
   readonly portBase: number | null
   /** The kernel numbers buses itself, whatever firmware did. */
   readonly renumber: boolean
+  /** How its bus sees memory; at its own address unless given. */
+  readonly inbound?: InboundWindows
 }
 
 /** What firmware tells of an Arm machine, by a device tree or by ACPI tables. */
@@ -39,6 +42,8 @@ export interface ArmPlatform {
   readonly iommu: IommuTables
   /** Devices on no bus, in the order in which firmware tells of them. */
   readonly devices: readonly PlatformDevice[]
+  /** One past the last address in memory that all devices reach; left out where firmware sets them no bounds. */
+  readonly dmaReach?: number
   /** Wired interrupts of IOMMUs that tell of faults, as GIC numbers. */
   readonly faultInterrupts: readonly { readonly intid: number; readonly trigger: 'edge' | 'level' }[]
   /** The interrupt that a pin on a root bus leads to. A text is why there is none. */

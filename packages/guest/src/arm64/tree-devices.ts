@@ -9,6 +9,7 @@ import {
 } from '@dmascope/devicetree'
 import type { PlatformDevice, WireInterrupt } from '../platform/platform-device.ts'
 import { intidOf } from './gic-binding.ts'
+import { busWindows } from './tree-windows.ts'
 
 /** Buses whose children Linux makes devices of (`of_default_bus_match_table`). */
 const BUSES = ['simple-bus', 'simple-mfd', 'isa', 'arm,amba-bus']
@@ -18,11 +19,15 @@ const KNOWN = ['virtio,mmio']
 const EDGE_MASK = 3
 
 /** Devices on no bus that a tree tells of, in the tree's order, which is the order in which Linux makes them. */
-export const readTreeDevices = (tree: DeviceTree, nodes: readonly DtNode[]): PlatformDevice[] =>
+export const readTreeDevices = (
+  tree: DeviceTree,
+  nodes: readonly DtNode[],
+  log: (line: string) => void = () => {},
+): PlatformDevice[] =>
   nodes.flatMap((node) => {
     const compatible = node.strings('compatible')
     if (!compatible.some((name) => KNOWN.includes(name)) || !isPopulated(node)) return []
-    return deviceOf(tree, node, compatible) ?? []
+    return deviceOf(tree, node, compatible, log) ?? []
   })
 
 /** Neither the device nor a bus above it is switched off, and each bus is one that Linux looks into. */
@@ -35,13 +40,19 @@ function isPopulated(node: DtNode): boolean {
 }
 
 /** Null for one whose registers a processor cannot reach. */
-function deviceOf(tree: DeviceTree, node: DtNode, compatible: readonly string[]): PlatformDevice | null {
+function deviceOf(
+  tree: DeviceTree,
+  node: DtNode,
+  compatible: readonly string[],
+  log: (line: string) => void,
+): PlatformDevice | null {
   const [registers] = parseReg(node)
   if (registers === undefined || node.parent === null || typeof registers.size !== 'number') return null
   const place = translateAddress(node.parent, registers.address, 'ranges')
   if (!place.ok || typeof place.address !== 'number') return null
   const base = place.address
   const source = pathOf(node)
+  const inbound = busWindows(node.parent, log)
   return {
     // The platform device is named by its address, then by its node.
     id: `${base.toString(16)}.${node.name.split('@')[0]}`,
@@ -50,6 +61,7 @@ function deviceOf(tree: DeviceTree, node: DtNode, compatible: readonly string[])
     size: registers.size,
     interrupt: interruptOf(node),
     coherent: findCoherency(node).coherent,
+    ...(inbound !== null && { inbound }),
     source,
     ...iommuOf(tree, node),
   }

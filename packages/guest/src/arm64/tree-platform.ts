@@ -14,6 +14,7 @@ import type { ArmHostBridge, ArmPlatform, GicPlace, MessageControllerPlace, Mess
 import { intidOf } from './gic-binding.ts'
 import { readTreeDevices } from './tree-devices.ts'
 import { readTreeIommus } from './tree-iommus.ts'
+import { busWindows, reachOfAll } from './tree-windows.ts'
 
 const GIC_V3 = 'arm,gic-v3'
 const GIC_V2 = ['arm,gic-400', 'arm,cortex-a15-gic', 'arm,cortex-a7-gic']
@@ -48,12 +49,14 @@ export function readTreePlatform(tree: DeviceTree, log: (line: string) => void):
   const nodeOf = (segment: number): DtNode | undefined =>
     bridges.find(({ bridge }) => bridge.ecam.segment === segment)?.node
   const { tables, faultInterrupts } = readTreeIommus(tree, nodeOf)
+  const dmaReach = reachOfAll(tree)
   return {
     gic,
     messageControllers: [...controllers.values()],
     hostBridges: bridges.map(({ bridge }) => bridge),
     iommu: tables,
-    devices: readTreeDevices(tree, nodes),
+    devices: readTreeDevices(tree, nodes, log),
+    ...(dmaReach !== null && { dmaReach }),
     faultInterrupts,
     routePin: (at, pin) => routePin(tree, nodeOf(at.segment), at, pin),
     routeMessages(segment, requester): MessageRoute | null {
@@ -103,6 +106,10 @@ function hostBridge(
     else if (space >= 2 && child === parent && child < 2 ** 32) memory ??= { base: child, size }
     else if (space >= 2 && child === parent) memory64 ??= { base: child, size }
   }
+  const inbound = busWindows(node, log)
+  for (const { cpu, bus, length } of inbound?.windows ?? []) {
+    log(`pci-host-generic: IB MEM 0x${cpu.toString(16)}..0x${(cpu + length - 1).toString(16)} -> 0x${bus.toString(16)}`)
+  }
   return {
     node,
     bridge: {
@@ -113,6 +120,7 @@ function hostBridge(
       windows: { ports, memory, memory64 },
       portBase,
       renumber: true,
+      ...(inbound !== null && { inbound }),
     },
   }
 }

@@ -1,5 +1,6 @@
 import { DirectDma, type DirectDmaOptions, type PageAllocator } from '@dmascope/dma'
 import type { DmaWitness } from '@dmascope/memory/contracts'
+import type { Fact } from '../result.ts'
 
 /** What stands between a device and memory where no IOMMU translates for it. */
 export type DmaParts = Pick<DirectDmaOptions, 'view' | 'coherency' | 'bounce' | 'bounceAll' | 'closed' | 'barrier'>
@@ -13,6 +14,8 @@ export interface DmaDevice {
 /** The architecture's choice for each device, from what it found: tables, trees, registers, hypercalls. */
 export interface DmaPlatform {
   partsOf(device: DmaDevice): DmaParts
+  /** What firmware says of it, for the reasons; nothing unless given. */
+  why?(device: DmaDevice): readonly Fact[]
 }
 
 /** Memory is at the same address on every bus, and caches are coherent: nothing is needed. */
@@ -24,6 +27,7 @@ export const dmaOfAll = (parts: DmaParts): DmaPlatform => ({ partsOf: () => part
 /** What several rules say of a device together; of two that name the same part, the later one holds. */
 export const joinDma = (...platforms: readonly DmaPlatform[]): DmaPlatform => ({
   partsOf: (device) => Object.assign({}, ...platforms.map((one) => one.partsOf(device))),
+  why: (device) => platforms.flatMap((one) => one.why?.(device) ?? []),
 })
 
 /** The DMA API of a device that no IOMMU translates for. */

@@ -63,7 +63,7 @@ export class NoIommu implements IommuSubsystem {
 
   flushQueues(): void {}
 
-  why(): readonly Fact[] {
-    return [{ fact: 'no table names an IOMMU', source: 'firmware tables' }]
+  why(device: PciDevice): readonly Fact[] {
+    return [{ fact: 'no table names an IOMMU', source: 'firmware tables' }, ...(this.#context.dma?.why?.(device) ?? [])]
   }
 }

@@ -1,3 +1,4 @@
+import type { InboundWindows } from '../dma/inbound-windows.ts'
 import type { PlatformMaster } from '../iommu/contract.ts'
 
 /** A wired interrupt of its own. */
@@ -20,6 +21,8 @@ export interface PlatformDevice {
   readonly interrupt: WireInterrupt | null
   /** Its DMA is coherent with the processors' caches. */
   readonly coherent: boolean
+  /** How its bus sees memory; at its own address unless given. */
+  readonly inbound?: InboundWindows
   /** Where firmware tells of it: a node's path, an object's. */
   readonly source: string
   /** What firmware says of an IOMMU in front of it, for the reasons. */

@@ -2,10 +2,13 @@ import { DeviceTree, type DtNode } from '@dmascope/devicetree'
 import { RAM_BASE, VIRT, VIRT_SPI, VIRTIO_TRANSPORTS } from './memory-map.ts'
 import { interruptControllerNode } from './tree-interrupts.ts'
 import { at, built, EDGE_RISING, LEVEL_HIGH, Phandles, reg64, SPI } from './tree-node.ts'
-import { pcieNode, smmuNode } from './tree-pcie.ts'
+import { onBuses, pcieNode, smmuNode } from './tree-pcie.ts'
 import { cpusNode, performanceMonitorNode, psciNode, timerNode } from './tree-processors.ts'
 import { SECURE_ALIAS, secureChosenNode, secureFlashNodes, secureGpioNodes, secureNodes } from './tree-secure.ts'
-import type { VirtFacts } from './virt-facts.ts'
+import { isCoherent, type VirtFacts } from './virt-facts.ts'
+
+/** The property that says so; whether devices are coherent changes what a tree says of each. */
+type Coherent = readonly ['dma-coherent', true]
 
 const CLOCK_HZ = 24_000_000
 /** KEY_POWER. */
@@ -35,6 +38,7 @@ export function virtDeviceTree(facts: VirtFacts): DeviceTree {
   const own = iommu.kind === 'smmuv3-devices' ? iommu.own : null
   const smmuDevice = own === null ? null : { place: own, phandle: phandles.take() }
   const newer = facts.qemuVersion !== '7.2'
+  const coherent: readonly Coherent[] = isCoherent(facts) ? [['dma-coherent', true]] : []
 
   const root = built(
     '',
@@ -43,7 +47,7 @@ export function virtDeviceTree(facts: VirtFacts): DeviceTree {
       ['#address-cells', 2],
       ['#size-cells', 2],
       ['model', 'linux,dummy-virt'],
-      ...(newer ? [['dma-coherent', true] as const] : []),
+      ...(newer ? coherent : []),
       ['interrupt-parent', gic],
     ],
     [
@@ -59,12 +63,13 @@ export function virtDeviceTree(facts: VirtFacts): DeviceTree {
       uartNode(clock),
       ...(secure ? secureNodes(newer, clock) : []),
       clockDeviceNode(clock),
-      pcieNode(facts, { gic, msi: msiController, iommu: (smmu ?? smmuDevice)?.phandle ?? virtioIommu }),
+      onBuses(pcieNode(facts, { gic, msi: msiController, iommu: (smmu ?? smmuDevice)?.phandle ?? virtioIommu }), facts),
       ...(smmu === null ? [] : [smmuNode(smmu.place, smmu.phandle)]),
       ...(gpio === null ? [] : [gpioNode(clock, gpio), powerKeyNode(gpio)]),
       ...(secureGpio === null ? [] : secureGpioNodes(clock, secureGpio)),
-      ...Array.from({ length: VIRTIO_TRANSPORTS }, (_, index) => virtioNode(VIRTIO_TRANSPORTS - 1 - index)),
-      fwCfgNode(),
+      ...Array.from({ length: VIRTIO_TRANSPORTS }, (_, index) => virtioNode(VIRTIO_TRANSPORTS - 1 - index, coherent)),
+      fwCfgNode(coherent),
+      ...(facts.memorySystem === 'write-buffer' ? [writeBufferNode()] : []),
       ...(smmuDevice === null ? [] : [smmuNode(smmuDevice.place, smmuDevice.phandle)]),
       platformBusNode(gic),
       memoryNode(facts.memory),
@@ -155,22 +160,25 @@ const powerKeyNode = (gpio: number): DtNode =>
   )
 
 /** Each transport is told of alike, whether there is a device in it or not. */
-function virtioNode(index: number): DtNode {
+function virtioNode(index: number, coherent: readonly Coherent[]): DtNode {
   const { base, size } = VIRT.virtioMmio
   const block = { base: base + index * size, size }
   return built(at('virtio_mmio', block), [
     ['compatible', 'virtio,mmio'],
     ['reg', reg64(block)],
     ['interrupts', [SPI, VIRT_SPI.virtioMmio + index, EDGE_RISING]],
-    ['dma-coherent', true],
+    ...coherent,
   ])
 }
 
-const fwCfgNode = (): DtNode =>
-  built(at('fw-cfg', VIRT.fwCfg), [
-    ['compatible', 'qemu,fw-cfg-mmio'],
-    ['reg', reg64(VIRT.fwCfg)],
-    ['dma-coherent', true],
+const fwCfgNode = (coherent: readonly Coherent[]): DtNode =>
+  built(at('fw-cfg', VIRT.fwCfg), [['compatible', 'qemu,fw-cfg-mmio'], ['reg', reg64(VIRT.fwCfg)], ...coherent])
+
+/** A binding of this repository's own: to read its register waits for the processor's writes. */
+const writeBufferNode = (): DtNode =>
+  built(at('write-buffer', VIRT.writeBuffer), [
+    ['compatible', 'dmascope,write-buffer'],
+    ['reg', reg64(VIRT.writeBuffer)],
   ])
 
 const platformBusNode = (gic: number): DtNode =>

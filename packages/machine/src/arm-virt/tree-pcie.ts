@@ -1,13 +1,14 @@
 import { buildIdMap, type DtNode, identityMapExcept, pciUnitAddress } from '@dmascope/devicetree'
 import { VIRT, VIRT_SPI } from './memory-map.ts'
 import { at, built, cells64, EDGE_RISING, LEVEL_HIGH, reg64, SPI } from './tree-node.ts'
-import type { SmmuPlace, VirtFacts } from './virt-facts.ts'
+import { isCoherent, type SmmuPlace, type VirtFacts } from './virt-facts.ts'
 
 /** First cell of a range: which of PCI's address spaces (IEEE 1275 PCI binding). */
 const IO_SPACE = 0x0100_0000
 const MEMORY_32 = 0x0200_0000
 const MEMORY_64 = 0x0300_0000
 const ECAM_BUS = 0x10_0000
+const FOUR_GIB = 0x1_0000_0000
 /** Slots whose pins are told apart; those after them repeat. */
 const MAPPED_SLOTS = 4
 const PINS = 4
@@ -37,10 +38,11 @@ export function pcieNode(facts: VirtFacts, references: PcieReferences): DtNode {
       ['#size-cells', 2],
       ['linux,pci-domain', 0],
       ['bus-range', [0, ecam.size / ECAM_BUS - 1]],
-      ['dma-coherent', true],
+      ...(isCoherent(facts) ? [['dma-coherent', true] as const] : []),
       ...(references.msi === null ? [] : [['msi-map', [0, references.msi, 0, 0x1_0000]] as const]),
       ['reg', reg64(ecam)],
       ['ranges', ranges],
+      ...dmaRanges(facts),
       ['#interrupt-cells', 1],
       ['interrupt-map', interruptMap(references.gic)],
       ['interrupt-map-mask', [(MAPPED_SLOTS - 1) << 11, 0, 0, 7]],
@@ -51,6 +53,38 @@ export function pcieNode(facts: VirtFacts, references: PcieReferences): DtNode {
       : [],
   )
 }
+
+/** A bridge is told to be the way to memory by its windows, for memory of 32 or 64 bits. */
+const dmaRanges = ({ inbound: [windows] }: VirtFacts): readonly (readonly ['dma-ranges', number[]])[] =>
+  windows === undefined
+    ? []
+    : [
+        [
+          'dma-ranges',
+          windows.flatMap(({ bus, memory, size }) => [
+            bus + size <= FOUR_GIB ? MEMORY_32 : MEMORY_64,
+            ...[bus, memory, size].flatMap(cells64),
+          ]),
+        ],
+      ]
+
+/** The host bridge, on the buses that the machine has it on: each with the windows that it has for what is below. */
+export const onBuses = (bridge: DtNode, { inbound }: VirtFacts): DtNode =>
+  inbound.slice(1).reduce(
+    (below, windows, index) =>
+      built(
+        `bus-${index + 1}`,
+        [
+          ['compatible', 'simple-bus'],
+          ['#address-cells', 2],
+          ['#size-cells', 2],
+          ['ranges', true],
+          ['dma-ranges', windows.flatMap(({ bus, memory, size }) => [bus, memory, size].flatMap(cells64))],
+        ],
+        [below],
+      ),
+    bridge,
+  )
 
 /** Pins turn with the slot, over four interrupts. */
 const interruptMap = (gic: number): number[] =>

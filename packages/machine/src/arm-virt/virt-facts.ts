@@ -1,5 +1,6 @@
 import type { PlacedBus } from '../build/placed-bus.ts'
-import type { ProcessorTopology, QemuVersion } from '../description.ts'
+import type { MemorySystemName, ProcessorTopology, QemuVersion } from '../description.ts'
+import type { InboundWindow } from '../inbound/inbound-windows.ts'
 import type { CpuModel } from './cpu-models.ts'
 import type { HighMemory } from './memory-map.ts'
 import { isTypeBefore } from './type-version.ts'
@@ -46,6 +47,8 @@ export interface VirtFacts {
   readonly announcesIts: boolean
   readonly high: HighMemory
   readonly iommu: VirtIommu
+  /** Windows of the host bridge for devices, then those of the buses that it is on, outwards. */
+  readonly inbound: readonly (readonly InboundWindow[])[]
   /** Firmware runs first, and brings ACPI: then power events come by the generic event device, not by GPIO. */
   readonly acpi: boolean
   /** The processors have EL2, so that PSCI calls go to EL3. */
@@ -57,7 +60,13 @@ export interface VirtFacts {
   /** There is an SPCR. */
   readonly spcr: boolean
   readonly commandLine: string
+  /** What stands before RAM; null for nothing that software must mind. */
+  readonly memorySystem: MemorySystemName | null
 }
+
+/** Hardware keeps the processor's caches and devices' DMA at one. */
+export const isCoherent = ({ memorySystem }: VirtFacts): boolean =>
+  memorySystem === null || memorySystem === 'write-buffer'
 
 /** Newer releases wire the virtual timer of EL2, where processors have one. */
 export const hasVirtualEl2Timer = ({ qemuVersion, virtualization, cpu, type }: VirtFacts): boolean =>

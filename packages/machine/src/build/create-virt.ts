@@ -3,6 +3,7 @@ import { DmascopeError } from '@dmascope/layout'
 import { cpuModel } from '../arm-virt/cpu-models.ts'
 import { virtDeviceTree } from '../arm-virt/device-tree.ts'
 import { highMemory, RAM_BASE, VIRT, VIRT_SPI, VIRTIO_TRANSPORTS } from '../arm-virt/memory-map.ts'
+import { planInbound } from '../arm-virt/plan-inbound.ts'
 import { planVirtIommu } from '../arm-virt/plan-virt-iommu.ts'
 import { virtBoard } from '../arm-virt/virt-board.ts'
 import type { VirtFacts } from '../arm-virt/virt-facts.ts'
@@ -79,6 +80,8 @@ export function createVirt(description: MachineDescription, options: { readonly 
   const roots = plugDevices(machine, placement, bypass, plan.iommus)
   plugVirtioTransports(
     machine,
+    inbound: planInbound(description, { msi, firmware: hasFirmware(description), high, iommu: plan.announced }),
+    memorySystem,
     description,
     placement.virtio,
     { count: VIRTIO_TRANSPORTS, base: VIRT.virtioMmio.base, wire: VIRT_SPI.virtioMmio },
@@ -105,6 +108,7 @@ export function createVirt(description: MachineDescription, options: { readonly 
     randomness: !isOff(given['dtb-randomness']) && !isOff(given['dtb-kaslr-seed']),
     commandLine: description.append,
   }
+    inbound: (description.inbound ?? []).map(({ windows }) => windows),
   const tree = buildDtb(virtDeviceTree(facts))
   const deviceTree = firmware ? RAM_BASE : treeAddress(memory)
   machine.load(deviceTree, tree)

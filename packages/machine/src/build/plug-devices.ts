@@ -66,11 +66,13 @@ export function plugDevices(
       fn: placed.fn,
       dmaThrough: behindIommu ? iommu : null,
       messagesThrough: iommu,
+      entersBus: behindIommu,
       ...(plan !== null && { virtualModel: plan.virtualModel }),
       virtual: virtual.map((each) => ({
         model: each.model.name,
         described: each.description,
         dmaThrough: wiredBehindIommu(each) ? iommu : null,
+        entersBus: wiredBehindIommu(each),
       })),
       root: complexes.get(rootBusPlaced) ?? machine.root,
       ...(bus !== undefined && { bus }),

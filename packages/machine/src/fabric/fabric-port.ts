@@ -1,5 +1,5 @@
 import type { PortTlb } from '@dmascope/iommu'
-import { hexPair } from '@dmascope/layout'
+import { hexPair, highWord, lowWord } from '@dmascope/layout'
 import {
   ACCESS_READ,
   ACCESS_WRITE,
@@ -14,6 +14,8 @@ import {
   type InterruptPort,
   type RingView,
 } from '@dmascope/memory'
+import type { InboundWindows } from '../inbound/inbound-windows.ts'
+import type { DeviceMemory } from './device-memory.ts'
 import { type Landing, landingOf, previewOf, ramPreview } from './dma-space.ts'
 import { FabricView } from './fabric-view.ts'
 import { count, type DeviceLedger, type Ledger, type TracedAccess } from './ledger.ts'
@@ -30,6 +32,8 @@ export type Route = 'translated' | 'untranslated' | 'faulted'
 export interface Fabric {
   /** Untranslated bus addresses lead here. */
   readonly space: AddressSpace
+  /** What the function finds where that is RAM; RAM itself unless given. */
+  readonly memory?: DeviceMemory
   readonly books: Ledger
   /**
    * Bus addresses that are messages before they are addresses: upper half `hi`, 0 unless given, lower half [first, last].
@@ -51,6 +55,14 @@ export interface Fabric {
   name(): string
 }
 
+/** Windows of the buses above a function, where those see memory elsewhere. Null: addresses are memory's own. */
+export interface InboundWay {
+  readonly dma: InboundWindows | null
+  readonly messages: InboundWindows | null
+}
+
+const STRAIGHT: InboundWay = { dma: null, messages: null }
+
 /**
  * One function's way to memory: through its IOMMU where it is wired behind one, then into the machine's address space.
  * Every access is counted, and judged against what the guest had granted when it happened.
@@ -58,21 +70,34 @@ export interface Fabric {
 export class FabricPort implements DmaPort, InterruptPort {
   readonly #fabric: Fabric
   readonly #ledger: DeviceLedger
+  readonly #memory: Pick<DeviceMemory, 'readBytes' | 'writeBytes'>
   /** Null where the function is wired past every IOMMU. Replaced when a machine is rewired. */
   #tlb: PortTlb | null
   /** What messages meet that are no more than writes: the IOMMU of the bus, whatever the data goes through. */
   readonly #messageTlb: PortTlb | null
+  /** What stands on the way of data that no IOMMU translates. Replaced with the IOMMU. */
+  #inbound: InboundWindows | null
+  readonly #messageInbound: InboundWindows | null
   readonly #messageHi: number
   readonly #messageFirst: number
   readonly #messageLast: number
   #views = 0
   readonly #refusals: Refusals
 
-  constructor(fabric: Fabric, ledger: DeviceLedger, tlb: PortTlb | null, messageTlb: PortTlb | null) {
+  constructor(
+    fabric: Fabric,
+    ledger: DeviceLedger,
+    tlb: PortTlb | null,
+    messageTlb: PortTlb | null,
+    inbound: InboundWay = STRAIGHT,
+  ) {
     this.#fabric = fabric
     this.#ledger = ledger
+    this.#memory = fabric.memory ?? fabric.space.ram
     this.#tlb = tlb
     this.#messageTlb = messageTlb
+    this.#inbound = inbound.dma
+    this.#messageInbound = inbound.messages
     this.#messageHi = fabric.messages.hi ?? 0
     this.#messageFirst = fabric.messages.first
     this.#messageLast = fabric.messages.last
@@ -83,9 +108,10 @@ export class FabricPort implements DmaPort, InterruptPort {
     return this.#tlb !== null
   }
 
-  /** Plugs the port in elsewhere: behind this IOMMU, or past all of them. Views end. */
-  rewire(tlb: PortTlb | null): void {
+  /** Plugs the port in elsewhere: behind this IOMMU or these windows, or past all of them. Views end. */
+  rewire(tlb: PortTlb | null, inbound: InboundWindows | null = null): void {
     this.#tlb = tlb
+    this.#inbound = inbound
     this.#views++
   }
 
@@ -138,13 +164,17 @@ export class FabricPort implements DmaPort, InterruptPort {
 
   /** At one go where all of it is RAM that the device was given; else by pages, each judged for itself. */
   #transferUntranslated(startHi: number, startLo: number, buffer: Uint8Array, access: 1 | 2): DmaResult {
-    const { ram } = this.#fabric.space
-    const start = startHi * 0x1_0000_0000 + startLo
-    if (this.#fabric.space.isRam(start, buffer.length) && this.#ledger.allows(start, buffer.length, access)) {
+    const bus = startHi * 0x1_0000_0000 + startLo
+    const start = this.#inbound === null ? bus : this.#inbound.memoryOf(bus, buffer.length)
+    if (
+      start >= 0 &&
+      this.#fabric.space.isRam(start, buffer.length) &&
+      this.#ledger.allows(start, buffer.length, access)
+    ) {
       const kind = access === ACCESS_READ ? 'read' : 'write'
       this.#trace(kind, startHi, startLo, start, buffer.length, 'untranslated')
-      if (access === ACCESS_READ) ram.readBytes(start, buffer)
-      else ram.writeBytes(start, buffer)
+      if (access === ACCESS_READ) this.#memory.readBytes(start, buffer)
+      else this.#memory.writeBytes(start, buffer)
       return DMA_OK
     }
     let worst: DmaResult = DMA_OK
@@ -152,13 +182,27 @@ export class FabricPort implements DmaPort, InterruptPort {
     let lo = startLo
     for (let done = 0; done < buffer.length; ) {
       const length = Math.min(buffer.length - done, PAGE - (lo & (PAGE - 1)))
-      const result = this.#land(hi, lo, hi, lo, buffer.subarray(done, done + length), access, 'untranslated')
+      const piece = buffer.subarray(done, done + length)
+      const result =
+        this.#inbound === null
+          ? this.#land(hi, lo, hi, lo, piece, access, 'untranslated')
+          : this.#landThrough(this.#inbound, hi, lo, piece, access)
       if (result !== DMA_OK) worst = result
       done += length
       lo = (lo + length) >>> 0
       if (lo === 0) hi = (hi + 1) >>> 0
     }
     return worst
+  }
+
+  /** A piece of one page: where the window has it, or nowhere, since nothing on the bus answers. */
+  #landThrough(windows: InboundWindows, hi: number, lo: number, piece: Uint8Array, access: 1 | 2): DmaResult {
+    const memory = windows.memoryOf(hi * 0x1_0000_0000 + lo, piece.length)
+    if (memory >= 0) return this.#land(hi, lo, highWord(memory), lowWord(memory), piece, access, 'untranslated')
+    this.#trace(access === ACCESS_READ ? 'read' : 'write', hi, lo, null, piece.length, 'untranslated')
+    if (access === ACCESS_READ) piece.fill(0xff)
+    if (!this.#ledger.unjudged) this.#recordStray(hi, lo, null, piece, access, 'hole', undefined)
+    return DMA_DECODE_ERROR
   }
 
   /** Moves bytes at a physical address, after judging the access. */
@@ -183,8 +227,8 @@ export class FabricPort implements DmaPort, InterruptPort {
     const allowed = this.#ledger.allows(physical, buffer.length, access)
     this.#trace(kind, hi, lo, physical, buffer.length, route)
     if (ram && allowed) {
-      if (access === ACCESS_READ) space.ram.readBytes(physical, buffer)
-      else space.ram.writeBytes(physical, buffer)
+      if (access === ACCESS_READ) this.#memory.readBytes(physical, buffer)
+      else this.#memory.writeBytes(physical, buffer)
       return DMA_OK
     }
     const landed = landingOf(space, physical)
@@ -194,8 +238,11 @@ export class FabricPort implements DmaPort, InterruptPort {
       !allowed && access === ACCESS_WRITE && landed === 'ram' ? ramPreview(space, physical, buffer.length) : undefined
     if (landed === 'hole') {
       if (access === ACCESS_READ) buffer.fill(0xff)
-    } else if (access === ACCESS_READ) space.readBytes(physical, buffer)
-    else space.writeBytes(physical, buffer)
+    } else {
+      const there = ram ? this.#memory : space
+      if (access === ACCESS_READ) there.readBytes(physical, buffer)
+      else there.writeBytes(physical, buffer)
+    }
     if (!allowed) this.#recordStray(hi, lo, physical, buffer, access, landed, before)
     return landed === 'hole' ? DMA_DECODE_ERROR : DMA_OK
   }
@@ -211,7 +258,7 @@ export class FabricPort implements DmaPort, InterruptPort {
   #recordStray(
     hi: number,
     lo: number,
-    physical: number,
+    physical: number | null,
     buffer: Uint8Array,
     access: 1 | 2,
     landed: Landing,
@@ -220,7 +267,7 @@ export class FabricPort implements DmaPort, InterruptPort {
     this.#ledger.stray({
       kind: access === ACCESS_READ ? 'read' : 'write',
       busAddress: `0x${hexPair(hi, lo).replace(/^0+(?=.)/, '')}`,
-      physical: `0x${physical.toString(16)}`,
+      physical: physical === null ? null : `0x${physical.toString(16)}`,
       length: buffer.length,
       landed,
       count: 1,
@@ -259,6 +306,7 @@ export class FabricPort implements DmaPort, InterruptPort {
     const tags = new Int32Array(pages)
     const tagEpochs = new Uint32Array(pages)
     let physical = hi >= FIRST_UNREACHABLE_HIGH ? -1 : hi * 0x1_0000_0000 + lo
+    if (this.#inbound !== null && tlb === null) physical = this.#inbound.memoryOf(physical, length)
     let translated = false
     for (let page = 0; tlb !== null && page < pages; page++) {
       const offset = page === 0 ? 0 : page * PAGE - (lo & (PAGE - 1))
@@ -281,6 +329,7 @@ export class FabricPort implements DmaPort, InterruptPort {
     }
     if (physical < 0 || !space.isRam(physical, length) || space.ram.runLength(physical) < length) return null
     if (!this.#ledger.allows(physical, length, access)) return null
+    if (this.#fabric.memory?.isOpen(physical, length) === false) return null
     const offset = space.ram.offsetToWrite(physical)
     return new FabricView({
       data: new DataView(space.ram.bytes.buffer, offset, length),
@@ -335,8 +384,17 @@ export class FabricPort implements DmaPort, InterruptPort {
       return DMA_FAULT
     }
     const route = tlb?.route === 'translated' ? 'translated' : 'untranslated'
-    const toHi = tlb === null ? hi : tlb.hi
-    const toLo = tlb === null ? lo : tlb.lo
+    let toHi = tlb === null ? hi : tlb.hi
+    let toLo = tlb === null ? lo : tlb.lo
+    if (tlb === null && this.#messageInbound !== null) {
+      const memory = this.#messageInbound.memoryOf(hi * 0x1_0000_0000 + lo, 4)
+      if (memory < 0) {
+        this.#trace('msi', hi, lo, null, 4, 'untranslated')
+        return DMA_DECODE_ERROR
+      }
+      toHi = highWord(memory)
+      toLo = lowWord(memory)
+    }
     if (toHi < FIRST_UNREACHABLE_HIGH) {
       const address = toHi * 0x1_0000_0000 + toLo
       if (this.#fabric.ringDoorbell(address, data)) {

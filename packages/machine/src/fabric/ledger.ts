@@ -50,7 +50,7 @@ export class DeviceLedger {
   /** Records an access outside every grant. Equal ones are folded. */
   stray(access: StrayAccess): void {
     this.strayCount += access.count
-    const place = `${access.kind} ${access.physical} ${access.length}`
+    const place = `${access.kind} ${access.physical ?? `bus ${access.busAddress}`} ${access.length}`
     const known = this.#byPlace.get(place)
     const before = known === undefined ? undefined : this.strays[known]
     if (known !== undefined && before !== undefined) {
