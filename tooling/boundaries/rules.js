@@ -52,6 +52,9 @@ const seamRule = (name) => ({
   to: { path: '^packages/', pathNot: [...DRIVER_KNOWLEDGE, `^${sourceOf(name)}`] },
 })
 
+/** Folders behind entries that run in Node alone. Nothing outside them imports them. */
+const NODE_ENTRIES = ['^packages/scenarios/src/workers/']
+
 /** The machine must not know who runs on it, nor the report how a machine is built. */
 export default {
   forbidden: [
@@ -75,10 +78,17 @@ export default {
       },
     },
     {
-      name: 'browser: node: modules are imported by apps and tooling only',
+      name: 'browser: node: modules are imported by apps and tooling only, and by entries that are for Node alone',
+      comment: 'scenarios/workers boots cells in threads; nothing else of that package reaches it.',
       severity: 'error',
-      from: { path: '^packages/[^/]+/src/' },
+      from: { path: '^packages/[^/]+/src/', pathNot: NODE_ENTRIES },
       to: { dependencyTypes: ['core'] },
+    },
+    {
+      name: 'browser: no package reaches what is for Node alone',
+      severity: 'error',
+      from: { path: '^packages/[^/]+/src/', pathNot: NODE_ENTRIES },
+      to: { path: NODE_ENTRIES },
     },
     {
       name: 'cycles: none, between files or packages',

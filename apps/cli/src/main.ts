@@ -3,7 +3,9 @@ import type { BootFlags } from './commands/boot.ts'
 import type { BuildFlags } from './commands/build.ts'
 import type { ClaimsFlags } from './commands/claims.ts'
 import type { LintFlags } from './commands/lint.ts'
+import type { MatrixFlags } from './commands/matrix.ts'
 import { BAD_INPUT, DONE } from './exit.ts'
+import { SERVE_CELLS } from './matrix/serve-argument.ts'
 import { describeFailure } from './output/failure.ts'
 import { leaveWhenWritten, print } from './output/standard-output.ts'
 import { VERSION } from './version.ts'
@@ -37,6 +39,32 @@ Examples:
   dmascope claims --save expected.json && dmascope claims --expect expected.json
 
 Exit status: 0 the outcomes are those expected; 1 one is not; 2 bad usage or bad input.`
+
+const MATRIX_EXAMPLES = `
+Every combination of a kernel, a hypervisor, a platform, a state of its IOMMU and a device is a cell: a boot of its own,
+with a self-test of 4 KiB. --guest and the like narrow or widen an axis; they take lists with commas, * for any letters,
+and may be repeated. --axes lists what there is.
+
+Examples:
+  dmascope matrix --platform x86-vtd --iommu on
+  dmascope matrix --guest '*' --hypervisor qemu,physical --device virtio-net
+  dmascope matrix --guest linux-6.12 --guest linux-6.12,restricted=on --platform 'arm64*'
+  dmascope matrix --cell linux-4.4/physical/x86-vtd/on/virtio-blk --why asked
+  dmascope matrix --resume results.jsonl --format html > matrix.html
+  dmascope matrix --shard 1/4 --format jsonl > part-1.jsonl
+  dmascope matrix merge part-*.jsonl
+
+Exit status: 0 done; 2 bad usage or bad input; 130 stopped by Ctrl-C: what was done is printed, and kept by --resume.`
+
+const MERGE_EXAMPLES = `
+FILE is what dmascope matrix prints with --format jsonl or json, or keeps with --resume; - is standard input. The order of
+files and of the cells in them does not matter.
+
+Examples:
+  dmascope matrix merge part-1.jsonl part-2.jsonl
+  dmascope matrix merge part-*.jsonl --format html > matrix.html
+
+Exit status: 0 done; 2 bad usage or bad input, or two files say different things of one cell.`
 
 const DECODE_EXAMPLES = `
 FILE is an ACPI table as it lies in memory, the text of acpidump, the text of iasl -d with its raw data, a device tree
@@ -84,6 +112,7 @@ Examples:
   dmascope decode DMAR.dat               show every byte of a firmware table, and what it means
   dmascope lint DMAR.dat                 find what is wrong with it, and what Linux makes of that
   dmascope claims                        what was said of virtio and IOMMUs, decided by running it
+  dmascope matrix                        boot every combination, and show them as a grid
   dmascope presets                       machines to start from
   dmascope guests                        kernels to boot
   dmascope hypervisors                   whose rules virtio devices and firmware tables follow`
@@ -99,6 +128,8 @@ function program(qemuArguments: readonly string[] | null): Command {
     .version(VERSION, '--version', 'show the version')
     .helpOption('-h, --help', 'show help')
     .helpCommand(false)
+    // What stands behind a command is that command's own.
+    .enablePositionalOptions()
     .showHelpAfterError('(see --help)')
     .addHelpText('after', ROOT_EXAMPLES)
     .configureOutput({ writeOut: print })
@@ -168,6 +199,7 @@ function program(qemuArguments: readonly string[] | null): Command {
       const { claims } = await import('./commands/claims.ts')
       process.exitCode = await claims(number, flags)
     })
+  matrixCommands(command)
   command('decode <file...>', 'show ACPI tables and device trees field by field')
     .addOption(new Option('--format <format>', 'text or json').choices(['text', 'json']).default('text'))
     .addHelpText('after', DECODE_EXAMPLES)
@@ -200,7 +232,7 @@ function program(qemuArguments: readonly string[] | null): Command {
       const { lint } = await import('./commands/lint.ts')
       process.exitCode = await lint(files, flags)
     })
-  command('schema [what]', 'print a JSON schema: report (default), machine, tables or lint').action(
+  command('schema [what]', 'print a JSON schema: report (default), machine, tables, lint or matrix').action(
     async (what: string | undefined) => {
       const { schema } = await import('./commands/schema.ts')
       await schema(what ?? 'report')
@@ -218,10 +250,49 @@ function program(qemuArguments: readonly string[] | null): Command {
   return root
 }
 
+/** `matrix`, and `matrix merge` below it. */
+function matrixCommands(command: (name: string, description: string) => Command): void {
+  const format = () => new Option('--format <format>', 'text, json, jsonl, markdown or html').default('text')
+  const collect = (value: string, before: readonly string[] = []): readonly string[] => [...before, value]
+  const parent = command('matrix', 'boot every combination of kernel, hypervisor, platform, IOMMU and device')
+    .option('--guest <kernels>', 'these kernels, with options: NAME[,OPTION=...] (see: dmascope guests)', collect)
+    .option('--hypervisor <names>', 'these hypervisors (see: dmascope hypervisors)', collect)
+    .option('--platform <names>', 'these platforms', collect)
+    .option('--iommu <states>', 'these states of the IOMMU: none, on, pt, off, uncovered', collect)
+    .option('--device <names>', 'these devices', collect)
+    .option('--axes', 'list what these can be, and boot nothing')
+    .addOption(format())
+    .option('--resume <file>', 'keep results in this file; cells that stand there already are not booted again')
+    .option('--shard <i/n>', 'only the i-th of n parts of the cells')
+    .option('--jobs <count>', 'threads to boot in (default: one for each core)')
+    .option('--cell <key>', "one cell's full report instead: KERNEL/HYPERVISOR/PLATFORM/STATE/DEVICE")
+    .option('--why <device>', 'with --cell: the chain of reasons for one device; asked is the one in question')
+    .addHelpText('after', MATRIX_EXAMPLES)
+    .action(async (flags: MatrixFlags) => {
+      const { matrix } = await import('./commands/matrix.ts')
+      process.exitCode = await matrix(flags)
+    })
+  parent
+    .command('merge <file...>')
+    .description('put parts of a matrix together')
+    .helpOption('-h, --help', 'show help')
+    .showHelpAfterError('(see dmascope matrix merge --help)')
+    .addOption(format())
+    .addHelpText('after', MERGE_EXAMPLES)
+    .action(async (files: string[], flags: { format: string }) => {
+      const { merge } = await import('./commands/merge.ts')
+      await merge(files, flags.format)
+    })
+}
+
 export { leaveWhenWritten }
 
 /** Runs the command line. Sets the process's exit status; writes nothing to standard output but results. */
 export async function main(argv: readonly string[]): Promise<void> {
+  if (argv[0] === SERVE_CELLS) {
+    const { serve } = await import('./matrix/serve-cells.ts')
+    await serve()
+  }
   const cut = argv.indexOf('--')
   const own = cut < 0 ? argv : argv.slice(0, cut)
   const qemuArguments = cut < 0 ? null : argv.slice(cut + 1)

@@ -128,7 +128,7 @@ describe('bad usage and bad input end with 2, a message, and nothing on standard
     ],
     [
       ['schema', 'nothing'],
-      "dmascope: error: there is no schema 'nothing'; write report, machine, tables or lint\n  [CLI_SCHEMA]\n",
+      "dmascope: error: there is no schema 'nothing'; write report, machine, tables, lint or matrix\n  [CLI_SCHEMA]\n",
     ],
     [['diff', 'good.yaml', 'good.yaml'], 'dmascope: error: good.yaml is no JSON: '],
   ])('%j', (args, stderr) => {

@@ -3,7 +3,8 @@ import { HYPERVISORS } from '@dmascope/machine'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type Cell, cellKey, DEVICES, describeCell, IOMMU_STATES, PLATFORMS, parseCell, runCell } from '../src/index.ts'
-import { cellsOf, DEFAULT_AXES, parseShard, shardOf } from '../src/matrix/select-cells.ts'
+import { cellsOf, DEFAULT_AXES } from '../src/matrix/axes.ts'
+import { parseShard, shardOf } from '../src/matrix/shard.ts'
 
 const numRuns = Number(process.env.DMASCOPE_FUZZ_RUNS ?? 300)
 

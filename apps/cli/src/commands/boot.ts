@@ -64,6 +64,7 @@ export async function boot(
     guest: flags.guest ?? loaded.guest ?? DEFAULT_GUEST,
     trace: flags.trace !== undefined,
     tables: flags.dumpFirmware !== undefined,
+    ...(loaded.selfTestBytes !== undefined && { selfTestBytes: loaded.selfTestBytes }),
   })
   const asked = flags.why === undefined ? null : deviceOf(report, flags.why, description.devices)
   // Files first: where one cannot be written, nothing stands on standard output.

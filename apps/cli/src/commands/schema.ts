@@ -23,5 +23,12 @@ export async function schema(what: string): Promise<void> {
     printLine(JSON.stringify(lintReportJsonSchema(), null, 2))
     return
   }
-  throw new DmascopeError('CLI_SCHEMA', `there is no schema '${what}'; write report, machine, tables or lint`, { what })
+  if (what === 'matrix') {
+    const { matrixJsonSchema } = await import('@dmascope/scenarios/matrix')
+    printLine(JSON.stringify(matrixJsonSchema(), null, 2))
+    return
+  }
+  throw new DmascopeError('CLI_SCHEMA', `there is no schema '${what}'; write report, machine, tables, lint or matrix`, {
+    what,
+  })
 }

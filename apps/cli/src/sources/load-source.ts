@@ -28,6 +28,8 @@ export function qemuVersionOf(text: string): QemuVersion {
 export interface LoadedSource {
   readonly description: MachineDescription
   readonly guest: string | null
+  /** Bytes that each I/O self-test moves, where the source says so. */
+  readonly selfTestBytes?: number
 }
 
 /**
@@ -115,13 +117,14 @@ async function standardInput(): Promise<string> {
   return Buffer.concat(parts).toString('utf8')
 }
 
-/** A cell of the matrix has five parts; a file of that name would be five folders deep. */
-const isCell = (source: string): boolean => source.split('/').length === 5 && !existsSync(source)
+/** A cell of the matrix has five parts or more; a file of that name would be as many folders deep. */
+const isCell = (source: string): boolean =>
+  source.split('/').length >= 5 && !/^[./]/.test(source) && !existsSync(source)
 
 async function loadCell(source: string): Promise<LoadedSource> {
-  const { describeCell, parseCell } = await import('@dmascope/scenarios')
+  const { describeCell, parseCell, SELF_TEST_BYTES } = await import('@dmascope/scenarios')
   const cell = parseCell(source)
   const { description, impossible } = describeCell(cell)
-  if (description !== null) return { description, guest: cell.guest }
+  if (description !== null) return { description, guest: cell.guest, selfTestBytes: SELF_TEST_BYTES }
   throw new DmascopeError('CLI_NO_SUCH_MACHINE', `${source}: there is no such machine: ${impossible}`, { source })
 }

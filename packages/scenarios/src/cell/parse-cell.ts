@@ -25,9 +25,9 @@ export function requireState(name: string): IommuState {
  * @throws DmascopeError SCENARIO_CELL, GUEST_*, MACHINE_HYPERVISOR
  */
 export function parseCell(text: string): Cell {
-  const parts = text.split('/')
-  const [guest, hypervisor, platform, iommu, device] = parts
-  if (parts.length !== 5 || !guest || !hypervisor || !platform || !iommu || !device) {
+  // An option of a guest may hold a slash, as that of virtual functions does.
+  const [, guest, hypervisor, platform, iommu, device] = /^(.+)\/([^/]+)\/([^/]+)\/([^/]+)\/([^/]+)$/.exec(text) ?? []
+  if (!guest || !hypervisor || !platform || !iommu || !device) {
     throw new DmascopeError(
       'SCENARIO_CELL',
       `"${text}" is no cell: write GUEST/HYPERVISOR/PLATFORM/IOMMU/DEVICE, such as linux-6.12/qemu/x86-vtd/on/virtio-blk`,

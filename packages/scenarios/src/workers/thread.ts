@@ -1,0 +1,3 @@
+import { serveCells } from './serve-cells.ts'
+
+serveCells()
