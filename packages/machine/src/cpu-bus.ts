@@ -10,10 +10,12 @@ export interface CpuInterruptSource {
 }
 
 /** Ways into the machine besides memory, which not every architecture has. */
-interface CpuBusExtras {
+export interface CpuBusExtras {
   readonly ports?: PortSpace
   readonly systemRegisters?: SystemRegisterBus
   readonly hypercall?: NonNullable<CpuBus['hypercall']>
+  readonly cpuid?: NonNullable<CpuBus['cpuid']>
+  readonly setPageState?: NonNullable<CpuBus['setPageState']>
 }
 
 /** The machine as software on its processor sees it. */
@@ -21,6 +23,8 @@ export class MachineCpuBus implements CpuBus {
   readonly ports?: PortBus
   readonly systemRegisters?: SystemRegisterBus
   readonly hypercall?: NonNullable<CpuBus['hypercall']>
+  readonly cpuid?: NonNullable<CpuBus['cpuid']>
+  readonly setPageState?: NonNullable<CpuBus['setPageState']>
   readonly #space: AddressSpace
   readonly #interrupts: CpuInterruptSource
   readonly #queue: RunQueue
@@ -30,7 +34,7 @@ export class MachineCpuBus implements CpuBus {
     space: AddressSpace,
     interrupts: CpuInterruptSource,
     queue: RunQueue,
-    { ports, systemRegisters, hypercall }: CpuBusExtras,
+    { ports, systemRegisters, hypercall, cpuid, setPageState }: CpuBusExtras,
   ) {
     this.#space = space
     this.#interrupts = interrupts
@@ -38,6 +42,8 @@ export class MachineCpuBus implements CpuBus {
     if (ports !== undefined) this.ports = portBus(ports)
     if (systemRegisters !== undefined) this.systemRegisters = systemRegisters
     if (hypercall !== undefined) this.hypercall = hypercall
+    if (cpuid !== undefined) this.cpuid = cpuid
+    if (setPageState !== undefined) this.setPageState = setPageState
   }
 
   read8(address: number): number {

@@ -95,6 +95,11 @@ export class GuestRam {
     return backing * CHUNK_BYTES + (address & MASK)
   }
 
+  /** Whether anything was ever written near `address`: what nobody has written is zero, and takes no store. */
+  isBacked(address: number): boolean {
+    return this.offsetToRead(address) >= CHUNK_BYTES
+  }
+
   #take(): number {
     const chunk = this.#arena.takeChunk()
     if (this.#arena.bytes !== this.bytes) {

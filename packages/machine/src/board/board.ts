@@ -1,6 +1,7 @@
 import type { RequesterId } from '@dmascope/iommu'
 import type { AddressSpace, CpuBus } from '@dmascope/memory'
 import type { PciBus, PciFunction, RootComplex } from '@dmascope/pci'
+import type { CpuBusExtras } from '../cpu-bus.ts'
 import type { Route } from '../fabric/fabric-port.ts'
 import type { RunQueue } from '../fabric/run-queue.ts'
 import type { FwCfg } from '../firmware/fw-cfg.ts'
@@ -45,6 +46,8 @@ export interface BoardSite {
   readonly queue: RunQueue
   /** The machine's IOMMUs. To be asked when a message is on its way: they are made after the board. */
   iommus(): readonly MachineIommu[]
+  /** What the processor has that the board does not know of. */
+  readonly processor: Omit<CpuBusExtras, 'ports'>
   /** Device number, on the first root bus, of the expander that brings a root bus; null for the first itself. */
   expanderOf(bus: PciBus): number | null
 }

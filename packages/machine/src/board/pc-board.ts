@@ -37,7 +37,7 @@ export const pcBoard = (chipset: Chipset, segments: readonly SegmentPlace[] = []
 function buildPc(
   chipset: Chipset,
   segments: readonly SegmentPlace[],
-  { cpuSpace, dmaSpace, root, roots, queue, iommus, expanderOf }: BoardSite,
+  { cpuSpace, dmaSpace, root, roots, queue, iommus, expanderOf, processor }: BoardSite,
 ): BoardHardware {
   const spaces = [cpuSpace, dmaSpace]
   const apic = new LocalApic((vector) => ioapic.endOfInterrupt(vector))
@@ -58,7 +58,7 @@ function buildPc(
   ports.add(0xcf8, 8, root.createCf8Ports())
   ports.setFallback((port) => hosts.find((host) => host.passesOn(port))?.window.findPort(port) ?? window.findPort(port))
   return {
-    bus: new MachineCpuBus(cpuSpace, apic, queue, { ports }),
+    bus: new MachineCpuBus(cpuSpace, apic, queue, { ...processor, ports }),
     messages: apicMessages(router),
     setPin: (one, asserted) => lines.set(one, asserted),
     raiseMsi: (_hi, _lo, data) => router.deliver(data, false),

@@ -5,6 +5,7 @@ import { isBridge, type PciBus, type PciFunction, type RootComplex } from '@dmas
 import { findModel } from '../catalogue/catalogue.ts'
 import type { Properties } from '../catalogue/check-properties.ts'
 import { withDefaults } from '../catalogue/check-properties.ts'
+import { confidentialKind } from '../confidential/plan-confidential.ts'
 import type { MachineDescription } from '../description.ts'
 import type { IommuFault, MachineIommu } from '../iommu/machine-iommu.ts'
 import { Machine } from '../machine.ts'
@@ -63,6 +64,7 @@ export function createPseries(description: MachineDescription, options: { readon
       },
     }),
     memory: description.memory,
+    confidential: confidentialKind(description),
     createIommus: (wiring) => {
       tell = wiring.onFault
       return bridges.map(({ unit, index }) => tceIommu(unit, index))

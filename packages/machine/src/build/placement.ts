@@ -3,6 +3,7 @@ import { requireModel } from '../catalogue/catalogue.ts'
 import { checkProperties, type Properties, withDefaults } from '../catalogue/check-properties.ts'
 import type { DeviceModel } from '../catalogue/model.ts'
 import { AMD_IOMMU_FUNCTION } from '../catalogue/models/iommus.ts'
+import { confidentialDefaults } from '../confidential/plan-confidential.ts'
 import type { DeviceDescription, MachineDescription, PropertyValue, SegmentDescription } from '../description.ts'
 import type { Hypervisor } from '../hypervisor/hypervisor.ts'
 import { requireHypervisor } from '../hypervisor/hypervisors.ts'
@@ -160,7 +161,8 @@ class Placer implements Placement {
       )
     }
     const serial = model.kind === 'virtio-console'
-    const defaults = withDefaults(model, given, this.#machine.qemuVersion)
+    const stated = confidentialDefaults(this.#machine, model, given)
+    const defaults = withDefaults(model, stated, this.#machine.qemuVersion)
     const properties = serial ? withSerialVectors(defaults) : defaults
     const slot = findSlot(description, model, bus)
     const hypervisor = this.#hypervisor

@@ -8,7 +8,7 @@ const TEXT: PropertyType = { kind: 'string' }
 const ON_OFF_AUTO: PropertyType = { kind: 'enum', values: ['on', 'off', 'auto'] }
 
 /**
- * Machine properties that bear on DMA or interrupts: QEMU's of `-machine`, under its names, and four of ours.
+ * Machine properties that bear on DMA or interrupts: QEMU's of `-machine`, under its names, and five of ours.
  */
 export const MACHINE_PROPERTIES: Readonly<Record<string, PropertyType>> = {
   'kernel-irqchip': { kind: 'enum', values: ['on', 'off', 'split'] },
@@ -52,9 +52,10 @@ export const MACHINE_PROPERTIES: Readonly<Record<string, PropertyType>> = {
   vga: { kind: 'enum', values: ['none'] },
   defaultNic: BOOL,
   firmware: TEXT,
+  confidential: { kind: 'enum', values: ['sev', 'pef'] },
 }
 
-/** Properties that ask for an encrypted guest, under which no device reaches memory that is not shared with it. */
+/** Properties that name an object, which is another option's to tell of. */
 const CONFIDENTIAL: readonly string[] = ['confidential-guest-support', 'memory-encryption']
 
 /** QEMU takes `-` and `_` alike in these names. */
@@ -97,7 +98,7 @@ export function checkMachineProperties(properties: Properties, where: Where = ''
     if (CONFIDENTIAL.includes(name) && read.value !== '') {
       throw new DmascopeError(
         'MACHINE_NOT_MODELLED',
-        `${at}machine property '${key}': confidential guests, which bounce every DMA, are not modelled yet; leave it out`,
+        `${at}machine property '${key}': the object that it names is none of a guest that is modelled; AMD SEV's and POWER's are, as sev-guest and pef-guest, or confidential: sev in a machine file`,
         { where: text, property: key },
       )
     }

@@ -1,5 +1,6 @@
 import type { TceUnit } from '@dmascope/iommu/tce'
 import type { Board, BoardHardware, BoardSite } from '../board/board.ts'
+import { isUltracall } from '../confidential/ultracalls.ts'
 import { MachineCpuBus } from '../cpu-bus.ts'
 import { HostBridge } from './host-bridge.ts'
 import { Hypervisor } from './hypervisor.ts'
@@ -36,7 +37,7 @@ export const pseriesBoard = ({ bridges, treeFor }: PseriesOptions): Board => ({
 function buildPseries(
   planned: readonly PlannedBridge[],
   treeFor: PseriesOptions['treeFor'],
-  { cpuSpace, dmaSpace, roots, queue }: BoardSite,
+  { cpuSpace, dmaSpace, roots, queue, processor }: BoardSite,
 ): BoardHardware {
   const sources = new InterruptSources()
   const bridges = planned.map(({ index, unit }, at) => new HostBridge(index, roots[at]!, unit, sources, queue))
@@ -44,7 +45,10 @@ function buildPseries(
     for (const { windows } of bridges) for (const window of windows) space.addWindow(window)
   }
   const hypervisor = new Hypervisor({ ram: cpuSpace.ram, bridges, sources, treeFor })
-  const hypercall = (number: number, args: Uint32Array, out: Uint32Array): number => hypervisor.call(number, args, out)
+  const hypercall = (number: number, args: Uint32Array, out: Uint32Array): number =>
+    processor.hypercall !== undefined && isUltracall(number)
+      ? processor.hypercall(number, args, out)
+      : hypervisor.call(number, args, out)
   return {
     bus: new MachineCpuBus(cpuSpace, sources, queue, { hypercall }),
     messages: {
