@@ -142,7 +142,7 @@ export function bootGuest(bus: CpuBus, options: BootOptions): GuestResult {
   }
   // What is told of devices is how the kernel had them, before any was a user's.
   const devices = [
-    ...records.map((record) => record.toResult(iommu)),
+    ...records.map((record) => record.toResult(iommu, kernel.dma)),
     ...platform.flatMap((record) => record.toResult() ?? []),
   ]
   const assignments = assignDevices(kernel, records, bound, () => {

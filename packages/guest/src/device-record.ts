@@ -1,4 +1,5 @@
 import { DeviceNotes } from './device-notes.ts'
+import type { DmaPlatform } from './dma/dma-platform.ts'
 import type { IommuSubsystem } from './iommu/contract.ts'
 import type { PciFunction } from './pci/pci-function.ts'
 import type { GuestDevice } from './result.ts'
@@ -16,8 +17,9 @@ export class DeviceRecord extends DeviceNotes {
     this.owner = fn.id
   }
 
-  toResult(iommu: IommuSubsystem): GuestDevice {
+  toResult(iommu: IommuSubsystem, dma: DmaPlatform): GuestDevice {
     const { fn } = this
+    const windowsBy = dma.windowsBy?.(fn) ?? null
     return {
       ...this.common(),
       id: fn.id,
@@ -28,6 +30,7 @@ export class DeviceRecord extends DeviceNotes {
       firmware: iommu.coverage(fn),
       iommuGroup: iommu.group(fn),
       domain: iommu.domainType(fn),
+      ...(windowsBy !== null && { windowsBy }),
       ...(fn.sriov && {
         sriov: {
           totalVfs: fn.sriov.totalVfs,

@@ -81,6 +81,8 @@ export interface GuestDevice {
   readonly physicalFunction?: string
   /** How the driver came by the addresses that it gave the device; null where it gave none. */
   readonly dmaPath: 'physical' | 'direct' | 'iommu' | 'swiotlb' | 'xen' | null
+  /** What says that its bus sees memory at other addresses than the processor; left out where nothing does. */
+  readonly windowsBy?: string
   readonly virtio?: {
     /** Numbers of the feature bits, ascending. */
     readonly offered: readonly number[]

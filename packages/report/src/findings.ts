@@ -117,6 +117,12 @@ function firstStray({ strays }: ReportDevice, wanted: (stray: ReportStray) => bo
 
 export const DEVICE_RULES: readonly DeviceRule[] = [
   {
+/** What went wrong, where a bus with memory at addresses of its own was given physical ones; nothing elsewhere. */
+const missedWindows = ({ guest: { windowsBy, dmaPath } }: ReportDevice): string =>
+  windowsBy !== undefined && dmaPath === 'physical'
+    ? ` It was given physical addresses, and its bus sees memory at others (${windowsBy}).`
+    : ''
+
     id: 'DMA-0003',
     level: 'warning',
     title: 'A device bypasses the IOMMU that the firmware puts it behind',
@@ -140,7 +146,7 @@ export const DEVICE_RULES: readonly DeviceRule[] = [
       `the first ${firstStray(device)}.` +
       (device.status === 'passthrough' && device.guest.dmaPath === 'iommu'
         ? ' It takes the IOVAs that it was given for physical addresses.'
-        : ''),
+        : missedWindows(device)),
     fix: (on) => offerAccessPlatform(on),
   },
   {
@@ -149,7 +155,7 @@ export const DEVICE_RULES: readonly DeviceRule[] = [
     title: 'A device wrote over memory that is not its own',
     applies: ({ device }) => device.strays.some(isOverwrite),
     message: ({ device }) =>
-      `${shortId(device.id)} overwrote memory that it was never given: ${firstStray(device, isOverwrite)}.`,
+      `${shortId(device.id)} overwrote memory that it was never given: ${firstStray(device, isOverwrite)}.${missedWindows(device)}`,
     fix: (on) => offerAccessPlatform(on) ?? WIRE_IT,
   },
   {
@@ -227,7 +233,8 @@ export const DEVICE_RULES: readonly DeviceRule[] = [
       device.virtio?.accessPlatform === true &&
       device.status === 'passthrough' &&
       device.passthrough !== 'identity' &&
-      device.guest.dmaPath !== 'iommu',
+      device.guest.dmaPath !== 'iommu' &&
+      device.guest.windowsBy === undefined,
     message: ({ device }) =>
       `${shortId(device.id)} negotiated VIRTIO_F_ACCESS_PLATFORM, which only means that the guest uses the DMA API: its addresses are physical all the same.`,
     fix: () => null,

@@ -107,7 +107,12 @@ function joinDevice(accounts: Accounts): ReportDevice {
     ...(device.sriov && { sriov: device.sriov }),
     ...(device.physicalFunction !== undefined && { physicalFunction: device.physicalFunction }),
     firmware: device.firmware,
-    guest: { iommuGroup: device.iommuGroup, domain: device.domain, dmaPath: device.dmaPath },
+    guest: {
+      iommuGroup: device.iommuGroup,
+      domain: device.domain,
+      dmaPath: device.dmaPath,
+      ...(device.windowsBy !== undefined && { windowsBy: device.windowsBy }),
+    },
     ...(device.virtio && {
       virtio: { ...device.virtio, status: `0x${device.virtio.status.toString(16).padStart(2, '0')}` },
     }),

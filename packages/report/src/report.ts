@@ -88,6 +88,8 @@ export interface ReportDevice {
     readonly iommuGroup: number | null
     readonly domain: 'dma' | 'dma-fq' | 'identity' | 'blocked' | 'unknown' | 'none'
     readonly dmaPath: 'physical' | 'direct' | 'iommu' | 'swiotlb' | 'xen' | null
+    /** What says that its bus sees memory at other addresses than the processor; left out where nothing does. */
+    readonly windowsBy?: string
   }
   readonly virtio?: {
     readonly offered: readonly number[]

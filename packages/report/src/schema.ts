@@ -56,6 +56,10 @@ const device = z.strictObject({
     iommuGroup: z.int().nullable(),
     domain,
     dmaPath: z.enum(['physical', 'direct', 'iommu', 'swiotlb', 'xen']).nullable(),
+    windowsBy: z
+      .string()
+      .exactOptional()
+      .describe('What says that its bus sees memory at other addresses than the processor.'),
   }),
   virtio: z.strictObject({ offered: bits, negotiated: bits, accessPlatform: z.boolean(), status: hex }).exactOptional(),
   wiring: z.strictObject({ behindIommu: z.boolean() }),

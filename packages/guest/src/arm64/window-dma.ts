@@ -2,6 +2,7 @@ import { type BusView, type BusWindow, WindowView } from '@dmascope/dma'
 import { platformOwner } from '@dmascope/memory/contracts'
 import type { DmaPlatform } from '../dma/dma-platform.ts'
 import type { InboundWindows } from '../dma/inbound-windows.ts'
+import type { Fact } from '../result.ts'
 import type { ArmPlatform } from './arm-platform.ts'
 
 const SEGMENT = /^([0-9a-f]{4}):/
@@ -23,19 +24,20 @@ export function windowDma({ hostBridges, devices }: Pick<ArmPlatform, 'hostBridg
     },
     why({ id }) {
       const found = placeOf(id)
-      return found === undefined ? [] : found.facts
+      return found === undefined ? [] : [found.fact]
     },
+    windowsBy: ({ id }) => placeOf(id)?.fact.source ?? null,
   }
 }
 
 interface Placed {
   readonly view: BusView
-  readonly facts: readonly { readonly fact: string; readonly source: string }[]
+  readonly fact: Fact
 }
 
 const placed = ({ windows, by }: InboundWindows): Placed => ({
   view: new WindowView(windows),
-  facts: [{ fact: `its bus sees ${windows.map(windowText).join(', and ')}`, source: by }],
+  fact: { fact: `its bus sees ${windows.map(windowText).join(', and ')}`, source: by },
 })
 
 const windowText = ({ cpu, bus, length }: BusWindow): string =>

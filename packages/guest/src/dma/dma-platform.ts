@@ -16,6 +16,8 @@ export interface DmaPlatform {
   partsOf(device: DmaDevice): DmaParts
   /** What firmware says of it, for the reasons; nothing unless given. */
   why?(device: DmaDevice): readonly Fact[]
+  /** What says that its bus sees memory at other addresses than the processor; null, or left out, for nothing. */
+  windowsBy?(device: DmaDevice): string | null
 }
 
 /** Memory is at the same address on every bus, and caches are coherent: nothing is needed. */
@@ -28,6 +30,7 @@ export const dmaOfAll = (parts: DmaParts): DmaPlatform => ({ partsOf: () => part
 export const joinDma = (...platforms: readonly DmaPlatform[]): DmaPlatform => ({
   partsOf: (device) => Object.assign({}, ...platforms.map((one) => one.partsOf(device))),
   why: (device) => platforms.flatMap((one) => one.why?.(device) ?? []),
+  windowsBy: (device) => platforms.map((one) => one.windowsBy?.(device) ?? null).find((by) => by !== null) ?? null,
 })
 
 /** The DMA API of a device that no IOMMU translates for. */

@@ -62,6 +62,7 @@ export class PlatformRecord extends DeviceNotes {
       firmware: { covered: device.behind !== null, by: device.behind === null ? null : `iommus of ${device.source}` },
       iommuGroup: attachment?.group ?? null,
       domain: attachment?.type ?? 'none',
+      ...(device.inbound !== undefined && attachment === null && { windowsBy: device.inbound.by }),
       why: [{ fact: device.iommu, source: device.source }, ...(attachment?.why() ?? []), ...this.facts],
     }
   }

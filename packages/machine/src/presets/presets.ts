@@ -47,6 +47,18 @@ const q35 = (
   ...more,
 })
 
+/** An Arm machine without IOMMU, whose host bridge has these windows for devices. */
+const behindWindows = (windows: NonNullable<MachineFileContent['inbound']>[number]['windows']): MachineFileContent => ({
+  machine: 'virt',
+  qemuVersion: '11.1',
+  memory: '512M',
+  cpu: 'cortex-a57',
+  machineProperties: { 'gic-version': '3' },
+  inbound: [{ windows }],
+  append: '',
+  devices: [...guests],
+})
+
 const PRESETS: readonly Preset[] = [
   {
     name: 'default',
@@ -232,6 +244,57 @@ const PRESETS: readonly Preset[] = [
         { model: 'virtio-rng-pci', id: 'rng0', addr: '02.0', ...translated },
       ],
     },
+  },
+  ...(
+    [
+      ['arm-noncoherent', 'noncoherent', 'an Arm machine whose data cache devices’ DMA does not look into'],
+      [
+        'arm-virtual-cache',
+        'virtual-cache',
+        'one whose cache goes by virtual addresses, of which the guest and the host that emulates devices have different ones',
+      ],
+      ['arm-write-buffer', 'write-buffer', 'one whose writes to memory arrive late, unless a register is read'],
+    ] as const
+  ).map(
+    ([name, memorySystem, summary]): Preset => ({
+      name,
+      summary: `${summary}: virtio devices with and without the DMA API`,
+      content: {
+        machine: 'virt',
+        qemuVersion: '11.1',
+        memory: '512M',
+        cpu: 'cortex-a57',
+        memorySystem,
+        append: '',
+        devices: [
+          { model: 'virtio-blk-pci', id: 'blk0', addr: '02.0', ...translated },
+          { model: 'virtio-blk-pci', id: 'blk1', addr: '03.0' },
+          { model: 'virtio-net-pci', id: 'net0', addr: '04.0', mac: '52:54:00:12:34:00', ...translated },
+          { model: 'virtio-rng-pci', id: 'rng0', addr: '05.0' },
+          { model: 'e1000e', id: 'net1', addr: '06.0', mac: '52:54:00:12:34:01' },
+        ],
+      },
+    }),
+  ),
+  {
+    name: 'arm-offset',
+    summary: 'an Arm machine whose host bridge sees memory at 0xc0000000 (dma-ranges): the default devices, no IOMMU',
+    content: behindWindows([{ bus: 0xc000_0000, memory: 0x4000_0000, size: '512M' }]),
+  },
+  {
+    name: 'arm-banks',
+    summary: 'the same, but the host bridge sees each bank of 128 MiB in its neighbour’s place',
+    content: behindWindows([
+      { bus: 0x4800_0000, memory: 0x4000_0000, size: '128M' },
+      { bus: 0x4000_0000, memory: 0x4800_0000, size: '128M' },
+      { bus: 0x5800_0000, memory: 0x5000_0000, size: '128M' },
+      { bus: 0x5000_0000, memory: 0x5800_0000, size: '128M' },
+    ]),
+  },
+  {
+    name: 'arm-window',
+    summary: 'the same, but the host bridge sees the lower half of memory alone: the rest is bounced',
+    content: behindWindows([{ bus: 0x4000_0000, memory: 0x4000_0000, size: '256M' }]),
   },
   {
     name: 'pseries',

@@ -21,8 +21,11 @@ export interface Platform {
   /** One line, for lists. */
   readonly summary: string
   /** What a machine of it is described by, but for devices. */
-  readonly machine: Pick<MachineDescription, 'machine' | 'cpu' | 'machineProperties'>
+  readonly machine: Pick<MachineDescription, 'machine' | 'cpu' | 'machineProperties' | 'inbound'>
   readonly iommu: DeviceDescription | null
+  | 'arm64-offset'
+  | 'arm64-banks'
+  | 'arm64-window'
   /** The states that there are, and what each adds to the kernel's command line. */
   readonly states: Partial<Readonly<Record<IommuState, string>>>
   /** Hypervisors that never had the platform, by the first letters of their names, and why. */
@@ -49,6 +52,13 @@ export const PLATFORMS: readonly Platform[] = [
   {
     name: 'x86-vtd',
     summary: 'q35 with VT-d',
+/** `virt` whose host bridge sees its 512 MiB of memory, from 0x40000000 on, through these windows. */
+const virtThrough = (...windows: readonly (readonly [bus: number, memory: number, size: number])[]) => ({
+  ...VIRT,
+  machineProperties: { 'gic-version': '3' },
+  inbound: [{ windows: windows.map(([bus, memory, size]) => ({ bus, memory, size })), location: place }],
+})
+const MIB = 0x10_0000
     machine: Q35,
     iommu: device('intel-iommu', { intremap: 'on' }),
     states: {
@@ -96,6 +106,32 @@ export const PLATFORMS: readonly Platform[] = [
     iommu: device('virtio-iommu-pci'),
     states: { on: '', pt: 'iommu.passthrough=1' },
     not: PARAVIRTUAL,
+  },
+  {
+    name: 'arm64-offset',
+    summary: 'arm virt whose host bridge sees memory at another address, as on Broadcom’s VideoCore',
+    machine: virtThrough([0xc000_0000, 0x4000_0000, 512 * MIB]),
+    iommu: null,
+    states: { none: '' },
+  },
+  {
+    name: 'arm64-banks',
+    summary: 'arm virt whose host bridge sees each bank of 128 MiB in its neighbour’s place, as on BCM338x',
+    machine: virtThrough(
+      [0x4800_0000, 0x4000_0000, 128 * MIB],
+      [0x4000_0000, 0x4800_0000, 128 * MIB],
+      [0x5800_0000, 0x5000_0000, 128 * MIB],
+      [0x5000_0000, 0x5800_0000, 128 * MIB],
+    ),
+    iommu: null,
+    states: { none: '' },
+  },
+  {
+    name: 'arm64-window',
+    summary: 'arm virt whose host bridge sees the lower half of memory alone',
+    machine: virtThrough([0x4000_0000, 0x4000_0000, 256 * MIB]),
+    iommu: null,
+    states: { none: '' },
   },
   {
     name: 'pseries',
