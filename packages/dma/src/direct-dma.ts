@@ -68,17 +68,21 @@ export class DirectDma implements DmaOps {
 
   allocCoherent(length: number, purpose: string): DmaMapping | null {
     checkSegment(0, length)
-    const { pages, closed, coherency } = this.#options
+    const { pages, closed, coherency, barrier } = this.#options
     const count = Math.ceil(length / PAGE)
     const memory = pages.allocate(count, this.#view.cpuEnd(this.#highest + 1))
     if (memory === null) return null
-    const bus = this.#toBus(memory, length)
-    if (bus === null || closed?.open(memory, count * PAGE) === false) {
+    const opened = closed?.open(memory, count * PAGE) ?? true
+    // An address can depend on whether memory is open.
+    const bus = opened ? this.#toBus(memory, length) : null
+    if (bus === null) {
+      if (opened) closed?.close(memory, count * PAGE)
       pages.free(memory, count)
       return null
     }
     // What the cache holds of it is of its last owner, and must not be written back over what comes.
     coherency?.beforeDevice(memory, count * PAGE, 'bidirectional')
+    barrier?.drain()
     const mapping = mappingAt(coherency?.uncached(memory, length) ?? memory, bus, length)
     this.#live.add('coherent', [mapping], [{ cpu: memory, length }], 3, purpose, { start: memory, length: 0 })
     return mapping

@@ -15,7 +15,7 @@ export interface Coherency {
 
 /** Memory that is closed to devices unless it is opened: encrypted, or a secure guest's own. Whole pages. */
 export interface ClosedMemory {
-  /** Opens pages. False where the hypervisor does not. Their content is lost. */
+  /** Opens pages, and clears them. False where the hypervisor does not. */
   open(cpu: number, length: number): boolean
   close(cpu: number, length: number): void
 }

@@ -113,6 +113,7 @@ export function bootGuest(bus: CpuBus, options: BootOptions): GuestResult {
     options: commandLine,
     architecture: options.architecture ?? 'x86_64',
     dma: machine.dma ?? PLAIN_DMA,
+    restrictedMemory: profile.restrictedMemory || machine.restrictedMemory === true,
     nodeOf: (fn) => machine.nodes?.get(fn) ?? null,
     profile,
     config,

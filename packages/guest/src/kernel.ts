@@ -24,6 +24,8 @@ export interface Kernel {
   readonly pages: PageAllocator
   readonly witness: DmaWitness
   readonly dma: DmaPlatform
+  /** Virtio devices must know that most of memory is out of their reach. */
+  readonly restrictedMemory: boolean
   readonly iommu: IommuSubsystem
   readonly vectors: Vectors
   readonly messages: MessageDomain

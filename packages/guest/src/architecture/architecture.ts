@@ -62,6 +62,8 @@ export interface RunningMachine {
   readonly wires?: WireInterrupts
   /** What direct DMA takes; nothing unless given. */
   readonly dma?: DmaPlatform
+  /** Most of memory is out of devices' reach, and the kernel has virtio devices to know (`virtio_set_mem_acc_cb`). */
+  readonly restrictedMemory?: boolean
   /** The device tree's nodes of functions, where it has such. */
   readonly nodes?: ReadonlyMap<PciFunction, DtNode>
 }

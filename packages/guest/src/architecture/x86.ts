@@ -1,5 +1,4 @@
-import { setUpBounceBuffers } from '../dma/bounce-buffers.ts'
-import { dmaOfAll } from '../dma/dma-platform.ts'
+import { setUpPcDma } from '../dma/x86-dma.ts'
 import { findAcpiTables } from '../early/acpi-tables.ts'
 import { readBootParams } from '../early/boot-params.ts'
 import type { AddressRange } from '../early/memory-map.ts'
@@ -53,13 +52,7 @@ function bringUp(
   const vectors = new Vectors(bus, apic, patience, log)
   const faultVector = vectors.allocate('edge')
   const config = new ConfigAccess(bus, platform.ecam)
-  const top = ram.at(-1)?.end ?? 0
-  const dma = dmaOfAll(
-    setUpBounceBuffers(context, {
-      limited: options.softIommu || (top > FOUR_GIB && !options.iommuOff),
-      forced: false,
-    }),
-  )
+  const { dma, restrictedMemory } = setUpPcDma(context, ram)
   const iommu = createIommuSubsystem(
     {
       bus,
@@ -108,3 +101,4 @@ function bringUp(
     functions,
   }
 }
+    restrictedMemory,

@@ -127,7 +127,7 @@ function settleFeatures(device: VirtioDevice): string | null {
 
 /** Linux's `virtio_features_ok`: where memory is closed to devices, one that emits physical addresses is of no use. */
 function restrictedMemory(device: VirtioDevice): string | null {
-  if (!device.kernel.profile.restrictedMemory) return null
+  if (!device.kernel.restrictedMemory) return null
   if (!device.has(VIRTIO_F_VERSION_1)) return 'device must provide VIRTIO_F_VERSION_1 (-ENODEV)'
   if (!device.has(VIRTIO_F_ACCESS_PLATFORM)) return 'device must provide VIRTIO_F_ACCESS_PLATFORM (-ENODEV)'
   return null
