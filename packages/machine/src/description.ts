@@ -1,4 +1,4 @@
-import type { HypervisorName } from './hypervisor/hypervisor.ts'
+import type { Hypervisor, HypervisorName } from './hypervisor/hypervisor.ts'
 import type { InboundWindow } from './inbound/inbound-windows.ts'
 
 /** The QEMU releases whose machines are modelled. */

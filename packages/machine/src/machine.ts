@@ -11,13 +11,13 @@ import { RunQueue } from './fabric/run-queue.ts'
 import { type FileRefresh, FwCfg } from './firmware/fw-cfg.ts'
 import type { FirmwareRegion } from './firmware-regions/firmware-region.ts'
 import { ResidentEngine } from './firmware-regions/resident-engine.ts'
+import type { InboundWindows } from './inbound/inbound-windows.ts'
 import type { IommuWiring, MachineIommu } from './iommu/machine-iommu.ts'
 import type { DeviceObservation } from './observation.ts'
 
 /** A function to plug in, and which IOMMUs stand on its ways. */
 export interface PluggedFunction {
   readonly function: PciFunction
-import type { InboundWindows } from './inbound/inbound-windows.ts'
   readonly model: string
   readonly described: DeviceDescription | null
   readonly bus?: PciBus
@@ -29,14 +29,14 @@ import type { InboundWindows } from './inbound/inbound-windows.ts'
   readonly dmaThrough: MachineIommu | null
   /** What its interrupt messages go through: they can meet an IOMMU that its DMA does not. */
   readonly messagesThrough: MachineIommu | null
+  /** False where its DMA is wired past the buses above it, straight to memory; through their windows unless given. */
+  readonly entersBus?: boolean
   /** Of a function with SR-IOV: the model of its virtual ones, which are wired as it is itself. */
   readonly virtualModel?: string
   /** Instead: each of them, in order, where they are devices of their own. */
   readonly virtual?: readonly Pick<PluggedFunction, 'model' | 'described' | 'dmaThrough' | 'entersBus'>[]
 }
 
-  /** False where its DMA is wired past the buses above it, straight to memory; through their windows unless given. */
-  readonly entersBus?: boolean
 /** A root bus besides the first, as an expander on the first one brings it. */
 export interface ExpanderBus {
   readonly number: number
@@ -52,18 +52,18 @@ export interface MachineOptions {
   readonly createIommus?: (wiring: IommuWiring) => readonly MachineIommu[]
   /** Which of the IOMMUs is in front of the first root bus: the first unless given; null where none is. */
   readonly rootIommu?: number | null
-  /** Record each DMA. */
-  readonly trace?: boolean
-}
-
-/**
- * An emulated machine. Software runs on its `bus`; devices reach memory through their ports; the ledger watches.
   /** How the buses of PCI see memory; at its own address unless given. */
   readonly inbound?: InboundWindows | null
   /** What stands between the processor and RAM, where that is not nothing; `geometry` of a data cache, if it is one. */
   readonly memorySystem?: { readonly name: MemorySystemName; readonly geometry: CacheGeometry } | null
   /** The guest's memory is closed to devices, but for what the guest opens. */
   readonly confidential?: ConfidentialKind | null
+  /** Record each DMA. */
+  readonly trace?: boolean
+}
+
+/**
+ * An emulated machine. Software runs on its `bus`; devices reach memory through their ports; the ledger watches.
  *
  * Build one with `createMachine`, and `dispose` it when done: RAM is then used again.
  */
@@ -85,21 +85,21 @@ export class Machine {
   readonly #hardware: BoardHardware
   readonly #expanders = new Map<PciBus, number>()
   readonly #memory: number
+  readonly #private: PrivateMemory | null
+  readonly #memorySystem: MemorySystem | null
+  readonly #inbound: InboundWindows | null
 
   constructor(options: MachineOptions) {
     const { board, memory } = options
     this.#board = board
     this.#memory = memory
+    this.#inbound = options.inbound ?? null
     this.#ram = new GuestRam(board.ramRanges(memory))
-  readonly #private: PrivateMemory | null
-  readonly #memorySystem: MemorySystem | null
-  readonly #inbound: InboundWindows | null
     this.#cpuSpace = new AddressSpace(this.#ram)
     this.#dmaSpace = new AddressSpace(this.#ram)
     this.roots = (board.segments ?? [0]).map(
       (segment) => new RootComplex({ segment, bus: { extendedConfig: board.express } }),
     )
-    this.#inbound = options.inbound ?? null
     this.root = this.roots[0]!
     this.#plugged = new PluggedFunctions(this.roots)
     this.#ledger = new Ledger((owner) => this.#plugged.find(owner)?.ledger ?? this.#platform.find(owner), {
@@ -188,6 +188,8 @@ export class Machine {
       ledger,
       tlb,
       one.messagesThrough === one.dmaThrough ? tlb : tlbFor(requester, one.messagesThrough),
+      // Messages take the bus's way, whatever the data does.
+      { dma: one.entersBus === false ? null : this.#inbound, messages: this.#inbound },
     )
     one.function.connect(port, port)
     one.function.config.onWrite(0, one.function.config.size, () => this.#queue.touch(one.function))
@@ -202,8 +204,6 @@ export class Machine {
       ledger,
       behindIommu: one.messagesThrough !== null,
       faults: [],
-      // Messages take the bus's way, whatever the data does.
-      { dma: one.entersBus === false ? null : this.#inbound, messages: this.#inbound },
       resident: null,
     })
   }

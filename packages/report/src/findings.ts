@@ -115,14 +115,14 @@ function firstStray({ strays }: ReportDevice, wanted: (stray: ReportStray) => bo
   return stray === undefined ? 'not kept' : strayText(stray)
 }
 
-export const DEVICE_RULES: readonly DeviceRule[] = [
-  {
 /** What went wrong, where a bus with memory at addresses of its own was given physical ones; nothing elsewhere. */
 const missedWindows = ({ guest: { windowsBy, dmaPath } }: ReportDevice): string =>
   windowsBy !== undefined && dmaPath === 'physical'
     ? ` It was given physical addresses, and its bus sees memory at others (${windowsBy}).`
     : ''
 
+export const DEVICE_RULES: readonly DeviceRule[] = [
+  {
     id: 'DMA-0003',
     level: 'warning',
     title: 'A device bypasses the IOMMU that the firmware puts it behind',

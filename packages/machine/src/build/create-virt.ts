@@ -73,6 +73,8 @@ export function createVirt(description: MachineDescription, options: { readonly 
   const machine = new Machine({
     board,
     memory,
+    inbound: planInbound(description, { msi, firmware: hasFirmware(description), high, iommu: plan.announced }),
+    memorySystem,
     createIommus: (wiring) => plan.iommus.map((one) => one.create(wiring)),
     rootIommu: rootIommu(plan.iommus, placement.rootBus, bypass),
     trace: options.trace === true,
@@ -80,8 +82,6 @@ export function createVirt(description: MachineDescription, options: { readonly 
   const roots = plugDevices(machine, placement, bypass, plan.iommus)
   plugVirtioTransports(
     machine,
-    inbound: planInbound(description, { msi, firmware: hasFirmware(description), high, iommu: plan.announced }),
-    memorySystem,
     description,
     placement.virtio,
     { count: VIRTIO_TRANSPORTS, base: VIRT.virtioMmio.base, wire: VIRT_SPI.virtioMmio },
@@ -101,6 +101,7 @@ export function createVirt(description: MachineDescription, options: { readonly 
     announcesIts,
     high,
     iommu: plan.announced,
+    inbound: (description.inbound ?? []).map(({ windows }) => windows),
     acpi: firmware && !isOff(given.acpi),
     virtualization: isOn(given.virtualization),
     spcr: !isOff(given.spcr),
@@ -108,7 +109,6 @@ export function createVirt(description: MachineDescription, options: { readonly 
     randomness: !isOff(given['dtb-randomness']) && !isOff(given['dtb-kaslr-seed']),
     commandLine: description.append,
   }
-    inbound: (description.inbound ?? []).map(({ windows }) => windows),
   const tree = buildDtb(virtDeviceTree(facts))
   const deviceTree = firmware ? RAM_BASE : treeAddress(memory)
   machine.load(deviceTree, tree)

@@ -17,6 +17,7 @@ import type {
 import { requireHypervisor } from '../hypervisor/hypervisors.ts'
 import { describeFirmwareRegions } from './describe-firmware-regions.ts'
 import { describeInbound } from './describe-inbound.ts'
+import { describeMemorySystem } from './describe-memory-system.ts'
 import { describeSegments } from './describe-segments.ts'
 import type { Places } from './places.ts'
 import type { DeviceContent, MachineFileContent } from './schema.ts'
@@ -87,10 +88,11 @@ export function describeMachine(
     ...describeHostBridge(content, places, qemuVersion),
     ...describeTransports(content, places, qemuVersion),
     ...describeSegments(content, places),
+    ...describeMemorySystem(content, places),
+    ...describeInbound(content, places),
     ...describeFirmwareRegions(content, places),
     devices,
     append: content.append ?? '',
-    ...describeInbound(content, places),
     ignored: [],
   }
 }

@@ -131,6 +131,18 @@ export const MACHINE_FILE = z
       .array(segment)
       .optional()
       .describe('Of a q35: PCI segments beside segment 0, each with a host bridge. QEMU has no such machine'),
+    inbound: z
+      .array(inboundBus)
+      .optional()
+      .describe(
+        "Of a virt without IOMMU and firmware: where devices of the PCI host bridge see memory. First the bridge's windows, then those of the bus that it is on, and so on. QEMU has no such machine",
+      ),
+    memorySystem: z
+      .enum(MEMORY_SYSTEMS)
+      .optional()
+      .describe(
+        'Of a virt without IOMMU, ITS and firmware: what stands between processor and RAM. noncoherent: a data cache that DMA does not look into. virtual-cache: one that knows memory by virtual addresses, of which guest and host have different ones; virtual-cache-flushed: by a host that takes care. write-buffer: writes that arrive late unless a register is read. QEMU has none of them',
+      ),
     firmwareRegions: z
       .array(firmwareRegion)
       .optional()
@@ -158,9 +170,3 @@ export const machineFileSchema = (): Record<string, unknown> => ({
   ...z.toJSONSchema(MACHINE_FILE, { target: 'draft-2020-12' }),
   title: 'dmascope machine file',
 })
-    inbound: z
-      .array(inboundBus)
-      .optional()
-      .describe(
-        "Of a virt without IOMMU and firmware: where devices of the PCI host bridge see memory. First the bridge's windows, then those of the bus that it is on, and so on. QEMU has no such machine",
-      ),

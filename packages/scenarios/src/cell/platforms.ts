@@ -12,6 +12,9 @@ export type PlatformName =
   | 'x86-amdvi'
   | 'x86-virtio-iommu'
   | 'arm64'
+  | 'arm64-offset'
+  | 'arm64-banks'
+  | 'arm64-window'
   | 'arm64-smmuv3'
   | 'arm64-virtio-iommu'
   | 'pseries'
@@ -23,9 +26,6 @@ export interface Platform {
   /** What a machine of it is described by, but for devices. */
   readonly machine: Pick<MachineDescription, 'machine' | 'cpu' | 'machineProperties' | 'inbound'>
   readonly iommu: DeviceDescription | null
-  | 'arm64-offset'
-  | 'arm64-banks'
-  | 'arm64-window'
   /** The states that there are, and what each adds to the kernel's command line. */
   readonly states: Partial<Readonly<Record<IommuState, string>>>
   /** Hypervisors that never had the platform, by the first letters of their names, and why. */
@@ -41,6 +41,13 @@ const device = (model: string, properties: Readonly<Record<string, PropertyValue
 
 const Q35 = { machine: 'q35', machineProperties: { 'kernel-irqchip': 'split' } } as const
 const VIRT = { machine: 'virt', cpu: 'cortex-a57' } as const
+/** `virt` whose host bridge sees its 512 MiB of memory, from 0x40000000 on, through these windows. */
+const virtThrough = (...windows: readonly (readonly [bus: number, memory: number, size: number])[]) => ({
+  ...VIRT,
+  machineProperties: { 'gic-version': '3' },
+  inbound: [{ windows: windows.map(([bus, memory, size]) => ({ bus, memory, size })), location: place }],
+})
+const MIB = 0x10_0000
 const PARAVIRTUAL: readonly (readonly [string, string])[] = [
   ['qemu-2', 'QEMU 2 had no virtio IOMMU'],
   ['physical', 'a virtio IOMMU is a hypervisor’s; no physical machine has one'],
@@ -52,13 +59,6 @@ export const PLATFORMS: readonly Platform[] = [
   {
     name: 'x86-vtd',
     summary: 'q35 with VT-d',
-/** `virt` whose host bridge sees its 512 MiB of memory, from 0x40000000 on, through these windows. */
-const virtThrough = (...windows: readonly (readonly [bus: number, memory: number, size: number])[]) => ({
-  ...VIRT,
-  machineProperties: { 'gic-version': '3' },
-  inbound: [{ windows: windows.map(([bus, memory, size]) => ({ bus, memory, size })), location: place }],
-})
-const MIB = 0x10_0000
     machine: Q35,
     iommu: device('intel-iommu', { intremap: 'on' }),
     states: {
@@ -92,22 +92,6 @@ const MIB = 0x10_0000
     states: { none: '' },
   },
   {
-    name: 'arm64-smmuv3',
-    summary: 'arm virt with an SMMUv3',
-    machine: { ...VIRT, machineProperties: { 'gic-version': '3', iommu: 'smmuv3' } },
-    iommu: null,
-    states: { on: '', pt: 'iommu.passthrough=1', uncovered: '' },
-    not: [['qemu-2', 'QEMU’s virt machine got its SMMUv3 in 2.12']],
-  },
-  {
-    name: 'arm64-virtio-iommu',
-    summary: 'arm virt with a virtio IOMMU',
-    machine: { ...VIRT, machineProperties: { 'gic-version': '3' } },
-    iommu: device('virtio-iommu-pci'),
-    states: { on: '', pt: 'iommu.passthrough=1' },
-    not: PARAVIRTUAL,
-  },
-  {
     name: 'arm64-offset',
     summary: 'arm virt whose host bridge sees memory at another address, as on Broadcom’s VideoCore',
     machine: virtThrough([0xc000_0000, 0x4000_0000, 512 * MIB]),
@@ -132,6 +116,22 @@ const MIB = 0x10_0000
     machine: virtThrough([0x4000_0000, 0x4000_0000, 256 * MIB]),
     iommu: null,
     states: { none: '' },
+  },
+  {
+    name: 'arm64-smmuv3',
+    summary: 'arm virt with an SMMUv3',
+    machine: { ...VIRT, machineProperties: { 'gic-version': '3', iommu: 'smmuv3' } },
+    iommu: null,
+    states: { on: '', pt: 'iommu.passthrough=1', uncovered: '' },
+    not: [['qemu-2', 'QEMU’s virt machine got its SMMUv3 in 2.12']],
+  },
+  {
+    name: 'arm64-virtio-iommu',
+    summary: 'arm virt with a virtio IOMMU',
+    machine: { ...VIRT, machineProperties: { 'gic-version': '3' } },
+    iommu: device('virtio-iommu-pci'),
+    states: { on: '', pt: 'iommu.passthrough=1' },
+    not: PARAVIRTUAL,
   },
   {
     name: 'pseries',
