@@ -14,6 +14,18 @@ export interface SourceLocation {
   readonly text: string
 }
 
+/**
+ * What stands between the processor of a virt machine and RAM, so that software must mind it; nothing of QEMU's.
+ *
+ * - `noncoherent`: a write-back data cache that devices' DMA does not look into
+ * - `virtual-cache`: one that knows memory by virtual addresses. Devices are emulated by a host that has mapped the
+ *   guest's memory elsewhere, and go through the same cache
+ * - `virtual-cache-flushed`: the same, by a host that writes back and forgets what it held of the guest's memory
+ * - `write-buffer`: writes that arrive late, unless a register is read
+ */
+export const MEMORY_SYSTEMS = ['noncoherent', 'virtual-cache', 'virtual-cache-flushed', 'write-buffer'] as const
+export type MemorySystemName = (typeof MEMORY_SYSTEMS)[number]
+
 /** A scalar property as typed. Booleans are `on`/`off`; numbers may be decimal or hexadecimal. */
 export type PropertyValue = string | number | boolean
 
@@ -67,8 +79,10 @@ export interface MachineDescription {
   readonly inbound?: readonly InboundBusDescription[]
   /** Properties of the machine's own virtio-mmio transports, which `-global` reaches: on virt and microvm. */
   readonly virtioTransports?: Readonly<Record<string, PropertyValue>>
-  /** Whose rules its virtio devices and tables follow; those of `qemuVersion` where left out. */
-  readonly hypervisor?: HypervisorName
+  /** Only of a virt without IOMMU, ITS and firmware; nothing stands there where left out. */
+  readonly memorySystem?: MemorySystemName
+  /** Whose rules its virtio devices and tables follow, or the rules themselves; those of `qemuVersion` where left out. */
+  readonly hypervisor?: HypervisorName | Hypervisor
   /** In the order in which QEMU creates them; IOMMUs (`intel-iommu`) are among them. */
   readonly devices: readonly DeviceDescription[]
   /** Kernel command line. */

@@ -2,7 +2,13 @@ import { PortTlb, type RequesterId } from '@dmascope/iommu'
 import { AddressSpace, type CpuBus, type DmaWitness, GuestRam, type MmioHandler } from '@dmascope/memory'
 import { isPhysicalFunction, type PciBus, type PciFunction, type PciSlot, RootComplex } from '@dmascope/pci'
 import type { Architecture, Board, BoardHardware } from './board/board.ts'
-import type { DeviceDescription } from './description.ts'
+import type { CacheGeometry } from './coherency/data-cache.ts'
+import { IncoherentCpuBus } from './coherency/incoherent-cpu-bus.ts'
+import { createMemorySystem, type MemorySystem } from './coherency/memory-system.ts'
+import { CONFIDENTIAL_GUESTS, type ConfidentialKind } from './confidential/confidential-guest.ts'
+import { PrivateMemory } from './confidential/private-memory.ts'
+import type { DeviceDescription, MemorySystemName } from './description.ts'
+import type { DeviceMemory } from './fabric/device-memory.ts'
 import { FabricPort } from './fabric/fabric-port.ts'
 import { DeviceLedger, Ledger, type TracedAccess } from './fabric/ledger.ts'
 import { PlatformDevices, type PluggedPlatformDevice } from './fabric/platform-devices.ts'
@@ -95,8 +101,12 @@ export class Machine {
     this.#memory = memory
     this.#inbound = options.inbound ?? null
     this.#ram = new GuestRam(board.ramRanges(memory))
+    const { memorySystem: between } = options
+    this.#memorySystem = between ? createMemorySystem(between.name, this.#ram, between.geometry) : null
     this.#cpuSpace = new AddressSpace(this.#ram)
     this.#dmaSpace = new AddressSpace(this.#ram)
+    const guest = options.confidential ? CONFIDENTIAL_GUESTS[options.confidential] : null
+    this.#private = guest === null ? null : new PrivateMemory(this.#ram, guest.privacy)
     this.roots = (board.segments ?? [0]).map(
       (segment) => new RootComplex({ segment, bus: { extendedConfig: board.express } }),
     )
@@ -111,6 +121,7 @@ export class Machine {
       dmaSpace: this.#dmaSpace,
       books: this.#ledger,
       queue: this.#queue,
+      memoryOf: (ledger) => this.#memoryOf(ledger),
       setWire: (wire, asserted) => this.#hardware.setWire(wire, asserted),
     })
     this.#hardware = board.build({
@@ -120,9 +131,11 @@ export class Machine {
       roots: this.roots,
       queue: this.#queue,
       iommus: () => this.iommus,
+      processor: guest === null || this.#private === null ? {} : guest.processor(this.#private),
       expanderOf: (bus) => this.#expanders.get(bus) ?? null,
     })
-    this.bus = this.#hardware.bus
+    const { bus } = this.#hardware
+    this.bus = this.#memorySystem === null ? bus : new IncoherentCpuBus(bus, this.#cpuSpace, this.#memorySystem)
     this.iommus =
       options.createIommus?.({
         ram: this.#ram,
@@ -176,6 +189,7 @@ export class Machine {
     const port = new FabricPort(
       {
         space: this.#dmaSpace,
+        ...this.#memoryOf(ledger),
         books: this.#ledger,
         messages,
         sendMessage: (addressLo, data) => messages.send(one.messagesThrough, slot.sourceId, addressLo, data),
@@ -222,6 +236,16 @@ export class Machine {
     return { base, size, slot: plugged.slot, segment: plugged.root.segment }
   }
 
+  #memoryOf(ledger: DeviceLedger): { readonly memory?: DeviceMemory } {
+    const between = this.#memorySystem ?? this.#private
+    return between === null ? {} : { memory: between.ofDevice(ledger) }
+  }
+
+  /** Waits until what the processor has written is in memory. */
+  drainWrites(): void {
+    this.#memorySystem?.drain()
+  }
+
   /** Puts registers in place behind which there is no device. */
   addRegisters(registers: { name: string; base: number; size: number; handler: MmioHandler }): void {
     for (const space of [this.#cpuSpace, this.#dmaSpace]) space.add({ ...registers, kind: 'mmio' })
@@ -259,13 +283,15 @@ export class Machine {
 
   /** Puts bytes into memory before any software runs, as QEMU does with what it is to boot. */
   load(address: number, bytes: Uint8Array): void {
-    this.#cpuSpace.writeBytes(address, bytes)
+    if (this.#memorySystem === null) this.#cpuSpace.writeBytes(address, bytes)
+    else this.#memorySystem.load(address, bytes)
   }
 
   /** Firmware is done: what devices do from now on is the kernel's doing. */
   endFirmwarePhase(): void {
     for (const { ledger } of this.#plugged) ledger.phase = 'probe'
     this.#platform.endFirmwarePhase()
+    this.#private?.endFirmware()
   }
 
   /** What was seen of every function, in bus order, then of what is on no bus. Copies: later DMA does not change them. */
@@ -281,6 +307,7 @@ export class Machine {
   /** Gives RAM back. The machine must not be used after that. */
   dispose(): void {
     this.#ram.dispose()
+    this.#memorySystem?.dispose()
   }
 }
 

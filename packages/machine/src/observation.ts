@@ -64,10 +64,14 @@ export interface DeviceObservation {
     /** While the device was a user's program's; left out where it never was. */
     readonly assigned?: DmaCounts
   }
+  /** Accesses to memory that was closed to the device, which found it enciphered; left out where there were none. */
+  readonly closed?: number
   /** Interrupt messages written. */
   readonly msi: number
   readonly strays: readonly StrayAccess[]
   readonly strayCount: number
+  /** Reads that were out of date, where software must mind caches or buffers; left out without any. */
+  readonly staleReads?: readonly StaleRead[]
   /** Faults that the IOMMU recorded or dropped for this requester, in its own words. */
   readonly faults: readonly {
     readonly address: string

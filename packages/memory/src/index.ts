@@ -1,7 +1,7 @@
 export type { Region, Window } from './address-space.ts'
 export { AddressSpace, PortSpace, romRegion } from './address-space.ts'
 export { CHUNK_BYTES, CHUNK_SHIFT } from './arena.ts'
-export type { CpuBus, PortBus, SystemRegisterBus } from './contracts/cpu-bus.ts'
+export type { CacheBus, CpuBus, PortBus, SystemRegisterBus } from './contracts/cpu-bus.ts'
 export type { Access, DmaPort, DmaResult, InterruptPort, RingView } from './contracts/dma-port.ts'
 export {
   ACCESS_READ,

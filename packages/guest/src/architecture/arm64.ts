@@ -5,6 +5,7 @@ import { readAcpiPlatform } from '../arm64/acpi-platform.ts'
 import { ArmMessages } from '../arm64/arm-messages.ts'
 import { ArmPins } from '../arm64/arm-pins.ts'
 import type { ArmHostBridge, ArmPlatform, MessageControllerPlace } from '../arm64/arm-platform.ts'
+import { coherencyDma } from '../arm64/coherency-dma.ts'
 import type { Gic } from '../arm64/gic.ts'
 import { GicV2Driver } from '../arm64/gic-v2.ts'
 import { GicV2mDriver } from '../arm64/gic-v2m.ts'
@@ -114,6 +115,7 @@ function bringUp(context: BringUp, platform: ArmPlatform, memory: readonly Addre
   const dma = joinDma(
     dmaOfAll(setUpBounceBuffers(context, { limited: top > below, forced: false, below })),
     windowDma(platform),
+    coherencyDma(platform, bus, profile),
   )
   const iommu = createIommuSubsystem(
     {

@@ -30,6 +30,8 @@ export interface ArmHostBridge {
   readonly portBase: number | null
   /** The kernel numbers buses itself, whatever firmware did. */
   readonly renumber: boolean
+  /** Whether devices' DMA is coherent with the processor's caches; it is unless given. */
+  readonly coherency?: { readonly coherent: boolean; readonly by: string }
   /** How its bus sees memory; at its own address unless given. */
   readonly inbound?: InboundWindows
 }
@@ -42,6 +44,8 @@ export interface ArmPlatform {
   readonly iommu: IommuTables
   /** Devices on no bus, in the order in which firmware tells of them. */
   readonly devices: readonly PlatformDevice[]
+  /** Where a read waits for the processor's writes to arrive; left out where they do so by themselves. */
+  readonly writeBuffer?: { readonly register: number; readonly by: string }
   /** One past the last address in memory that all devices reach; left out where firmware sets them no bounds. */
   readonly dmaReach?: number
   /** Wired interrupts of IOMMUs that tell of faults, as GIC numbers. */

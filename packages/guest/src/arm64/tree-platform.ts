@@ -1,6 +1,7 @@
 import {
   type DeviceTree,
   type DtNode,
+  findCoherency,
   findMsi,
   parseRanges,
   parseReg,
@@ -21,6 +22,7 @@ const GIC_V2 = ['arm,gic-400', 'arm,cortex-a15-gic', 'arm,cortex-a7-gic']
 const ITS = 'arm,gic-v3-its'
 const V2M = 'arm,gic-v2m-frame'
 const HOST_BRIDGE = 'pci-host-ecam-generic'
+const WRITE_BUFFER = 'dmascope,write-buffer'
 
 const isA = (node: DtNode, ...compatible: readonly string[]): boolean =>
   node.strings('compatible').some((one) => compatible.includes(one))
@@ -57,6 +59,7 @@ export function readTreePlatform(tree: DeviceTree, log: (line: string) => void):
     iommu: tables,
     devices: readTreeDevices(tree, nodes, log),
     ...(dmaReach !== null && { dmaReach }),
+    ...findWriteBuffer(nodes),
     faultInterrupts,
     routePin: (at, pin) => routePin(tree, nodeOf(at.segment), at, pin),
     routeMessages(segment, requester): MessageRoute | null {
@@ -67,6 +70,12 @@ export function readTreePlatform(tree: DeviceTree, log: (line: string) => void):
       return { controller, deviceId: found.args[0] ?? requester, by: `${found.by} of ${pathOf(found.on)}` }
     },
   }
+}
+
+function findWriteBuffer(nodes: readonly DtNode[]): Pick<ArmPlatform, 'writeBuffer'> {
+  const node = nodes.find((one) => isA(one, WRITE_BUFFER))
+  const [at] = node === undefined ? [] : places(node)
+  return node === undefined || at === undefined ? {} : { writeBuffer: { register: at.base, by: pathOf(node) } }
 }
 
 function gicPlace(node: DtNode): GicPlace | null {
@@ -120,6 +129,7 @@ function hostBridge(
       windows: { ports, memory, memory64 },
       portBase,
       renumber: true,
+      coherency: { coherent: findCoherency(node).coherent, by: path },
       ...(inbound !== null && { inbound }),
     },
   }

@@ -26,7 +26,7 @@ export function withMemoryPorts(bus: CpuBus, addressOf: (port: number, width: nu
     out16: (port, value) => write(port, 2, value),
     out32: (port, value) => write(port, 4, value),
   }
-  const { hypercall, systemRegisters } = bus
+  const { hypercall, systemRegisters, cache, uncachedOffset } = bus
   return {
     ports,
     read8: (address) => bus.read8(address),
@@ -40,6 +40,8 @@ export function withMemoryPorts(bus: CpuBus, addressOf: (port: number, width: nu
     nextInterrupt: () => bus.nextInterrupt(),
     idle: () => bus.idle(),
     ...(systemRegisters && { systemRegisters }),
+    ...(cache && { cache }),
+    ...(uncachedOffset !== undefined && { uncachedOffset }),
     ...(hypercall && { hypercall: (number, args, out) => hypercall.call(bus, number, args, out) }),
   }
 }

@@ -85,6 +85,10 @@ export interface GuestProfile {
   readonly assign: readonly (readonly string[])[]
   /** What becomes of the regions that firmware wants mapped onto themselves: RMRRs, IVMDs. Linux honours them. */
   readonly firmwareRegions: 'honour' | 'ignore'
+  /** The DMA API maintains caches for devices that are not coherent with them. */
+  readonly cacheMaintenance: boolean
+  /** The DMA API waits for the processor's writes to arrive, on platforms that need it. */
+  readonly writeDrain: boolean
 }
 
 /** Whether the profile's kernel came before this release. */

@@ -13,6 +13,8 @@ const OPTIONS = [
   'firmware-regions',
   'sriov',
   'command-line-devices',
+  'cache-maintenance',
+  'write-drain',
 ]
 const IOVA_ORDERS = ['top-down', 'bottom-up'] as const
 const FIRMWARE_REGIONS = ['honour', 'ignore'] as const
@@ -70,6 +72,17 @@ export function listGuests(): GuestListing {
           'Is built with CONFIG_VIRTIO_MMIO_CMDLINE_DEVICES, which Debian leaves out: virtio_mmio.device= makes devices.',
       },
       {
+        name: 'cache-maintenance',
+        values: SWITCH,
+        summary:
+          'The DMA API writes back and forgets cache lines for devices that are not coherent, as Linux does, or takes all for coherent.',
+      },
+      {
+        name: 'write-drain',
+        values: SWITCH,
+        summary: 'The DMA API waits for the processor’s writes to arrive, where the platform needs that, or does not.',
+      },
+      {
         name: 'restricted',
         values: SWITCH,
         summary: 'Most of memory is closed to devices: takes no virtio device without VERSION_1 and ACCESS_PLATFORM.',
@@ -115,7 +128,7 @@ export function parseGuest(text: string): GuestProfile {
   let iovaOrder = base.iovaOrder
   let restrictedMemory = base.restrictedMemory
   const whitelist: { vendor: number; device: number }[] = []
-  let { firmwareRegions, configuration } = base
+  let { firmwareRegions, configuration, cacheMaintenance, writeDrain } = base
   const without: string[] = []
   const sriov: SriovRequest[] = []
   const assign: string[][] = []
@@ -134,6 +147,14 @@ export function parseGuest(text: string): GuestProfile {
         const state = SWITCH.find((one) => one === value)
         if (state === undefined) throw unknown('GUEST_OPTION_VALUE', `value of ${key}`, value, SWITCH, text)
         configuration = { ...configuration, virtioMmioCommandLine: state === 'on' }
+        break
+      }
+      case 'cache-maintenance':
+      case 'write-drain': {
+        const state = SWITCH.find((one) => one === value)
+        if (state === undefined) throw unknown('GUEST_OPTION_VALUE', `value of ${key}`, value, SWITCH, text)
+        if (key === 'write-drain') writeDrain = state === 'on'
+        else cacheMaintenance = state === 'on'
         break
       }
       case 'restricted': {
@@ -188,6 +209,8 @@ export function parseGuest(text: string): GuestProfile {
     iovaOrder,
     assign,
     firmwareRegions,
+    cacheMaintenance,
+    writeDrain,
     restrictedMemory,
     whitelist,
     without,

@@ -86,6 +86,8 @@ function profile({ name, kernel, summary, virtioDma, knows, proposes }: ProfileI
     without: [],
     assign: [],
     firmwareRegions: 'honour',
+    cacheMaintenance: true,
+    writeDrain: true,
     unknownFeatures: [],
   } as const satisfies GuestProfile
   const unknown = FEATURE_SINCE.filter(([feature, since]) => feature !== knows && isBefore(base, since))

@@ -6,7 +6,7 @@ import type { DmaWitness } from '@dmascope/memory/contracts'
  * How a virtio driver comes by the addresses that it gives its device: a part of the DMA API, or physical addresses
  * where the kernel's rule skips that.
  */
-export interface DmaPath extends Pick<DmaOps, 'allocCoherent' | 'freeCoherent' | 'map' | 'unmap'> {
+export interface DmaPath extends Pick<DmaOps, 'allocCoherent' | 'freeCoherent' | 'map' | 'unmap' | 'syncForDevice'> {
   readonly kind: DmaOps['kind'] | 'physical'
 }
 
@@ -57,6 +57,9 @@ export class PhysicalPath implements DmaPath {
     this.#grants.delete(mapping)
     this.#witness.revoke(grant)
   }
+
+  /** Nothing stands between memory and the device that this would know of. */
+  syncForDevice(): void {}
 
   #grant(cpu: number, length: number, direction: Direction, purpose: string): DmaMapping {
     const mapping = { cpu, hi: highWord(cpu), lo: lowWord(cpu), length }

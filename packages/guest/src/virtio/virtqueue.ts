@@ -120,7 +120,11 @@ export class Virtqueue {
       request,
       mapped ? { cpu: mapped.cpu, hi: mapped.hi, lo: mapped.lo, capacity: SLOT_DESCRIPTORS } : null,
     )
-    if (head >= 0) return request
+    if (head >= 0) {
+      // Linux fills the table before it maps it, which comes to the same.
+      if (mapped) this.#dma.syncForDevice(mapped)
+      return request
+    }
     this.#release(mappings, table)
     return this.ring.broken ?? `${this.name} is full`
   }

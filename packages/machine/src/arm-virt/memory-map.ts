@@ -25,6 +25,8 @@ export const VIRT = {
   smmu: { base: 0x0905_0000, size: 0x2_0000 },
   generalEventDevice: { base: 0x0908_0000, size: 4 },
   secureGpio: { base: 0x090b_0000, size: 0x1000 },
+  /** None of QEMU's. */
+  writeBuffer: { base: 0x090f_0000, size: 0x1000 },
   virtioMmio: { base: 0x0a00_0000, size: 0x200 },
   platformBus: { base: 0x0c00_0000, size: 32 * MIB },
   secureMemory: { base: 0x0e00_0000, size: 16 * MIB },

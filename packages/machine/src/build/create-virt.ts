@@ -9,6 +9,7 @@ import { virtBoard } from '../arm-virt/virt-board.ts'
 import type { VirtFacts } from '../arm-virt/virt-facts.ts'
 import { virtFirmwareFiles } from '../arm-virt/virt-firmware-files.ts'
 import { interruptsOf } from '../arm-virt/virt-interrupts.ts'
+import { planMemorySystem } from '../coherency/plan-memory-system.ts'
 import type { MachineDescription } from '../description.ts'
 import { REBUILT_FILES } from '../firmware/linked-tables.ts'
 import { Machine } from '../machine.ts'
@@ -70,6 +71,11 @@ export function createVirt(description: MachineDescription, options: { readonly 
   )
   const bypass = isOn(given.default_bus_bypass_iommu)
   const plan = planVirtIommu(placement, description, { msi, bypass })
+  const memorySystem = planMemorySystem(description, cpu, {
+    msi,
+    firmware: hasFirmware(description),
+    iommu: plan.iommus.length > 0,
+  })
   const machine = new Machine({
     board,
     memory,
@@ -108,6 +114,14 @@ export function createVirt(description: MachineDescription, options: { readonly 
     secure: isOn(given.secure),
     randomness: !isOff(given['dtb-randomness']) && !isOff(given['dtb-kaslr-seed']),
     commandLine: description.append,
+    memorySystem: memorySystem?.name ?? null,
+  }
+  if (memorySystem?.name === 'write-buffer') {
+    const read = (): number => {
+      machine.drainWrites()
+      return 0
+    }
+    machine.addRegisters({ name: 'write buffer', ...VIRT.writeBuffer, handler: { read, write: () => {} } })
   }
   const tree = buildDtb(virtDeviceTree(facts))
   const deviceTree = firmware ? RAM_BASE : treeAddress(memory)

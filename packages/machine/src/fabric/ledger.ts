@@ -1,10 +1,12 @@
 import type { Access, DmaPhase, DmaWitness } from '@dmascope/memory'
 import { ACCESS_WRITE } from '@dmascope/memory'
-import type { DmaCounts, StrayAccess } from '../observation.ts'
+import type { DmaCounts, StaleRead, StrayAccess } from '../observation.ts'
 import { type Grant, Grants } from './grants.ts'
 
 /** Distinct stray accesses that are kept per device; beyond that they are only counted. */
 const KEPT_STRAYS = 32
+/** The same of stale reads. */
+const KEPT_STALE = 32
 /** Accesses that a trace keeps at most, so that a runaway device cannot fill memory. */
 const KEPT_TRACE = 500_000
 
@@ -31,10 +33,14 @@ export class DeviceLedger {
     'self-test': noCounts(),
     assigned: noCounts(),
   }
+  /** Accesses to memory that was closed to the device, by phase. */
+  readonly closed: Record<DmaPhase, number> = { firmware: 0, probe: 0, 'self-test': 0, assigned: 0 }
   msi = 0
   readonly grants = new Grants()
   readonly strays: StrayAccess[] = []
   strayCount = 0
+  /** What the device read that was out of date, and what the processor did of what the device wrote. */
+  readonly staleReads: StaleRead[] = []
   readonly #byPlace = new Map<string, number>()
 
   /** Firmware and users' programs keep no books: their DMA is not judged. */
@@ -45,6 +51,14 @@ export class DeviceLedger {
   /** Whether the guest has given the device this memory. */
   allows(address: number, length: number, access: Access): boolean {
     return this.unjudged || this.grants.covering(address, length, access) !== null
+  }
+
+  /** Records a read that was out of date. Those of one address are folded; the first one's bytes stay. */
+  staleRead(read: StaleRead): void {
+    const known = this.staleReads.findIndex(({ reader, address }) => reader === read.reader && address === read.address)
+    const before = this.staleReads[known]
+    if (before !== undefined) this.staleReads[known] = { ...before, count: before.count + read.count }
+    else if (this.staleReads.length < KEPT_STALE) this.staleReads.push(read)
   }
 
   /** Records an access outside every grant. Equal ones are folded. */

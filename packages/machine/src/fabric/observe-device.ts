@@ -47,9 +47,13 @@ export const observationOf = (
       assigned: { ...ledger.counts.assigned },
     }),
   },
+  ...(ledger.closed.probe + ledger.closed['self-test'] > 0 && {
+    closed: ledger.closed.probe + ledger.closed['self-test'],
+  }),
   msi: ledger.msi,
   strays: [...ledger.strays],
   strayCount: ledger.strayCount,
+  ...(ledger.staleReads.length > 0 && { staleReads: [...ledger.staleReads] }),
   faults: [...faults],
   ...(resident && { resident: resident.observe() }),
   described:

@@ -3,6 +3,7 @@ import { type AddressSpace, type PlatformDevice, platformOwner } from '@dmascope
 import type { DeviceDescription } from '../description.ts'
 import type { IommuFault, MachineIommu } from '../iommu/machine-iommu.ts'
 import type { DeviceObservation } from '../observation.ts'
+import type { DeviceMemory } from './device-memory.ts'
 import { FabricPort } from './fabric-port.ts'
 import { DeviceLedger, type Ledger } from './ledger.ts'
 import { KEPT_FAULTS, observationOf, observedFault, type WatchedDevice } from './observe-device.ts'
@@ -27,6 +28,8 @@ interface Surroundings {
   readonly dmaSpace: AddressSpace
   readonly books: Ledger
   readonly queue: RunQueue
+  /** What a device finds where there is RAM, unless that is RAM itself. */
+  memoryOf(ledger: DeviceLedger): { readonly memory?: DeviceMemory }
   setWire(wire: number, asserted: boolean): void
 }
 
@@ -60,6 +63,7 @@ export class PlatformDevices {
     const port = new FabricPort(
       {
         space: dmaSpace,
+        ...this.#around.memoryOf(ledger),
         books,
         messages: { first: 1, last: 0 },
         sendMessage: () => 'untranslated',

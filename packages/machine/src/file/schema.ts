@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { MEMORY_SYSTEMS } from '../description.ts'
 
 /** A scalar as YAML or JSON has it; `on` and `off` are text in YAML 1.2, and taken as QEMU takes them. */
 const scalar = z.union([z.string(), z.number(), z.boolean()])

@@ -30,13 +30,26 @@ export interface CpuBus {
   idle(): boolean
   /** Fills `out` with EAX, EBX, ECX, EDX. */
   cpuid?(leaf: number, subleaf: number, out: Uint32Array): void
-  readonly cache?: {
-    clean(virtual: number, length: number): void
-    invalidate(virtual: number, length: number): void
-  }
+  /** Caches that hardware does not keep coherent with devices, on machines that have such. */
+  readonly cache?: CacheBus
+  /**
+   * RAM is reached past caches and write buffers at its address plus this, on machines that have such: what a kernel
+   * would have its page tables say of memory.
+   */
+  readonly uncachedOffset?: number
   setPageState?(page: number, state: 'private' | 'shared'): number
   /** 64-bit arguments and results as (lo, hi) pairs. Answers the platform's status code. */
   hypercall?(number: number, args: Uint32Array, out: Uint32Array): number
+}
+
+/** A data cache by address, as software maintains it. Addresses are those of the processor's own accesses. */
+export interface CacheBus {
+  /** Bytes of a line: what is maintained is whole lines. */
+  readonly lineBytes: number
+  /** Writes back what is dirty of [address, address + length), and keeps it. */
+  clean(address: number, length: number): void
+  /** Forgets it. Lines that it covers in part only are written back first. */
+  invalidate(address: number, length: number): void
 }
 
 /** System registers of an Arm processor: named by op0, op1, CRn, CRm, op2 in 16 bits; values below 2^53. */

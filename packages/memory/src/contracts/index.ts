@@ -1,4 +1,4 @@
-export type { CpuBus, PortBus, SystemRegisterBus } from './cpu-bus.ts'
+export type { CacheBus, CpuBus, PortBus, SystemRegisterBus } from './cpu-bus.ts'
 export type { Access, DmaPort, DmaResult, InterruptPort, RingView } from './dma-port.ts'
 export {
   ACCESS_READ,
