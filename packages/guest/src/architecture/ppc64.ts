@@ -3,6 +3,7 @@ import { DmascopeError } from '@dmascope/layout'
 import type { CpuBus } from '@dmascope/memory/contracts'
 import { setUpBounceBuffers } from '../dma/bounce-buffers.ts'
 import { dmaOfAll } from '../dma/dma-platform.ts'
+import { SharedMemory } from '../dma/shared-memory.ts'
 import { type AddressRange, mergeRanges, subtractRanges } from '../early/memory-map.ts'
 import { Vectors } from '../interrupts/vectors.ts'
 import { TceSubsystem } from '../iommu/tce/tce-subsystem.ts'
@@ -14,6 +15,7 @@ import { Rtas } from '../pseries/rtas.ts'
 import { RtasConfig } from '../pseries/rtas-config.ts'
 import { RtasMessages } from '../pseries/rtas-messages.ts'
 import { scanTree } from '../pseries/scan-tree.ts'
+import { enterSecureMode, sharingByUltracalls } from '../pseries/secure-guest.ts'
 import { TreePins } from '../pseries/tree-pins.ts'
 import { XICS_COMPATIBLE, XIVE_COMPATIBLE } from '../spec/papr.ts'
 import type { BringUp, EarlyCode, RunningMachine } from './architecture.ts'
@@ -38,7 +40,7 @@ export const startPpc64: EarlyCode = (bus, { deviceTree }, log) => {
     bus: ported,
     commandLine: tree.find('/chosen')?.string('bootargs') ?? '',
     ram,
-    bringUp: (context) => bringUp(context, bus, tree, bridges, ram),
+    bringUp: (context) => bringUp(context, bus, tree, bridges, ram, deviceTree!),
   }
 }
 
@@ -84,9 +86,13 @@ function bringUp(
   tree: DeviceTree,
   bridges: readonly HostBridge[],
   ram: readonly AddressRange[],
+  deviceTree: number,
 ): RunningMachine | string {
   const { bus, pages, witness, profile, options, patience, log } = context
   const calls = new HypervisorCalls(bus)
+  const secure = enterSecureMode(calls, options, { base: 0, deviceTree }, log)
+  if (typeof secure === 'string') return secure
+  const shared = secure ? new SharedMemory(bus, sharingByUltracalls(calls)) : null
   const rtasNode = tree.find('/rtas')
   const buffer = pages.allocate(1)
   if (rtasNode === undefined || buffer === null) return 'no /rtas in the device tree'
@@ -104,7 +110,16 @@ function bringUp(
   )
   const vectors = new Vectors(bus, interrupts, patience, log)
 
-  const dma = dmaOfAll(setUpBounceBuffers(context, { limited: false, forced: false }))
+  const dma = dmaOfAll({
+    // Virtio devices are taken all the same, whatever they offer: Linux has no check for it on this platform.
+    ...setUpBounceBuffers(context, {
+      limited: secure,
+      forced: secure,
+      anywhere: secure,
+      ...(shared !== null && { open: (start, length) => shared.share(start, length) }),
+    }),
+    ...(shared !== null && { closed: shared }),
+  })
   const config = new RtasConfig(plainBus, rtas, bridges)
   log('PCI: Probing PCI hardware')
   const scanned = bridges.flatMap((bridge, order) => scanTree(bridge, order, config, log))
