@@ -2,6 +2,7 @@ import type { GuestIommu, GuestResult } from '@dmascope/guest'
 import type { DeviceObservation, MachineDescription } from '@dmascope/machine'
 import { findInAssignments } from './assignment-findings.ts'
 import type { ReportAssignment } from './assignments.ts'
+import { hypervisorName } from './hypervisor-name.ts'
 import { plural } from './plural.ts'
 import type { Finding, FindingLevel, ReportDevice, ReportStray } from './report.ts'
 import { shortId } from './short-id.ts'
@@ -53,13 +54,14 @@ const lacksAccessPlatform = ({ virtio }: ReportDevice): boolean =>
 const WIRE_IT = 'wire the device behind the IOMMU, or leave it out of the tables'
 
 /** The option that has a virtio device offer bit 33, where it does not; null else. The rest stays as the user wrote it. */
-function offerAccessPlatform({ device, seen, machine: { hypervisor = 'qemu' } }: DeviceCase): string | null {
+function offerAccessPlatform({ device, seen, machine }: DeviceCase): string | null {
   if (!lacksAccessPlatform(device)) return null
   const model = seen.described?.model ?? seen.model
   const option =
     device.interrupt.mode === 'wire' || model.endsWith('-device')
       ? `-global virtio-mmio.force-legacy=false -device ${model},...,iommu_platform=on`
       : `-device ${model},...,iommu_platform=on,disable-legacy=on`
+  const hypervisor = hypervisorName(machine)
   return hypervisor === 'qemu' || hypervisor === 'qemu-2.9' ? option : `QEMU 2.9 or later, with ${option}`
 }
 

@@ -2,6 +2,7 @@ import type { GuestDevice, GuestResult } from '@dmascope/guest'
 import type { DeviceObservation, MachineDescription } from '@dmascope/machine'
 import { joinAssignments } from './assignments.ts'
 import { type DeviceCase, findAll } from './findings.ts'
+import { hypervisorName } from './hypervisor-name.ts'
 import { type Accounts, firmwareTruthOf, passthroughReason, statusOf, verdictOf } from './judge.ts'
 import { plural } from './plural.ts'
 import type { Reason, Report, ReportDevice } from './report.ts'
@@ -55,7 +56,7 @@ export function joinReport({ description, guest, observations, firmwareHung, ver
       type: description.machine,
       arch: ARCHITECTURES[description.machine],
       qemuVersion: description.qemuVersion,
-      ...(description.hypervisor !== undefined && { hypervisor: description.hypervisor }),
+      ...(description.hypervisor !== undefined && { hypervisor: hypervisorName(description) }),
       source: description.source,
       commandLine: description.append,
       ignored: description.ignored,

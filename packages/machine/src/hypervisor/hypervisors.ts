@@ -113,8 +113,13 @@ export const HYPERVISORS: readonly Hypervisor[] = [
   },
 ]
 
-/** @throws DmascopeError MACHINE_HYPERVISOR, naming the nearest known one */
-export function requireHypervisor(name: string): Hypervisor {
+/**
+ * The rules of that name; rules are themselves.
+ *
+ * @throws DmascopeError MACHINE_HYPERVISOR, naming the nearest known one
+ */
+export function requireHypervisor(name: string | Hypervisor): Hypervisor {
+  if (typeof name !== 'string') return name
   const found = HYPERVISORS.find((one) => one.name === name)
   if (found !== undefined) return found
   const known = HYPERVISORS.map((one): HypervisorName => one.name)

@@ -1,4 +1,6 @@
+import type { GuestProfile } from '@dmascope/guest'
 import { DmascopeError } from '@dmascope/layout'
+import type { Hypervisor } from '@dmascope/machine'
 import { bootMachine } from '../boot/boot-machine.ts'
 import { type BootedCell, type Cell, type CellResult, cellKey } from './cell.ts'
 import { describeCell } from './describe-cell.ts'
@@ -12,16 +14,23 @@ export const askedIn = (id: string): boolean => id === ASKED
 
 const ASKED = `0000:00:${DEVICE_NUMBER.toString(16).padStart(2, '0')}.0`
 
+/** Rules in place of those that a cell's names stand for: to see what each of them decides. */
+export interface Exchanged {
+  readonly guest?: GuestProfile
+  readonly hypervisor?: Hypervisor
+}
+
 /**
  * Boots a cell: a machine of its own, its firmware, its guest; nothing is kept from one to the next.
  *
  * @returns why there is no such machine, where there is none
  */
-export function bootCell(cell: Cell): BootedCell | string {
-  const { description, impossible } = describeCell(cell)
-  if (description === null) return impossible
+export function bootCell(cell: Cell, { guest, hypervisor }: Exchanged = {}): BootedCell | string {
+  const described = describeCell(cell)
+  if (described.description === null) return described.impossible
+  const description = hypervisor === undefined ? described.description : { ...described.description, hypervisor }
   try {
-    const { report } = bootMachine({ description, guest: cell.guest, selfTestBytes: SELF_TEST_BYTES })
+    const { report } = bootMachine({ description, guest: guest ?? cell.guest, selfTestBytes: SELF_TEST_BYTES })
     return { report, device: report.devices.find(({ id }) => askedIn(id)) ?? null }
   } catch (error) {
     // What QEMU would refuse is an answer too.
@@ -31,9 +40,9 @@ export function bootCell(cell: Cell): BootedCell | string {
 }
 
 /** Boots a cell, and keeps of it what a matrix shows. */
-export function runCell(cell: Cell): CellResult {
+export function runCell(cell: Cell, exchanged: Exchanged = {}): CellResult {
   const key = cellKey(cell)
-  const booted = bootCell(cell)
+  const booted = bootCell(cell, exchanged)
   if (typeof booted === 'string') return { cell: key, ...cell, impossible: booted }
   const { device } = booted
   if (device === null)
