@@ -203,7 +203,7 @@ export const DEVICE_RULES: readonly DeviceRule[] = [
     id: 'DMA-0010',
     level: 'error',
     title: 'An interrupt never arrived',
-    applies: ({ device }) => device.verdict === 'hangs' && device.dma.stray === 0,
+    applies: ({ device, seen }) => device.verdict === 'hangs' && device.dma.stray === 0 && seen.closed === undefined,
     message: ({ device }) =>
       `${shortId(device.id)} never completed a request: ${plural(device.interrupt.lost, 'request')} waited for an interrupt (${INTERRUPT[device.interrupt.mode]}) that did not come.`,
     fix: () => null,
@@ -236,10 +236,23 @@ export const DEVICE_RULES: readonly DeviceRule[] = [
       device.status === 'passthrough' &&
       device.passthrough !== 'identity' &&
       device.guest.dmaPath !== 'iommu' &&
+      device.guest.dmaPath !== 'swiotlb' &&
       device.guest.windowsBy === undefined,
     message: ({ device }) =>
       `${shortId(device.id)} negotiated VIRTIO_F_ACCESS_PLATFORM, which only means that the guest uses the DMA API: its addresses are physical all the same.`,
     fix: () => null,
+  },
+  {
+    id: 'DMA-0044',
+    level: 'error',
+    title: 'A device was sent to memory that is closed to it',
+    applies: ({ seen }) => seen.closed !== undefined,
+    message: ({ device, seen }) =>
+      `${shortId(device.id)} was sent to private memory of the guest ${plural(seen.closed ?? 0, 'time')}: it read what only the guest can decipher, and what it wrote makes no sense there.` +
+      (device.guest.dmaPath === 'physical'
+        ? ' It was given physical addresses, past the DMA API, which would have bounced its data through shared pages.'
+        : ''),
+    fix: (on) => offerAccessPlatform(on),
   },
   {
     id: 'DMA-0036',

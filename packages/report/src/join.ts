@@ -170,6 +170,12 @@ function observedReasons(seen: DeviceObservation): Reason[] {
     })
   }
   if (seen.resident !== undefined) {
+  if (seen.closed !== undefined) {
+    reasons.push({
+      fact: `${plural(seen.closed, 'access', 'accesses')} to pages that the guest had not opened to devices`,
+      source: 'page states of the machine',
+    })
+  }
     const { start, end, turns, refused, refusedAssigned } = seen.resident
     reasons.push({
       fact: `what firmware left running in it used ${start} to ${end} ${turns} times, and was refused ${refused} times, and ${refusedAssigned} while a user had the device`,

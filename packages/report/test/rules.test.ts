@@ -271,6 +271,18 @@ const RULES: readonly [string, { trips: Case; says: RegExp; fix: string | null; 
     },
   ],
   [
+    'DMA-0044',
+    {
+      trips: {
+        device: { ...hung, dmaPath: 'physical', virtio: NO_33 },
+        seen: { closed: 2 },
+      },
+      says: /^00:03\.0 was sent to private memory of the guest 2 times: .* given physical addresses, past the DMA API/,
+      fix: '-device virtio-blk-pci,...,iommu_platform=on,disable-legacy=on',
+      not: { device: hung },
+    },
+  ],
+  [
     'DMA-0036',
     {
       trips: { seen: { resident: { ...AGENT, refused: 2 } } },

@@ -1,6 +1,8 @@
 import { DmascopeError } from '@dmascope/layout'
 import { pcBoard } from '../board/pc-board.ts'
 import { type Chipset, I440FX, Q35 } from '../chipset/chipset.ts'
+import { txtRegisters } from '../chipset/txt-registers.ts'
+import { confidentialKind } from '../confidential/plan-confidential.ts'
 import type { MachineDescription, PcName } from '../description.ts'
 import type { PlatformFacts } from '../firmware/acpi-tables.ts'
 import { firmwareFiles } from '../firmware/firmware-files.ts'
@@ -35,7 +37,12 @@ export function createMachine(
   options: { readonly trace?: boolean } = {},
 ): BuiltMachine {
   const { machine: name } = description
-  if (name === 'pseries') return createPseries(description, options)
+  const confidential = confidentialKind(description)
+  checkLaunch(description)
+  if (name === 'pseries') {
+    refuseTableEdits(description)
+    return createPseries(description, options)
+  }
   if (name === 'virt') return createVirt(description, options)
   if (name === 'microvm') return createMicrovm(description, options)
   const chipset = chipsetOf(name, description)
@@ -56,6 +63,7 @@ export function createMachine(
     createIommus: (wiring) => plans.map((one) => one.create(wiring)),
     rootIommu: bypass ? null : 0,
     trace: options.trace === true,
+    confidential,
   })
   const roots = plugDevices(machine, placement, bypass, plans)
   const lowRamEnd = chipset.lowRamEnd(description.memory)
