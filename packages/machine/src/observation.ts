@@ -30,6 +30,11 @@ export interface StrayAccess {
 export interface StaleRead {
   /** The device itself, or the processor, of what the device wrote. */
   readonly reader: 'device' | 'processor'
+  /**
+   * What stands between the two: a cache, the host's mapping of memory that the cache holds under other addresses, or a
+   * buffer of writes.
+   */
+  readonly between: 'cache' | 'mapping' | 'buffer'
   /** Guest-physical address of the first byte that was out of date. */
   readonly address: string
   /** Hex pairs of the bytes from there on, up to 16: what the reader got, and the newest that anybody had written. */

@@ -4,7 +4,7 @@ import { findInAssignments } from './assignment-findings.ts'
 import type { ReportAssignment } from './assignments.ts'
 import { hypervisorName } from './hypervisor-name.ts'
 import { plural } from './plural.ts'
-import type { Finding, FindingLevel, ReportDevice, ReportStray } from './report.ts'
+import type { Finding, FindingLevel, ReportDevice, ReportStaleRead, ReportStray } from './report.ts'
 import { shortId } from './short-id.ts'
 
 /** Which machine it is, for fixes that can be had on it. */
@@ -99,6 +99,22 @@ const iommuName = (guest: GuestResult, device?: ReportDevice): string =>
 function heldBy(guest: GuestResult, { id }: ReportDevice): string | null {
   const holder = guest.devices.find((one) => one.id === id)?.heldBy
   return holder === undefined ? null : shortId(holder)
+}
+
+const staleBy = (reader: ReportStaleRead['reader'], { staleReads = [] }: ReportDevice): ReportStaleRead | undefined =>
+  staleReads.find((one) => one.reader === reader)
+
+const NEWER_IS: Record<ReportStaleRead['between'], string> = {
+  cache: 'the newer bytes were on the other side of a cache that nobody had written back and forgotten',
+  mapping: 'guest and host have memory at different virtual addresses, and the cache holds it once for each',
+  buffer: 'the newer bytes were still in the write buffer',
+}
+
+/** `at 0x5ffe0000 it got 00 00, where 01 00 had been written: ...`. */
+function staleText(reader: ReportStaleRead['reader'], device: ReportDevice): string {
+  const stale = staleBy(reader, device)
+  if (stale === undefined) return 'not kept'
+  return `at ${stale.address} it got ${stale.got}, where ${stale.newest} had been written; ${NEWER_IS[stale.between]}`
 }
 
 const isOverwrite = (stray: ReportStray): boolean => stray.kind === 'write' && stray.landed === 'ram'
@@ -203,7 +219,11 @@ export const DEVICE_RULES: readonly DeviceRule[] = [
     id: 'DMA-0010',
     level: 'error',
     title: 'An interrupt never arrived',
-    applies: ({ device, seen }) => device.verdict === 'hangs' && device.dma.stray === 0 && seen.closed === undefined,
+    applies: ({ device, seen }) =>
+      device.verdict === 'hangs' &&
+      device.dma.stray === 0 &&
+      seen.closed === undefined &&
+      seen.staleReads === undefined,
     message: ({ device }) =>
       `${shortId(device.id)} never completed a request: ${plural(device.interrupt.lost, 'request')} waited for an interrupt (${INTERRUPT[device.interrupt.mode]}) that did not come.`,
     fix: () => null,
@@ -241,6 +261,27 @@ export const DEVICE_RULES: readonly DeviceRule[] = [
     message: ({ device }) =>
       `${shortId(device.id)} negotiated VIRTIO_F_ACCESS_PLATFORM, which only means that the guest uses the DMA API: its addresses are physical all the same.`,
     fix: () => null,
+  },
+  {
+    id: 'DMA-0050',
+    level: 'error',
+    title: 'A device read memory before the processor’s data had come there',
+    applies: ({ device }) => staleBy('device', device) !== undefined,
+    message: ({ device }) =>
+      `${shortId(device.id)} read what was out of date: ${staleText('device', device)}.` +
+      (device.guest.dmaPath === 'physical' && staleBy('device', device)?.between !== 'mapping'
+        ? ' Its driver skips the DMA API, which would have seen to that.'
+        : ''),
+    fix: (on) => (staleBy('device', on.device)?.between === 'mapping' ? null : offerAccessPlatform(on)),
+  },
+  {
+    id: 'DMA-0051',
+    level: 'error',
+    title: 'The processor read a copy of its own in place of what a device had written',
+    applies: ({ device }) => staleBy('processor', device) !== undefined,
+    message: ({ device }) =>
+      `the processor missed what ${shortId(device.id)} had written: ${staleText('processor', device)}.`,
+    fix: (on) => (staleBy('processor', on.device)?.between === 'mapping' ? null : offerAccessPlatform(on)),
   },
   {
     id: 'DMA-0044',

@@ -17,6 +17,7 @@ export type {
   ReportFault,
   ReportIommu,
   ReportMachine,
+  ReportStaleRead,
   ReportStray,
   Status,
   Verdict,

@@ -128,6 +128,7 @@ function joinDevice(accounts: Accounts): ReportDevice {
     },
     io: ioOf(device),
     ...(seen.resident && { resident: seen.resident }),
+    ...(seen.staleReads && { staleReads: seen.staleReads }),
     status,
     passthrough,
     verdict: verdictOf(accounts),
@@ -169,17 +170,23 @@ function observedReasons(seen: DeviceObservation): Reason[] {
       source: 'DMA ledger',
     })
   }
-  if (seen.resident !== undefined) {
   if (seen.closed !== undefined) {
     reasons.push({
       fact: `${plural(seen.closed, 'access', 'accesses')} to pages that the guest had not opened to devices`,
       source: 'page states of the machine',
     })
   }
+  if (seen.resident !== undefined) {
     const { start, end, turns, refused, refusedAssigned } = seen.resident
     reasons.push({
       fact: `what firmware left running in it used ${start} to ${end} ${turns} times, and was refused ${refused} times, and ${refusedAssigned} while a user had the device`,
       source: 'DMA ledger',
+    })
+  }
+  for (const { reader, address, got, newest, count } of seen.staleReads ?? []) {
+    reasons.push({
+      fact: `the ${reader} read at ${address} what was out of date${count === 1 ? '' : `, ${count} times`}: ${got}, where ${newest} had been written`,
+      source: 'memory as it would be without caches and buffers',
     })
   }
   for (const stray of seen.strays) {

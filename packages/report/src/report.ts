@@ -128,6 +128,8 @@ export interface ReportDevice {
     readonly refused: number
     readonly refusedAssigned: number
   }
+  /** Reads that were out of date: its own, and the processor's of what it wrote; left out without any. */
+  readonly staleReads?: readonly ReportStaleRead[]
   readonly status: Status
   /** Why its DMA was untranslated; null where it was not. */
   readonly passthrough: PassthroughReason | null
@@ -138,6 +140,17 @@ export interface ReportDevice {
   readonly why: readonly Reason[]
   /** IDs of the findings about this device. */
   readonly findings: readonly string[]
+}
+
+/** Bytes that were read while newer ones were on their way, or held elsewhere. Hex pairs, at most 16. */
+export interface ReportStaleRead {
+  readonly reader: 'device' | 'processor'
+  /** What stands between the two: a cache, the host's mapping in one that goes by virtual addresses, a buffer of writes. */
+  readonly between: 'cache' | 'mapping' | 'buffer'
+  readonly address: string
+  readonly got: string
+  readonly newest: string
+  readonly count: number
 }
 
 export interface ReportFault {

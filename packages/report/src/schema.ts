@@ -86,6 +86,19 @@ const device = z.strictObject({
     .strictObject({ start: hex, end: hex, turns: count, refused: count, refusedAssigned: count })
     .exactOptional()
     .describe('What firmware left running in it, and how often it was kept from its memory.'),
+  staleReads: z
+    .array(
+      z.strictObject({
+        reader: z.enum(['device', 'processor']),
+        between: z.enum(['cache', 'mapping', 'buffer']),
+        address: hex,
+        got: z.string(),
+        newest: z.string(),
+        count: z.int().min(1),
+      }),
+    )
+    .exactOptional()
+    .describe('Reads that were out of date: its own, and the processor’s of what it wrote.'),
   status: z.enum(['translated', 'passthrough', 'blocked', 'none']),
   passthrough: z
     .enum(['no-iommu', 'iommu-disabled', 'iommu-inert', 'not-covered', 'device-bypass', 'identity', 'unattached'])

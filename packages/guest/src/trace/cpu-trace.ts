@@ -7,6 +7,7 @@
  * - `['i', width, port, value]`, `['o', width, port, value]`: port I/O
  * - `['s', register, value]`, `['S', register, value]`: a system register read, written
  * - `['h', number, arguments, code, answers]`: a hypervisor call; arguments and answers are words
+ * - `['k', 'clean' | 'invalidate', address, length]`: maintenance of a cache
  * - `['v', vector]`: an interrupt, or -1
  * - `['z', 0 | 1]`: idle
  */
@@ -17,6 +18,7 @@ export type CpuOperation =
   | readonly ['i' | 'o', 1 | 2 | 4, number, number]
   | readonly ['s' | 'S', number, number]
   | readonly ['h', number, readonly number[], number, readonly number[]]
+  | readonly ['k', 'clean' | 'invalidate', number, number]
   | readonly ['v', number]
   | readonly ['z', 0 | 1]
 
@@ -28,6 +30,10 @@ export interface CpuTrace {
   readonly systemRegisters?: boolean
   /** Whether a hypervisor was there; absent is no. */
   readonly hypercalls?: boolean
+  /** Bytes of a line of the cache that software maintains; absent where it needs none. */
+  readonly cacheLineBytes?: number
+  /** How much higher RAM is reached past caches and buffers; absent where nothing is in between. */
+  readonly uncachedOffset?: number
   readonly operations: readonly CpuOperation[]
 }
 

@@ -1,4 +1,4 @@
-import type { CpuBus, PortBus, SystemRegisterBus } from '@dmascope/memory/contracts'
+import type { CacheBus, CpuBus, PortBus, SystemRegisterBus } from '@dmascope/memory/contracts'
 import { crc32 } from '../checksum.ts'
 import { bytesToHex, type CpuOperation, type CpuTrace } from './cpu-trace.ts'
 
@@ -6,7 +6,7 @@ import { bytesToHex, type CpuOperation, type CpuTrace } from './cpu-trace.ts'
  * Wraps a bus so that all that goes over the CPU seam is kept.
  *
  * The wrapper passes memory, port I/O, system registers, hypervisor calls and interrupts on; the optional parts of the
- * seam (`cpuid`, page states, caches), which no guest here uses, it does not have.
+ * seam (`cpuid`, page states), it does not have.
  *
  * @returns the bus to give to the guest, and the trace, which grows while the guest runs
  */
@@ -16,7 +16,7 @@ export function recordCpuBus(bus: CpuBus): { readonly bus: CpuBus; readonly trac
     operations.push(['r', width, address, value])
     return value
   }
-  const { ports, systemRegisters } = bus
+  const { ports, systemRegisters, cache, uncachedOffset } = bus
   const hypercall = bus.hypercall?.bind(bus)
   const recordedPorts: PortBus | undefined = ports && recordPorts(ports, operations)
   return {
@@ -25,6 +25,8 @@ export function recordCpuBus(bus: CpuBus): { readonly bus: CpuBus; readonly trac
       ports: ports !== undefined,
       systemRegisters: systemRegisters !== undefined,
       hypercalls: hypercall !== undefined,
+      ...(cache && { cacheLineBytes: cache.lineBytes }),
+      ...(uncachedOffset !== undefined && { uncachedOffset }),
       operations,
     },
     bus: {
@@ -62,6 +64,8 @@ export function recordCpuBus(bus: CpuBus): { readonly bus: CpuBus; readonly trac
         return idle
       },
       ...(recordedPorts && { ports: recordedPorts }),
+      ...(cache && { cache: recordCache(cache, operations) }),
+      ...(uncachedOffset !== undefined && { uncachedOffset }),
       ...(hypercall && {
         hypercall(number, args, out) {
           const asked = [...args]
@@ -71,6 +75,20 @@ export function recordCpuBus(bus: CpuBus): { readonly bus: CpuBus; readonly trac
         },
       }),
       ...(systemRegisters && { systemRegisters: recordRegisters(systemRegisters, operations) }),
+    },
+  }
+}
+
+function recordCache(cache: CacheBus, operations: CpuOperation[]): CacheBus {
+  return {
+    lineBytes: cache.lineBytes,
+    clean(address, length) {
+      operations.push(['k', 'clean', address, length])
+      cache.clean(address, length)
+    },
+    invalidate(address, length) {
+      operations.push(['k', 'invalidate', address, length])
+      cache.invalidate(address, length)
     },
   }
 }

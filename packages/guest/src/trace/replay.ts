@@ -63,6 +63,10 @@ export function replayCpuBus(trace: CpuTrace): ReplayedBus {
     out16: (port, value) => write('o', 2, port, value),
     out32: (port, value) => write('o', 4, port, value),
   }
+  const maintain = (what: 'clean' | 'invalidate', address: number, length: number): void => {
+    const same = (one: CpuOperation): boolean => one[1] === what && one[2] === address && one[3] === length
+    take('k', same, `k ${what} ${hex(address)} ${hex(length)}`)
+  }
   const systemRegisters: SystemRegisterBus = {
     read(register) {
       const found = take('s', (one) => one[1] === register, `s ${hex(register)}`)
@@ -105,6 +109,14 @@ export function replayCpuBus(trace: CpuTrace): ReplayedBus {
       return found === null ? true : found[1] === 1
     },
     ...(trace.ports && { ports }),
+    ...(trace.cacheLineBytes !== undefined && {
+      cache: {
+        lineBytes: trace.cacheLineBytes,
+        clean: (address: number, length: number) => maintain('clean', address, length),
+        invalidate: (address: number, length: number) => maintain('invalidate', address, length),
+      },
+    }),
+    ...(trace.uncachedOffset !== undefined && { uncachedOffset: trace.uncachedOffset }),
     ...(trace.systemRegisters && { systemRegisters }),
     ...(trace.hypercalls && {
       hypercall(number: number, args: Uint32Array, out: Uint32Array): number {

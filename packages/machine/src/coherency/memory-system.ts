@@ -28,6 +28,13 @@ export interface MemorySystem {
   dispose(): void
 }
 
+const BETWEEN = {
+  noncoherent: 'cache',
+  'virtual-cache': 'mapping',
+  'virtual-cache-flushed': 'mapping',
+  'write-buffer': 'buffer',
+} as const
+
 /** The ways of a processor and of devices, before anybody watches them. */
 interface Ways {
   readonly processor: MemoryAccess
@@ -73,7 +80,7 @@ function waysOf(name: MemorySystemName, ram: GuestRam, geometry: CacheGeometry):
 /** @param geometry - of the data cache, where there is one */
 export function createMemorySystem(name: MemorySystemName, ram: GuestRam, geometry: CacheGeometry): MemorySystem {
   const { processor, device, cache, buffer } = waysOf(name, ram, geometry)
-  const newest = new NewestMemory(new GuestRam(ram.ranges))
+  const newest = new NewestMemory(new GuestRam(ram.ranges), BETWEEN[name])
   return {
     processor: newest.ofProcessor(processor),
     uncached: newest.ofProcessor(ram),

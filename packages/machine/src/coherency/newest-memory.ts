@@ -14,13 +14,15 @@ const SHOWN = 16
  */
 export class NewestMemory {
   readonly #newest: GuestRam
+  readonly #between: StaleRead['between']
   /** Which device last wrote to a line: whose data a processor missed. As many entries as devices wrote lines. */
   readonly #writers = new Map<number, DeviceLedger>()
   #scratch = new Uint8Array(4096)
 
   /** @param newest - RAM of the same ranges, of its own */
-  constructor(newest: GuestRam) {
+  constructor(newest: GuestRam, between: StaleRead['between']) {
     this.#newest = newest
+    this.#between = between
   }
 
   /** Enters a write that nobody's way delays. */
@@ -91,6 +93,7 @@ export class NewestMemory {
     const end = Math.min(got.length, at + SHOWN)
     return {
       reader,
+      between: this.#between,
       address: `0x${(address + at).toString(16)}`,
       got: previewOf(got.subarray(at, end)),
       newest: previewOf(this.#scratch.subarray(at, end)),
