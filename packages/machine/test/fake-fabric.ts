@@ -1,6 +1,6 @@
 import { type Fault, PortTlb, type Translation, type Translator } from '@dmascope/iommu'
 import { type Access, AddressSpace, GuestRam } from '@dmascope/memory'
-import { FabricPort, type Route } from '../src/fabric/fabric-port.ts'
+import { FabricPort, type InboundWay, type Route } from '../src/fabric/fabric-port.ts'
 import { DeviceLedger, Ledger } from '../src/fabric/ledger.ts'
 
 export const MIB = 0x10_0000
@@ -83,6 +83,7 @@ export class FakeFabric {
       readonly behindIommu?: boolean
       readonly messagesBehindIommu?: boolean
       readonly trace?: boolean
+      readonly inbound?: InboundWay
     } = {},
   ) {
     this.books = new Ledger((owner) => (owner === OWNER ? this.ledger : null), { trace: options.trace === true })
@@ -126,6 +127,7 @@ export class FakeFabric {
       this.ledger,
       options.behindIommu === true ? this.tlb : null,
       options.messagesBehindIommu === true || options.behindIommu === true ? this.tlb : null,
+      options.inbound,
     )
   }
 

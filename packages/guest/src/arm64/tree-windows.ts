@@ -21,8 +21,8 @@ const END = 2 ** 53
  */
 export function busWindows(bus: DtNode, log: (line: string) => void): InboundWindows | null {
   const { on, windows, problem } = findDmaWindows(bus)
-  if (problem !== null) log(`OF: translation of DMA addresses to CPU addresses failed: ${problem}`)
   if (on === null) return null
+  if (problem !== null) log(`OF: translation of DMA addresses to CPU addresses failed: ${problem}`)
   const found: BusWindow[] = []
   for (const { bus: start, cpu, size } of windows) {
     if (typeof start !== 'number' || typeof cpu !== 'number') continue

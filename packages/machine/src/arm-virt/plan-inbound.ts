@@ -53,7 +53,7 @@ function refuseOverlap({ windows, location }: InboundBusDescription, claimed: re
     const [at, first, last] = [window.bus, one.bus, one.bus + one.size - 1].map((value) => `0x${value.toString(16)}`)
     throw new DmascopeError(
       'MACHINE_INBOUND',
-      `${location.text}: the window at bus address ${at} overlaps ${first} to ${last}, where ${one.what} are; move it`,
+      `${location.text}: the window at bus address ${at} overlaps ${first} to ${last}, which is kept for ${one.what}; move it`,
       { bus: window.bus, size: window.size },
     )
   }

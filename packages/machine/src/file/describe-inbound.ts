@@ -24,7 +24,11 @@ export function describeInbound(
   const refuse = (path: readonly (string | number)[], text: string): DmascopeError =>
     new DmascopeError('MACHINE_FILE_VALUE', `${places.where(path)}: ${text}`, { machine })
   if (machine !== 'virt') {
-    throw refuse(['inbound'], 'only the host bridge of a virt has windows for devices; leave it out')
+    throw new DmascopeError(
+      'MACHINE_FILE_VALUE',
+      `${places.whereKey(['inbound'])}: only the host bridge of a virt has windows for devices; leave it out`,
+      { machine },
+    )
   }
   if (inbound.length > MOST_BUSES) throw refuse(['inbound'], `at most ${MOST_BUSES} buses, got ${inbound.length}`)
   const described = inbound.map(({ windows }, index): InboundBusDescription => {
