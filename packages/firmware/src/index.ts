@@ -7,4 +7,6 @@ export { type FirmwareOptions, type FirmwareResult, runFirmware } from './run-fi
 export type { SlofBar } from './slof/place-bars.ts'
 export { runSlof, type SlofOptions, type SlofResult } from './slof/run-slof.ts'
 export type { LoadedFile } from './table-loader.ts'
+export type { ProtectedRegions } from './tboot/protect-memory.ts'
+export { runTboot, type TbootOptions, type TbootResult } from './tboot/run-tboot.ts'
 export { runUefi, type UefiOptions, type UefiResult } from './uefi/run-uefi.ts'

@@ -48,6 +48,7 @@ describe('the zero page', () => {
       ],
       commandLine: 'intel_iommu=on iommu=pt',
       rsdp: 0,
+      tbootAddress: 0,
     })
   })
 

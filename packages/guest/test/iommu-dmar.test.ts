@@ -107,13 +107,15 @@ describe('a DMAR that Linux refuses', () => {
       dmarOf([drhd(['endpoint 00:03.0']), unterminated]),
       'the name in the ANDD at +0x48 has no end',
     ],
-  ])('%s', (_, tables, reason) => {
+  ])('%s', (what, tables, reason) => {
+    const detected = ['host address width below a page', 'no DRHD', 'an ANDD name without end'].includes(what)
     const { machine, unit, iommu, remapping } = boot(tables)
     expect(remapping).toBe(false)
     expect(unit.translationEnabled).toBe(false)
     expect(machine.writes).toEqual([])
     expect(iommu.iommus).toEqual([])
-    expect(iommu.acsRequested).toBe(false)
+    // `detect_intel_iommu` looks at units and the lengths of records alone; what is found later comes too late for ACS.
+    expect(iommu.acsRequested).toBe(detected)
     expect(iommu.why(disk)[0]!.fact).toBe(`the kernel refused the DMAR: ${reason}`)
     expect(iommu.msiMessage(disk, 0, 0x31)).toEqual({ hi: 0, lo: 0xfee0_0000, data: 0x31 })
   })

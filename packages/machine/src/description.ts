@@ -134,6 +134,20 @@ export interface DeviceBackend {
   readonly kind: 'disk' | 'network' | 'random' | 'character' | 'vfio'
   /** `qemu`: in the VMM. `vhost`: in the host's kernel. `vhost-user`: in another process. */
   readonly where: 'qemu' | 'vhost' | 'vhost-user'
+/** A change to an ACPI table, byte for byte. Those to one table are made in their order. */
+export interface TableEditDescription {
+  /** Its signature: `DMAR`. */
+  readonly table: string
+  /** Which of several with that signature, from 0. */
+  readonly index: number
+  /** The whole table, in place of the machine's own, or beside them where there is none. */
+  readonly replacement?: Uint8Array
+  readonly patches: readonly { readonly offset: number; readonly bytes: Uint8Array }[]
+  /** `mend`: firmware computes the checksum over what it then is. `keep`: it stands as it was, or as the file has it. */
+  readonly checksum: 'mend' | 'keep'
+  readonly location: SourceLocation
+}
+
   /** Bytes, for a disk. */
   readonly size?: number
   readonly readOnly?: boolean

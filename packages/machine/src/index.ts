@@ -40,6 +40,7 @@ export type {
   PropertyValue,
   QemuVersion,
   SourceLocation,
+  TableEditDescription,
 } from './description.ts'
 export type { TracedAccess } from './fabric/ledger.ts'
 export { DEFAULT_FILE_MEMORY } from './file/describe-machine.ts'

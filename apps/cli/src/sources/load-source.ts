@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
 import { parseGuest } from '@dmascope/guest'
 import { DmascopeError } from '@dmascope/layout'
 import {
@@ -75,13 +76,35 @@ export async function loadSource(
 async function loadFile(path: string, version: QemuVersion | undefined): Promise<LoadedSource> {
   const text = path === '-' ? await standardInput() : readText(path)
   const { readMachineFile } = await import('./machine-file.ts')
+  const { recognise } = await import('./firmware-input.ts')
   const { description, guest, guestPlace } = readMachineFile(text, {
     file: path === '-' ? 'standard input' : path,
+    readTable: tableReader(path === '-' ? '.' : dirname(path), recognise),
     ...(version !== undefined && { qemuVersion: version }),
   })
   if (guest !== null) checkGuest(guest, guestPlace)
   return { description: version === undefined ? description : { ...description, qemuVersion: version }, guest }
 }
+
+type Recognise = typeof import('./firmware-input.ts')['recognise']
+
+/** Reads tables that a machine file in this folder names: as they lie in memory, or as text of acpidump or iasl. */
+const tableReader =
+  (folder: string, recognise: Recognise) =>
+  (file: string, signature: string): Uint8Array => {
+    const path = resolve(folder, file)
+    let bytes: Uint8Array
+    try {
+      bytes = new Uint8Array(readFileSync(path))
+    } catch (error) {
+      throw fileError(error, path, 'read')
+    }
+    const items = recognise(bytes, file)
+    const found = items.find((item) => item.kind === 'acpi' && item.signature === signature)
+    if (found !== undefined) return found.bytes
+    const held = items.map((item) => (item.kind === 'acpi' ? item.signature : 'a device tree')).join(', ')
+    throw new DmascopeError('CLI_TABLE', `${file} has no ${signature}; it has ${held}`, { file, signature })
+  }
 
 /** @throws DmascopeError as `parseGuest` does, naming the place */
 function checkGuest(text: string, place: string): void {

@@ -31,7 +31,10 @@ export const BOOT_LOADFLAGS = bits(8, 'loadflags', SOURCE, {
 /** The zero page, 4096 bytes. Gaps hold what a kernel on these machines does not need: video, drives, EFI, EDD. */
 export const BOOT_PARAMS = struct('boot_params', SOURCE, {
   screen_info: bytes(0x40),
-  gap_040: bytes(0x30),
+  gap_040: bytes(0x18),
+  /** Physical address of tboot's shared page; 0 where the kernel was not launched by it. */
+  tboot_addr: le64,
+  gap_060: bytes(0x10),
   /** Physical address of the RSDP where the loader knows it, else 0: the kernel then scans for it. */
   acpi_rsdp_addr: le64,
   gap_078: bytes(0x170),

@@ -5,6 +5,7 @@ import type { AddressRange } from '../early/memory-map.ts'
 import { usablePages } from '../early/memory-map.ts'
 import { findMpTable } from '../early/mp-table.ts'
 import { type Platform, readPlatform } from '../early/platform.ts'
+import { findTboot, launchedDmar } from '../early/tboot.ts'
 import { ApicMessages } from '../interrupts/apic-messages.ts'
 import { IoApic } from '../interrupts/io-apic.ts'
 import { LegacyInterrupts } from '../interrupts/legacy-interrupts.ts'
@@ -33,8 +34,12 @@ export const startX86: EarlyCode = (bus, _entry, log) => {
     bus,
     commandLine: boot.commandLine,
     ram,
-    bringUp: (context) =>
-      bringUp(context, readPlatform(tables, boot.memoryMap, context.log), readIommuTables(tables, context.log), ram),
+    bringUp: (context) => {
+      const { log: say } = context
+      const named = readIommuTables(tables, say)
+      const launch = findTboot(bus, boot, say) ? { launchedDmar: launchedDmar(bus, say) } : {}
+      return bringUp(context, readPlatform(tables, boot.memoryMap, say), { ...named, ...launch }, ram)
+    },
   }
 }
 

@@ -15,6 +15,8 @@ export interface BootParams {
   readonly commandLine: string
   /** Physical address of the RSDP where the loader told it; 0 where the kernel has to scan. */
   readonly rsdp: number
+  /** Physical address of tboot's shared page; 0 where none is named. */
+  readonly tbootAddress: number
 }
 
 /** Linux's COMMAND_LINE_SIZE on x86. */
@@ -61,9 +63,11 @@ export function readBootParams(bus: CpuBus): BootParams | null {
     }
   }
   const rsdp = quad(fields.acpi_rsdp_addr.hi.get(page, 0), fields.acpi_rsdp_addr.lo.get(page, 0))
+  const tboot = quad(fields.tboot_addr.hi.get(page, 0), fields.tboot_addr.lo.get(page, 0))
   return {
     memoryMap,
     commandLine: readCommandLine(bus, fields.cmd_line_ptr.get(page, 0)),
     rsdp: Math.max(rsdp, 0),
+    tbootAddress: Math.max(tboot, 0),
   }
 }

@@ -15,11 +15,18 @@ import { VtdSubsystem } from './vtd/vtd-subsystem.ts'
  * Nothing that tables, hardware or devices do makes it throw: the log, `panic` and the facts tell.
  */
 export function createIommuSubsystem(context: IommuContext, tables: IommuTables): IommuSubsystem {
-  if (tables.dmar) return new VtdSubsystem(context, tables.dmar)
-  if (tables.ivrs) return new AmdSubsystem(context, tables.ivrs)
+  const { configuration } = context.profile
+  if (tables.dmar) {
+    if (configuration.intelIommu) return new VtdSubsystem(context, tables.dmar, tables.launchedDmar)
+    context.log('iommu: the firmware names VT-d; this kernel was built without a driver for it')
+  }
+  if (tables.ivrs) {
+    if (configuration.amdIommu) return new AmdSubsystem(context, tables.ivrs)
+    context.log('iommu: the firmware names an AMD IOMMU; this kernel was built without a driver for it')
+  }
   if (tables.smmu) return new SmmuSubsystem(context, tables.smmu)
   const { requests, viot } = tables
-  if ((requests || viot) && !context.profile.configuration.virtioIommu) {
+  if ((requests || viot) && !configuration.virtioIommu) {
     context.log('iommu: the firmware names a virtio IOMMU; this kernel was built without a driver for one')
     return new NoIommu(context)
   }

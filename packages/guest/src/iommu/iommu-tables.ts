@@ -9,6 +9,8 @@ import type { DmarSource } from './vtd/dmar-units.ts'
 /** What firmware's tables say of IOMMUs, as discovery found it. A kind that none of them names is null or absent. */
 export interface IommuTables {
   readonly dmar?: DmarSource | null
+  /** Of a measured launch: its own copy of the DMAR, null where it has none. Left out: there was no such launch. */
+  readonly launchedDmar?: DmarSource | null
   readonly ivrs?: IvrsSource | null
   readonly viot?: ViotSource | null
   /** SMMUv3s, from a device tree or an IORT. */

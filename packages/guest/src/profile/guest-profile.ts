@@ -23,6 +23,9 @@ export type ProfileName =
 
 /** What a kernel was built with that its command line can override. */
 export interface KernelConfiguration {
+  /** CONFIG_INTEL_IOMMU and, with it, CONFIG_INTEL_TXT and the remapping of interrupts; CONFIG_AMD_IOMMU. */
+  readonly intelIommu: boolean
+  readonly amdIommu: boolean
   /** CONFIG_INTEL_IOMMU_DEFAULT_ON, also in the form that leaves out graphics. */
   readonly intelIommuDefaultOn: boolean
   /** CONFIG_INTEL_IOMMU_DEFAULT_ON_INTGPU_OFF: units that name nothing but graphics devices stay off. */

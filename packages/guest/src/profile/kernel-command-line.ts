@@ -3,6 +3,8 @@ export interface KernelCommandLine {
   readonly text: string
   /** `intel_iommu=on`, `=off`. */
   readonly intelIommu: boolean | undefined
+  /** `intel_iommu=tboot_noforce`: a measured launch does not turn it on. */
+  readonly tbootNoForce: boolean
   /** `intel_iommu=sp_off`: no superpages. */
   readonly superpages: boolean
   /** `intel_iommu=sm_on`, `=sm_off`: scalable mode. */
@@ -97,8 +99,11 @@ function intelIommu(state: State, part: string): boolean {
     case 'sm_off':
       state.scalableMode = false
       return true
+    case 'tboot_noforce':
+      state.tbootNoForce = true
+      return true
     default:
-      return part.startsWith('tboot_noforce')
+      return false
   }
 }
 
@@ -201,6 +206,7 @@ export function parseKernelCommandLine(text: string): KernelCommandLine {
   const state: State = {
     text,
     intelIommu: undefined,
+    tbootNoForce: false,
     superpages: true,
     scalableMode: undefined,
     graphicsUnitsOff: false,

@@ -21,6 +21,8 @@ const FIRMWARE_REGIONS = ['honour', 'ignore'] as const
 /** Programs that a boot gives devices to, and devices of each. */
 const MOST_ASSIGNED = 64
 const MOST_SRIOV = 256
+/** Drivers that are no modules: without them it is another kernel. */
+const BUILT_IN = { intel_iommu: 'intelIommu', amd_iommu: 'amdIommu' } as const
 const SWITCH = ['on', 'off'] as const
 const PCI_ID = /^([0-9a-f]{4}):([0-9a-f]{4})$/i
 
@@ -40,8 +42,9 @@ export function listGuests(): GuestListing {
     options: [
       {
         name: 'without',
-        values: modulesOf(PROFILES),
-        summary: 'Leaves a module of the kernel out, as if it were not installed. May be repeated.',
+        values: [...modulesOf(PROFILES), ...Object.keys(BUILT_IN)],
+        summary:
+          'Leaves a module of the kernel out, as if it were not installed, or a driver for IOMMUs that is built in. May be repeated.',
       },
       {
         name: 'iova',
@@ -181,10 +184,11 @@ export function parseGuest(text: string): GuestProfile {
         break
       case 'without': {
         // The kernel holds '-' and '_' for the same letter in module names.
-        const known = modulesOf([base, { drivers: SRIOV_DRIVERS }])
+        const known = [...modulesOf([base, { drivers: SRIOV_DRIVERS }]), ...Object.keys(BUILT_IN)]
         const module = known.find((one) => sameModule(one, value))
         if (module === undefined) throw unknown('GUEST_OPTION_VALUE', 'module', value, known, text)
         without.push(module)
+        if (module in BUILT_IN) configuration = { ...configuration, [BUILT_IN[module as keyof typeof BUILT_IN]]: false }
         break
       }
       case 'assign': {

@@ -30,6 +30,8 @@ import {
 
 /** Debian's choices, which the captured kernels were built with. */
 const DEBIAN: Omit<KernelConfiguration, 'identityWithoutPassThrough' | 'virtioIommu' | 'dynamicWindowLimit'> = {
+  intelIommu: true,
+  amdIommu: true,
   intelIommuDefaultOn: true,
   graphicsUnitsOff: true,
   scalableModeDefaultOn: true,

@@ -58,6 +58,8 @@ export interface VtdFeatures {
   readonly supervisorRequests: boolean
   /** In scalable mode faults of root, context and second-stage tables bear legacy mode's reasons. */
   readonly legacyReasons: boolean
+  /** CAP.PLMR and CAP.PHMR: two regions can be closed to devices, with translation on or off. */
+  readonly protectedMemory: boolean
   /** Entries of the IOTLB: 0 for none, else a power of two from 16 to 65536. */
   readonly iotlbEntries: number
 }
@@ -133,6 +135,7 @@ const DEFAULT_FEATURES: VtdFeatures = {
   ridPasid: 'announced',
   supervisorRequests: false,
   legacyReasons: false,
+  protectedMemory: false,
   iotlbEntries: 2048,
 }
 
@@ -181,6 +184,8 @@ export function capabilityOf(features: VtdFeatures): readonly [hi: number, lo: n
   return wordOf(CAP, {
     ND: 6,
     CM: flag(features.cachingMode),
+    PHMR: flag(features.protectedMemory),
+    PLMR: flag(features.protectedMemory),
     SAGAW: features.dmaTranslation ? depths.reduce((all, one) => all | one, 0) : 0,
     MGAW: addressWidth - 1,
     FRO: FAULT_RECORDING_OFFSET / 16,

@@ -117,6 +117,7 @@ export function vtdOptionsFor(
     ridPasid: 'unannounced',
     supervisorRequests: !firstStage,
     legacyReasons: true,
+    protectedMemory: false,
   }
 }
 

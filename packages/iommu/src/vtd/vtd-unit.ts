@@ -12,11 +12,12 @@ import {
   type VtdFeatures,
   type VtdOptions,
 } from './options.ts'
+import { ProtectedMemory } from './protected-memory.ts'
 import { RegisterFile } from './register-file.ts'
 import { CCMD_UPPER, IOTLB_UPPER, runContextCommand, runIotlbCommand } from './register-invalidation.ts'
 import { ScalableRemapper } from './scalable-remapper.ts'
 import { SCALABLE_FAULT_REASONS } from './spec/faults.ts'
-import { GCMD, GSTS, IRTA, RTADDR, TABLE_MODE, VTD_REGISTERS } from './spec/registers.ts'
+import { GCMD, GSTS, IRTA, PROTECTED_MEMORY_GRANULE_LOG2, RTADDR, TABLE_MODE, VTD_REGISTERS } from './spec/registers.ts'
 
 const AT = VTD_REGISTERS.registers
 const command = GCMD.fields
@@ -33,16 +34,20 @@ export class VtdUnit implements Translator, MmioHandler {
   readonly #interrupts: InterruptRemapper
   readonly #queue: InvalidationQueue
   readonly #targets: Invalidations
+  readonly #protected: ProtectedMemory
   #translating = false
   /** RTADDR.TTM, as SRTP latched it. */
   #mode: number = TABLE_MODE.legacy
-  /** Translation is on, and the root table is legacy mode's. */
+  /** Translation is on, the root table is legacy mode's, and no memory is protected. */
   #translatingLegacy = false
+  /** Translation is off, and no memory is protected. */
+  #bypassing = true
 
   /** @throws RangeError or TypeError for features that no unit can have */
   constructor(options: VtdOptions) {
     this.features = completeFeatures(options)
     this.#registers = new RegisterFile(this.features)
+    this.#protected = new ProtectedMemory(this.#registers)
     this.#faults = new FaultRecorder(this.#registers, this.features, options)
     this.#dma = new DmaRemapper(options.ram, this.features, this.#faults)
     const { iotlb, secondStage } = this.#dma
@@ -105,9 +110,49 @@ export class VtdUnit implements Translator, MmioHandler {
   ): Fault {
     if (kind === 'untranslated' && pasid === NO_PASID) {
       if (this.#translatingLegacy) return this.#dma.translate(requester, hi | 0, lo | 0, access, out)
-      if (!this.#translating) return this.#dma.bypass(hi, lo, out)
+      if (this.#bypassing) return this.#dma.bypass(hi, lo, out)
     }
+    if (this.#protected.enabled) return this.#translateProtected(requester, pasid, kind, hi, lo, access, out)
     return this.#translateOther(requester, pasid, kind, hi, lo, access, out)
+  }
+
+  /**
+   * While memory is protected (VT-d 4.1, PMEN_REG): what would reach it as the device gave it, translation being off or
+   * the request passed through or translated by the device, is refused, and no fault recorded. What tables translate is
+   * theirs to keep away, as the specification leaves it open.
+   */
+  #translateProtected(
+    requester: RequesterId,
+    pasid: number,
+    kind: 'untranslated' | 'translated' | 'translation-request',
+    hi: number,
+    lo: number,
+    access: Access,
+    out: Translation,
+  ): Fault {
+    const plain = kind === 'untranslated' && pasid === NO_PASID
+    const fault =
+      plain && !this.#translating
+        ? this.#dma.bypass(hi, lo, out)
+        : plain && this.#mode === TABLE_MODE.legacy
+          ? this.#dma.translate(requester, hi | 0, lo | 0, access, out)
+          : this.#translateOther(requester, pasid, kind, hi, lo, access, out)
+    if (fault !== 0 || out.route !== 'bypass') return fault
+    if (this.#protected.covers(out.hi, out.lo)) {
+      const text = 'it leads into protected memory (PMEN_REG)'
+      return this.#faults.reportUnrecorded(
+        requester,
+        access & 2 ? 'write' : 'read',
+        hi,
+        lo,
+        UNSUPPORTED_REQUEST,
+        text,
+        pasid,
+      )
+    }
+    // Beside it another rule may hold.
+    out.log2Size = Math.min(out.log2Size, PROTECTED_MEMORY_GRANULE_LOG2)
+    return 0
   }
 
   #translateOther(
@@ -188,6 +233,15 @@ export class VtdUnit implements Translator, MmioHandler {
       case IOTLB_UPPER:
         if (!this.#queue.enabled) runIotlbCommand(this.#registers, this.#targets)
         break
+      case AT.PMEN.offset:
+      case AT.PLMBASE.offset:
+      case AT.PLMLIMIT.offset:
+      case AT.PHMBASE.offset:
+      case AT.PHMBASE.offset + 4:
+      case AT.PHMLIMIT.offset:
+      case AT.PHMLIMIT.offset + 4:
+        if (this.features.protectedMemory) this.#protectionChanged()
+        break
       case AT.FSTS.offset:
         this.#faults.refresh()
         this.#queue.run()
@@ -245,7 +299,15 @@ export class VtdUnit implements Translator, MmioHandler {
   }
 
   #modeChanged(): void {
-    this.#translatingLegacy = this.#translating && this.#mode === TABLE_MODE.legacy
+    const open = !this.#protected.enabled
+    this.#translatingLegacy = open && this.#translating && this.#mode === TABLE_MODE.legacy
+    this.#bypassing = open && !this.#translating
+  }
+
+  #protectionChanged(): void {
+    this.#protected.refresh()
+    this.#modeChanged()
+    this.#drop()
   }
 
   /** Everything that was cached for DMA, and every copy of it, ends. */
@@ -289,6 +351,7 @@ export class VtdUnit implements Translator, MmioHandler {
     this.#registers.reset()
     this.#translating = false
     this.#mode = TABLE_MODE.legacy
+    this.#protected.refresh()
     this.#modeChanged()
     this.#dma.contexts.setRoot(0)
     this.#scalable.contexts.setRoot(0)

@@ -1,4 +1,6 @@
+import type { TableEditDescription } from '../description.ts'
 import { EXTRA_ROOTS_FILE, LinkedTables, littleEndian64 } from '../firmware/linked-tables.ts'
+import { TableEdits } from '../firmware/table-edits.ts'
 import type { RootBusFacts } from '../iommu/iommu-plan.ts'
 import { virtDsdt, virtFadt, virtMadt, virtMcfg } from './acpi-tables.ts'
 import { iortTable } from './iort-table.ts'
@@ -23,6 +25,7 @@ export function virtFirmwareFiles(
   facts: VirtFacts,
   roots: readonly RootBusFacts[],
   viot: (() => Uint8Array) | null,
+  edits: readonly TableEditDescription[] = [],
 ): ReadonlyMap<string, Uint8Array> {
   // QEMU puts each new root bus at the head of its list.
   const expanders = roots
@@ -32,14 +35,12 @@ export function virtFirmwareFiles(
   const extra: [string, Uint8Array][] =
     expanders.length > 0 ? [[EXTRA_ROOTS_FILE, littleEndian64(expanders.length)]] : []
   if (!facts.acpi) return new Map(extra)
-  const tables = new LinkedTables()
-  const dsdt = virtDsdt(facts, expanders)
-  const dsdtAt = tables.place(dsdt)
-  tables.checksummed(dsdtAt, dsdt)
-  const fadt = virtFadt(facts)
-  const fadtAt = tables.add(fadt)
+  const tables = new LinkedTables(new TableEdits(edits))
+  const dsdtAt = tables.place(virtDsdt(facts, expanders))
+  tables.checksummed(dsdtAt)
+  const fadtAt = tables.add(virtFadt(facts))
   tables.pointer(fadtAt + FADT_X_DSDT, 8, dsdtAt)
-  tables.checksummed(fadtAt, fadt)
+  tables.checksummed(fadtAt)
   const smmus = smmusOf(facts)
   const its = facts.announcesIts
   const rest = [
@@ -53,6 +54,6 @@ export function virtFirmwareFiles(
     iortTable({ qemuVersion: facts.qemuVersion, smmus, its }, roots),
     ...(viot === null ? [] : [viot()]),
   ]
-  for (const table of rest) tables.checksummed(tables.add(table), table)
+  for (const table of rest) tables.checksummed(tables.add(table))
   return new Map([...tables.files('XSDT'), ...extra])
 }

@@ -7,6 +7,7 @@ import type { MachineDescription, PcName } from '../description.ts'
 import type { PlatformFacts } from '../firmware/acpi-tables.ts'
 import { firmwareFiles } from '../firmware/firmware-files.ts'
 import { REBUILT_FILES } from '../firmware/linked-tables.ts'
+import { refuseTableEdits } from '../firmware/table-edits.ts'
 import { type FirmwareRegion, placeFirmwareRegions } from '../firmware-regions/firmware-region.ts'
 import type { IommuPlan, RootBusFacts } from '../iommu/iommu-plan.ts'
 import { planIommu } from '../iommu/plan-iommu.ts'
@@ -46,6 +47,10 @@ export function createMachine(
   if (name === 'virt') return createVirt(description, options)
   if (name === 'microvm') return createMicrovm(description, options)
   const chipset = chipsetOf(name, description)
+  if (name === 'powernv9') {
+    refuseTableEdits(description)
+    return createPowernv(description, options)
+  }
   checkMemory(description)
   const complete = withDefaultDevices(description, chipset)
   const placement = placeDevices(
@@ -73,13 +78,27 @@ export function createMachine(
   const facts = platformFacts(name, description, roots, plan, segments, regions)
   const ram = pcBoard(chipset).ramRanges(description.memory)
   const memory = segments.places.length + regions.length === 0 ? null : { ram, segments, reserved: regions }
-  const make = (): ReadonlyMap<string, Uint8Array> => firmwareFiles(chipset, facts, { lowRamEnd, memory })
+  const make = (): ReadonlyMap<string, Uint8Array> =>
+    firmwareFiles(chipset, facts, { lowRamEnd, memory, edits: description.tables })
   const files = make()
   const bootFacts = { cpus: description.cpus, commandLine: description.append }
   machine.offerFirmwareFiles(files, bootFacts, { names: REBUILT_FILES, make })
-  return { machine, files, deviceTree: null, firmware: 'SeaBIOS' }
+  const launch = description.launch === undefined ? {} : { launch: description.launch }
+  const xen = description.xen === undefined ? {} : { xen: description.xen }
+  return { machine, files, deviceTree: null, firmware: 'SeaBIOS', ...launch, ...xen }
 }
 
+/** Chipsets with TXT are Intel's, and have VT-d. */
+function checkLaunch({ launch, machine, devices }: MachineDescription): void {
+  if (launch === undefined || (machine === 'q35' && devices.some(({ model }) => model === 'intel-iommu'))) return
+  throw new DmascopeError(
+    'MACHINE_LAUNCH',
+    `a launch by ${launch} needs the VT-d of a q35, and this is a ${machine}${machine === 'q35' ? ' without intel-iommu' : ''}; write machine: q35 with the device intel-iommu, or leave launch out`,
+    { launch, machine },
+  )
+}
+
+  if (description.launch === 'tboot') for (const one of txtRegisters()) machine.addRegisters(one)
 /** One more IOMMU like the machine's for each segment that has one. */
 function segmentPlans(plan: IommuPlan, { segments, functions }: Placement): IommuPlan[] {
   const foreign = functions.find(({ model, bus }) => model.kind === 'virtio-iommu' && segments.has(rootBusOf(bus)))

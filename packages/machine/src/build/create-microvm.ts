@@ -1,6 +1,7 @@
 import { DmascopeError } from '@dmascope/layout'
 import { requireModel } from '../catalogue/catalogue.ts'
 import type { MachineDescription } from '../description.ts'
+import { refuseTableEdits } from '../firmware/table-edits.ts'
 import { Machine } from '../machine.ts'
 import { MICROVM } from '../microvm/memory-map.ts'
 import { microvmBoard } from '../microvm/microvm-board.ts'
@@ -32,6 +33,7 @@ export function createMicrovm(description: MachineDescription, options: { readon
     )
   }
   const facts = microvmFacts(description)
+  if (!facts.acpi) refuseTableEdits(description)
   checkDevices(description, facts.pcie !== null)
   const board = microvmBoard(facts)
   const placement = placeDevices(
@@ -52,7 +54,7 @@ export function createMicrovm(description: MachineDescription, options: { readon
   )
   // The newest bus comes first: that of the last transport.
   const occupied = placement.virtio.map(({ transport }) => transport).sort((a, b) => b - a)
-  const files = microvmFirmwareFiles(facts, memory, occupied)
+  const files = microvmFirmwareFiles(facts, memory, occupied, description.tables)
   const commandLine = withTransports(append, facts, description.machineProperties['auto-kernel-cmdline'], occupied)
   machine.offerFirmwareFiles(files, { cpus, commandLine })
   return { machine, files, deviceTree: null, firmware: facts.acpi ? 'SeaBIOS' : 'qboot' }

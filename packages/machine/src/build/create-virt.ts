@@ -12,6 +12,7 @@ import { interruptsOf } from '../arm-virt/virt-interrupts.ts'
 import { planMemorySystem } from '../coherency/plan-memory-system.ts'
 import type { MachineDescription } from '../description.ts'
 import { REBUILT_FILES } from '../firmware/linked-tables.ts'
+import { refuseTableEdits } from '../firmware/table-edits.ts'
 import { Machine } from '../machine.ts'
 import type { BuiltMachine } from './built-machine.ts'
 import { withVirtDefaults } from './default-devices.ts'
@@ -127,7 +128,8 @@ export function createVirt(description: MachineDescription, options: { readonly 
   const deviceTree = firmware ? RAM_BASE : treeAddress(memory)
   machine.load(deviceTree, tree)
   const viot = facts.iommu.kind === 'virtio-iommu' ? (): Uint8Array => plan.iommus[0]!.acpiTable(roots) : null
-  const make = (): ReadonlyMap<string, Uint8Array> => virtFirmwareFiles(facts, roots, viot)
+  if (!facts.acpi) refuseTableEdits(description)
+  const make = (): ReadonlyMap<string, Uint8Array> => virtFirmwareFiles(facts, roots, viot, description.tables)
   const files = make()
   machine.offerFirmwareFiles(files, { cpus, commandLine: description.append }, { names: REBUILT_FILES, make })
   return { machine, files, deviceTree, firmware: firmware ? 'UEFI' : null }

@@ -19,6 +19,8 @@ import { describeFirmwareRegions } from './describe-firmware-regions.ts'
 import { describeInbound } from './describe-inbound.ts'
 import { describeMemorySystem } from './describe-memory-system.ts'
 import { describeSegments } from './describe-segments.ts'
+import { describeTables, type ReadTable } from './describe-tables.ts'
+import { describeXen } from './describe-xen.ts'
 import type { Places } from './places.ts'
 import type { DeviceContent, MachineFileContent } from './schema.ts'
 
@@ -33,6 +35,8 @@ export interface DescribeOptions {
   readonly source: 'preset' | 'file'
   /** The name, where the content has none. */
   readonly name?: string
+  /** Reads tables from the files that the content names. */
+  readonly readTable?: ReadTable
 }
 
 const DEVICE_KEYS = new Set(['model', 'id', 'bus', 'addr', 'backend'])
@@ -92,6 +96,9 @@ export function describeMachine(
     ...describeInbound(content, places),
     ...describeFirmwareRegions(content, places),
     devices,
+    ...describeXen(content, memory, places),
+    ...(content.launch !== undefined && { launch: content.launch }),
+    ...describeTables(content, places, options.readTable),
     append: content.append ?? '',
     ignored: [],
   }

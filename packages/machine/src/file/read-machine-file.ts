@@ -1,5 +1,6 @@
 import type { MachineDescription, QemuVersion } from '../description.ts'
 import { describeMachine } from './describe-machine.ts'
+import type { ReadTable } from './describe-tables.ts'
 import { MACHINE_FILE } from './schema.ts'
 import { shapeError } from './shape-errors.ts'
 import { SourceFile } from './source.ts'
@@ -9,6 +10,8 @@ export interface MachineFileOptions {
   readonly file?: string
   /** The QEMU release, where the file names none. */
   readonly qemuVersion?: QemuVersion
+  /** Reads a table from a file that the machine file names; without it, it may name none. */
+  readonly readTable?: ReadTable
 }
 
 /** A machine file, read. */
@@ -27,12 +30,16 @@ export interface MachineFile {
  *   and those of the catalogue; every message begins with file, line and column
  */
 export function readMachineFile(text: string, options: MachineFileOptions = {}): MachineFile {
-  const { file = 'machine file', qemuVersion = '11.1' } = options
+  const { file = 'machine file', qemuVersion = '11.1', readTable } = options
   const source = new SourceFile(text, file)
   const checked = MACHINE_FILE.safeParse(source.value, { reportInput: true })
   if (!checked.success) throw shapeError(checked.error.issues[0]!, source)
   return {
-    description: describeMachine(checked.data, source, { qemuVersion, source: 'file' }),
+    description: describeMachine(checked.data, source, {
+      qemuVersion,
+      source: 'file',
+      ...(readTable !== undefined && { readTable }),
+    }),
     guest: checked.data.guest ?? null,
     guestPlace: source.where(['guest']),
   }

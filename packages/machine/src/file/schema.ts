@@ -82,6 +82,34 @@ const firmwareRegion = z
   })
   .describe('Memory that the IOMMU’s table wants mapped onto itself for a device, which uses it')
 
+const tableEdit = z
+  .strictObject({
+    table: z
+      .string()
+      .regex(/^[A-Z0-9_!]{4}$/)
+      .describe('Its signature: DMAR'),
+    index: z
+      .number()
+      .int()
+      .min(0)
+      .max(255)
+      .optional()
+      .describe('Which of several with that signature; 0 where left out'),
+    file: z.string().min(1).optional().describe('The whole table instead, from a file beside this one'),
+    offset: z.number().int().min(0).max(0xf_ffff).optional().describe('Byte of the table that the bytes go to'),
+    bytes: z
+      .union([z.string(), z.number()])
+      .optional()
+      .describe('In hexadecimal, in the order in which they lie in memory: "00 10 d9 fe"'),
+    checksum: z
+      .enum(['mend', 'keep'])
+      .optional()
+      .describe(
+        'Whether the checksum is computed over what the table then is, or left as it was; a table from a file keeps its own where left out',
+      ),
+  })
+  .describe('A change to an ACPI table, byte for byte')
+
 /** The schema of a machine file. Properties of devices are held against the catalogue of models afterwards. */
 export const MACHINE_FILE = z
   .strictObject({
@@ -142,13 +170,36 @@ export const MACHINE_FILE = z
       .enum(MEMORY_SYSTEMS)
       .optional()
       .describe(
-        'Of a virt without IOMMU, ITS and firmware: what stands between processor and RAM. noncoherent: a data cache that DMA does not look into. virtual-cache: one that knows memory by virtual addresses, of which guest and host have different ones; virtual-cache-flushed: by a host that takes care. write-buffer: writes that arrive late unless a register is read. QEMU has none of them',
+        'Of a virt without IOMMU, ITS and firmware: what stands between processor and RAM. noncoherent: a data cache that DMA does not look into. physical-cache: the same, and devices emulated through it. virtual-cache: one that knows memory by virtual addresses, of which guest and host have different ones; virtual-cache-flushed: by a host that takes care. write-buffer: writes that arrive late unless a register is read. QEMU has none of them',
       ),
     firmwareRegions: z
       .array(firmwareRegion)
       .optional()
       .describe(
         'Of a q35 or pc with an IOMMU: memory that agents of the firmware go on using in devices, and that its tables name (RMRR, IVMD). QEMU has none',
+      ),
+    launch: z
+      .enum(['tboot'])
+      .optional()
+      .describe(
+        'What starts the kernel, of a q35 with intel-iommu: tboot, by which Intel TXT keeps devices out of memory until the kernel lets them in. QEMU has no TXT',
+      ),
+    tables: z
+      .array(tableEdit)
+      .max(256)
+      .optional()
+      .describe('Changes to the ACPI tables that the machine would else have, in this order. Nothing of QEMU’s'),
+    xen: z
+      .strictObject({
+        memory: sizeText.optional().describe('What the guest gets; three eighths of the memory where left out'),
+        piece: z
+          .union([z.string(), z.number().nonnegative()])
+          .optional()
+          .describe('Memory in a row that goes to one owner: a power of two from 4K to 4M; 16K where left out'),
+      })
+      .optional()
+      .describe(
+        'Of a q35 or pc without IOMMU: Xen runs on it, and the guest is its first domain, whose addresses are not the machine’s. Nothing of QEMU’s',
       ),
     virtioTransports: z
       .record(z.string(), scalar)

@@ -10,8 +10,8 @@ const MAX_DEPTH = 32
 /** Characters. What is larger is no machine file, and would take minutes to parse. */
 const MAX_LENGTH = 1_000_000
 
-/** Keys whose text matters as written: `02.0` is a slot and a function, not the number 2; `7.2` is no fraction. */
-const TEXT_KEYS = new Set(['addr', 'qemuVersion'])
+/** Keys whose text matters as written: `02.0` is a slot and a function, not the number 2; `7.2` is no fraction; `0000` is two bytes. */
+const TEXT_KEYS = new Set(['addr', 'qemuVersion', 'bytes'])
 
 /** A YAML or JSON file as plain values, each of which knows its place. */
 export class SourceFile {

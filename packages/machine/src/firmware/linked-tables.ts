@@ -1,5 +1,6 @@
 import { buildLoaderScript, buildRsdp, buildRsdt, buildXsdt, type LoaderCommand, RSDP } from '@dmascope/acpi'
 import { qemuHeader } from './qemu-header.ts'
+import { TableEdits } from './table-edits.ts'
 
 const TABLES_FILE = 'etc/acpi/tables'
 const RSDP_FILE = 'etc/acpi/rsdp'
@@ -24,13 +25,28 @@ export class LinkedTables {
   readonly #parts: Uint8Array[] = []
   readonly #patches: { offset: number; size: 4 | 8; target: number }[] = []
   readonly #listed: number[] = []
+  /** Bytes of the tables whose checksum firmware is to compute, by offset. */
+  readonly #mended = new Map<number, number>()
+  /** Bytes that firmware adds to. */
+  readonly #cleared: number[] = []
+  readonly #edits: TableEdits
   #length = 0
+
+  /** @param edits - what becomes of the tables before they are offered */
+  constructor(edits = new TableEdits()) {
+    this.#edits = edits
+  }
 
   /** Places a table that the root table does not list. Answers its offset. */
   place(table: Uint8Array): number {
+    return this.#place(this.#edits.apply(table))
+  }
+
+  #place({ bytes, mended }: { readonly bytes: Uint8Array; readonly mended: boolean }): number {
     const offset = this.#length
-    this.#parts.push(table)
-    this.#length += table.length
+    this.#parts.push(bytes)
+    this.#length += bytes.length
+    if (mended) this.#mended.set(offset, bytes.length)
     return offset
   }
 
@@ -47,33 +63,36 @@ export class LinkedTables {
     this.#patches.push({ offset, size, target })
   }
 
-  /** Has firmware compute the checksum of a table, after all pointers in it. */
-  checksummed(offset: number, table: Uint8Array): void {
-    this.#commands.push({
-      command: 'add-checksum',
-      file: TABLES_FILE,
-      offset: offset + CHECKSUM_OFFSET,
-      start: offset,
-      length: table.length,
-    })
-    table[CHECKSUM_OFFSET] = 0
+  /** Has firmware compute the checksum of the table that was placed there, after all pointers in it. */
+  checksummed(offset: number): void {
+    const length = this.#mended.get(offset)
+    if (length === undefined) return
+    const at = offset + CHECKSUM_OFFSET
+    this.#commands.push({ command: 'add-checksum', file: TABLES_FILE, offset: at, start: offset, length })
+    this.#cleared.push(at)
   }
 
   /**
    * The files for fw_cfg, with a root table of 32-bit addresses, as on a PC, or of 64-bit ones.
    *
    * @param unit - what the tables' size is rounded up to
+   * @throws DmascopeError MACHINE_TABLE where an edit is to a table that is not there
    */
   files(root: 'RSDT' | 'XSDT', unit: number = FILE_UNIT): [string, Uint8Array][] {
+    for (const table of this.#edits.added()) {
+      const offset = this.#place(table)
+      this.#listed.push(offset)
+      this.checksummed(offset)
+    }
     const wide = root === 'XSDT'
     const width = wide ? 8 : 4
     const table = wide
       ? buildXsdt({ signature: 'XSDT', header: qemuHeader(1), entries: this.#listed })
       : buildRsdt({ signature: 'RSDT', header: qemuHeader(1), entries: this.#listed })
-    const rootAt = this.place(table)
+    const rootAt = this.#place({ bytes: table, mended: true })
     const firstEntry = rootAt + table.length - width * this.#listed.length
     for (const [index, target] of this.#listed.entries()) this.pointer(firstEntry + width * index, width, target)
-    this.checksummed(rootAt, table)
+    this.checksummed(rootAt)
 
     const tables = new Uint8Array(Math.ceil(this.#length / unit) * unit)
     let offset = 0
@@ -81,6 +100,7 @@ export class LinkedTables {
       tables.set(part, offset)
       offset += part.length
     }
+    for (const at of this.#cleared) tables[at] = 0
     const view = new DataView(tables.buffer)
     for (const patch of this.#patches) view.setUint32(patch.offset, patch.target, true)
     return [

@@ -1,5 +1,7 @@
 import { E820_ENTRY, E820_TYPE } from '@dmascope/acpi'
+import type { TableEditDescription } from '../description.ts'
 import { LinkedTables } from '../firmware/linked-tables.ts'
+import { TableEdits } from '../firmware/table-edits.ts'
 import { microvmFadt, microvmMadt } from './acpi-tables.ts'
 import { microvmDsdt } from './dsdt.ts'
 import { ramRanges } from './memory-map.ts'
@@ -28,19 +30,17 @@ export function microvmFirmwareFiles(
   facts: MicrovmFacts,
   memory: number,
   occupied: readonly number[],
+  edits: readonly TableEditDescription[] = [],
 ): ReadonlyMap<string, Uint8Array> {
   const files: [string, Uint8Array][] = [['etc/e820', memoryMap(memory)]]
   if (!facts.acpi) return new Map(files)
-  const tables = new LinkedTables()
-  const dsdt = microvmDsdt(facts, occupied)
-  const dsdtAt = tables.place(dsdt)
-  tables.checksummed(dsdtAt, dsdt)
-  const fadt = microvmFadt()
-  const fadtAt = tables.add(fadt)
+  const tables = new LinkedTables(new TableEdits(edits))
+  const dsdtAt = tables.place(microvmDsdt(facts, occupied))
+  tables.checksummed(dsdtAt)
+  const fadtAt = tables.add(microvmFadt())
   tables.pointer(fadtAt + FADT_DSDT, 4, dsdtAt)
   tables.pointer(fadtAt + FADT_X_DSDT, 8, dsdtAt)
-  tables.checksummed(fadtAt, fadt)
-  const madt = microvmMadt(facts)
-  tables.checksummed(tables.add(madt), madt)
+  tables.checksummed(fadtAt)
+  tables.checksummed(tables.add(microvmMadt(facts)))
   return new Map([...tables.files('XSDT', 1), ...files])
 }

@@ -29,7 +29,7 @@ interface GuestSeams {
 
 /** Runs the firmware of the machine's architecture, then the guest. */
 export function startGuest(
-  { machine, deviceTree, firmware: kind }: BuiltMachine,
+  { machine, deviceTree, firmware: kind, launch, xen }: BuiltMachine,
   guest: GuestProfile | string,
   { tables: wantsTables = false, selfTestBytes, listen = (seams) => seams }: StartOptions = {},
 ): StartedGuest {
@@ -65,8 +65,9 @@ export function startGuest(
     }
   }
   const firmware = kind === 'qboot' ? runQboot(bus) : runFirmware(bus)
+  const launched = launch === 'tboot' && firmware.hung === null ? runTboot(bus, firmware) : null
   machine.endFirmwarePhase()
   // A microvm with ACPI off has none.
   const tables = wantsTables && firmware.rsdp !== 0 ? readTables(bus, firmware.rsdp) : new Map<string, Uint8Array>()
-  return { result: boot({}), firmwareHung: firmware.hung, tables }
+  return { result: boot({}), firmwareHung: firmware.hung ?? launched?.reset ?? null, tables }
 }

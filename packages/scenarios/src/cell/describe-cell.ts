@@ -3,6 +3,7 @@ import { type MachineDescription, requireHypervisor } from '@dmascope/machine'
 import { type Cell, cellKey } from './cell.ts'
 import { DEVICES, type DeviceInQuestion, describeDevice } from './devices.ts'
 import { missingUnder, PLATFORMS, type Platform } from './platforms.ts'
+import { stateOf } from './states.ts'
 
 const MEMORY = 512 * 1024 * 1024
 
@@ -26,6 +27,8 @@ export function describeCell(cell: Cell): DescribedCell {
   if (append === undefined) return impossible(`${platform.name} has no state ${cell.iommu}`)
   const missing = missingUnder(platform, hypervisor.name)
   if (missing !== null) return impossible(missing)
+  const { change, physicalOnly } = stateOf(cell.iommu)
+  if (physicalOnly !== undefined && !hypervisor.name.startsWith('physical')) return impossible(physicalOnly)
   if (cell.iommu === 'uncovered' && hypervisor.dmarScopes === 'include-all') {
     return impossible(`${hypervisor.name} has no bus that bypasses the IOMMU, nor tables that could say so`)
   }
@@ -57,6 +60,7 @@ export function describeCell(cell: Cell): DescribedCell {
       ignored: [],
     },
     impossible: null,
+      ...change,
   }
 }
 

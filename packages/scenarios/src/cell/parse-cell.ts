@@ -4,8 +4,9 @@ import { requireHypervisor } from '@dmascope/machine'
 import type { Cell } from './cell.ts'
 import { requireDevice, requirePlatform } from './describe-cell.ts'
 import type { IommuState } from './platforms.ts'
+import { STATES } from './states.ts'
 
-export const IOMMU_STATES: readonly IommuState[] = ['none', 'on', 'pt', 'off', 'uncovered']
+export const IOMMU_STATES: readonly IommuState[] = STATES.map(({ name }) => name)
 
 /** @throws DmascopeError SCENARIO_CELL */
 export function requireState(name: string): IommuState {

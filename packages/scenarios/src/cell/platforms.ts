@@ -2,9 +2,20 @@ import type { DeviceDescription, HypervisorName, MachineDescription, PropertyVal
 
 /**
  * What becomes of the platform's IOMMU: there is none; the guest translates with it; the guest passes all through it;
- * the guest leaves it off; or the devices' bus is wired past it, and the tables say so.
+ * the guest leaves it off; the devices' bus is wired past it, and the tables say so; something that ran before the guest
+ * turned it on; or the tables that tell of it are broken.
  */
-export type IommuState = 'none' | 'on' | 'pt' | 'off' | 'uncovered'
+export type IommuState =
+  | 'none'
+  | 'on'
+  | 'pt'
+  | 'off'
+  | 'uncovered'
+  | 'txt'
+  | 'txt-off'
+  | 'txt-noforce'
+  | 'broken-base'
+  | 'broken-record'
 
 export type PlatformName =
   | 'x86'
@@ -40,6 +51,8 @@ const device = (model: string, properties: Readonly<Record<string, PropertyValue
 })
 
 const Q35 = { machine: 'q35', machineProperties: { 'kernel-irqchip': 'split' } } as const
+  /** Why no hypervisor has it at all, where only physical machines do. */
+  readonly physicalOnly?: string
 const VIRT = { machine: 'virt', cpu: 'cortex-a57' } as const
 /** `virt` whose host bridge sees its 512 MiB of memory, from 0x40000000 on, through these windows. */
 const virtThrough = (...windows: readonly (readonly [bus: number, memory: number, size: number])[]) => ({
@@ -85,6 +98,11 @@ export const PLATFORMS: readonly Platform[] = [
     not: PARAVIRTUAL,
   },
   {
+      txt: '',
+      'txt-off': 'intel_iommu=off',
+      'txt-noforce': 'intel_iommu=tboot_noforce,off',
+      'broken-base': 'intel_iommu=on',
+      'broken-record': 'intel_iommu=on',
     name: 'arm64',
     summary: 'arm virt without an IOMMU',
     machine: { ...VIRT, machineProperties: { 'gic-version': '3' } },
@@ -136,6 +154,46 @@ export const PLATFORMS: readonly Platform[] = [
   {
     name: 'pseries',
     summary: 'a partition of a POWER machine, whose IOMMU is always there',
+  {
+    name: 'arm64-noncoherent',
+    summary: 'arm virt with a data cache that devices’ DMA does not look into',
+    machine: { ...VIRT, machineProperties: {}, memorySystem: 'noncoherent' },
+    iommu: null,
+    states: { none: '' },
+    physicalOnly: 'what a host emulates goes through the cache of its processor',
+  },
+  {
+    name: 'arm64-physical-cache',
+    summary: 'arm virt with the same cache, through which a host does the work of the devices that it emulates',
+    machine: { ...VIRT, machineProperties: {}, memorySystem: 'physical-cache' },
+    iommu: null,
+    states: { none: '' },
+    not: EMULATED,
+  },
+  {
+    name: 'arm64-virtual-cache',
+    summary: 'arm virt with a cache that goes by virtual addresses, of which guest and host have different ones',
+    machine: { ...VIRT, machineProperties: {}, memorySystem: 'virtual-cache' },
+    iommu: null,
+    states: { none: '' },
+    not: EMULATED,
+  },
+  {
+    name: 'arm64-virtual-cache-flushed',
+    summary: 'the same, with a host that writes back and forgets what it held of the guest’s memory',
+    machine: { ...VIRT, machineProperties: {}, memorySystem: 'virtual-cache-flushed' },
+    iommu: null,
+    states: { none: '' },
+    not: EMULATED,
+  },
+  {
+    name: 'arm64-write-buffer',
+    summary: 'arm virt whose writes to memory arrive late, unless a register is read',
+    machine: { ...VIRT, machineProperties: {}, memorySystem: 'write-buffer' },
+    iommu: null,
+    states: { none: '' },
+    physicalOnly: 'a processor that does the work of a device sees its own writes',
+  },
     machine: { machine: 'pseries', cpu: 'power9', machineProperties: {} },
     iommu: null,
     states: { on: '' },
@@ -143,5 +201,31 @@ export const PLATFORMS: readonly Platform[] = [
 ]
 
 /** Why this hypervisor has no such platform; null where it has. */
-export const missingUnder = ({ not = [] }: Platform, hypervisor: HypervisorName): string | null =>
-  not.find(([name]) => hypervisor.startsWith(name))?.[1] ?? null
+export function missingUnder({ not = [], physicalOnly }: Platform, hypervisor: HypervisorName): string | null {
+  if (physicalOnly !== undefined && !hypervisor.startsWith('physical')) return physicalOnly
+  return not.find(([name]) => hypervisor.startsWith(name))?.[1] ?? null
+}
+  {
+    name: 'x86-high',
+    summary: 'q35 without an IOMMU, with 8 GiB of memory: more than 32 address lines reach',
+    machine: Q35,
+    iommu: null,
+    memory: 8 * 1024 * MIB,
+    states: { none: '' },
+  },
+  {
+    name: 'x86-sev',
+    summary: 'q35 without an IOMMU, whose guest AMD SEV encrypts: devices reach the pages that it shares',
+    machine: { machine: 'q35', machineProperties: { confidential: 'sev' } },
+    iommu: null,
+    states: { none: '' },
+    not: CONFIDENTIAL,
+  },
+  {
+    name: 'pseries-pef',
+    summary: 'a secure guest of a POWER machine: devices reach the pages that it shares, through the IOMMU',
+    machine: { machine: 'pseries', cpu: 'power9', machineProperties: { confidential: 'pef' } },
+    iommu: null,
+    states: { on: 'svm=on' },
+    not: CONFIDENTIAL,
+  },

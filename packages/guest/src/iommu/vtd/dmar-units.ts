@@ -46,7 +46,23 @@ const LEVELS_MAX = 5
 const NARROWEST = 30
 
 /**
- * Judges a DMAR as Linux does (`drivers/iommu/intel/dmar.c`) and opens its units.
+ * Whether Linux takes VT-d to be there (`detect_intel_iommu`): it looks at each unit of ACPI's table before anything
+ * else is read. Null, or what is broken: the kernel then leaves VT-d alone, as if there were none.
+ */
+export function brokenAtDetection({ dmar }: DmarSource, bus: CpuBus): string | null {
+  for (const record of dmar.records) {
+    if (record.kind !== 'DRHD') continue
+    const base = Number(record.registerBaseAddress)
+    if (base === 0) return `the DRHD at +0x${at(record)} has its registers at address 0`
+    if (!answers(bus, base)) return `the registers at 0x${base.toString(16)} read as all ones`
+  }
+  return stopsPastEnd(dmar) ? PAST_END : null
+}
+
+const PAST_END = 'a record passes the end of the table'
+
+/**
+ * Judges a DMAR in which detection found nothing broken, as Linux does (`drivers/iommu/intel/dmar.c`), and opens its units.
  *
  * @param scalableMode - units that have scalable mode are run in it
  * @returns the units, or the reason for which the kernel leaves the whole table alone
@@ -63,13 +79,6 @@ export function readDmar(
     log(`DMAR: firmware bug: ${reason}`)
     return reason
   }
-  // Detection validates every unit before anything else is read.
-  for (const record of drhds(dmar)) {
-    const base = Number(record.registerBaseAddress)
-    if (base === 0) return broken(`the DRHD at +0x${at(record)} has its registers at address 0`)
-    if (!answers(bus, base)) return broken(`the registers at 0x${base.toString(16)} read as all ones`)
-  }
-  if (stopsPastEnd(dmar)) return broken('a record passes the end of the table')
   if (dmar.hostAddressWidth < 11) return broken(`a host address width of ${dmar.hostAddressWidth + 1} bits`)
   log(`DMAR: at 0x${address.toString(16)}, host address width ${dmar.hostAddressWidth + 1}`)
 
@@ -99,7 +108,6 @@ export function readDmar(
   return { units, rmrrs, interruptRemapping: (dmar.flags & 1) !== 0 }
 }
 
-const drhds = (dmar: Dmar): Drhd[] => dmar.records.filter((record) => record.kind === 'DRHD')
 const at = (record: { readonly offset?: number }): string => (record.offset ?? 0).toString(16)
 
 /** Whether CAP and ECAP are anything but all ones, which is what a bus answers where there is nothing. */

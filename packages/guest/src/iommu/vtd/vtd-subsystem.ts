@@ -7,7 +7,7 @@ import { dmaOpsIn } from '../group-domain.ts'
 import type { IommuContext } from '../iommu-context.ts'
 import { plainEntry, plainMessage } from '../plain-interrupts.ts'
 import { findUnit, type ScopeMatch, scopeText, sourceOf } from './device-scope.ts'
-import { type DmarSource, type DmarUnits, type DrhdUnit, readDmar } from './dmar-units.ts'
+import { brokenAtDetection, type DmarSource, type DmarUnits, type DrhdUnit, readDmar } from './dmar-units.ts'
 import { readUnitFaults } from './fault-log.ts'
 import { enableFaultEvents } from './unit-setup.ts'
 import { VtdInterrupts } from './vtd-interrupts.ts'
@@ -21,6 +21,8 @@ export class VtdSubsystem implements IommuSubsystem {
   readonly #context: IommuContext
   readonly #policy: VtdPolicy
   readonly #source: DmarSource
+  /** Linux takes VT-d to be there. */
+  readonly #detected: boolean
   /** Null where the kernel refused the table. */
   readonly #dmar: DmarUnits | null = null
   /** Why the table was refused. */
@@ -32,19 +34,35 @@ export class VtdSubsystem implements IommuSubsystem {
   #translation: VtdTranslation | null = null
   #panic: string | null = null
 
-  constructor(context: IommuContext, source: DmarSource) {
+  /**
+   * @param source - ACPI's table, by which the hardware is detected
+   * @param launched - the copy that a measured launch kept, which is taken instead; null where it kept none; left out
+   *   where there was no such launch
+   */
+  constructor(context: IommuContext, source: DmarSource, launched?: DmarSource | null) {
     this.#context = context
-    this.#source = source
-    this.#policy = decideVtdPolicy(context.profile, context.options)
+    this.#source = launched ?? source
+    this.#policy = decideVtdPolicy(context.profile, context.options, launched !== undefined)
     const malfunction = (text: string): void => {
       this.#panic ??= text
       context.log(`DMAR: the hardware does not work: ${text}`)
     }
     const { scalableMode } = this.#policy
-    const dmar = readDmar(source, context.bus, context.pages, context.log, malfunction, scalableMode)
-    if (typeof dmar === 'string') this.#refused = dmar
-    else this.#dmar = dmar
-    this.acsRequested = this.#dmar !== null && this.#policy.enabled
+    const undetected = brokenAtDetection(source, context.bus)
+    this.#detected = undetected === null
+    if (undetected !== null) {
+      context.log(`DMAR: firmware bug: ${undetected}`)
+      this.#refused = undetected
+    } else if (launched === null) this.#refused = 'tboot kept no copy of it'
+    else {
+      const { bus, pages, log } = context
+      // The copy need not be what detection looked at.
+      const broken = launched === undefined ? null : brokenAtDetection(launched, bus)
+      const dmar = broken ?? readDmar(this.#source, bus, pages, log, malfunction, scalableMode)
+      if (typeof dmar === 'string') this.#refused = dmar
+      else this.#dmar = dmar
+    }
+    this.acsRequested = this.#detected && this.#policy.wanted
   }
 
   get panic(): string | null {
@@ -74,8 +92,14 @@ export class VtdSubsystem implements IommuSubsystem {
   }
 
   attachDevices(devices: readonly PciDevice[]): void {
-    if (this.#dmar === null) return
+    const { enabled, forced } = this.#policy
+    if (this.#dmar === null) {
+      // What detection condemned is as if it were not there: only then does a launched kernel go on.
+      if (this.#detected && forced) this.#panic ??= `tboot: Failed to initialize DMAR table: ${this.#refused}`
+      return
+    }
     this.#translation = new VtdTranslation(this.#context, this.#dmar, this.#policy, devices)
+    if (enabled && forced && this.#translation.failed !== null) this.#panic ??= `tboot: ${this.#translation.failed}`
   }
 
   addDevice(device: PciDevice): void {

@@ -38,6 +38,8 @@ function stageOf(units: readonly DrhdUnit[]): Stage {
 /** DMA remapping: units, groups, domains, in the order and by the rules of Linux's VT-d driver. */
 export class VtdTranslation {
   readonly groups: IommuGroups
+  /** What could not be initialized; null where nothing failed. */
+  failed: string | null = null
   /** Units that translate. */
   readonly enabled: ReadonlySet<DrhdUnit>
   readonly defaultDomain: VtdPolicy['defaultDomain']
@@ -124,11 +126,15 @@ export class VtdTranslation {
     const graphicsOff = profile.configuration.graphicsUnitsOff || options.graphicsUnitsOff
     const mismatch = findScopeMismatch(units, devices)
     if (mismatch !== null) {
+      this.failed = 'Failed to initialize DMAR device scope'
       log(`DMAR: the type of the scope that names ${mismatch.id} does not fit its header; translation stays off`)
       return []
     }
     if (!policy.enabled) {
-      for (const { unit } of units) turnOff(unit, log)
+      for (const { unit } of units) {
+        if (policy.opensMemory) unit.disableProtectedMemory()
+        turnOff(unit, log)
+      }
       return []
     }
     for (const drhd of units) {
@@ -137,7 +143,10 @@ export class VtdTranslation {
         if (named.length === 0) drhd.offBecause = 'no device is behind it'
         else if (graphicsOff && named.every(isGraphics)) drhd.offBecause = 'only graphics devices are behind it'
       }
-      if (drhd.offBecause !== null) turnOff(drhd.unit, log)
+      if (drhd.offBecause === null) continue
+      turnOff(drhd.unit, log)
+      // What launched the kernel closed memory to all devices, those of this unit among them.
+      if (policy.forced) drhd.unit.disableProtectedMemory()
     }
     return units.filter(({ offBecause }) => offBecause === null)
   }
@@ -146,6 +155,7 @@ export class VtdTranslation {
     const { bus, pages, log, faultVector } = this.#context
     const tables = setUpUnits(active, bus, pages, log, faultVector)
     if (tables === null) {
+      this.failed = 'Failed to initialize DMARs'
       log('DMAR: initialization failed')
       return false
     }

@@ -75,8 +75,15 @@ export const EVENT_DATA = bits(32, 'FEDATA_REG', SOURCE, { EIMD: [31, 16], IMD: 
 /** Event address. */
 export const EVENT_ADDRESS = bits(32, 'FEADDR_REG', SOURCE, { MA: addr(31, 2) })
 
-/** Protected Memory Enable Register, PMEN_REG. */
+/** Protected Memory Enable Register, PMEN_REG: the regions are closed while PRS is set, also with translation off. */
 export const PMEN = bits(32, 'PMEN_REG', SOURCE, { EPM: field(31, 'rw'), PRS: field(0, 'ro') })
+
+/** Bases and limits of the protected regions count 2 MiB: the lower bits of a base read as 0 and mean 0, of a limit 1. */
+export const PROTECTED_MEMORY_GRANULE_LOG2 = 21
+export const PLMBASE = bits(32, 'PLMBASE_REG', SOURCE, { PLMB: { range: [31, 21], address: true, access: 'rw' } })
+export const PLMLIMIT = bits(32, 'PLMLIMIT_REG', SOURCE, { PLML: { range: [31, 21], address: true, access: 'rw' } })
+export const PHMBASE = bits(64, 'PHMBASE_REG', SOURCE, { PHMB: { range: [63, 21], address: true, access: 'rw' } })
+export const PHMLIMIT = bits(64, 'PHMLIMIT_REG', SOURCE, { PHML: { range: [63, 21], address: true, access: 'rw' } })
 
 /** Invalidation Queue Head and Tail Registers, IQH_REG and IQT_REG: byte offsets into the queue. */
 export const IQH = bits(64, 'IQH_REG', SOURCE, { QH: addr(18, 4) })
@@ -124,6 +131,15 @@ export const VTD_REGISTERS = registers('VT-d remapping registers', SOURCE, {
   IEUADDR: reg32(0xac, 'rw'),
   IQERCD: reg64(0xb0, 'ro', IQERCD),
   IRTA: reg64(0xb8, 'rw', IRTA),
+})
+
+/** Where CAP.PLMR and CAP.PHMR are set; else all of them are read-only. */
+export const PROTECTED_MEMORY_REGISTERS = registers('VT-d protected memory registers', SOURCE, {
+  PMEN: reg32(0x64, 'rw', PMEN),
+  PLMBASE: reg32(0x68, 'rw', PLMBASE),
+  PLMLIMIT: reg32(0x6c, 'rw', PLMLIMIT),
+  PHMBASE: reg64(0x70, 'rw', PHMBASE),
+  PHMLIMIT: reg64(0x78, 'rw', PHMLIMIT),
 })
 
 /** Invalidate Address Register, IVA_REG. */

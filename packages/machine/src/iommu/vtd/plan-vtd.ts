@@ -55,11 +55,13 @@ function checkedFeatures(device: PlacedPlatformDevice, machine: MachineDescripti
   if (machine.qemuVersion === '7.2' && isOn(given.eim) && !isOn(given['x-buggy-eim']) && !(isKvm(machine) && split)) {
     throw refuseIommu(device, 'eim=on requires accel=kvm,kernel-irqchip=split')
   }
+  // What closes memory to devices before there are page tables: chipsets with TXT have it, QEMU's unit has not.
+  const protectedMemory = machine.launch === 'tboot'
   const inKernel = hasKernelIrqchip(machine)
   if (features.interruptRemapping && isOn(given.intremap) && inKernel) {
     throw refuseIommu(device, "Interrupt Remapping cannot work with kernel-irqchip=on, please use 'split|off'.")
   }
-  return inKernel ? { ...features, interruptRemapping: false } : features
+  return { ...features, protectedMemory, ...(inKernel && { interruptRemapping: false }) }
 }
 
 /** @throws DmascopeError as `vtdOptionsFor` does, naming the place */
