@@ -1,4 +1,4 @@
-import { runFirmware, runQboot, runSlof, runUefi } from '@dmascope/firmware'
+import { runFirmware, runQboot, runSlof, runTboot, runUefi } from '@dmascope/firmware'
 import { type BootOptions, bootGuest, type GuestProfile, type GuestResult } from '@dmascope/guest'
 import type { BuiltMachine } from '@dmascope/machine'
 import type { CpuBus, DmaWitness } from '@dmascope/memory'
