@@ -5,7 +5,7 @@ import type { InboundWindow } from './inbound/inbound-windows.ts'
 export type QemuVersion = '7.2' | '11.1'
 
 /** QEMU's machine types that are modelled, without version. */
-export type MachineName = PcName | 'microvm' | 'virt' | 'pseries'
+export type MachineName = PcName | 'microvm' | 'virt' | 'pseries' | 'powernv9'
 export type PcName = 'q35' | 'pc'
 
 /** Where a thing was written, for error messages: an argument of a command line, or a line of a file. */
@@ -17,13 +17,20 @@ export interface SourceLocation {
 /**
  * What stands between the processor of a virt machine and RAM, so that software must mind it; nothing of QEMU's.
  *
- * - `noncoherent`: a write-back data cache that devices' DMA does not look into
- * - `virtual-cache`: one that knows memory by virtual addresses. Devices are emulated by a host that has mapped the
- *   guest's memory elsewhere, and go through the same cache
+ * - `noncoherent`: a write-back data cache that devices' DMA does not look into: devices are hardware of their own
+ * - `physical-cache`: the same cache, and devices that are emulated, on the same processor and so through its cache
+ * - `virtual-cache`: one that knows memory by virtual addresses, and devices that are emulated by a host which has
+ *   mapped the guest's memory elsewhere
  * - `virtual-cache-flushed`: the same, by a host that writes back and forgets what it held of the guest's memory
  * - `write-buffer`: writes that arrive late, unless a register is read
  */
-export const MEMORY_SYSTEMS = ['noncoherent', 'virtual-cache', 'virtual-cache-flushed', 'write-buffer'] as const
+export const MEMORY_SYSTEMS = [
+  'noncoherent',
+  'physical-cache',
+  'virtual-cache',
+  'virtual-cache-flushed',
+  'write-buffer',
+] as const
 export type MemorySystemName = (typeof MEMORY_SYSTEMS)[number]
 
 /** A scalar property as typed. Booleans are `on`/`off`; numbers may be decimal or hexadecimal. */
@@ -77,6 +84,8 @@ export interface MachineDescription {
    * outwards. Memory is at its own address where left out. Of a virt without IOMMU and firmware, and nothing of QEMU's.
    */
   readonly inbound?: readonly InboundBusDescription[]
+  /** What firmware starts is Xen, and the guest is its first domain; of a q35 or pc, and nothing of QEMU's. */
+  readonly xen?: XenDescription
   /** Properties of the machine's own virtio-mmio transports, which `-global` reaches: on virt and microvm. */
   readonly virtioTransports?: Readonly<Record<string, PropertyValue>>
   /** Only of a virt without IOMMU, ITS and firmware; nothing stands there where left out. */
@@ -89,6 +98,14 @@ export interface MachineDescription {
   readonly append: string
   /** Options without bearing on DMA, as written, for the report. */
   readonly ignored: readonly string[]
+}
+
+/** Xen, between firmware and guest. */
+export interface XenDescription {
+  /** Bytes that the guest gets. */
+  readonly memory: number
+  /** Bytes in a row that memory is dealt out by; Xen's choice where left out. */
+  readonly piece?: number
 }
 
 /** A PCI segment: a host bridge with buses from 0 on of its own. */
@@ -117,6 +134,20 @@ export interface FirmwareRegionDescription {
   readonly location: SourceLocation
 }
 
+/** A change to an ACPI table, byte for byte. Those to one table are made in their order. */
+export interface TableEditDescription {
+  /** Its signature: `DMAR`. */
+  readonly table: string
+  /** Which of several with that signature, from 0. */
+  readonly index: number
+  /** The whole table, in place of the machine's own, or beside them where there is none. */
+  readonly replacement?: Uint8Array
+  readonly patches: readonly { readonly offset: number; readonly bytes: Uint8Array }[]
+  /** `mend`: firmware computes the checksum over what it then is. `keep`: it stands as it was, or as the file has it. */
+  readonly checksum: 'mend' | 'keep'
+  readonly location: SourceLocation
+}
+
 /** One device. `model` and `properties` bear QEMU's names; a backend is resolved to plain data beside it. */
 export interface DeviceDescription {
   readonly model: string
@@ -134,20 +165,6 @@ export interface DeviceBackend {
   readonly kind: 'disk' | 'network' | 'random' | 'character' | 'vfio'
   /** `qemu`: in the VMM. `vhost`: in the host's kernel. `vhost-user`: in another process. */
   readonly where: 'qemu' | 'vhost' | 'vhost-user'
-/** A change to an ACPI table, byte for byte. Those to one table are made in their order. */
-export interface TableEditDescription {
-  /** Its signature: `DMAR`. */
-  readonly table: string
-  /** Which of several with that signature, from 0. */
-  readonly index: number
-  /** The whole table, in place of the machine's own, or beside them where there is none. */
-  readonly replacement?: Uint8Array
-  readonly patches: readonly { readonly offset: number; readonly bytes: Uint8Array }[]
-  /** `mend`: firmware computes the checksum over what it then is. `keep`: it stands as it was, or as the file has it. */
-  readonly checksum: 'mend' | 'keep'
-  readonly location: SourceLocation
-}
-
   /** Bytes, for a disk. */
   readonly size?: number
   readonly readOnly?: boolean

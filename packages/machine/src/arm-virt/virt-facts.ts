@@ -66,7 +66,7 @@ export interface VirtFacts {
 
 /** Hardware keeps the processor's caches and devices' DMA at one. */
 export const isCoherent = ({ memorySystem }: VirtFacts): boolean =>
-  memorySystem === null || memorySystem === 'write-buffer'
+  memorySystem === null || memorySystem === 'physical-cache' || memorySystem === 'write-buffer'
 
 /** Newer releases wire the virtual timer of EL2, where processors have one. */
 export const hasVirtualEl2Timer = ({ qemuVersion, virtualization, cpu, type }: VirtFacts): boolean =>

@@ -30,6 +30,7 @@ export interface MemorySystem {
 
 const BETWEEN = {
   noncoherent: 'cache',
+  'physical-cache': 'cache',
   'virtual-cache': 'mapping',
   'virtual-cache-flushed': 'mapping',
   'write-buffer': 'buffer',
@@ -68,12 +69,12 @@ function waysOf(name: MemorySystemName, ram: GuestRam, geometry: CacheGeometry):
     return { processor: buffer, device: ram, cache: null, buffer }
   }
   const cache = new DataCache(geometry, ram)
-  const device =
-    name === 'noncoherent'
-      ? ram
-      : name === 'virtual-cache'
-        ? mappedAt(cache, HOST_MAPPING)
-        : flushedAt(cache, HOST_MAPPING)
+  const device = {
+    noncoherent: ram,
+    'physical-cache': mappedAt(cache, 0),
+    'virtual-cache': mappedAt(cache, HOST_MAPPING),
+    'virtual-cache-flushed': flushedAt(cache, HOST_MAPPING),
+  }[name]
   return { processor: mappedAt(cache, 0), device, cache, buffer: null }
 }
 

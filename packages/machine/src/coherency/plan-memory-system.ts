@@ -31,8 +31,8 @@ export function planMemorySystem(
   if (msi === 'its') throw refuse('an ITS, which reads its tables from memory,', "write gic-version: '2'")
   if (firmware) throw refuse('firmware', 'leave -bios out')
   const assigned = devices.find(({ model }) => model.startsWith('vfio-pci'))
-  if (assigned !== undefined && name.startsWith('virtual-cache')) {
-    throw refuse('an assigned device, which no host’s mapping stands before,', `leave ${assigned.model} out`)
+  if (assigned !== undefined && name !== 'noncoherent' && name !== 'write-buffer') {
+    throw refuse('an assigned device, which is not emulated,', `leave ${assigned.model} out`)
   }
   const { size, sets, lineSize } = caches.data
   return { name, geometry: { sets, ways: size / sets / lineSize, lineBytes: lineSize } }

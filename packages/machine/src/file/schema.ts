@@ -115,7 +115,7 @@ export const MACHINE_FILE = z
   .strictObject({
     $schema: z.string().optional().describe('For editors; ignored'),
     name: z.string().min(1).optional().describe("The machine's name in the report"),
-    machine: z.enum(['q35', 'pc', 'microvm', 'virt', 'pseries']).describe("QEMU's machine type"),
+    machine: z.enum(['q35', 'pc', 'microvm', 'virt', 'pseries', 'powernv9']).describe("QEMU's machine type"),
     qemuVersion: z
       .union([z.enum(['7.2', '11.1']), z.literal(7.2), z.literal(11.1)])
       .optional()

@@ -26,21 +26,33 @@ export type PlatformName =
   | 'arm64-offset'
   | 'arm64-banks'
   | 'arm64-window'
+  | 'arm64-noncoherent'
+  | 'arm64-physical-cache'
+  | 'arm64-virtual-cache'
+  | 'arm64-virtual-cache-flushed'
+  | 'arm64-write-buffer'
   | 'arm64-smmuv3'
   | 'arm64-virtio-iommu'
   | 'pseries'
+  | 'x86-high'
+  | 'x86-sev'
+  | 'pseries-pef'
 
 export interface Platform {
   readonly name: PlatformName
   /** One line, for lists. */
   readonly summary: string
   /** What a machine of it is described by, but for devices. */
-  readonly machine: Pick<MachineDescription, 'machine' | 'cpu' | 'machineProperties' | 'inbound'>
+  readonly machine: Pick<MachineDescription, 'machine' | 'cpu' | 'machineProperties' | 'inbound' | 'memorySystem'>
   readonly iommu: DeviceDescription | null
+  /** Bytes of memory, where it has another amount than the others. */
+  readonly memory?: number
   /** The states that there are, and what each adds to the kernel's command line. */
   readonly states: Partial<Readonly<Record<IommuState, string>>>
   /** Hypervisors that never had the platform, by the first letters of their names, and why. */
   readonly not?: readonly (readonly [hypervisor: string, reason: string])[]
+  /** Why no hypervisor has it at all, where only physical machines do. */
+  readonly physicalOnly?: string
 }
 
 const place = { text: 'platform' }
@@ -51,8 +63,6 @@ const device = (model: string, properties: Readonly<Record<string, PropertyValue
 })
 
 const Q35 = { machine: 'q35', machineProperties: { 'kernel-irqchip': 'split' } } as const
-  /** Why no hypervisor has it at all, where only physical machines do. */
-  readonly physicalOnly?: string
 const VIRT = { machine: 'virt', cpu: 'cortex-a57' } as const
 /** `virt` whose host bridge sees its 512 MiB of memory, from 0x40000000 on, through these windows. */
 const virtThrough = (...windows: readonly (readonly [bus: number, memory: number, size: number])[]) => ({
@@ -64,6 +74,15 @@ const MIB = 0x10_0000
 const PARAVIRTUAL: readonly (readonly [string, string])[] = [
   ['qemu-2', 'QEMU 2 had no virtio IOMMU'],
   ['physical', 'a virtio IOMMU is a hypervisor’s; no physical machine has one'],
+]
+
+const CONFIDENTIAL: readonly (readonly [string, string])[] = [
+  ['qemu-2', 'QEMU 2.9 and before had no confidential guests'],
+  ['physical', 'a confidential guest keeps its memory from a hypervisor, and a physical machine has none'],
+]
+
+const EMULATED: readonly (readonly [string, string])[] = [
+  ['physical', 'nobody emulates the devices of a physical machine'],
 ]
 
 /** Every platform that a cell can have. */
@@ -79,6 +98,11 @@ export const PLATFORMS: readonly Platform[] = [
       pt: 'intel_iommu=on iommu=pt',
       off: 'intel_iommu=off',
       uncovered: 'intel_iommu=on',
+      txt: '',
+      'txt-off': 'intel_iommu=off',
+      'txt-noforce': 'intel_iommu=tboot_noforce,off',
+      'broken-base': 'intel_iommu=on',
+      'broken-record': 'intel_iommu=on',
     },
   },
   {
@@ -98,11 +122,6 @@ export const PLATFORMS: readonly Platform[] = [
     not: PARAVIRTUAL,
   },
   {
-      txt: '',
-      'txt-off': 'intel_iommu=off',
-      'txt-noforce': 'intel_iommu=tboot_noforce,off',
-      'broken-base': 'intel_iommu=on',
-      'broken-record': 'intel_iommu=on',
     name: 'arm64',
     summary: 'arm virt without an IOMMU',
     machine: { ...VIRT, machineProperties: { 'gic-version': '3' } },
@@ -135,25 +154,6 @@ export const PLATFORMS: readonly Platform[] = [
     iommu: null,
     states: { none: '' },
   },
-  {
-    name: 'arm64-smmuv3',
-    summary: 'arm virt with an SMMUv3',
-    machine: { ...VIRT, machineProperties: { 'gic-version': '3', iommu: 'smmuv3' } },
-    iommu: null,
-    states: { on: '', pt: 'iommu.passthrough=1', uncovered: '' },
-    not: [['qemu-2', 'QEMU’s virt machine got its SMMUv3 in 2.12']],
-  },
-  {
-    name: 'arm64-virtio-iommu',
-    summary: 'arm virt with a virtio IOMMU',
-    machine: { ...VIRT, machineProperties: { 'gic-version': '3' } },
-    iommu: device('virtio-iommu-pci'),
-    states: { on: '', pt: 'iommu.passthrough=1' },
-    not: PARAVIRTUAL,
-  },
-  {
-    name: 'pseries',
-    summary: 'a partition of a POWER machine, whose IOMMU is always there',
   {
     name: 'arm64-noncoherent',
     summary: 'arm virt with a data cache that devices’ DMA does not look into',
@@ -194,17 +194,29 @@ export const PLATFORMS: readonly Platform[] = [
     states: { none: '' },
     physicalOnly: 'a processor that does the work of a device sees its own writes',
   },
+  {
+    name: 'arm64-smmuv3',
+    summary: 'arm virt with an SMMUv3',
+    machine: { ...VIRT, machineProperties: { 'gic-version': '3', iommu: 'smmuv3' } },
+    iommu: null,
+    states: { on: '', pt: 'iommu.passthrough=1', uncovered: '' },
+    not: [['qemu-2', 'QEMU’s virt machine got its SMMUv3 in 2.12']],
+  },
+  {
+    name: 'arm64-virtio-iommu',
+    summary: 'arm virt with a virtio IOMMU',
+    machine: { ...VIRT, machineProperties: { 'gic-version': '3' } },
+    iommu: device('virtio-iommu-pci'),
+    states: { on: '', pt: 'iommu.passthrough=1' },
+    not: PARAVIRTUAL,
+  },
+  {
+    name: 'pseries',
+    summary: 'a partition of a POWER machine, whose IOMMU is always there',
     machine: { machine: 'pseries', cpu: 'power9', machineProperties: {} },
     iommu: null,
     states: { on: '' },
   },
-]
-
-/** Why this hypervisor has no such platform; null where it has. */
-export function missingUnder({ not = [], physicalOnly }: Platform, hypervisor: HypervisorName): string | null {
-  if (physicalOnly !== undefined && !hypervisor.startsWith('physical')) return physicalOnly
-  return not.find(([name]) => hypervisor.startsWith(name))?.[1] ?? null
-}
   {
     name: 'x86-high',
     summary: 'q35 without an IOMMU, with 8 GiB of memory: more than 32 address lines reach',
@@ -229,3 +241,10 @@ export function missingUnder({ not = [], physicalOnly }: Platform, hypervisor: H
     states: { on: 'svm=on' },
     not: CONFIDENTIAL,
   },
+]
+
+/** Why this hypervisor has no such platform; null where it has. */
+export function missingUnder({ not = [], physicalOnly }: Platform, hypervisor: HypervisorName): string | null {
+  if (physicalOnly !== undefined && !hypervisor.startsWith('physical')) return physicalOnly
+  return not.find(([name]) => hypervisor.startsWith(name))?.[1] ?? null
+}

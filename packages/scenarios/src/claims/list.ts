@@ -1,5 +1,7 @@
 import type { Claim } from './claim.ts'
 import { HELLWIG_2018, WHAT_CAME } from './hellwig-2018.ts'
+import { HELLWIG_2018_COHERENCY } from './hellwig-2018-coherency.ts'
+import { HELLWIG_JUNE_2018 } from './hellwig-june-2018.ts'
 import { HERRENSCHMIDT_2015 } from './herrenschmidt-2015.ts'
 import { LUTOMIRSKI_2015 } from './lutomirski-2015.ts'
 import { WOODHOUSE_2015 } from './woodhouse-2015.ts'
@@ -9,6 +11,8 @@ export const CLAIMS: readonly Claim[] = [
   ...HERRENSCHMIDT_2015,
   ...LUTOMIRSKI_2015,
   ...WOODHOUSE_2015,
+  ...HELLWIG_JUNE_2018,
+  ...HELLWIG_2018_COHERENCY,
   ...HELLWIG_2018,
   ...WHAT_CAME,
 ].sort((a, b) => a.number - b.number)
