@@ -10,6 +10,7 @@ export type DeviceName =
   | 'virtio-rng+platform'
   | 'e1000e'
   | 'nvme'
+  | 'rtl8139'
   | 'assigned'
 
 export interface DeviceInQuestion {
@@ -22,6 +23,9 @@ export interface DeviceInQuestion {
 }
 
 const PLATFORM = { iommu_platform: true, 'disable-legacy': 'on' } as const
+
+/** QEMU gives them that in confidential guests, unless told otherwise. */
+const UNASKED = { iommu_platform: false, 'disable-legacy': 'off' } as const
 
 const virtio = (kind: 'blk' | 'net' | 'rng', asksForPlatform: boolean): DeviceInQuestion => ({
   name: asksForPlatform ? `virtio-${kind}+platform` : `virtio-${kind}`,
@@ -49,6 +53,13 @@ export const DEVICES: readonly DeviceInQuestion[] = [
     asksForPlatform: false,
   },
   {
+    name: 'rtl8139',
+    summary: 'an emulated network card with 32 address lines',
+    model: 'rtl8139',
+    properties: {},
+    asksForPlatform: false,
+  },
+  {
     name: 'assigned',
     summary: 'a device of the host’s, assigned by VFIO',
     model: 'vfio-pci',
@@ -60,10 +71,13 @@ export const DEVICES: readonly DeviceInQuestion[] = [
 /** Its place in the machine: device 4 of the first bus. */
 export const DEVICE_NUMBER = 4
 
-export const describeDevice = ({ name, model, properties }: DeviceInQuestion): DeviceDescription => ({
+export const describeDevice = (
+  { name, model, properties, asksForPlatform }: DeviceInQuestion,
+  confidential: boolean,
+): DeviceDescription => ({
   model,
   id: 'asked',
   addr: { device: DEVICE_NUMBER, function: 0 },
-  properties,
+  properties: confidential && model.startsWith('virtio') && !asksForPlatform ? UNASKED : properties,
   location: { text: name },
 })

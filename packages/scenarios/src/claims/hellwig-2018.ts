@@ -1,5 +1,7 @@
 import { ARM_IOMMUS, each, isPassthrough, isTranslated, refuses, works, X86_IOMMUS } from './cases.ts'
 import type { Claim, Said } from './claim.ts'
+import { INACCESSIBLE_PARTS, RESTRICTED_PARTS } from './confidential-parts.ts'
+import { OFFSETS, PLATFORM_RULE_PARTS } from './offset-parts.ts'
 
 const AUGUST: Said = { who: 'Christoph Hellwig', when: '2018-08-06', in: 'Virtio uses DMA API for all devices' }
 
@@ -80,13 +82,19 @@ export const WHAT_CAME: readonly Claim[] = [
     parts: [
       {
         kind: 'observed',
-        says: 'a device without the bit is refused',
+        says: 'a kernel that is told to by an option refuses a device without the bit',
         cases: each({
           guest: ['linux-5.10,restricted=on', 'linux-6.1,restricted=on', 'linux-6.12,restricted=on'],
           hypervisor: 'qemu',
           platform: ['x86', 'x86-vtd', 'arm64', 'pseries'],
           iommu: ['none', 'on'],
         }),
+  {
+    number: 40,
+    said: AUGUST,
+    claim: 'PLATFORM_DMA can describe a guest most of whose memory is inaccessible to devices.',
+    parts: INACCESSIBLE_PARTS,
+  },
         holds: refuses,
         otherwise: 'it is taken',
       },
@@ -106,3 +114,4 @@ export const WHAT_CAME: readonly Claim[] = [
     ],
   },
 ]
+      ...RESTRICTED_PARTS,
