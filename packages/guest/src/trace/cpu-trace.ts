@@ -8,6 +8,8 @@
  * - `['s', register, value]`, `['S', register, value]`: a system register read, written
  * - `['h', number, arguments, code, answers]`: a hypervisor call; arguments and answers are words
  * - `['k', 'clean' | 'invalidate', address, length]`: maintenance of a cache
+ * - `['c', leaf, subleaf, answers]`: CPUID; answers are four words
+ * - `['p', page, 0 | 1, code]`: a page made private, or shared
  * - `['v', vector]`: an interrupt, or -1
  * - `['z', 0 | 1]`: idle
  */
@@ -19,6 +21,8 @@ export type CpuOperation =
   | readonly ['s' | 'S', number, number]
   | readonly ['h', number, readonly number[], number, readonly number[]]
   | readonly ['k', 'clean' | 'invalidate', number, number]
+  | readonly ['c', number, number, readonly number[]]
+  | readonly ['p', number, 0 | 1, number]
   | readonly ['v', number]
   | readonly ['z', 0 | 1]
 
@@ -30,6 +34,9 @@ export interface CpuTrace {
   readonly systemRegisters?: boolean
   /** Whether a hypervisor was there; absent is no. */
   readonly hypercalls?: boolean
+  /** Whether the processor answered CPUID, and let pages be shared; absent is no. */
+  readonly cpuid?: boolean
+  readonly pageStates?: boolean
   /** Bytes of a line of the cache that software maintains; absent where it needs none. */
   readonly cacheLineBytes?: number
   /** How much higher RAM is reached past caches and buffers; absent where nothing is in between. */

@@ -5,8 +5,7 @@ import { bytesToHex, type CpuOperation, type CpuTrace } from './cpu-trace.ts'
 /**
  * Wraps a bus so that all that goes over the CPU seam is kept.
  *
- * The wrapper passes memory, port I/O, system registers, hypervisor calls and interrupts on; the optional parts of the
- * seam (`cpuid`, page states), it does not have.
+ * The wrapper has the parts of the seam that the bus has, and passes all of it on.
  *
  * @returns the bus to give to the guest, and the trace, which grows while the guest runs
  */
@@ -18,6 +17,8 @@ export function recordCpuBus(bus: CpuBus): { readonly bus: CpuBus; readonly trac
   }
   const { ports, systemRegisters, cache, uncachedOffset } = bus
   const hypercall = bus.hypercall?.bind(bus)
+  const cpuid = bus.cpuid?.bind(bus)
+  const setPageState = bus.setPageState?.bind(bus)
   const recordedPorts: PortBus | undefined = ports && recordPorts(ports, operations)
   return {
     trace: {
@@ -25,6 +26,8 @@ export function recordCpuBus(bus: CpuBus): { readonly bus: CpuBus; readonly trac
       ports: ports !== undefined,
       systemRegisters: systemRegisters !== undefined,
       hypercalls: hypercall !== undefined,
+      cpuid: cpuid !== undefined,
+      pageStates: setPageState !== undefined,
       ...(cache && { cacheLineBytes: cache.lineBytes }),
       ...(uncachedOffset !== undefined && { uncachedOffset }),
       operations,
@@ -71,6 +74,19 @@ export function recordCpuBus(bus: CpuBus): { readonly bus: CpuBus; readonly trac
           const asked = [...args]
           const code = hypercall(number, args, out)
           operations.push(['h', number, asked, code, [...out]])
+          return code
+        },
+      }),
+      ...(cpuid && {
+        cpuid(leaf, subleaf, out) {
+          cpuid(leaf, subleaf, out)
+          operations.push(['c', leaf, subleaf, [...out]])
+        },
+      }),
+      ...(setPageState && {
+        setPageState(page, state) {
+          const code = setPageState(page, state)
+          operations.push(['p', page, state === 'shared' ? 1 : 0, code])
           return code
         },
       }),

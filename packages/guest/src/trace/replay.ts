@@ -4,6 +4,8 @@ import { type CpuOperation, type CpuTrace, hexToBytes } from './cpu-trace.ts'
 
 /** What a machine without hypervisor answers: no such function. */
 const H_FUNCTION = -2
+/** What a machine says to a page that it has not. */
+const NO_SUCH_PAGE = -1
 
 /** A machine made of a recording. */
 export interface ReplayedBus extends CpuBus {
@@ -118,6 +120,20 @@ export function replayCpuBus(trace: CpuTrace): ReplayedBus {
     }),
     ...(trace.uncachedOffset !== undefined && { uncachedOffset: trace.uncachedOffset }),
     ...(trace.systemRegisters && { systemRegisters }),
+    ...(trace.cpuid && {
+      cpuid(leaf: number, subleaf: number, out: Uint32Array): void {
+        const found = take('c', (one) => one[1] === leaf && one[2] === subleaf, `c ${hex(leaf)} ${subleaf}`)
+        out.fill(0)
+        if (found !== null) out.set((found[3] as readonly number[]).slice(0, out.length))
+      },
+    }),
+    ...(trace.pageStates && {
+      setPageState(page: number, state: 'private' | 'shared'): number {
+        const shared = state === 'shared' ? 1 : 0
+        const found = take('p', (one) => one[1] === page && one[2] === shared, `p ${hex(page)} ${shared}`)
+        return found === null ? NO_SUCH_PAGE : (found[3] as number)
+      },
+    }),
     ...(trace.hypercalls && {
       hypercall(number: number, args: Uint32Array, out: Uint32Array): number {
         const words = args.join()
