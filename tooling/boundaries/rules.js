@@ -12,6 +12,7 @@ const ROWS = [
   'acpi',
   'devicetree',
   'dma',
+  'xen',
   'machine',
   'firmware',
   'guest',
@@ -60,6 +61,7 @@ export default {
   forbidden: [
     ...rowRules,
     seamRule('firmware'),
+    seamRule('xen'),
     seamRule('guest'),
     {
       name: 'seam: the machine knows no guest',

@@ -114,6 +114,7 @@ export function bootGuest(bus: CpuBus, options: BootOptions): GuestResult {
     architecture: options.architecture ?? 'x86_64',
     dma: machine.dma ?? PLAIN_DMA,
     restrictedMemory: profile.restrictedMemory || machine.restrictedMemory === true,
+    xen: machine.xen === true,
     nodeOf: (fn) => machine.nodes?.get(fn) ?? null,
     profile,
     config,

@@ -26,6 +26,8 @@ export interface Kernel {
   readonly dma: DmaPlatform
   /** Virtio devices must know that most of memory is out of their reach. */
   readonly restrictedMemory: boolean
+  /** It runs in a Xen domain. */
+  readonly xen: boolean
   readonly iommu: IommuSubsystem
   readonly vectors: Vectors
   readonly messages: MessageDomain

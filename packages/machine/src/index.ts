@@ -41,6 +41,7 @@ export type {
   QemuVersion,
   SourceLocation,
   TableEditDescription,
+  XenDescription,
 } from './description.ts'
 export type { TracedAccess } from './fabric/ledger.ts'
 export { DEFAULT_FILE_MEMORY } from './file/describe-machine.ts'

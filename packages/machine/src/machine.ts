@@ -11,6 +11,7 @@ import type { DeviceDescription, MemorySystemName } from './description.ts'
 import type { DeviceMemory } from './fabric/device-memory.ts'
 import { FabricPort } from './fabric/fabric-port.ts'
 import { DeviceLedger, Ledger, type TracedAccess } from './fabric/ledger.ts'
+import type { MemoryOwners } from './fabric/memory-owners.ts'
 import { PlatformDevices, type PluggedPlatformDevice } from './fabric/platform-devices.ts'
 import { PluggedFunctions } from './fabric/plugged-functions.ts'
 import { RunQueue } from './fabric/run-queue.ts'
@@ -302,6 +303,11 @@ export class Machine {
   /** Each DMA, where the machine was built with `trace`; `dropped` counts those beyond what is kept. */
   get trace(): { readonly accesses: readonly TracedAccess[]; readonly dropped: number } {
     return { accesses: this.#ledger.trace ?? [], dropped: this.#ledger.traceDropped }
+  }
+
+  /** A hypervisor has the machine's memory now: whose it is is told with what goes astray. */
+  setMemoryOwners(owners: MemoryOwners): void {
+    this.#ledger.owners = owners
   }
 
   /** Gives RAM back. The machine must not be used after that. */

@@ -19,6 +19,8 @@ export interface StrayAccess {
   readonly physical: string | null
   readonly length: number
   readonly landed: 'ram' | 'rom' | 'mmio' | 'hole'
+  /** Whose the memory is, where a hypervisor has dealt it out: `the guest`, `the hypervisor`, `another domain`, `nobody`. */
+  readonly owner?: string
   /** How many accesses are folded into this entry. */
   readonly count: number
   /** Hex pairs, of the first 16 bytes; for a write into RAM, before and after. For a read, what it got, as `after`. */

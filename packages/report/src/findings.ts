@@ -120,12 +120,12 @@ function staleText(reader: ReportStaleRead['reader'], device: ReportDevice): str
 const isOverwrite = (stray: ReportStray): boolean => stray.kind === 'write' && stray.landed === 'ram'
 
 /** `a read of 2 bytes at 0xfffff002 in ROM`, and what a write changed. */
-function strayText({ kind, length, busAddress, physical, landed, before, after }: ReportStray): string {
+function strayText({ kind, length, busAddress, physical, landed, owner, before, after }: ReportStray): string {
   if (physical === null)
     return `a ${kind} of ${plural(length, 'byte')} at bus address ${busAddress}, which leads nowhere`
   const place = landed === 'ram' || landed === 'rom' ? landed.toUpperCase() : landed === 'mmio' ? 'MMIO' : 'a hole'
   const change = before !== undefined && after !== undefined ? ` (${before} became ${after})` : ''
-  return `a ${kind} of ${plural(length, 'byte')} at ${physical} in ${place}${change}`
+  return `a ${kind} of ${plural(length, 'byte')} at ${physical} in ${place}${owner === undefined ? '' : ` of ${owner}`}${change}`
 }
 
 function firstStray({ strays }: ReportDevice, wanted: (stray: ReportStray) => boolean = () => true): string {

@@ -167,6 +167,8 @@ export interface ReportStray {
   readonly physical: string | null
   readonly length: number
   readonly landed: 'ram' | 'rom' | 'mmio' | 'hole'
+  /** Whose the memory is, where a hypervisor has dealt it out: `the guest`, `the hypervisor`, `another domain`, `nobody`. */
+  readonly owner?: string
   readonly count: number
   readonly before?: string
   readonly after?: string

@@ -31,6 +31,7 @@ const stray = z.strictObject({
   physical: hex.nullable().describe('Null where the bus has no such address.'),
   length: z.int(),
   landed: z.enum(['ram', 'rom', 'mmio', 'hole']),
+  owner: z.string().exactOptional().describe('Whose the memory is, where a hypervisor has dealt it out.'),
   count,
   before: z.string().exactOptional(),
   after: z.string().exactOptional(),

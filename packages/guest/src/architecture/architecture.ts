@@ -18,6 +18,8 @@ import type { KernelCommandLine } from '../profile/kernel-command-line.ts'
 export interface EntryRegisters {
   /** Guest-physical address of the device tree: x0 on Arm, r3 on Power. */
   readonly deviceTree?: number
+  /** Of a paravirtual Xen domain: the domain's address of start_info, to which RSI leads. */
+  readonly startInfo?: number
 }
 
 /** What a kernel finds before it has memory of its own. */
@@ -64,6 +66,8 @@ export interface RunningMachine {
   readonly dma?: DmaPlatform
   /** Most of memory is out of devices' reach, and the kernel has virtio devices to know (`virtio_set_mem_acc_cb`). */
   readonly restrictedMemory?: boolean
+  /** The kernel is that of a Xen domain (Linux's `xen_domain()`). */
+  readonly xen?: boolean
   /** The device tree's nodes of functions, where it has such. */
   readonly nodes?: ReadonlyMap<PciFunction, DtNode>
 }

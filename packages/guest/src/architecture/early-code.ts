@@ -3,10 +3,12 @@ import type { Architecture } from './architecture-name.ts'
 import { startArm64 } from './arm64.ts'
 import { startPpc64 } from './ppc64.ts'
 import { startX86 } from './x86.ts'
+import { startXenDomain } from './x86-xen.ts'
 
 /** The early code of each architecture. */
 export const EARLY_CODE: Readonly<Record<Architecture, EarlyCode>> = {
-  x86_64: startX86,
+  // A paravirtual domain starts at an entry of its own, which an ELF note of the kernel names.
+  x86_64: (bus, entry, log) => (entry.startInfo === undefined ? startX86 : startXenDomain)(bus, entry, log),
   aarch64: startArm64,
   ppc64: startPpc64,
 }

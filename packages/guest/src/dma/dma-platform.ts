@@ -3,7 +3,10 @@ import type { DmaWitness } from '@dmascope/memory/contracts'
 import type { Fact } from '../result.ts'
 
 /** What stands between a device and memory where no IOMMU translates for it. */
-export type DmaParts = Pick<DirectDmaOptions, 'view' | 'coherency' | 'bounce' | 'bounceAll' | 'closed' | 'barrier'>
+export type DmaParts = Pick<DirectDmaOptions, 'view' | 'coherency' | 'bounce' | 'bounceAll' | 'closed' | 'barrier'> & {
+  /** Where memory comes from that devices and the kernel both use; the kernel's own pages unless given. */
+  readonly pages?: PageAllocator
+}
 
 /** A device, as a platform's rules ask about it. */
 export interface DmaDevice {

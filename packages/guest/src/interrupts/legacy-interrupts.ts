@@ -33,7 +33,7 @@ export class LegacyInterrupts implements PinInterrupts, WireInterrupts {
 
   connect(fn: PciFunction, handler: InterruptHandler): ConnectedPin | string {
     if (fn.interruptPin === 0) return 'the function has no interrupt pin'
-    const { gsi, by } = this.#route(fn)
+    const { gsi, by } = routeOfPin(fn, this.#routes)
     return gsi === null ? by : this.#connect(gsi, 'level', handler, by)
   }
 
@@ -61,17 +61,21 @@ export class LegacyInterrupts implements PinInterrupts, WireInterrupts {
     ioApic.program(pin, entry)
     return { gsi, vector: vector.number, by }
   }
+}
 
-  #route(fn: PciFunction): { readonly gsi: number | null; readonly by: string } {
-    const { at, pin } = rootPinOf(fn)
-    const found = this.#routes.find(
-      (one) => one.segment === at.segment && one.bus === at.bus && one.device === at.device && one.pin === pin,
-    )
-    const name = `INT${'ABCD'[pin - 1] ?? '?'} of ${at.id}`
-    if (found !== undefined) return { gsi: found.gsi, by: `_PRT: ${name} is GSI ${found.gsi}` }
-    const line = fn.interruptLine
-    // 0 and 255 stand for "not connected": firmware wrote nothing.
-    if (line === 0 || line >= 0xff) return { gsi: null, by: `no _PRT entry for ${name}, and no Interrupt Line` }
-    return { gsi: line, by: `Interrupt Line of ${fn.id} is ${line}; no _PRT entry for ${name}` }
-  }
+/** Which interrupt a function's pin is, and how that was found; null where nothing says so. */
+export function routeOfPin(
+  fn: PciFunction,
+  routes: readonly PinRoute[],
+): { readonly gsi: number | null; readonly by: string } {
+  const { at, pin } = rootPinOf(fn)
+  const found = routes.find(
+    (one) => one.segment === at.segment && one.bus === at.bus && one.device === at.device && one.pin === pin,
+  )
+  const name = `INT${'ABCD'[pin - 1] ?? '?'} of ${at.id}`
+  if (found !== undefined) return { gsi: found.gsi, by: `_PRT: ${name} is GSI ${found.gsi}` }
+  const line = fn.interruptLine
+  // 0 and 255 stand for "not connected": firmware wrote nothing.
+  if (line === 0 || line >= 0xff) return { gsi: null, by: `no _PRT entry for ${name}, and no Interrupt Line` }
+  return { gsi: line, by: `Interrupt Line of ${fn.id} is ${line}; no _PRT entry for ${name}` }
 }

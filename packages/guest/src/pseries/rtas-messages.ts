@@ -1,19 +1,9 @@
 import type { CpuBus } from '@dmascope/memory/contracts'
-import {
-  MSI_CAPABILITY_32,
-  MSI_CAPABILITY_64,
-  MSI_MESSAGE_CONTROL,
-  MSIX_BAR_OFFSET,
-  MSIX_CAPABILITY,
-  MSIX_TABLE_ENTRY,
-  PCI_CAP_ID_MSI,
-  PCI_CAP_ID_MSIX,
-} from '@dmascope/pci/spec'
 import type { AllocatedMessages, MessageDomain } from '../interrupts/message-domain.ts'
 import type { Vector, Vectors } from '../interrupts/vectors.ts'
-import type { MsiMessage } from '../iommu/contract.ts'
+import { writtenMessages } from '../interrupts/written-messages.ts'
 import type { ConfigAccess } from '../pci/config-access.ts'
-import { type PciFunction, placedBar } from '../pci/pci-function.ts'
+import type { PciFunction } from '../pci/pci-function.ts'
 import { RTAS_CHANGE_MSI_FN, RTAS_CHANGE_MSIX_FN } from '../spec/papr.ts'
 import type { HostBridge } from './host-bridges.ts'
 import type { PaprInterrupts } from './papr-interrupts.ts'
@@ -44,7 +34,7 @@ export class RtasMessages implements MessageDomain {
   }
 
   allocate(fn: PciFunction, count: number, kind: 'msi' | 'msix'): AllocatedMessages | string {
-    const { rtas, interrupts, vectors } = this.#site
+    const { bus, config, rtas, interrupts, vectors } = this.#site
     const place = this.#placeOf(fn)
     if (place === null) return 'no host bridge has the function'
     const call = kind === 'msix' ? RTAS_CHANGE_MSIX_FN : RTAS_CHANGE_MSI_FN
@@ -69,7 +59,7 @@ export class RtasMessages implements MessageDomain {
       if (!interrupts.enable(source)) return undo(`the hypervisor does not let source ${source} through`)
     }
     this.#calls.set(fn, call)
-    const messages = this.#messages(fn, count, kind)
+    const messages = writtenMessages(bus, config, fn, count, kind)
     return messages === null ? undo('the function’s messages cannot be read') : { vectors: taken, messages }
   }
 
@@ -87,39 +77,5 @@ export class RtasMessages implements MessageDomain {
   #placeOf(fn: PciFunction): readonly [number, number, number] | null {
     const bridge = this.#site.bridges.find(({ segment }) => segment === fn.segment)
     return bridge === undefined ? null : [configAddress(fn), bridge.buidHi, bridge.buidLo]
-  }
-
-  #messages(fn: PciFunction, count: number, kind: 'msi' | 'msix'): readonly MsiMessage[] | null {
-    const { config, bus } = this.#site
-    if (kind === 'msi') {
-      const at = fn.capabilities.get(PCI_CAP_ID_MSI)
-      if (at === undefined) return null
-      const control = config.read(fn, at + MSI_CAPABILITY_32.registers.MESSAGE_CONTROL.offset, 2)
-      const wide = MSI_MESSAGE_CONTROL.fields.ADDRESS_64_BIT_CAPABLE.get(control) === 1
-      const { MESSAGE_ADDRESS, MESSAGE_UPPER_ADDRESS } = MSI_CAPABILITY_64.registers
-      const { MESSAGE_DATA } = (wide ? MSI_CAPABILITY_64 : MSI_CAPABILITY_32).registers
-      return [
-        {
-          hi: wide ? config.read(fn, at + MESSAGE_UPPER_ADDRESS.offset, 4) : 0,
-          lo: config.read(fn, at + MESSAGE_ADDRESS.offset, 4),
-          data: config.read(fn, at + MESSAGE_DATA.offset, 2),
-        },
-      ]
-    }
-    const at = fn.capabilities.get(PCI_CAP_ID_MSIX)
-    if (at === undefined) return null
-    const location = config.read(fn, at + MSIX_CAPABILITY.registers.TABLE_OFFSET.offset, 4)
-    const bar = placedBar(fn, MSIX_BAR_OFFSET.fields.BIR.get(location), 'memory')
-    if (bar === null) return null
-    const table = bar.base + MSIX_BAR_OFFSET.fields.OFFSET.get(location) * 8
-    const { MESSAGE_ADDRESS, MESSAGE_UPPER_ADDRESS, MESSAGE_DATA } = MSIX_TABLE_ENTRY.registers
-    return Array.from({ length: count }, (_, index) => {
-      const entry = table + index * MSIX_TABLE_ENTRY.size
-      return {
-        hi: bus.read32(entry + MESSAGE_UPPER_ADDRESS.offset),
-        lo: bus.read32(entry + MESSAGE_ADDRESS.offset),
-        data: bus.read32(entry + MESSAGE_DATA.offset),
-      }
-    })
   }
 }

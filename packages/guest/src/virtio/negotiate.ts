@@ -144,7 +144,7 @@ function chooseDmaPath(device: VirtioDevice): string | null {
     offersAccessPlatform: hasFeature(offered, VIRTIO_F_ACCESS_PLATFORM),
     platformDma: device.has(VIRTIO_F_PLATFORM_DMA),
     offersPlatformDma: hasFeature(offered, VIRTIO_F_PLATFORM_DMA),
-    xen: false,
+    xen: kernel.xen,
     hasIommu: site.hasIommu,
     whitelisted:
       site.fn !== null &&

@@ -1,3 +1,4 @@
+import type { XenDescription } from '../description.ts'
 import type { Machine } from '../machine.ts'
 
 /** What `createMachine` made beside the machine, for those who dump firmware. */

@@ -13,6 +13,7 @@ import type { IommuPlan, RootBusFacts } from '../iommu/iommu-plan.ts'
 import { planIommu } from '../iommu/plan-iommu.ts'
 import { Machine } from '../machine.ts'
 import { type SegmentMap, segmentMap } from '../segments/segment-map.ts'
+import { checkXen } from '../xen/check-xen.ts'
 import type { BuiltMachine } from './built-machine.ts'
 import { createMicrovm } from './create-microvm.ts'
 import { createPseries } from './create-pseries.ts'
@@ -40,6 +41,7 @@ export function createMachine(
   const { machine: name } = description
   const confidential = confidentialKind(description)
   checkLaunch(description)
+  if (name !== 'q35' && name !== 'pc') checkXen(description, false)
   if (name === 'pseries') {
     refuseTableEdits(description)
     return createPseries(description, options)
@@ -59,6 +61,7 @@ export function createMachine(
     chipset.functions(),
   )
   const plan = planIommu(placement, description)
+  checkXen(description, plan !== null)
   const plans = plan === null ? [] : [plan, ...segmentPlans(plan, placement)]
   const segments = segmentMap(chipset, description)
   const bypass = isOn(description.machineProperties.default_bus_bypass_iommu)

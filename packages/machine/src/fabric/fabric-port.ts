@@ -231,6 +231,7 @@ export class FabricPort implements DmaPort, InterruptPort {
       else this.#memory.writeBytes(physical, buffer)
       return DMA_OK
     }
+    if (!allowed) this.#fabric.books.owners?.touch(physical, buffer.length)
     const landed = landingOf(space, physical)
     if (landed === 'mmio' && access === ACCESS_WRITE && buffer.length === 4 && this.#ring(physical, buffer))
       return DMA_OK
@@ -264,6 +265,7 @@ export class FabricPort implements DmaPort, InterruptPort {
     landed: Landing,
     before: string | undefined,
   ): void {
+    const owner = physical === null ? null : (this.#fabric.books.owners?.ownerOf(physical) ?? null)
     this.#ledger.stray({
       kind: access === ACCESS_READ ? 'read' : 'write',
       busAddress: `0x${hexPair(hi, lo).replace(/^0+(?=.)/, '')}`,
@@ -271,6 +273,7 @@ export class FabricPort implements DmaPort, InterruptPort {
       length: buffer.length,
       landed,
       count: 1,
+      ...(owner !== null && { owner }),
       ...(before !== undefined && { before }),
       ...(landed !== 'hole' && { after: previewOf(buffer) }),
     })

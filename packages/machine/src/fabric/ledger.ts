@@ -2,6 +2,7 @@ import type { Access, DmaPhase, DmaWitness } from '@dmascope/memory'
 import { ACCESS_WRITE } from '@dmascope/memory'
 import type { DmaCounts, StaleRead, StrayAccess } from '../observation.ts'
 import { type Grant, Grants } from './grants.ts'
+import type { MemoryOwners } from './memory-owners.ts'
 
 /** Distinct stray accesses that are kept per device; beyond that they are only counted. */
 const KEPT_STRAYS = 32
@@ -89,6 +90,8 @@ export class Ledger implements DmaWitness {
   readonly #grants: ({ owner: DeviceLedger; grant: Grant } | null)[] = []
   readonly trace: TracedAccess[] | null
   traceDropped = 0
+  /** Who has memory, where it is not all one guest's. */
+  owners: MemoryOwners | null = null
 
   /** @param resolve - the ledger of the function at an address such as `0000:00:03.0`; null where there is none */
   constructor(resolve: (owner: string) => DeviceLedger | null, options: { readonly trace?: boolean } = {}) {

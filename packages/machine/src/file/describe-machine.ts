@@ -69,14 +69,15 @@ export function describeMachine(
     }
     return describeDevice(device, path, places, qemuVersion)
   })
+  const memory =
+    content.memory === undefined ? DEFAULT_FILE_MEMORY : readSize(content.memory, MiB, places.where(['memory']))
   return {
     machine: content.machine,
     qemuVersion,
     name: content.name ?? options.name ?? content.machine,
     source: options.source,
     ...describeHypervisor(content, places),
-    memory:
-      content.memory === undefined ? DEFAULT_FILE_MEMORY : readSize(content.memory, MiB, places.where(['memory'])),
+    memory,
     ...(content.maxMemory !== undefined && {
       maxMemory: readSize(content.maxMemory, MiB, places.where(['maxMemory'])),
     }),
@@ -95,10 +96,10 @@ export function describeMachine(
     ...describeMemorySystem(content, places),
     ...describeInbound(content, places),
     ...describeFirmwareRegions(content, places),
-    devices,
     ...describeXen(content, memory, places),
     ...(content.launch !== undefined && { launch: content.launch }),
     ...describeTables(content, places, options.readTable),
+    devices,
     append: content.append ?? '',
     ignored: [],
   }

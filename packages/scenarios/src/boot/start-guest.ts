@@ -1,8 +1,9 @@
 import { runFirmware, runQboot, runSlof, runTboot, runUefi } from '@dmascope/firmware'
 import { type BootOptions, bootGuest, type GuestProfile, type GuestResult } from '@dmascope/guest'
 import type { BuiltMachine } from '@dmascope/machine'
-import type { CpuBus, DmaWitness } from '@dmascope/memory'
+import type { GuestSeams } from './guest-seams.ts'
 import { readDeviceTree, readTables } from './read-tables.ts'
+import { startDomain } from './start-domain.ts'
 
 /** What firmware and guest came to. */
 export interface StartedGuest {
@@ -21,12 +22,6 @@ export interface StartOptions {
   readonly listen?: (seams: GuestSeams) => GuestSeams
 }
 
-/** What a guest runs on, and what it tells of memory. */
-interface GuestSeams {
-  readonly bus: CpuBus
-  readonly witness: DmaWitness
-}
-
 /** Runs the firmware of the machine's architecture, then the guest. */
 export function startGuest(
   { machine, deviceTree, firmware: kind, launch, xen }: BuiltMachine,
@@ -34,8 +29,11 @@ export function startGuest(
   { tables: wantsTables = false, selfTestBytes, listen = (seams) => seams }: StartOptions = {},
 ): StartedGuest {
   const { architecture, bus } = machine
-  const boot = (options: Pick<BootOptions, 'architecture' | 'entry'>): GuestResult => {
-    const seams = listen({ bus, witness: machine.witness })
+  const boot = (
+    options: Pick<BootOptions, 'architecture' | 'entry'>,
+    run: GuestSeams = { bus, witness: machine.witness },
+  ): GuestResult => {
+    const seams = listen(run)
     const bytes = selfTestBytes === undefined ? {} : { selfTestBytes }
     return bootGuest(seams.bus, { profile: guest, witness: seams.witness, ...options, ...bytes })
   }
@@ -69,5 +67,11 @@ export function startGuest(
   machine.endFirmwarePhase()
   // A microvm with ACPI off has none.
   const tables = wantsTables && firmware.rsdp !== 0 ? readTables(bus, firmware.rsdp) : new Map<string, Uint8Array>()
-  return { result: boot({}), firmwareHung: firmware.hung ?? launched?.reset ?? null, tables }
+  const hung = firmware.hung ?? launched?.reset ?? null
+  if (xen !== undefined && hung === null) {
+    const domain = startDomain(machine, xen)
+    if (typeof domain === 'string') return { result: boot({}), firmwareHung: domain, tables }
+    return { result: boot({ entry: domain.entry }, domain.seams), firmwareHung: null, tables }
+  }
+  return { result: boot({}), firmwareHung: hung, tables }
 }
