@@ -111,10 +111,10 @@ function bringUp(context: BringUp, platform: ArmPlatform, memory: readonly Addre
   const controllers = startMessageControllers(context, platform, gic)
   const vectors = new Vectors(bus, gic, patience, log)
   const top = memory.reduce((most, { end }) => Math.max(most, end), 0)
-  const below = dmaLimit(platform, isBefore(profile, '6.12'))
+  const below = profile.busWindows ? dmaLimit(platform, isBefore(profile, '6.12')) : FOUR_GIB
   const dma = joinDma(
     dmaOfAll(setUpBounceBuffers(context, { limited: top > below, forced: false, below })),
-    windowDma(platform),
+    ...(profile.busWindows ? [windowDma(platform)] : []),
     coherencyDma(platform, bus, profile),
   )
   const iommu = createIommuSubsystem(

@@ -88,6 +88,8 @@ export interface GuestProfile {
   readonly assign: readonly (readonly string[])[]
   /** What becomes of the regions that firmware wants mapped onto themselves: RMRRs, IVMDs. Linux honours them. */
   readonly firmwareRegions: 'honour' | 'ignore'
+  /** The DMA API knows by what addresses buses see memory, where firmware says that. */
+  readonly busWindows: boolean
   /** The DMA API maintains caches for devices that are not coherent with them. */
   readonly cacheMaintenance: boolean
   /** The DMA API waits for the processor's writes to arrive, on platforms that need it. */

@@ -13,6 +13,7 @@ const OPTIONS = [
   'firmware-regions',
   'sriov',
   'command-line-devices',
+  'bus-windows',
   'cache-maintenance',
   'write-drain',
 ]
@@ -75,6 +76,12 @@ export function listGuests(): GuestListing {
           'Is built with CONFIG_VIRTIO_MMIO_CMDLINE_DEVICES, which Debian leaves out: virtio_mmio.device= makes devices.',
       },
       {
+        name: 'bus-windows',
+        values: SWITCH,
+        summary:
+          'The DMA API gives devices the addresses by which their bus sees memory (dma-ranges), as Linux does, or takes them all for memory’s own.',
+      },
+      {
         name: 'cache-maintenance',
         values: SWITCH,
         summary:
@@ -131,7 +138,7 @@ export function parseGuest(text: string): GuestProfile {
   let iovaOrder = base.iovaOrder
   let restrictedMemory = base.restrictedMemory
   const whitelist: { vendor: number; device: number }[] = []
-  let { firmwareRegions, configuration, cacheMaintenance, writeDrain } = base
+  let { firmwareRegions, configuration, busWindows, cacheMaintenance, writeDrain } = base
   const without: string[] = []
   const sriov: SriovRequest[] = []
   const assign: string[][] = []
@@ -152,11 +159,13 @@ export function parseGuest(text: string): GuestProfile {
         configuration = { ...configuration, virtioMmioCommandLine: state === 'on' }
         break
       }
+      case 'bus-windows':
       case 'cache-maintenance':
       case 'write-drain': {
         const state = SWITCH.find((one) => one === value)
         if (state === undefined) throw unknown('GUEST_OPTION_VALUE', `value of ${key}`, value, SWITCH, text)
-        if (key === 'write-drain') writeDrain = state === 'on'
+        if (key === 'bus-windows') busWindows = state === 'on'
+        else if (key === 'write-drain') writeDrain = state === 'on'
         else cacheMaintenance = state === 'on'
         break
       }
@@ -213,6 +222,7 @@ export function parseGuest(text: string): GuestProfile {
     iovaOrder,
     assign,
     firmwareRegions,
+    busWindows,
     cacheMaintenance,
     writeDrain,
     restrictedMemory,

@@ -88,6 +88,7 @@ function profile({ name, kernel, summary, virtioDma, knows, proposes }: ProfileI
     without: [],
     assign: [],
     firmwareRegions: 'honour',
+    busWindows: true,
     cacheMaintenance: true,
     writeDrain: true,
     unknownFeatures: [],

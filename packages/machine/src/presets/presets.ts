@@ -294,7 +294,7 @@ const PRESETS: readonly Preset[] = [
   {
     name: 'arm-window',
     summary: 'the same, but the host bridge sees the lower half of memory alone: the rest is bounced',
-    content: behindWindows([{ bus: 0x4000_0000, memory: 0x4000_0000, size: '256M' }]),
+    content: { ...behindWindows([{ bus: 0x4000_0000, memory: 0x4000_0000, size: '1G' }]), memory: '2G' },
   },
   {
     name: 'pseries',

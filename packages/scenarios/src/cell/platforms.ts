@@ -64,7 +64,7 @@ const device = (model: string, properties: Readonly<Record<string, PropertyValue
 
 const Q35 = { machine: 'q35', machineProperties: { 'kernel-irqchip': 'split' } } as const
 const VIRT = { machine: 'virt', cpu: 'cortex-a57' } as const
-/** `virt` whose host bridge sees its 512 MiB of memory, from 0x40000000 on, through these windows. */
+/** `virt`, whose memory begins at 0x40000000, with a host bridge that sees it through these windows. */
 const virtThrough = (...windows: readonly (readonly [bus: number, memory: number, size: number])[]) => ({
   ...VIRT,
   machineProperties: { 'gic-version': '3' },
@@ -150,8 +150,9 @@ export const PLATFORMS: readonly Platform[] = [
   {
     name: 'arm64-window',
     summary: 'arm virt whose host bridge sees the lower half of memory alone',
-    machine: virtThrough([0x4000_0000, 0x4000_0000, 256 * MIB]),
+    machine: virtThrough([0x4000_0000, 0x4000_0000, 1024 * MIB]),
     iommu: null,
+    memory: 2048 * MIB,
     states: { none: '' },
   },
   {

@@ -26,6 +26,18 @@ export const HELLWIG_2018: readonly Claim[] = [
       },
       {
         kind: 'observed',
+        says: 'and past a bus that sees memory at other addresses',
+        cases: each({
+          guest: ['linux-4.8', 'linux-6.12', 'platform-dma'],
+          hypervisor: ['qemu-2.9', 'qemu'],
+          platform: OFFSETS,
+          iommu: 'none',
+        }),
+        holds: (seen) => isPassthrough(seen) && works(seen),
+        otherwise: 'it does not work there',
+      },
+      {
+        kind: 'observed',
         says: 'so is that of physical cards without the bit',
         cases: each({
           guest: ['linux-4.8', 'linux-6.12', 'platform-dma'],
@@ -38,6 +50,13 @@ export const HELLWIG_2018: readonly Claim[] = [
           'cards cannot keep to that: their bus is behind the IOMMU, and the bit’s absence does not take them out',
       },
     ],
+  },
+  {
+    number: 38,
+    said: AUGUST,
+    claim:
+      'With PLATFORM_DMA, the addresses that a device emits need not equal physical ones; rules of the platform say how they differ.',
+    parts: PLATFORM_RULE_PARTS,
   },
   {
     number: 39,
@@ -70,6 +89,12 @@ export const HELLWIG_2018: readonly Claim[] = [
       },
     ],
   },
+  {
+    number: 40,
+    said: AUGUST,
+    claim: 'PLATFORM_DMA can describe a guest most of whose memory is inaccessible to devices.',
+    parts: INACCESSIBLE_PARTS,
+  },
 ]
 
 const LINUX: Said = { who: 'Linux', when: '2016-2026', in: 'drivers/virtio/virtio_ring.c' }
@@ -89,12 +114,6 @@ export const WHAT_CAME: readonly Claim[] = [
           platform: ['x86', 'x86-vtd', 'arm64', 'pseries'],
           iommu: ['none', 'on'],
         }),
-  {
-    number: 40,
-    said: AUGUST,
-    claim: 'PLATFORM_DMA can describe a guest most of whose memory is inaccessible to devices.',
-    parts: INACCESSIBLE_PARTS,
-  },
         holds: refuses,
         otherwise: 'it is taken',
       },
@@ -111,7 +130,7 @@ export const WHAT_CAME: readonly Claim[] = [
         holds: (seen) => works(seen) && isTranslated(seen),
         otherwise: 'it does not work',
       },
+      ...RESTRICTED_PARTS,
     ],
   },
 ]
-      ...RESTRICTED_PARTS,
