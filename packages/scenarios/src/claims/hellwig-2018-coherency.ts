@@ -4,7 +4,7 @@ import type { Claim, ObservedPart, Said } from './claim.ts'
 const JUNE: Said = {
   who: 'Christoph Hellwig',
   when: '2018-06-07',
-  in: 'virtio: Add platform specific DMA API translation for virtio devices',
+  in: 'virtio: Add platform specific DMA API translation for virito devices',
 }
 
 const KERNELS = ['linux-4.8', 'linux-6.12']
