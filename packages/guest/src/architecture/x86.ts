@@ -22,8 +22,6 @@ import { placeVirtualBars } from '../pci/sriov-resources.ts'
 import { commandLineDevices } from '../platform/command-line-devices.ts'
 import type { BringUp, EarlyCode, RunningMachine } from './architecture.ts'
 
-const FOUR_GIB = 0x1_0000_0000
-
 /** A PC: the boot protocol's zero page, ACPI, APICs, and PCI as firmware set it up, or left it. */
 export const startX86: EarlyCode = (bus, _entry, log) => {
   const boot = readBootParams(bus)
@@ -103,7 +101,7 @@ function bringUp(
     config,
     iommu,
     dma,
+    restrictedMemory,
     functions,
   }
 }
-    restrictedMemory,
