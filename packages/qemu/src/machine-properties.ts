@@ -6,6 +6,7 @@ import {
   type PropertyValue,
 } from '@dmascope/machine'
 import type { Architecture } from './arguments.ts'
+import { CONFIDENTIAL_PROPERTIES } from './confidential-guest.ts'
 import { type Place, refusal, unknownName } from './refusal.ts'
 import type { Settings } from './settings.ts'
 
@@ -54,7 +55,7 @@ function lacks(machine: MachineName, name: string): boolean {
 const FIRMWARE = ['firmware', 'pflash0']
 
 /** Of ours, not QEMU's. */
-const OURS = ['vga', 'defaultNic', 'firmware']
+const OURS = ['vga', 'defaultNic', 'firmware', 'confidential']
 
 /**
  * Reads the properties of `-machine`, the type left out. Answers those that bear on DMA or interrupts, typed, under
@@ -83,7 +84,7 @@ export function machineProperties(
     if (IGNORED.has(key.replaceAll('_', '-').split('.')[0]!)) continue
     if (architecture === 'ppc64' && IGNORED_ON_PSERIES.test(key.replaceAll('_', '-'))) continue
     if (architecture === 'aarch64' && IGNORED_ON_VIRT.has(key.replaceAll('_', '-'))) continue
-    if (FIRMWARE.includes(key)) continue
+    if (FIRMWARE.includes(key) || CONFIDENTIAL_PROPERTIES.includes(key.replaceAll('_', '-'))) continue
     if (key === 'iommu' && architecture === 'x86_64') {
       throw refusal('QEMU_MACHINE_PROPERTY', place, "Property 'iommu' not found; write -device intel-iommu instead", {
         property: key,

@@ -66,6 +66,7 @@ const OBJECTS: Readonly<Record<string, readonly string[]>> = {
   'igvm-cfg': words('file'),
   'sev-guest': SEV,
   'sev-snp-guest': SEV,
+  'pef-guest': [],
   'tdx-guest': words('attributes sept-ve-disable mrconfigid mrowner mrownerconfig quote-generation-socket'),
 }
 

@@ -4,6 +4,7 @@ import { acceleratorProperties } from './accelerator.ts'
 import { resolveChardevs, resolveFsdevs } from './chardevs.ts'
 import { collect, type ReadFile } from './collect.ts'
 import type { Collected, Entry } from './collected.ts'
+import { confidentialGuest } from './confidential-guest.ts'
 import { DeviceReader } from './devices.ts'
 import { hasDefaultDisplay, readDisplay } from './display.ts'
 import { type Drive, resolveDrives } from './drives.ts'
@@ -61,6 +62,7 @@ export function parseQemuCommandLine(args: readonly string[], options: CommandLi
   const processors = readProcessors(collected, type, version)
 
   const objects = resolveObjects(collected)
+  Object.assign(machine, confidentialGuest(collected.machine, objects, architecture))
   const sizes = memorySize(collected, objects, type.machine)
   const nodes = numaNodes(collected, objects, type.machine, sizes.memory)
   const chardevs = resolveChardevs(collected)

@@ -44,6 +44,11 @@ describe('qemu-system-ppc64', () => {
     expect([maxMemory, maxCpus]).toEqual([undefined, undefined])
   })
 
+  it('makes a secure guest of the ultravisor’s', () => {
+    const { machineProperties } = parse('-M pseries,confidential-guest-support=pef0 -object pef-guest,id=pef0')
+    expect(machineProperties).toEqual({ confidential: 'pef' })
+  })
+
   it('keeps the CPU, which a PC ignores', () => {
     expect(parse('-cpu power8')).toMatchObject({ cpu: 'power8', ignored: [] })
     const pc = parseQemuCommandLine(['qemu-system-x86_64', '-cpu', 'host'], { qemuVersion: '11.1' })

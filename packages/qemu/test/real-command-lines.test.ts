@@ -223,9 +223,14 @@ describe.each(['7.2', '11.1'] as const)('QEMU %s: a machine is made of the comma
 /** What QEMU takes and a simulated machine is not made of: the message names the cause. */
 const REFUSED: readonly (readonly [name: string, line: string, message: string])[] = [
   [
-    'an encrypted guest',
-    '-M q35,confidential-guest-support=sev0 -object sev-guest,id=sev0,cbitpos=47,reduced-phys-bits=1',
-    "argument 1 (-M q35,confidential-guest-support=sev0): machine property 'confidential-guest-support': confidential guests, which bounce every DMA, are not modelled yet; leave it out",
+    'a guest encrypted by something else than AMD SEV',
+    '-M q35,confidential-guest-support=tdx0 -object tdx-guest,id=tdx0',
+    "argument 1 (-M q35,confidential-guest-support=tdx0): a guest of 'tdx-guest' on x86_64 is not modelled; sev-guest on x86_64 and pef-guest on ppc64 are",
+  ],
+  [
+    'an encrypted guest without the object for it',
+    '-M q35,confidential-guest-support=sev0',
+    "argument 1 (-M q35,confidential-guest-support=sev0): Device 'sev0' not found; add -object sev-guest,id=sev0,...",
   ],
   [
     'CXL',
@@ -264,6 +269,15 @@ const REFUSED: readonly (readonly [name: string, line: string, message: string])
   ],
   ['isapc', '-M isapc', "argument 1 (-M isapc): machine 'isapc' is not modelled; modelled are q35, pc and microvm"],
 ]
+
+describe('confidential guests', () => {
+  it.each([
+    '-M q35,confidential-guest-support=sev0 -object sev-guest,id=sev0,cbitpos=51,reduced-phys-bits=1',
+    '-M q35,memory-encryption=sev0 -object sev-guest,id=sev0,cbitpos=47,reduced-phys-bits=5,policy=0x1',
+  ])('%s is one of AMD SEV', (line) => {
+    expect(build(line, '11.1').machineProperties).toEqual({ confidential: 'sev' })
+  })
+})
 
 describe('-machine with parts', () => {
   it('smp. and memory. say what -smp and -m do', () => {

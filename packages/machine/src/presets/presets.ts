@@ -179,6 +179,11 @@ const PRESETS: readonly Preset[] = [
     content: q35('', [amd(), ...guests]),
   },
   {
+    name: 'xen',
+    summary: 'a q35 on which Xen runs, the guest its first domain: the machine’s memory is not where its addresses say',
+    content: q35('', guests, { xen: {} }),
+  },
+  {
     name: 'pc',
     summary: 'the older pc machine (i440FX), which has no IOMMU: everything is physical',
     content: {
@@ -307,6 +312,52 @@ const PRESETS: readonly Preset[] = [
       append: '',
       devices: [...guests],
     },
+  },
+  {
+    name: 'sev',
+    summary: 'a q35 whose guest AMD SEV encrypts: devices reach the pages that it shares, and all DMA is bounced',
+    content: q35(
+      '',
+      [
+        { model: 'virtio-blk-pci', id: 'blk0', addr: '02.0' },
+        { model: 'virtio-blk-pci', id: 'blk1', addr: '03.0', iommu_platform: false },
+        { model: 'virtio-net-pci', id: 'net0', addr: '04.0', mac: '52:54:00:12:34:00' },
+        { model: 'e1000e', id: 'net1', addr: '05.0', mac: '52:54:00:12:34:01' },
+      ],
+      { machineProperties: { confidential: 'sev' } },
+    ),
+  },
+  {
+    name: 'pef',
+    summary: 'a secure guest of a POWER machine (svm=on): devices reach the pages that it shares, through TCE tables',
+    content: {
+      machine: 'pseries',
+      qemuVersion: '11.1',
+      memory: '512M',
+      cpu: 'power9',
+      machineProperties: { confidential: 'pef' },
+      append: 'svm=on',
+      devices: [
+        { model: 'virtio-blk-pci', id: 'blk0', addr: '02.0' },
+        { model: 'virtio-blk-pci', id: 'blk1', addr: '03.0', iommu_platform: false },
+        { model: 'virtio-net-pci', id: 'net0', addr: '04.0', mac: '52:54:00:12:34:00' },
+        { model: 'e1000e', id: 'net1', addr: '05.0', mac: '52:54:00:12:34:01' },
+      ],
+    },
+  },
+  {
+    name: 'bounce',
+    summary: 'a q35 with 8 GiB and no IOMMU: devices with 30, 31, 32 and 64 address lines',
+    content: q35(
+      '',
+      [30, 31, 32, 64].map((bits, index) => ({
+        model: 'dmascope-probe',
+        id: `probe${bits}`,
+        addr: `0${index + 2}.0`,
+        dma_bits: bits,
+      })),
+      { memory: '8G' },
+    ),
   },
 ]
 
