@@ -8,7 +8,7 @@ import type { Finding, FindingLevel, ReportDevice, ReportStaleRead, ReportStray 
 import { shortId } from './short-id.ts'
 
 /** Which machine it is, for fixes that can be had on it. */
-type MachineKind = Pick<MachineDescription, 'machine' | 'machineProperties' | 'hypervisor'>
+type MachineKind = Pick<MachineDescription, 'machine' | 'machineProperties' | 'hypervisor' | 'inbound'>
 
 /** What a rule about one device looks at. */
 export interface DeviceCase {
@@ -66,8 +66,8 @@ function offerAccessPlatform({ device, seen, machine }: DeviceCase): string | nu
 }
 
 /** What puts an IOMMU into a machine of this kind; null where none can be had. */
-function addIommu({ machine, machineProperties }: MachineKind): string | null {
-  if (machineProperties.confidential !== undefined) return null
+function addIommu({ machine, machineProperties, inbound }: MachineKind): string | null {
+  if (machineProperties.confidential !== undefined || inbound !== undefined) return null
   switch (machine) {
     case 'virt':
       return '-machine virt,iommu=smmuv3'

@@ -63,6 +63,7 @@ export function joinReport({ description, guest, observations, firmwareHung, ver
       ...(description.segments !== undefined && {
         addedSegments: description.segments.map(({ segment }) => segment),
       }),
+      ...(description.inbound?.[0] !== undefined && { addedWindows: description.inbound[0].windows.length }),
     },
     guest: {
       profile: guest.profile,

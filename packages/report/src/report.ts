@@ -41,6 +41,8 @@ export interface ReportMachine {
   readonly ignored: readonly string[]
   /** PCI segments beside segment 0 of a machine that has them in no QEMU; left out where there are none. */
   readonly addedSegments?: readonly number[]
+  /** Windows through which its host bridge sees memory, which no QEMU has; left out where there are none. */
+  readonly addedWindows?: number
 }
 
 export interface ReportIommu {

@@ -129,6 +129,11 @@ export const reportSchema = z.strictObject({
       .array(z.int().min(1))
       .exactOptional()
       .describe('PCI segments beside segment 0 of a machine that has them in no QEMU.'),
+    addedWindows: z
+      .int()
+      .min(1)
+      .exactOptional()
+      .describe('Windows through which its host bridge sees memory, which no QEMU has.'),
   }),
   guest: z.strictObject({ profile: z.string(), booted: z.boolean(), halted: z.string().exactOptional() }),
   iommus: z.array(iommu),

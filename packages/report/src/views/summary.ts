@@ -25,7 +25,7 @@ export function headline({ machine, guest }: Report): string {
   const own = ['', machine.type].includes(machine.name.trim()) ? '' : name
   const rules = machine.hypervisor === undefined ? `QEMU ${machine.qemuVersion}` : `hypervisor ${machine.hypervisor}`
   return [
-    `${machine.type} (${rules}${segmentsText(machine.addedSegments)})${own}`,
+    `${machine.type} (${rules}${segmentsText(machine.addedSegments)}${windowsText(machine.addedWindows)})${own}`,
     `guest ${guest.profile}`,
     machine.commandLine,
   ]
@@ -45,6 +45,9 @@ function segmentsText(segments: readonly number[] = []): string {
   const names = segments.map((segment) => segment.toString(16).padStart(4, '0'))
   return `, but for PCI segment${segments.length === 1 ? '' : 's'} ${names.join(', ')}, which it does not have`
 }
+
+const windowsText = (windows = 0): string =>
+  windows === 0 ? '' : `, but for ${windows === 1 ? 'a window' : `${windows} windows`} between host bridge and memory`
 
 /** `dmar0  VT-d, 48 bit, at 0xfed90000: enabled, default domain DMA-FQ, interrupts remapped`. */
 export function iommuLine(iommu: ReportIommu): string {
