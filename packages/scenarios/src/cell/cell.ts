@@ -14,7 +14,10 @@ export interface Cell {
 }
 
 /** What was observed of the device in question, and nothing of how it came about. */
-export type Observed = Pick<ReportDevice, 'status' | 'verdict' | 'dma' | 'io' | 'faults' | 'strays'>
+export interface Observed extends Pick<ReportDevice, 'status' | 'verdict' | 'dma' | 'io' | 'faults' | 'strays'> {
+  /** The guest was to give it to a user's program: how it fared there, or `refused` by the kernel. Null where it was not. */
+  readonly assigned: Pick<ReportAssignedDevice, 'io' | 'dma' | 'reach'> | 'refused' | null
+}
 
 /** A cell that was booted. */
 export interface BootedCell {

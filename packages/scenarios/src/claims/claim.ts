@@ -1,4 +1,5 @@
 import type { Cell, Observed } from '../cell/cell.ts'
+import type { RecordedBoot, RecordedDevice } from './recorded-boots.ts'
 
 /** Who said it, when, and where. */
 export interface Said {
@@ -41,7 +42,28 @@ export interface SeparationPart {
   readonly otherwise: string
 }
 
-export type Part = ObservedPart | SeparationPart
+/** A device of a machine that was real. */
+export interface RecordedCase {
+  readonly boot: RecordedBoot
+  readonly device: RecordedDevice
+}
+
+/** What was recorded of a device, and nothing of how it came about. */
+export type Recorded = Pick<RecordedDevice, 'accessPlatform' | 'domain' | 'dma' | 'works'>
+
+/** A part about what real kernels on real hypervisors did: nothing is booted, and no model of ours has a say in it. */
+export interface RecordedPart {
+  readonly kind: 'recorded'
+  readonly says: string
+  /** One device each, or several of one machine. */
+  readonly cases: readonly (readonly RecordedCase[])[]
+  /** It is said of those alone of which this holds; of all unless given. */
+  readonly where?: (...recorded: readonly Recorded[]) => boolean
+  readonly holds: (...recorded: readonly Recorded[]) => boolean
+  readonly otherwise: string
+}
+
+export type Part = ObservedPart | SeparationPart | RecordedPart
 
 /** Something that somebody said, and the boots that decide it. */
 export interface Claim {
@@ -60,7 +82,7 @@ export interface Claim {
 
 /** One case of a part, as it came out. */
 export interface JudgedCase {
-  /** Cells that were booted, by their keys. */
+  /** Cells that were booted, by their keys; of recorded boots, name and device: `vtd-on 00:02.0`. */
   readonly cells: readonly string[]
   readonly holds: boolean
   /** What was seen, for people. */
@@ -71,6 +93,8 @@ export interface JudgedPart {
   readonly says: string
   readonly otherwise: string
   readonly cases: readonly JudgedCase[]
+  /** Of what was recorded: the machines, each with its kernel and its command line. */
+  readonly recorded?: readonly string[]
 }
 
 export interface JudgedClaim {

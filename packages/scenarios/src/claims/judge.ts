@@ -1,5 +1,4 @@
-import type { ReportDevice } from '@dmascope/report'
-import { type Cell, cellKey, type Observed } from '../cell/cell.ts'
+import { type BootedCell, type Cell, cellKey, type Observed } from '../cell/cell.ts'
 import { bootCell } from '../cell/run-cell.ts'
 import type {
   Claim,
@@ -9,21 +8,25 @@ import type {
   ObservedPart,
   Outcome,
   Part,
+  Recorded,
+  RecordedCase,
+  RecordedPart,
   SeparationPart,
 } from './claim.ts'
+import type { RecordedBoot } from './recorded-boots.ts'
 import { separate } from './separate.ts'
 
 /** What boots cells for claims: boots each once, however many claims ask for it. */
 export class CellBooter {
-  readonly #booted = new Map<string, ReportDevice | null>()
+  readonly #booted = new Map<string, Observed | null>()
 
   /** Null where there is no such machine. */
-  boot(cell: Cell): ReportDevice | null {
+  boot(cell: Cell): Observed | null {
     const key = cellKey(cell)
     let device = this.#booted.get(key)
     if (device === undefined) {
       const booted = bootCell(cell)
-      device = typeof booted === 'string' ? null : booted.device
+      device = typeof booted === 'string' ? null : observedOf(booted)
       this.#booted.set(key, device)
     }
     return device
@@ -31,14 +34,15 @@ export class CellBooter {
 }
 
 /** What a predicate may look at. */
-const observedOf = ({ status, verdict, dma, io, faults, strays }: ReportDevice): Observed => ({
-  status,
-  verdict,
-  dma,
-  io,
-  faults,
-  strays,
-})
+function observedOf({ report, device }: BootedCell): Observed | null {
+  if (device === null) return null
+  const { status, verdict, dma, io, faults, strays } = device
+  const asked = report.assignments?.find(({ devices }) => devices.includes(device.id))
+  const used = asked?.used.find(({ id }) => id === device.id)
+  const fared = used === undefined ? 'refused' : { io: used.io, dma: used.dma, reach: used.reach }
+  const assigned = asked === undefined ? null : fared
+  return { status, verdict, dma, io, faults, strays, assigned }
+}
 
 /** Runs a claim's boots and judges it. */
 export function judgeClaim(claim: Claim, booter: CellBooter = new CellBooter()): JudgedClaim {
@@ -79,17 +83,54 @@ function whyOf(outcome: Outcome, parts: readonly JudgedPart[]): string {
     .join('; ')
 }
 
-const judgePart = (part: Part, booter: CellBooter): JudgedPart => ({
-  says: part.says,
-  otherwise: part.otherwise,
-  cases: part.kind === 'observed' ? observedCases(part, booter) : [separationCase(part)].flatMap((one) => one ?? []),
+function judgePart(part: Part, booter: CellBooter): JudgedPart {
+  const { says, otherwise } = part
+  if (part.kind === 'observed') return { says, otherwise, cases: observedCases(part, booter) }
+  if (part.kind === 'separation') return { says, otherwise, cases: separationCase(part) }
+  const cases = casesSaid(part)
+  const boots = [...new Set(cases.flatMap((one) => one.map(({ boot }) => boot)))]
+  return { says, otherwise, cases: cases.map((one) => recordedCase(one, part)), recorded: boots.map(recordedText) }
+}
+
+const recordedOf = ({ device: { accessPlatform, domain, dma, works } }: RecordedCase): Recorded => ({
+  accessPlatform,
+  domain,
+  dma,
+  works,
 })
+
+const casesSaid = ({ cases, where = () => true }: RecordedPart): readonly (readonly RecordedCase[])[] =>
+  cases.filter((one) => where(...one.map(recordedOf)))
+
+function recordedCase(one: readonly RecordedCase[], { holds }: RecordedPart): JudgedCase {
+  return {
+    cells: one.map(({ boot, device }) => `${boot.name} ${device.id.replace(/^0000:/, '')}`),
+    holds: holds(...one.map(recordedOf)),
+    seen: one
+      .map(({ device: { accessPlatform, domain, dma, works } }) => {
+        const data = dma === null ? 'data not traced' : dma
+        return `${accessPlatform ? 'bit 33' : 'no bit 33'}, domain ${domain}, ${data}, ${works ? 'works' : 'fails'}`
+      })
+      .join('; '),
+  }
+}
+
+/** The machine, so that anybody can have it again. */
+const recordedText = ({ name, kernel, qemu, machine, append }: RecordedBoot): string =>
+  `${name}: Linux ${kernel} on QEMU ${qemu} ${machine}${append === '' ? '' : ` -append "${append}"`}`
+
+function seenText({ status, verdict, assigned }: Observed): string {
+  const kernel = `${verdict}, ${status === 'none' ? 'no DMA' : status}`
+  if (assigned === null) return kernel
+  if (assigned === 'refused') return `${kernel}; VFIO refuses to give it to a program`
+  return `${kernel}; in a program’s hands it ${assigned.io.ok ? 'works' : 'fails'}, ${assigned.reach}`
+}
 
 function observedCases({ cases, holds }: ObservedPart, booter: CellBooter): JudgedCase[] {
   return cases.flatMap((cells) => {
     const devices = cells.map((cell) => booter.boot(cell))
     if (devices.some((device) => device === null)) return []
-    const seen = (devices as ReportDevice[]).map(observedOf)
+    const seen = devices as Observed[]
     return {
       cells: cells.map(cellKey),
       holds: holds(...seen),
@@ -131,6 +172,6 @@ function answerCases(parts: readonly Part[], booter: CellBooter) {
   return first.cases.flatMap((cells) => {
     const devices = cells.map((cell) => booter.boot(cell))
     if (devices.some((device) => device === null)) return []
-    return { cells, observed: (devices as ReportDevice[]).map(observedOf) }
+    return { cells, observed: devices as Observed[] }
   })
 }

@@ -42,9 +42,19 @@ export function formatClaim(one: JudgedClaim, style: Style = PLAIN): string {
     ...(one.leftOpen === null ? [] : wrap(`Left open: ${one.leftOpen}`, WIDTH, 0)),
     ...one.parts.flatMap((part) => ['', ...partLines(part, style)]),
     '',
-    'One of these cells with all its reasons: dmascope boot CELL --why asked',
+    ...recordedLines(one, style),
+    ...(one.parts.some(({ recorded }) => recorded === undefined)
+      ? ['One of these cells with all its reasons: dmascope boot CELL --why asked']
+      : ['Nothing was booted for it: it is about what these did.']),
   ]
   return `${lines.join('\n')}\n`
+}
+
+/** The real machines that were looked at, each once. */
+function recordedLines({ parts }: JudgedClaim, style: Style): string[] {
+  const machines = [...new Set(parts.flatMap(({ recorded = [] }) => recorded))]
+  if (machines.length === 0) return []
+  return ['Recorded of real machines:', ...machines.flatMap((line) => indented(line).map(style.dim)), '']
 }
 
 function partLines({ says, cases }: JudgedPart, style: Style): string[] {
