@@ -1,5 +1,5 @@
 import type { HypervisorName } from '@dmascope/machine'
-import type { Report, ReportDevice } from '@dmascope/report'
+import type { Report, ReportAssignedDevice, ReportDevice } from '@dmascope/report'
 import type { DeviceName } from './devices.ts'
 import type { IommuState, PlatformName } from './platforms.ts'
 

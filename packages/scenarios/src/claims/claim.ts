@@ -82,7 +82,7 @@ export interface Claim {
 
 /** One case of a part, as it came out. */
 export interface JudgedCase {
-  /** Cells that were booted, by their keys; of recorded boots, name and device: `vtd-on 00:02.0`. */
+  /** Cells that were booted, by their keys; of recorded boots, name and device: `recorded/vtd-on/00:02.0`. */
   readonly cells: readonly string[]
   readonly holds: boolean
   /** What was seen, for people. */

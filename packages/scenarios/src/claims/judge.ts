@@ -104,7 +104,7 @@ const casesSaid = ({ cases, where = () => true }: RecordedPart): readonly (reado
 
 function recordedCase(one: readonly RecordedCase[], { holds }: RecordedPart): JudgedCase {
   return {
-    cells: one.map(({ boot, device }) => `${boot.name} ${device.id.replace(/^0000:/, '')}`),
+    cells: one.map(({ boot, device }) => `recorded/${boot.name}/${device.id.replace(/^0000:/, '')}`),
     holds: holds(...one.map(recordedOf)),
     seen: one
       .map(({ device: { accessPlatform, domain, dma, works } }) => {
@@ -134,7 +134,7 @@ function observedCases({ cases, holds }: ObservedPart, booter: CellBooter): Judg
     return {
       cells: cells.map(cellKey),
       holds: holds(...seen),
-      seen: seen.map(({ status, verdict }) => `${verdict}, ${status === 'none' ? 'no DMA' : status}`).join('; '),
+      seen: seen.map(seenText).join('; '),
     }
   })
 }
