@@ -283,7 +283,7 @@ const PRESETS: readonly Preset[] = [
   ),
   {
     name: 'arm-offset',
-    summary: 'an Arm machine whose host bridge sees memory at 0xc0000000 (dma-ranges): the default devices, no IOMMU',
+    summary: 'an Arm machine without IOMMU whose host bridge sees memory at 0xc0000000, which dma-ranges tells',
     content: behindWindows([{ bus: 0xc000_0000, memory: 0x4000_0000, size: '512M' }]),
   },
   {
