@@ -67,8 +67,16 @@ describe('the host bridge', () => {
         },
         portBase: 0x3eff_0000,
         renumber: true,
+        coherency: { coherent: false, by: '/pcie@10000000' },
       },
     ])
+  })
+
+  test('is coherent where it, or a node above it, says so', () => {
+    const coherency = (text: string) => read(board(text)).hostBridges.map((bridge) => bridge.coherency?.coherent)
+    expect(coherency('dma-coherent;')).toEqual([true])
+    expect(coherency('dma-coherent; dma-noncoherent;')).toEqual([true])
+    expect(coherency('dma-noncoherent;')).toEqual([false])
   })
 
   test('leads pins where its interrupt-map says, by slot', () => {

@@ -37,6 +37,7 @@ const OPTION = '-device virtio-blk-pci,...,iommu_platform=on,disable-legacy=on'
 const amd = (more: Parameters<typeof vtd>[0] = {}) => vtd({ id: 'ivhd0', kind: 'amdvi', base: 0xfed8_0000, ...more })
 const overwrite = stray({ kind: 'write', landed: 'ram', length: 4, physical: '0x9000', before: '00', after: 'ff' })
 const hung = withIo({ ok: false, hung: true })
+const STALE = { between: 'cache', address: '0x5000', got: '00 00', newest: '01 00', count: 1 } as const
 const AGENT = { start: '0x1000', end: '0x1fff', turns: 9, refused: 0, refusedAssigned: 0 }
 const { virtio: _none, ...plain } = guestDevice()
 const plainResult = { devices: [plain] }
@@ -268,6 +269,30 @@ const RULES: readonly [string, { trips: Case; says: RegExp; fix: string | null; 
       says: /^00:03\.0 is never probed: its driver waits for ever in the probe of 00:02\.0\.$/,
       fix: null,
       not: { device: hung },
+    },
+  ],
+  [
+    'DMA-0050',
+    {
+      trips: {
+        device: { ...hung, dmaPath: 'physical', virtio: NO_33 },
+        seen: { staleReads: [{ ...STALE, reader: 'device' }] },
+      },
+      says: /^00:03\.0 read what was out of date: at 0x5000 it got 00 00, where 01 00 had been written; .* a cache .* skips the DMA API/,
+      fix: '-device virtio-blk-pci,...,iommu_platform=on,disable-legacy=on',
+      not: { device: hung, seen: { staleReads: [{ ...STALE, reader: 'processor' }] } },
+    },
+  ],
+  [
+    'DMA-0051',
+    {
+      trips: {
+        device: { ...hung, virtio: NO_33 },
+        seen: { staleReads: [{ ...STALE, reader: 'processor', between: 'mapping' }] },
+      },
+      says: /^the processor missed what 00:03\.0 had written: at 0x5000 it got 00 00, where 01 00 .* virtual addresses/,
+      fix: null,
+      not: { device: hung, seen: { staleReads: [{ ...STALE, reader: 'device' }] } },
     },
   ],
   [

@@ -252,18 +252,26 @@ const PRESETS: readonly Preset[] = [
   },
   ...(
     [
-      ['arm-noncoherent', 'noncoherent', 'an Arm machine whose data cache devices’ DMA does not look into'],
+      [
+        'arm-noncoherent',
+        'noncoherent',
+        'an Arm machine whose data cache DMA does not look into: virtio with the DMA API and without',
+      ],
       [
         'arm-virtual-cache',
         'virtual-cache',
-        'one whose cache goes by virtual addresses, of which the guest and the host that emulates devices have different ones',
+        'an Arm machine whose cache goes by virtual addresses, other ones for guest and host',
       ],
-      ['arm-write-buffer', 'write-buffer', 'one whose writes to memory arrive late, unless a register is read'],
+      [
+        'arm-write-buffer',
+        'write-buffer',
+        'an Arm machine whose writes arrive late, unless a register is read: with the DMA API and without',
+      ],
     ] as const
   ).map(
     ([name, memorySystem, summary]): Preset => ({
       name,
-      summary: `${summary}: virtio devices with and without the DMA API`,
+      summary,
       content: {
         machine: 'virt',
         qemuVersion: '11.1',
@@ -311,6 +319,24 @@ const PRESETS: readonly Preset[] = [
       cpu: 'power9',
       append: '',
       devices: [...guests],
+    },
+  },
+  {
+    name: 'powernv',
+    summary: 'a POWER machine without a hypervisor: host bridges whose IODA tables the kernel sets up itself',
+    content: {
+      machine: 'powernv9',
+      qemuVersion: '11.1',
+      memory: '1G',
+      append: '',
+      defaultDevices: true,
+      devices: [
+        { model: 'virtio-blk-pci', id: 'blk0', bus: 'pcie.0', ...translated },
+        { model: 'virtio-blk-pci', id: 'blk1', bus: 'pcie.1' },
+        { model: 'virtio-rng-pci', id: 'rng0', bus: 'pcie.2', ...translated },
+        { model: 'nvme', id: 'nvme0', bus: 'pcie.3', serial: 'powernv' },
+        { model: 'e1000e', id: 'net0', bus: 'pcie.4', mac: '52:54:00:12:34:00' },
+      ],
     },
   },
   {
