@@ -81,6 +81,19 @@ export const IOH3420_ROOT_PORT: BridgeModel = {
   ],
 }
 
+/** The port on the bus of IBM's PHB4, QEMU's `pnv-phb-root-port`. It has no ACS, and no interrupts. */
+export const PHB4_ROOT_PORT: BridgeModel = {
+  ...EXPRESS_PORT,
+  vendorId: 0x1014,
+  deviceId: 0x04c1,
+  revisionId: 0,
+  interruptPin: 0,
+  capabilities: [
+    { kind: 'express', offset: 0x48, type: PCIE_ROOT_PORT, linkSpeed: 4, linkWidth: 16 },
+    { kind: 'aer', offset: 0x100 },
+  ],
+}
+
 /** Texas Instruments' XIO3130 switch, upstream side: QEMU's `x3130-upstream`. */
 export const X3130_UPSTREAM_PORT: BridgeModel = {
   ...EXPRESS_PORT,

@@ -135,6 +135,7 @@ const DEFAULT_NIC: Readonly<Record<MachineName, string | null>> = {
   microvm: null,
   virt: 'virtio-net-pci',
   pseries: null,
+  powernv9: null,
 }
 
 /** What `-global` says of the machine's own virtio-mmio transports, where it has such, and something is said. */

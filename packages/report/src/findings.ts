@@ -206,7 +206,8 @@ export const DEVICE_RULES: readonly DeviceRule[] = [
     applies: ({ device }) => device.passthrough === 'identity',
     message: ({ device }) =>
       `${shortId(device.id)} is behind the IOMMU, in an identity domain: its addresses are physical.`,
-    fix: () => 'boot without iommu=pt and iommu.passthrough=1',
+    fix: ({ guest }) =>
+      iommuOf(guest)?.kind === 'ioda' ? 'boot with iommu=nobypass' : 'boot without iommu=pt and iommu.passthrough=1',
   },
   {
     id: 'DMA-0009',

@@ -26,6 +26,7 @@ const ARCHITECTURES: Readonly<Record<MachineDescription['machine'], Report['mach
   microvm: 'x86_64',
   virt: 'aarch64',
   pseries: 'ppc64',
+  powernv9: 'ppc64',
 }
 
 const hex4 = (value: number): string => value.toString(16).padStart(4, '0')

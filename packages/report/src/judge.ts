@@ -25,6 +25,8 @@ export function passthroughReason({ guest, device, seen }: Accounts): Passthroug
   if (!device.firmware.covered) return 'not-covered'
   if (!seen.behindIommu) return 'device-bypass'
   if (device.domain === 'none') return 'unattached'
+  // Where sysfs knows no domain, the path tells: past the tables, which is a window that lets addresses through.
+  if (device.domain === 'unknown' && device.dmaPath === 'direct') return 'identity'
   return device.domain === 'identity' ? 'identity' : 'iommu-inert'
 }
 

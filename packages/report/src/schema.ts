@@ -8,7 +8,7 @@ const domain = z.enum(['dma', 'dma-fq', 'identity', 'blocked', 'unknown', 'none'
 
 const iommu = z.strictObject({
   id: z.string(),
-  kind: z.enum(['vtd', 'amdvi', 'virtio-iommu', 'smmuv3', 'tce']),
+  kind: z.enum(['vtd', 'amdvi', 'virtio-iommu', 'smmuv3', 'tce', 'ioda']),
   mode: z.enum(['scalable']).exactOptional().describe('How the guest runs it, where there is a choice.'),
   base: hex.nullable(),
   addressWidth: z.int(),

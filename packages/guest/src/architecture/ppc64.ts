@@ -7,6 +7,7 @@ import { SharedMemory } from '../dma/shared-memory.ts'
 import { type AddressRange, mergeRanges, subtractRanges } from '../early/memory-map.ts'
 import { Vectors } from '../interrupts/vectors.ts'
 import { TceSubsystem } from '../iommu/tce/tce-subsystem.ts'
+import { findPhbs } from '../powernv/phbs.ts'
 import { findHostBridges, type HostBridge } from '../pseries/host-bridges.ts'
 import { HypervisorCalls } from '../pseries/hypervisor.ts'
 import { XicsInterrupts, XiveInterrupts } from '../pseries/papr-interrupts.ts'
@@ -19,6 +20,7 @@ import { enterSecureMode, sharingByUltracalls } from '../pseries/secure-guest.ts
 import { TreePins } from '../pseries/tree-pins.ts'
 import { XICS_COMPATIBLE, XIVE_COMPATIBLE } from '../spec/papr.ts'
 import type { BringUp, EarlyCode, RunningMachine } from './architecture.ts'
+import { bringUpPowernv } from './powernv.ts'
 
 const PAGE = 4096
 const HEADER_BYTES = 8
@@ -26,10 +28,12 @@ const LARGEST_TREE = 0x100_0000
 /** Kernel image and exception vectors: what Linux keeps for itself from address 0 on. */
 const KERNEL_BYTES = 0x400_0000
 
-/** A partition of a POWER machine: the device tree, RTAS, and hypervisor calls. */
+/** A POWER machine: a partition, with RTAS and hypervisor calls, or one without a hypervisor, with OPAL. */
 export const startPpc64: EarlyCode = (bus, { deviceTree }, log) => {
   const tree = deviceTree === undefined ? 'r3 points to no device tree' : readTree(bus, deviceTree)
   if (typeof tree === 'string') return tree
+  if (tree.find('/ibm,opal') !== undefined && bus.hypercall !== undefined)
+    return startPowernv(bus, tree, deviceTree!, log)
   if (tree.root.string('device_type') !== 'chrp' || bus.hypercall === undefined) {
     return 'the machine is no partition of a hypervisor, and no other kind of POWER machine is known'
   }
@@ -41,6 +45,23 @@ export const startPpc64: EarlyCode = (bus, { deviceTree }, log) => {
     commandLine: tree.find('/chosen')?.string('bootargs') ?? '',
     ram,
     bringUp: (context) => bringUp(context, bus, tree, bridges, ram, deviceTree!),
+  }
+}
+
+function startPowernv(
+  bus: CpuBus,
+  tree: DeviceTree,
+  treeAt: number,
+  log: (line: string) => void,
+): ReturnType<EarlyCode> {
+  log(`Hardware name: ${tree.root.string('model') ?? 'unknown'}`)
+  const ram = usableMemory(tree, treeAt)
+  const phbs = findPhbs(tree, log)
+  return {
+    bus,
+    commandLine: tree.find('/chosen')?.string('bootargs') ?? '',
+    ram,
+    bringUp: (context) => bringUpPowernv(context, { bus, tree, phbs, memory: memoryOf(tree, ram) }),
   }
 }
 

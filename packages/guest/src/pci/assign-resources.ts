@@ -31,6 +31,8 @@ export interface HostBridgeWindows {
   readonly memory: { readonly base: number; readonly size: number } | null
   /** Above 4 GiB; null without one. */
   readonly memory64: { readonly base: number; readonly size: number } | null
+  /** What windows of bridges are a multiple of, and aligned to, where that is more than a MiB. */
+  readonly bridgeWindows?: { readonly memory: number; readonly prefetchable: number }
 }
 
 /**
@@ -48,14 +50,14 @@ export function assignResources(
   windows: HostBridgeWindows,
   log: (line: string) => void,
 ): void {
-  const { ports, firstPort = 0, memory, memory64 } = windows
+  const { ports, firstPort = 0, memory, memory64, bridgeWindows = { memory: MIB, prefetchable: MIB } } = windows
   const arenas = {
     io: new AddressArena(Math.min(Math.max(FIRST_PORT, firstPort), ports), ports),
     low: memory && new AddressArena(memory.base, memory.base + memory.size),
     high: memory64 && new AddressArena(memory64.base, memory64.base + memory64.size),
   }
   const roots = functions.filter(({ parent }) => parent === null)
-  for (const need of sorted(needsOf(config, roots, functions))) {
+  for (const need of sorted(needsOf(config, roots, functions, bridgeWindows))) {
     const { name, space, size, align } = need
     const wide = space === 'wide' || space === 'wide-prefetchable'
     const base =
@@ -74,7 +76,14 @@ export function assignResources(
 
 const sorted = (needs: readonly Need[]): Need[] => [...needs].sort((a, b) => b.align - a.align)
 
-function needsOf(config: ConfigAccess, bus: readonly PciFunction[], all: readonly PciFunction[]): Need[] {
+type Granules = NonNullable<HostBridgeWindows['bridgeWindows']>
+
+function needsOf(
+  config: ConfigAccess,
+  bus: readonly PciFunction[],
+  all: readonly PciFunction[],
+  granules: Granules,
+): Need[] {
   return bus.flatMap((fn) => {
     const bars = [...fn.bars.map((bar) => barNeed(config, fn, bar)), ...vfBarNeeds(config, fn)]
     if ((fn.headerType & 0x7f) !== 1) return bars
@@ -82,8 +91,9 @@ function needsOf(config: ConfigAccess, bus: readonly PciFunction[], all: readonl
       config,
       all.filter(({ parent }) => parent === fn),
       all,
+      granules,
     )
-    return [...bars, ...bridgeNeeds(config, fn, below)]
+    return [...bars, ...bridgeNeeds(config, fn, below, granules)]
   })
 }
 
@@ -105,7 +115,7 @@ function barNeed(config: ConfigAccess, fn: PciFunction, { index, kind, size }: B
 }
 
 /** A bridge's three windows. One that nothing is behind is closed. */
-function bridgeNeeds(config: ConfigAccess, fn: PciFunction, below: readonly Need[]): Need[] {
+function bridgeNeeds(config: ConfigAccess, fn: PciFunction, below: readonly Need[], granules: Granules): Need[] {
   const prefetchable = PREFETCHABLE_RANGE.fields.CAPABILITY.get(
     config.read(fn, TYPE1.PREFETCHABLE_MEMORY_BASE.offset, 2),
   )
@@ -147,19 +157,25 @@ function bridgeNeeds(config: ConfigAccess, fn: PciFunction, below: readonly Need
     ...windowOf(
       'memory',
       'memory',
-      MIB,
+      Math.max(granules.memory, MIB),
       below.filter((need) => need.space !== 'io' && !inPrefetchable(need)),
       (base, last) => {
         config.write(fn, TYPE1.MEMORY_BASE.offset, 2, range31to20(MEMORY_RANGE, base))
         config.write(fn, TYPE1.MEMORY_LIMIT.offset, 2, range31to20(MEMORY_RANGE, last))
       },
     ),
-    ...windowOf('prefetchable', 'wide-prefetchable', MIB, below.filter(inPrefetchable), (base, last) => {
-      config.write(fn, TYPE1.PREFETCHABLE_MEMORY_BASE.offset, 2, range31to20(PREFETCHABLE_RANGE, base))
-      config.write(fn, TYPE1.PREFETCHABLE_MEMORY_LIMIT.offset, 2, range31to20(PREFETCHABLE_RANGE, last))
-      config.write(fn, TYPE1.PREFETCHABLE_BASE_UPPER_32.offset, 4, Math.floor(base / TWO_32))
-      config.write(fn, TYPE1.PREFETCHABLE_LIMIT_UPPER_32.offset, 4, Math.floor(last / TWO_32))
-    }),
+    ...windowOf(
+      'prefetchable',
+      'wide-prefetchable',
+      Math.max(granules.prefetchable, MIB),
+      below.filter(inPrefetchable),
+      (base, last) => {
+        config.write(fn, TYPE1.PREFETCHABLE_MEMORY_BASE.offset, 2, range31to20(PREFETCHABLE_RANGE, base))
+        config.write(fn, TYPE1.PREFETCHABLE_MEMORY_LIMIT.offset, 2, range31to20(PREFETCHABLE_RANGE, last))
+        config.write(fn, TYPE1.PREFETCHABLE_BASE_UPPER_32.offset, 4, Math.floor(base / TWO_32))
+        config.write(fn, TYPE1.PREFETCHABLE_LIMIT_UPPER_32.offset, 4, Math.floor(last / TWO_32))
+      },
+    ),
   ]
 }
 

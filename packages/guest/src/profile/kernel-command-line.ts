@@ -143,8 +143,9 @@ function iommu(state: State, part: string): boolean {
       state.passthrough = false
       return true
     default:
-      // Words about merging and double address cycles: none changes what an IOMMU does here.
-      return /^(force|noforce|biomerge|merge|nomerge|panic|nopanic|forcesac|allowdac|nodac|usedac)/.test(part)
+      // Words about merging and double address cycles: none changes what an IOMMU does here. POWER’s own IOMMU code
+      // looks for `nobypass` itself.
+      return /^(force|noforce|biomerge|merge|nomerge|panic|nopanic|forcesac|allowdac|nodac|usedac|nobypass)/.test(part)
   }
 }
 

@@ -5,6 +5,7 @@ import {
   IOH3420_ROOT_PORT,
   PCI_BRIDGE,
   PCIE_PCI_BRIDGE,
+  PHB4_ROOT_PORT,
   X3130_UPSTREAM_PORT,
   XIO3130_DOWNSTREAM_PORT,
 } from '@dmascope/pci'
@@ -20,6 +21,7 @@ const MODELS: Readonly<Record<string, BridgeModel>> = {
   'pci-bridge': PCI_BRIDGE,
   'pci-bridge-seat': { ...PCI_BRIDGE, deviceId: 0x000a },
   'i82801b11-bridge': I82801B11_BRIDGE,
+  'pnv-phb-root-port': PHB4_ROOT_PORT,
 }
 
 /** Where the slot numbering capability stands in a `pci-bridge` that has no hot-plug controller before it. */

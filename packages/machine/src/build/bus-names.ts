@@ -11,7 +11,7 @@ export class AutomaticBusNames {
     if (rootBus.nature === 'conventional') this.next('pci')
   }
 
-  next(kind: 'pci' | 'pcie' | 'pxb-pcie-bus'): string {
+  next(kind: 'pci' | 'pcie' | 'pxb-pcie-bus' | 'pnv-phb4-root'): string {
     const number = this.#given.get(kind) ?? 0
     this.#given.set(kind, number + 1)
     return `${kind}.${number}`

@@ -16,6 +16,7 @@ import { type SegmentMap, segmentMap } from '../segments/segment-map.ts'
 import { checkXen } from '../xen/check-xen.ts'
 import type { BuiltMachine } from './built-machine.ts'
 import { createMicrovm } from './create-microvm.ts'
+import { createPowernv } from './create-powernv.ts'
 import { createPseries } from './create-pseries.ts'
 import { createVirt } from './create-virt.ts'
 import { withDefaultDevices } from './default-devices.ts'
@@ -46,13 +47,13 @@ export function createMachine(
     refuseTableEdits(description)
     return createPseries(description, options)
   }
-  if (name === 'virt') return createVirt(description, options)
-  if (name === 'microvm') return createMicrovm(description, options)
-  const chipset = chipsetOf(name, description)
   if (name === 'powernv9') {
     refuseTableEdits(description)
     return createPowernv(description, options)
   }
+  if (name === 'virt') return createVirt(description, options)
+  if (name === 'microvm') return createMicrovm(description, options)
+  const chipset = chipsetOf(name, description)
   checkMemory(description)
   const complete = withDefaultDevices(description, chipset)
   const placement = placeDevices(
@@ -70,8 +71,8 @@ export function createMachine(
     memory: description.memory,
     createIommus: (wiring) => plans.map((one) => one.create(wiring)),
     rootIommu: bypass ? null : 0,
-    trace: options.trace === true,
     confidential,
+    trace: options.trace === true,
   })
   const roots = plugDevices(machine, placement, bypass, plans)
   const lowRamEnd = chipset.lowRamEnd(description.memory)
@@ -85,6 +86,7 @@ export function createMachine(
     firmwareFiles(chipset, facts, { lowRamEnd, memory, edits: description.tables })
   const files = make()
   const bootFacts = { cpus: description.cpus, commandLine: description.append }
+  if (description.launch === 'tboot') for (const one of txtRegisters()) machine.addRegisters(one)
   machine.offerFirmwareFiles(files, bootFacts, { names: REBUILT_FILES, make })
   const launch = description.launch === undefined ? {} : { launch: description.launch }
   const xen = description.xen === undefined ? {} : { xen: description.xen }
@@ -101,7 +103,6 @@ function checkLaunch({ launch, machine, devices }: MachineDescription): void {
   )
 }
 
-  if (description.launch === 'tboot') for (const one of txtRegisters()) machine.addRegisters(one)
 /** One more IOMMU like the machine's for each segment that has one. */
 function segmentPlans(plan: IommuPlan, { segments, functions }: Placement): IommuPlan[] {
   const foreign = functions.find(({ model, bus }) => model.kind === 'virtio-iommu' && segments.has(rootBusOf(bus)))

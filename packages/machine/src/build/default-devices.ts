@@ -51,3 +51,13 @@ export function withVirtDefaults(machine: MachineDescription): MachineDescriptio
   }
   return { ...machine, devices: [card, ...machine.devices] }
 }
+
+/** Host bridges of a chip, each with its root port, where the machine brings its own. No display and no network card. */
+export function withPowernvDefaults(machine: MachineDescription, hostBridges: number): MachineDescription {
+  if (!machine.defaultDevices) return machine
+  const added = Array.from({ length: hostBridges }, (_, index): DeviceDescription[] => [
+    { model: 'pnv-phb', properties: { index }, location: BY_DEFAULT },
+    { model: 'pnv-phb-root-port', properties: {}, location: BY_DEFAULT },
+  ])
+  return { ...machine, devices: [...added.flat(), ...machine.devices] }
+}

@@ -142,7 +142,12 @@ class Placer implements Placement {
     if (model.plug === 'platform' || model.plug === 'not-pci' || model.plug === 'virtio-bus') return
     const placed = this.#place(description, model, given, this.#findBus(description))
     if (model.kind === 'host-bridge') this.#addExpanderBus(placed)
-    else if (model.bridge !== null) this.#buses.add(secondaryBus(placed, this.#nameBelow(placed)))
+    else if (model.bridge !== null) {
+      const below = secondaryBus(placed, this.#nameBelow(placed))
+      this.#buses.add(below)
+      // There is room for one device on the bus that it takes: what names no bus goes on behind it.
+      if (this.hostBridges.get(placed.bus)?.model.name === 'pnv-phb') this.#defaultBus = below
+    }
   }
 
   /** An AMD IOMMU makes its PCI function itself, on the machine's own bus, as it is created. */
@@ -198,8 +203,13 @@ class Placer implements Placement {
     const { description, model, given } = bridge
     checkNumaNode(description, model, given, this.#machine)
     const { id } = description
-    const name = id === undefined ? this.#busNames.next('pci') : `${id}.0`
-    const bus = machineBus({ name, nature: 'conventional' }, [])
+    const express = model.name === 'pnv-phb'
+    const name = express
+      ? (id ?? this.#busNames.next('pnv-phb4-root'))
+      : id === undefined
+        ? this.#busNames.next('pci')
+        : `${id}.0`
+    const bus = machineBus({ name, nature: express ? 'express' : 'conventional', acpiHotplug: !express }, [])
     this.hostBridges.set(bus, bridge)
     this.#buses.add(bus)
     this.#defaultBus = bus

@@ -6,6 +6,7 @@ import { displayAndSoundModels } from './models/display-and-sound.ts'
 import { iommuModels } from './models/iommus.ts'
 import { networkModels } from './models/network.ts'
 import { notPciModels } from './models/not-pci.ts'
+import { powernvModels } from './models/powernv.ts'
 import { pseriesModels } from './models/pseries.ts'
 import { storageModels } from './models/storage.ts'
 import { testAndOtherModels } from './models/test-and-other.ts'
@@ -27,6 +28,7 @@ const FAMILIES: readonly (() => readonly DeviceModel[])[] = [
   moreVirtioModels,
   notPciModels,
   pseriesModels,
+  powernvModels,
 ]
 
 const made: DeviceModel[] = []

@@ -191,7 +191,7 @@ export const MACHINE_FILE = z
       .describe('Changes to the ACPI tables that the machine would else have, in this order. Nothing of QEMU’s'),
     xen: z
       .strictObject({
-        memory: sizeText.optional().describe('What the guest gets; three eighths of the memory where left out'),
+        memory: sizeText.optional().describe('What the guest gets; five eighths of the memory where left out'),
         piece: z
           .union([z.string(), z.number().nonnegative()])
           .optional()

@@ -22,7 +22,7 @@ export function virtioBehaviour(
   machine: MachineDescription,
 ): VirtioBehaviour {
   const { accessPlatform, virtioDma, insists } = model.kind === 'virtio-iommu' ? QEMU : hypervisor
-  const power = machine.machine === 'pseries'
+  const power = isPower(machine)
   const offersAccessPlatform = offers(accessPlatform, power, properties.iommu_platform === true)
   return {
     offersAccessPlatform,
@@ -47,8 +47,12 @@ function offers(rule: Hypervisor['accessPlatform'], power: boolean, iommuPlatfor
 const goesThrough = (rule: Exclude<Hypervisor['virtioDma'], 'as-offered'>, power: boolean): boolean =>
   rule === 'platform' || (rule === 'platform-but-on-power' && !power)
 
+/** Machines with processors of POWER, all of which have an IOMMU. */
+const isPower = ({ machine }: Pick<MachineDescription, 'machine'>): boolean =>
+  machine === 'pseries' || machine === 'powernv9'
+
 /** What `iommu=on` of that time says: the machine has an IOMMU for its devices. */
 const hasIommu = ({ machine, machineProperties, devices }: MachineDescription): boolean =>
-  machine === 'pseries' ||
+  isPower({ machine }) ||
   (machineProperties.iommu !== undefined && machineProperties.iommu !== 'none') ||
   devices.some(({ model, properties }) => model.includes('iommu') && !isOn(properties.bypass))

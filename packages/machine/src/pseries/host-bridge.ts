@@ -73,7 +73,7 @@ const portRegion = (pci: PciWindow, port: number): Region | null => {
 }
 
 /** CPU addresses lead to bus addresses at a fixed distance. */
-function bridgeWindow(name: string, window: BridgeWindow, find: (bus: number) => Region | null): Window {
+export function bridgeWindow(name: string, window: BridgeWindow, find: (bus: number) => Region | null): Window {
   const distance = window.base - window.bus
   const moved = new WeakMap<Region, Region>()
   return {

@@ -33,13 +33,23 @@ const QUEUED = 0b11
  * by that call do nothing. Both controllers' calls work, whichever one software chose.
  */
 export class InterruptSources implements CpuInterruptSource {
-  readonly #claimed = new Uint8Array(SOURCES)
-  readonly #level = new Uint8Array(SOURCES)
-  readonly #asserted = new Uint8Array(SOURCES)
-  readonly #pq = new Uint8Array(SOURCES).fill(OFF)
-  readonly #priority = new Uint8Array(SOURCES).fill(MASKED_PRIORITY)
-  readonly #number = new Float64Array(SOURCES)
+  readonly #claimed: Uint8Array
+  readonly #level: Uint8Array
+  readonly #asserted: Uint8Array
+  readonly #pq: Uint8Array
+  readonly #priority: Uint8Array
+  readonly #number: Float64Array
   readonly #events: number[] = []
+
+  /** @param count - sources have numbers below this */
+  constructor(count = SOURCES) {
+    this.#claimed = new Uint8Array(count)
+    this.#level = new Uint8Array(count)
+    this.#asserted = new Uint8Array(count)
+    this.#pq = new Uint8Array(count).fill(OFF)
+    this.#priority = new Uint8Array(count).fill(MASKED_PRIORITY)
+    this.#number = new Float64Array(count)
+  }
 
   get pending(): boolean {
     return this.#events.length > 0
@@ -66,7 +76,7 @@ export class InterruptSources implements CpuInterruptSource {
   }
 
   isClaimed(source: number): boolean {
-    return source >= 0 && source < SOURCES && this.#claimed[source] === 1
+    return this.#claimed[source] === 1
   }
 
   /** The first of `count` sources for messages that are free, aligned to `count` where that is asked for; -1 for none. */
@@ -107,8 +117,8 @@ export class InterruptSources implements CpuInterruptSource {
     if (again) this.trigger(source)
   }
 
-  /** A load from the source's event state buffer: answers P and Q as they were. */
-  #load(source: number, offset: number): number {
+  /** A load from the event state buffer of a claimed source: answers P and Q as they were. */
+  load(source: number, offset: number): number {
     const before = this.#pq[source]!
     if (offset === ESB_LOAD.EOI) this.#endOfInterrupt(source)
     else if (offset >= ESB_LOAD.SET_PQ_00 && offset < 0x1000) {
@@ -121,7 +131,7 @@ export class InterruptSources implements CpuInterruptSource {
   /** The H_INT calls. `args` are (lo, hi) pairs; H_FUNCTION for a number that is none of them. */
   call(number: number, args: Uint32Array, out: Uint32Array): number {
     const { H_INT_GET_SOURCE_INFO, H_INT_SET_SOURCE_CONFIG, H_INT_ESB, H_INT_RESET } = PSERIES_HCALL
-    if (number === H_INT_RESET) return this.#reset()
+    if (number === H_INT_RESET) return this.reset()
     if (number !== H_INT_GET_SOURCE_INFO && number !== H_INT_SET_SOURCE_CONFIG && number !== H_INT_ESB) {
       return H_FUNCTION
     }
@@ -141,19 +151,24 @@ export class InterruptSources implements CpuInterruptSource {
     }
     if (number === H_INT_ESB) {
       if (args[5] !== 0 || args[4]! > 2 ** ESB_SHIFT) return H_P3
-      if (flags !== ESB_STORE) out[0] = this.#load(source, args[4]! & 0xfff)
+      if (flags !== ESB_STORE) out[0] = this.load(source, args[4]! & 0xfff)
       return H_SUCCESS
     }
     const priority = args[7] === 0 ? args[6]! : -1
     if (priority === MASKED_PRIORITY) {
-      this.#priority[source] = MASKED_PRIORITY
-      this.#number[source] = 0
+      this.configure(source, MASKED_PRIORITY, 0)
       return H_SUCCESS
     }
     if (priority < 0 || priority > HIGHEST_PRIORITY) return H_P4
     this.#priority[source] = (flags & MASK) === 0 ? priority : MASKED_PRIORITY
     if ((flags & SET_EISN) !== 0) this.#number[source] = args[9]! * 0x1_0000_0000 + args[8]!
     return H_SUCCESS
+  }
+
+  /** The priority of a claimed source, and the number that the processor is told of it. */
+  configure(source: number, priority: number, number: number): void {
+    this.#priority[source] = priority
+    this.#number[source] = number
   }
 
   /** ibm,set-xive and ibm,int-on under XICS: a priority, and the source delivers from now on. */
@@ -172,7 +187,7 @@ export class InterruptSources implements CpuInterruptSource {
     return this.#priority[source] ?? MASKED_PRIORITY
   }
 
-  #reset(): number {
+  reset(): number {
     this.#pq.fill(OFF)
     this.#priority.fill(MASKED_PRIORITY)
     this.#events.length = 0

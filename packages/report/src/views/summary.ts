@@ -17,6 +17,7 @@ const KIND: Record<ReportIommu['kind'], string> = {
   'virtio-iommu': 'virtio-iommu',
   smmuv3: 'SMMUv3',
   tce: 'sPAPR TCE',
+  ioda: 'IODA',
 }
 
 /** `q35 (QEMU 11.1), preset default · guest linux-6.12 · intel_iommu=on`. */

@@ -1,4 +1,4 @@
-import { runFirmware, runQboot, runSlof, runTboot, runUefi } from '@dmascope/firmware'
+import { runFirmware, runQboot, runSkiboot, runSlof, runTboot, runUefi } from '@dmascope/firmware'
 import { type BootOptions, bootGuest, type GuestProfile, type GuestResult } from '@dmascope/guest'
 import type { BuiltMachine } from '@dmascope/machine'
 import type { GuestSeams } from './guest-seams.ts'
@@ -36,6 +36,13 @@ export function startGuest(
     const seams = listen(run)
     const bytes = selfTestBytes === undefined ? {} : { selfTestBytes }
     return bootGuest(seams.bus, { profile: guest, witness: seams.witness, ...options, ...bytes })
+  }
+  if (kind === 'skiboot') {
+    const skiboot = runSkiboot(bus, { deviceTree: deviceTree ?? 0 })
+    machine.endFirmwarePhase()
+    const entry = skiboot.deviceTree === null ? {} : { deviceTree: skiboot.deviceTree }
+    const tables = new Map(wantsTables && skiboot.blob !== null ? [['machine.dtb', skiboot.blob]] : [])
+    return { result: boot({ architecture, entry }), firmwareHung: null, tables }
   }
   if (architecture === 'ppc64') {
     const slof = runSlof(bus, { deviceTree: deviceTree ?? 0 })

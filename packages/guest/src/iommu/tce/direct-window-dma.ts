@@ -11,16 +11,26 @@ export class DirectWindowDma implements DmaOps {
   /** What the underlying mappings are, by those that were given out. */
   readonly #inner = new Map<DmaMapping, DmaMapping>()
 
-  /** @param base - the window's bus address */
-  constructor(options: DirectDmaOptions, base: { readonly hi: number; readonly lo: number }) {
+  readonly #kind: 'iommu' | 'direct'
+
+  /**
+   * @param base - the window's bus address
+   * @param kind - what translates there: tables that map all memory, or nothing
+   */
+  constructor(
+    options: DirectDmaOptions,
+    base: { readonly hi: number; readonly lo: number },
+    kind: 'iommu' | 'direct' = 'iommu',
+  ) {
+    this.#kind = kind
     this.#direct = new DirectDma(options)
     this.#hi = base.hi
     this.#lo = base.lo
   }
 
   /** What is bounced goes through the window as well. */
-  get kind(): 'iommu' | 'swiotlb' {
-    return this.#direct.kind === 'swiotlb' ? 'swiotlb' : 'iommu'
+  get kind(): 'iommu' | 'direct' | 'swiotlb' {
+    return this.#direct.kind === 'swiotlb' ? 'swiotlb' : this.#kind
   }
 
   allocCoherent(length: number, purpose: string): DmaMapping | null {

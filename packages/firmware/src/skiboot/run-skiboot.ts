@@ -1,0 +1,67 @@
+import { buildDtb, type DeviceTree, type DtNode, parseDtb } from '@dmascope/devicetree'
+import { DmascopeError } from '@dmascope/layout'
+import type { CpuBus } from '@dmascope/memory/contracts'
+import { SKIBOOT_BASE, SKIBOOT_TREE } from '../spec/opal.ts'
+import { OpalConfig } from './opal-config.ts'
+import { probeBus } from './probe-bus.ts'
+
+export interface SkibootOptions {
+  /** Where the machine has put its device tree. */
+  readonly deviceTree: number
+}
+
+/** What skiboot did. */
+export interface SkibootResult {
+  /** Where the tree for the kernel stands; null where the machine gave none that can be read. */
+  readonly deviceTree: number | null
+  /** The tree itself, as bytes. */
+  readonly blob: Uint8Array | null
+  /** Why there is none, else nothing. */
+  readonly log: readonly string[]
+}
+
+const LARGEST_TREE = 0x100_0000
+
+/**
+ * Brings a machine with OPAL up to where a kernel takes over, as skiboot does: it numbers the buses below each host
+ * bridge, and tells of what it found in the tree. BARs and windows it leaves to the kernel. Learns of the machine through
+ * the bus alone; never throws for what the machine does.
+ */
+export function runSkiboot(bus: CpuBus, { deviceTree }: SkibootOptions): SkibootResult {
+  const tree = readTree(bus, deviceTree)
+  if (typeof tree === 'string') return { deviceTree: null, blob: null, log: [tree] }
+  for (const node of tree.root.children) {
+    if (node.strings('compatible').includes('ibm,ioda3-phb')) addFunctions(bus, node)
+  }
+  const blob = buildDtb(tree)
+  bus.writeBytes(SKIBOOT_TREE, blob)
+  return { deviceTree: SKIBOOT_TREE, blob, log: [] }
+}
+
+function addFunctions(bus: CpuBus, node: DtNode): void {
+  const [, phb = 0] = node.cells('ibm,opal-phbid')
+  const [first = 0, messages = 0] = node.cells('ibm,opal-msi-ranges')
+  const bridge = {
+    config: new OpalConfig(bus, phb, SKIBOOT_BASE),
+    // The bridge's sources that are no messages' begin with those of its pins.
+    firstLsi: first + messages,
+    interruptController: node.cell('interrupt-parent') ?? 0,
+  }
+  for (const one of probeBus(bridge, 0, true, 0)) node.append(one)
+}
+
+/** A text is why there is none. */
+function readTree(bus: CpuBus, address: number): DeviceTree | string {
+  const header = new Uint8Array(8)
+  bus.readBytes(address, header)
+  const size = new DataView(header.buffer).getUint32(4)
+  if (size > LARGEST_TREE) return `no device tree at 0x${address.toString(16)}`
+  const bytes = new Uint8Array(size)
+  bus.readBytes(address, bytes)
+  try {
+    return parseDtb(bytes)
+  } catch (error) {
+    if (error instanceof DmascopeError) return error.message
+    throw error
+  }
+}
