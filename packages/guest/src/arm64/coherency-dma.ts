@@ -60,7 +60,7 @@ export function coherencyDma(
   }
 }
 
-/** Linux cleans whatever the direction, since 5.19, and invalidates what a device may have written. */
+/** Linux cleans whatever the direction, of late, and invalidates what a device may have written. */
 const throughCache = (cache: CacheBus, uncachedOffset: number): Coherency => ({
   beforeDevice: (cpu, length) => cache.clean(cpu, length),
   afterDevice(cpu, length, direction) {
