@@ -98,14 +98,26 @@ function dataPage(frame: number): Uint8Array {
   return bytes
 }
 
-/** A page of tables, as those that lead to pages: present, writable, accessed and dirty. */
+/** Bytes of what Xen knows of a frame (`struct page_info`). */
+const RECORD_BYTES = 32
+/** Of its counter: the frame is allocated. */
+const ALLOCATED_HI = 0x8000_0000
+/** Where Xen's heap has its virtual addresses, the upper half. */
+const HEAP_HI = 0xffff_8300
+
+/** A page of the hypervisor's largest tables: what domains call each frame, and who has it and how often. */
 function tablePage(frame: number): Uint8Array {
   const bytes = new Uint8Array(PAGE)
   const view = new DataView(bytes.buffer)
-  for (let at = 0; at < PAGE; at += 8) {
-    const target = (frame * 512 + at / 8) % 0x10_0000
-    view.setUint32(at, ((target << 12) | 0x63) >>> 0, true)
-    view.setUint32(at + 4, Math.floor(target / 0x10_0000), true)
+  if (frame % 2 === 0) {
+    for (let at = 0; at < PAGE; at += 8) view.setUint32(at, (frame * 512 + at / 8) % 0xc000, true)
+    return bytes
+  }
+  for (let at = 0; at < PAGE; at += RECORD_BYTES) {
+    view.setUint32(at, 1 + ((at / RECORD_BYTES) % 3), true)
+    view.setUint32(at + 4, ALLOCATED_HI, true)
+    view.setUint32(at + 16, (frame % 64) * PAGE, true)
+    view.setUint32(at + 20, HEAP_HI, true)
   }
   return bytes
 }

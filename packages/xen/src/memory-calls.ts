@@ -90,7 +90,7 @@ export class MemoryCalls {
 
   /** Takes frames back and gives others for them, all or none. */
   #exchange(hi: number, lo: number): number {
-    const { handles, memory, frames } = this.#site
+    const { handles, frames } = this.#site
     const asked = handles.read(hi, lo, XEN_MEMORY_EXCHANGE.size)
     if (asked === null) return XEN_ERRNO.EFAULT
     const { in: given, out: wanted, nr_exchanged } = XEN_MEMORY_EXCHANGE.fields
@@ -101,13 +101,10 @@ export class MemoryCalls {
     const outputs = this.#extents(asked, wanted.fields)
     if (typeof outputs === 'number') return outputs
     if (inputs.first.length * 2 ** inputs.order !== outputs.first.length * 2 ** outputs.order) return XEN_ERRNO.EINVAL
-    const old = new Set(each(inputs))
-    if (old.size !== inputs.first.length * 2 ** inputs.order) return XEN_ERRNO.EINVAL
-    for (const frame of old) if (frames.ownerOf(frame) !== FRAME_OWNER.domain) return XEN_ERRNO.EINVAL
+    const old = each(inputs)
+    const pages = each(outputs)
     // DEVIATION: Xen lets a domain forget frames that it still has. Here a page has one frame at any time.
-    const pages = new Set(each(outputs))
-    if (pages.size !== old.size) return XEN_ERRNO.EINVAL
-    for (const page of pages) if (!old.has(memory.frameOf(page))) return XEN_ERRNO.EINVAL
+    if (!this.#areBehind(pages, old)) return XEN_ERRNO.EINVAL
     const bits = XENMEMF.fields.address_bits.get(wanted.fields.mem_flags.get(asked, 0))
     const limit = bits === 0 || bits > 52 ? 2 ** 40 : Math.floor(2 ** bits / PAGE)
     const got: number[] = []
@@ -119,12 +116,33 @@ export class MemoryCalls {
       }
       got.push(first)
     }
-    return this.#commit(old, outputs, got, asked, hi, lo)
+    return this.#commit(old, { ...outputs, pages }, got, asked, hi, lo)
+  }
+
+  /** Whether these frames are the domain's, each once, and each is behind one of these pages. */
+  #areBehind(pages: readonly number[], old: readonly number[]): boolean {
+    const { memory, frames } = this.#site
+    // What was seen is marked as free, and is the domain's again at the end.
+    let seen = 0
+    for (; seen < old.length && frames.ownerOf(old[seen]!) === FRAME_OWNER.domain; seen++) {
+      frames.give(old[seen]!, 1, FRAME_OWNER.free)
+    }
+    let found = 0
+    if (seen === old.length) {
+      for (const page of pages) {
+        const frame = memory.frameOf(page)
+        if (frame < 0 || frames.ownerOf(frame) !== FRAME_OWNER.free) break
+        frames.give(frame, 1, FRAME_OWNER.domain)
+        found++
+      }
+    }
+    for (let index = 0; index < seen; index++) frames.give(old[index]!, 1, FRAME_OWNER.domain)
+    return seen === old.length && found === old.length
   }
 
   #commit(
-    old: ReadonlySet<number>,
-    outputs: Extents,
+    old: readonly number[],
+    outputs: Extents & { readonly pages: readonly number[] },
     got: readonly number[],
     asked: DataView,
     hi: number,
@@ -132,9 +150,8 @@ export class MemoryCalls {
   ): number {
     const { bus, handles, memory, frames } = this.#site
     for (const frame of old) frames.release(frame)
-    const pages = each(outputs)
     for (const [index, frame] of each({ order: outputs.order, first: got }).entries()) {
-      memory.map(pages[index]!, frame)
+      memory.map(outputs.pages[index]!, frame)
       if (frames.takeDirt(frame)) bus.writeBytes(frame * PAGE, ZEROS)
     }
     const answer = new DataView(new ArrayBuffer(got.length * ENTRY_BYTES))
@@ -170,5 +187,8 @@ export class MemoryCalls {
 const isSelf = (domain: number): boolean => domain === DOMID_SELF || domain === FIRST_DOMAIN
 
 /** Every frame, or page, of these extents. */
-const each = ({ order, first }: Pick<Extents, 'order' | 'first'>): number[] =>
-  first.flatMap((start) => Array.from({ length: 2 ** order }, (_, index) => start + index))
+function each({ order, first }: Pick<Extents, 'order' | 'first'>): number[] {
+  const all: number[] = []
+  for (const start of first) for (let index = 0; index < 2 ** order; index++) all.push(start + index)
+  return all
+}

@@ -48,14 +48,18 @@ const PIECE = 0x4000
 const LARGEST_PIECE = 4 * MIB
 /** Behind the kernel, which Linux has at 16 MiB: the list of its frames, then what tells of it. */
 const MFN_LIST = 32 * MIB
+const startInfoAt = (pages: number): number => MFN_LIST + Math.ceil((pages * 8) / PAGE) * PAGE
+/** What a domain starts with, in whole units, and some room behind. */
+const bootBytes = (pages: number): number => startInfoAt(pages) + PAGE + MIB / 2
+const BOOT_UNIT = 4 * MIB
 /** 4.17. */
 const VERSION = 0x4_0011
 const MOST_LIMIT = 2 ** 53
 
 /** The memory that a machine must have. */
 export const SMALLEST_XEN_MEMORY = 256 * MIB
-/** What the first domain gets unless told: what Linux's pool of bounce buffers leaves something of. */
-export const defaultDomainMemory = (memory: number): number => Math.floor((memory * 3) / 8 / MIB) * MIB
+/** What the first domain gets unless told: most of it, as it does where Xen is not told. */
+export const defaultDomainMemory = (memory: number): number => Math.floor((memory * 5) / 8 / MIB) * MIB
 const SMALLEST_DOMAIN = 96 * MIB
 
 /** The most that the first domain can have of this much memory, in bytes. */
@@ -96,7 +100,12 @@ export function startXen(bus: CpuBus, options: XenOptions): StartedXen | string 
   const { memory: bytes, piece = PIECE } = options
   const refused = refuseXen(table.frames * PAGE + MIB, options)
   if (refused !== null) throw new RangeError(refused)
-  const list = dealFrames(table, { pages: bytes / PAGE, piece: piece / PAGE })
+  const pages = bytes / PAGE
+  const list = dealFrames(table, {
+    pages,
+    boot: Math.ceil(bootBytes(pages) / BOOT_UNIT) * (BOOT_UNIT / PAGE),
+    piece: piece / PAGE,
+  })
   const memory = new DomainMemory(list, table, APIC_FRAMES)
   // The highest frame of RAM: the domain has no address of its own there.
   const shared = table.frames - 1
@@ -190,7 +199,7 @@ function writeStartInfo(domain: CpuBus, list: Uint32Array, shared: number, comma
   const frames = new DataView(new ArrayBuffer(list.length * 8))
   for (let page = 0; page < list.length; page++) frames.setUint32(page * 8, list[page]!, true)
   domain.writeBytes(MFN_LIST, new Uint8Array(frames.buffer))
-  const startInfo = MFN_LIST + Math.ceil(frames.byteLength / PAGE) * PAGE
+  const startInfo = startInfoAt(list.length)
   const view = new DataView(new ArrayBuffer(START_INFO.size))
   const { fields } = START_INFO
   fields.magic.set(

@@ -24,15 +24,15 @@ export class ContiguousMemory {
    */
   create(start: number, order: number, addressBits: number): boolean {
     const first = start / PAGE
-    const pages = Array.from({ length: 2 ** order }, (_, index) => first + index)
-    if (pages.length > LIST_ENTRIES) return false
-    const frame = this.#exchange(
-      { entries: pages.map((page) => this.#frames.frameOf(page)), order: 0 },
-      { entries: [first], order },
-      addressBits,
-    )?.[0]
+    const count = 2 ** order
+    if (count > LIST_ENTRIES) return false
+    const given = { entries: this.#frames.framesOf(first, count), order: 0 }
+    const frame = this.#exchange(given, { entries: [first], order }, addressBits)?.[0]
     if (frame === undefined) return false
-    for (const page of pages) this.#frames.set(page, frame + page - first)
+    this.#frames.set(
+      first,
+      given.entries.map((_, index) => frame + index),
+    )
     return true
   }
 
@@ -42,7 +42,7 @@ export class ContiguousMemory {
     const pages = Array.from({ length: 2 ** order }, (_, index) => first + index)
     const got = this.#exchange({ entries: [this.#frames.frameOf(first)], order }, { entries: pages, order: 0 }, 0)
     if (got === null) return false
-    for (const [index, page] of pages.entries()) this.#frames.set(page, got[index]!)
+    this.#frames.set(first, got)
     return true
   }
 

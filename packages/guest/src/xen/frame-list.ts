@@ -33,10 +33,18 @@ export class FrameList implements BusView {
     return this.#bus.read32(at + 4) === 0 ? this.#bus.read32(at) : NONE
   }
 
-  /** Xen has put other frames behind these pages. */
-  set(page: number, frame: number): void {
-    this.#bus.write32(this.#address + page * 8, frame)
-    this.#bus.write32(this.#address + page * 8 + 4, 0)
+  /** The frames behind pages in a row. */
+  framesOf(page: number, count: number): number[] {
+    const view = new DataView(new ArrayBuffer(count * 8))
+    this.#bus.readBytes(this.#address + page * 8, new Uint8Array(view.buffer))
+    return Array.from({ length: count }, (_, index) => view.getUint32(index * 8, true))
+  }
+
+  /** Xen has put other frames behind pages in a row. */
+  set(page: number, frames: readonly number[]): void {
+    const view = new DataView(new ArrayBuffer(frames.length * 8))
+    for (const [index, frame] of frames.entries()) view.setUint32(index * 8, frame, true)
+    this.#bus.writeBytes(this.#address + page * 8, new Uint8Array(view.buffer))
   }
 
   /** Frame by frame, as Linux's `range_straddles_page_boundary` asks: null where they are not in a row. */

@@ -36,6 +36,9 @@ export type PlatformName =
   | 'pseries'
   | 'x86-high'
   | 'x86-sev'
+  | 'x86-xen'
+  | 'x86-xen-scattered'
+  | 'x86-xen-shared'
   | 'pseries-pef'
 
 export interface Platform {
@@ -43,7 +46,10 @@ export interface Platform {
   /** One line, for lists. */
   readonly summary: string
   /** What a machine of it is described by, but for devices. */
-  readonly machine: Pick<MachineDescription, 'machine' | 'cpu' | 'machineProperties' | 'inbound' | 'memorySystem'>
+  readonly machine: Pick<
+    MachineDescription,
+    'machine' | 'cpu' | 'machineProperties' | 'inbound' | 'memorySystem' | 'xen'
+  >
   readonly iommu: DeviceDescription | null
   /** Bytes of memory, where it has another amount than the others. */
   readonly memory?: number
@@ -233,6 +239,27 @@ export const PLATFORMS: readonly Platform[] = [
     iommu: null,
     states: { none: '' },
     not: CONFIDENTIAL,
+  },
+  {
+    name: 'x86-xen',
+    summary: 'q35 without an IOMMU, on which Xen runs: the guest is its first domain, with most of memory',
+    machine: { ...Q35, xen: { memory: 320 * MIB } },
+    iommu: null,
+    states: { none: '' },
+  },
+  {
+    name: 'x86-xen-scattered',
+    summary: 'the same, with memory that was dealt out page by page',
+    machine: { ...Q35, xen: { memory: 320 * MIB, piece: 4096 } },
+    iommu: null,
+    states: { none: '' },
+  },
+  {
+    name: 'x86-xen-shared',
+    summary: 'the same, but most of memory is the hypervisor’s and another domain’s, in larger pieces',
+    machine: { ...Q35, xen: { memory: 192 * MIB, piece: 0x8000 } },
+    iommu: null,
+    states: { none: '' },
   },
   {
     name: 'pseries-pef',

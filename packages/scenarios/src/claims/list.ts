@@ -14,12 +14,13 @@ import { WOODHOUSE_2015_HARDWARE } from './woodhouse-2015-hardware.ts'
 export const CLAIMS: readonly Claim[] = [
   ...HERRENSCHMIDT_2015,
   ...LUTOMIRSKI_2015,
+  ...LUTOMIRSKI_2015_XEN,
   ...WOODHOUSE_2015,
-  ...HELLWIG_JUNE_2018,
   ...WOODHOUSE_2015_HARDWARE,
   ...ONWARD_ASSIGNMENT,
+  ...HELLWIG_JUNE_2018,
   ...HELLWIG_2018_COHERENCY,
   ...HELLWIG_2018,
   ...WHAT_CAME,
-].sort((a, b) => a.number - b.number)
   ...WHAT_CAME_OF_IT,
+].sort((a, b) => a.number - b.number)

@@ -1,5 +1,6 @@
 import { ARM_IOMMUS, beside, breaks, compareVerdicts, each, NO_IOMMU, refuses, works, X86_IOMMUS } from './cases.ts'
 import type { Claim, Said } from './claim.ts'
+import { XEN_HOSTS } from './lutomirski-2015-xen.ts'
 
 const SAID: Said = { who: 'Andy Lutomirski', when: '2015', in: 'virtio: Clean up scatterlists and use the DMA API' }
 
@@ -52,6 +53,18 @@ export const LUTOMIRSKI_2015: readonly Claim[] = [
         }),
         holds: works,
         otherwise: 'some do not work',
+      },
+      {
+        kind: 'observed',
+        says: 'they work under Xen',
+        cases: each({
+          guest: ['iommu-flag', 'iommu-flag-or-refuse'],
+          hypervisor: ['iommu-flag', 'physical'],
+          platform: XEN_HOSTS,
+          iommu: 'none',
+        }),
+        holds: works,
+        otherwise: 'some do not work under Xen',
       },
       {
         kind: 'observed',
