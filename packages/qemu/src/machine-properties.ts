@@ -48,6 +48,7 @@ const PC_ONLY = [
 /** Whether this machine lacks a property that others have. */
 function lacks(machine: MachineName, name: string): boolean {
   const plain = name.replaceAll('_', '-')
+  if (machine === 'powernv9' && plain === 'ic-mode') return true
   return (machine === 'microvm' ? PC_ONLY : MICROVM_ONLY).some((one) => one.replaceAll('_', '-') === plain)
 }
 
@@ -82,7 +83,7 @@ export function machineProperties(
     const name = machinePropertyName(key)
     if (lacks(machine, key)) throw notFound(key, place)
     if (IGNORED.has(key.replaceAll('_', '-').split('.')[0]!)) continue
-    if (architecture === 'ppc64' && IGNORED_ON_PSERIES.test(key.replaceAll('_', '-'))) continue
+    if (machine === 'pseries' && IGNORED_ON_PSERIES.test(key.replaceAll('_', '-'))) continue
     if (architecture === 'aarch64' && IGNORED_ON_VIRT.has(key.replaceAll('_', '-'))) continue
     if (FIRMWARE.includes(key) || CONFIDENTIAL_PROPERTIES.includes(key.replaceAll('_', '-'))) continue
     if (key === 'iommu' && architecture === 'x86_64') {

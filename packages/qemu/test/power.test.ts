@@ -84,7 +84,9 @@ describe('qemu-system-ppc64', () => {
 
   it.each([
     ['-M q35', /^QEMU_MACHINE: .*unsupported machine type 'q35'; known are pseries/],
-    ['-M powernv', /^QEMU_MACHINE: .*'powernv' is not modelled; modelled are pseries/],
+    ['-M powernv', /^QEMU_MACHINE: .*'powernv' is not modelled; modelled are pseries and powernv9/],
+    ['-M powernv9,ic-mode=xive', /^QEMU_MACHINE_PROPERTY: .*Property 'ic-mode' not found/],
+    ['-M powernv9,cap-htm=off', /^QEMU_MACHINE_PROPERTY: .*Property 'cap-htm' not found/],
     ['-device intel-iommu', /^QEMU_BUS: .*'intel-iommu' is not a valid device model name of qemu-system-ppc64$/],
     ['-device spapr-pci-host-bridge,id=x', /index/],
     ['-m 300M', /256/],
@@ -100,5 +102,21 @@ describe('qemu-system-ppc64', () => {
     expect(() => pc('-M', 'q35', '-device', 'spapr-pci-host-bridge,index=1')).toThrow(
       "'spapr-pci-host-bridge' is not a valid device model name of qemu-system-x86_64",
     )
+  })
+})
+
+describe('powernv9', () => {
+  it('has 1 GiB by default, and the host bridges that the machine brings unless told otherwise', () => {
+    const { machine, memory, defaultDevices, devices } = parse('-M powernv9 -device virtio-rng-pci,bus=pcie.3')
+    expect([machine, memory, defaultDevices]).toEqual(['powernv9', 1 << 30, true])
+    expect(devices).toMatchObject([{ model: 'virtio-rng-pci', bus: 'pcie.3' }])
+  })
+
+  it('takes host bridges and their ports as devices', () => {
+    const line = '-M powernv9 -nodefaults -device pnv-phb,index=2,id=phb2 -device pnv-phb-root-port,bus=phb2,id=rp'
+    expect(parse(line).devices).toMatchObject([
+      { model: 'pnv-phb', id: 'phb2', properties: { index: 2 } },
+      { model: 'pnv-phb-root-port', id: 'rp', bus: 'phb2' },
+    ])
   })
 })

@@ -67,7 +67,14 @@ export function bringUpPowernv(context: BringUp, { bus, tree, phbs, memory }: Po
   const nodes = nodesOf(phbs, functions)
   return {
     vectors,
-    messages: new OpalMessages({ opal, phbs, interrupts, vectors, endpointOf: (fn) => iommu.endpointOf(fn) }),
+    messages: new OpalMessages({
+      opal,
+      phbs,
+      interrupts,
+      vectors,
+      endpointOf: (fn) => iommu.endpointOf(fn),
+      off: options.noMsi,
+    }),
     pins: new NodePins(tree, nodes, interrupts, vectors),
     config,
     iommu,

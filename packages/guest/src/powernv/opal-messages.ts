@@ -16,6 +16,8 @@ export interface OpalMessageSite {
   readonly phbs: readonly OpalPhb[]
   readonly interrupts: PaprInterrupts
   readonly vectors: Vectors
+  /** `pci=nomsi` */
+  readonly off: boolean
   /** Null for a function that is in no endpoint of Linux's. */
   endpointOf(fn: PciFunction): number | null
 }
@@ -35,7 +37,8 @@ export class OpalMessages implements MessageDomain {
   }
 
   allocate(fn: PciFunction, count: number): AllocatedMessages | string {
-    const { opal, phbs, interrupts, vectors, endpointOf } = this.#site
+    const { opal, phbs, interrupts, vectors, endpointOf, off } = this.#site
+    if (off) return 'pci=nomsi'
     const phb = phbs.find(({ segment }) => segment === fn.segment)
     const endpoint = endpointOf(fn)
     if (phb === undefined || endpoint === null) return 'the function is in no endpoint of a host bridge'
