@@ -89,7 +89,43 @@ describe('judging', () => {
       return true
     }
     judgeClaim({ ...claimOf([works], () => true), parts: [{ ...part, holds }] }, booter)
-    expect(seen).toEqual([['status', 'verdict', 'dma', 'io', 'faults', 'strays']])
+    expect(seen).toEqual([['status', 'verdict', 'dma', 'io', 'faults', 'strays', 'assigned']])
+  })
+
+  it('of real machines, those count of which it is said, and predicates see nothing of names', () => {
+    const device = { id: '0000:00:02.0', driver: 'virtio_blk', accessPlatform: true, domain: 'dma', works: true }
+    const boot = { name: 'one', qemu: '11.1.3', kernel: '6.12', machine: '-machine q35', append: 'quiet' }
+    const caseOf = (dma: 'translated' | 'direct', accessPlatform = true) => {
+      const one = { ...device, dma, accessPlatform }
+      return [{ boot: { ...boot, devices: [one] }, device: one }]
+    }
+    const seen: string[] = []
+    const judgedOf = (...cases: ReturnType<typeof caseOf>[]) =>
+      judgeClaim({
+        ...claimOf([], () => true),
+        parts: [
+          {
+            kind: 'recorded',
+            says: 'it is translated',
+            cases,
+            where: (one) => one?.accessPlatform === true,
+            holds: (one) => {
+              seen.push(...Object.keys(one ?? {}))
+              return one?.dma === 'translated'
+            },
+            otherwise: 'it is not',
+          },
+        ],
+      })
+    expect(judgedOf(caseOf('translated'), caseOf('direct', false)).outcome).toBe('upheld')
+    expect(judgedOf(caseOf('translated'), caseOf('direct')).outcome).toBe('qualified')
+    expect(judgedOf(caseOf('direct')).outcome).toBe('refuted')
+    expect(judgedOf(caseOf('direct', false)).outcome).toBe('refuted')
+    expect(new Set(seen)).toEqual(new Set(['accessPlatform', 'domain', 'dma', 'works']))
+    const text = formatClaim(judgedOf(caseOf('direct')))
+    expect(text).toContain('recorded/one/00:02.0: bit 33, domain dma, direct, works')
+    expect(text).toContain('one: Linux 6.12 on QEMU 11.1.3 -machine q35 -append "quiet"')
+    expect(text).not.toContain('dmascope boot')
   })
 
   it('a part that no machine can be made for upholds nothing', () => {

@@ -34,16 +34,18 @@ export function regionsToProtect(map: readonly E820Range[]): ProtectedRegions {
   }
 }
 
-/** Closes the regions by the registers of every unit that the table names. Answers what it did, a line a unit. */
-export function protectMemory(bus: CpuBus, dmar: Dmar, { low, high }: ProtectedRegions): string[] {
-  return dmar.records.flatMap((record) => {
-    if (record.kind !== 'DRHD') return []
+/** Closes the regions by the registers of every unit that the table names. Answers what stands in the way; null if nothing. */
+export function protectMemory(bus: CpuBus, dmar: Dmar, { low, high }: ProtectedRegions): string | null {
+  let units = 0
+  for (const record of dmar.records) {
+    if (record.kind !== 'DRHD') continue
+    units++
     const base = Number(record.registerBaseAddress)
     const name = `VT-d at 0x${base.toString(16)}`
-    if (base === 0 || !Number.isSafeInteger(base)) return [`${name}: no registers there`]
+    if (base === 0 || !Number.isSafeInteger(base)) return `${name}: no registers there`
     const cap = bus.read32(base + R.CAP.offset)
     if (CAP.fields.PLMR.get(cap) === 0 || CAP.fields.PHMR.get(cap) === 0)
-      return [`${name}: it cannot protect memory (CAP.PLMR, CAP.PHMR)`]
+      return `${name}: it cannot protect memory (CAP.PLMR, CAP.PHMR)`
     const write64 = (offset: number, value: number): void => {
       bus.write32(base + offset, lowWord(value))
       bus.write32(base + offset + 4, highWord(value))
@@ -56,9 +58,14 @@ export function protectMemory(bus: CpuBus, dmar: Dmar, { low, high }: ProtectedR
     write64(R.PHMBASE.offset, firstOf(high))
     write64(R.PHMLIMIT.offset, lastOf(high))
     bus.write32(base + R.PMEN.offset, PMEN.fields.EPM.loMask)
-    for (let tries = 0; tries < PATIENCE; tries++) {
-      if (PMEN.fields.PRS.get(bus.read32(base + R.PMEN.offset)) === 1) return [`${name}: memory is protected`]
-    }
-    return [`${name}: it never told that memory is protected (PMEN.PRS)`]
-  })
+    if (!isProtected(bus, base)) return `${name}: it never told that memory is protected (PMEN.PRS)`
+  }
+  return units === 0 ? 'the DMAR names no unit' : null
+}
+
+function isProtected(bus: CpuBus, base: number): boolean {
+  for (let tries = 0; tries < PATIENCE; tries++) {
+    if (PMEN.fields.PRS.get(bus.read32(base + R.PMEN.offset)) === 1) return true
+  }
+  return false
 }

@@ -32,7 +32,6 @@ export interface TbootResult {
   /** Why there is no measured launch, and the machine starts over instead; null where the kernel is started. */
   readonly reset: string | null
   readonly protected: ProtectedRegions | null
-  readonly log: readonly string[]
 }
 
 /** Where tboot is loaded, and what it keeps. */
@@ -46,22 +45,22 @@ const LARGEST_TABLE = 0x10_0000
  * to where no device reaches; and the kernel is told where tboot is, from which it knows that it was launched so. Over
  * the bus alone, and never throws for what the machine does.
  *
- * DEVIATION: nothing is measured, and a real module starts the machine over for a DMAR that it finds fault with; here
- * it is the kernel that judges the table.
+ * DEVIATION: nothing is measured. Of a DMAR, a real module checks more than its form, and that its units protect memory.
  * DEVIATION: RAM beyond the last whole 2 MiB, which the registers cannot close, is kept from the kernel.
  */
 export function runTboot(bus: CpuBus, { rsdp }: TbootOptions): TbootResult {
-  const log: string[] = []
   const reset = (why: string): TbootResult => {
     // No kernel is started: there is nothing for one to start from.
     bus.writeBytes(BOOT_PARAMS_ADDRESS, new Uint8Array(BOOT_PARAMS.size))
-    return { reset: `tboot: ${why}`, protected: null, log }
+    return { reset: `tboot: ${why}`, protected: null }
   }
   const page = new DataView(new ArrayBuffer(BOOT_PARAMS.size))
   bus.readBytes(BOOT_PARAMS_ADDRESS, new Uint8Array(page.buffer))
   const map = readMemoryMap(page)
   const found = findDmar(bus, rsdp)
   if (typeof found === 'string') return reset(found)
+  const [problem] = found.dmar.problems
+  if (problem !== undefined) return reset(`the DMAR is not sound: ${problem.message}`)
   const regions = regionsToProtect(map.ranges())
   const { low, high } = regions
   const heapBase = low.base + low.size - HEAP_ROOM
@@ -79,7 +78,8 @@ export function runTboot(bus: CpuBus, { rsdp }: TbootOptions): TbootResult {
   const heap = txtHeap(found.bytes, regions)
   if (heap.length > HEAP_ROOM) return reset(`a DMAR of ${found.bytes.length} bytes does not fit in the heap`)
   bus.writeBytes(heapBase, heap)
-  log.push(...protectMemory(bus, found.dmar, regions))
+  const unprotected = protectMemory(bus, found.dmar, regions)
+  if (unprotected !== null) return reset(unprotected)
 
   map.add(TBOOT.base, TBOOT.size, E820_TYPE.reserved)
   map.add(heapBase, HEAP_ROOM, E820_TYPE.reserved)
@@ -94,7 +94,7 @@ export function runTboot(bus: CpuBus, { rsdp }: TbootOptions): TbootResult {
   writeMemoryMap(page, map)
   BOOT_PARAMS.fields.tboot_addr.number.set(page, 0, TBOOT.base)
   bus.writeBytes(BOOT_PARAMS_ADDRESS, new Uint8Array(page.buffer))
-  return { reset: null, protected: regions, log }
+  return { reset: null, protected: regions }
 }
 
 function readMemoryMap(page: DataView): MemoryMap {

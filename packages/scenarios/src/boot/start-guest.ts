@@ -74,7 +74,11 @@ export function startGuest(
   machine.endFirmwarePhase()
   // A microvm with ACPI off has none.
   const tables = wantsTables && firmware.rsdp !== 0 ? readTables(bus, firmware.rsdp) : new Map<string, Uint8Array>()
-  const hung = firmware.hung ?? launched?.reset ?? null
+  if (launched != null && launched.reset !== null) {
+    const halted = `${launched.reset}; the machine starts over`
+    return { result: { ...boot({}), halted }, firmwareHung: null, tables }
+  }
+  const { hung } = firmware
   if (xen !== undefined && hung === null) {
     const domain = startDomain(machine, xen)
     if (typeof domain === 'string') return { result: boot({}), firmwareHung: domain, tables }
