@@ -23,6 +23,8 @@ export interface StrayAccess {
   readonly owner?: string
   /** How many accesses are folded into this entry. */
   readonly count: number
+  /** The memory had been the device's, and was taken back lately. */
+  readonly takenBack?: boolean
   /** Hex pairs, of the first 16 bytes; for a write into RAM, before and after. For a read, what it got, as `after`. */
   readonly before?: string
   readonly after?: string

@@ -78,6 +78,19 @@ describe('Ledger', () => {
     expect(device.allows(0x1000, 4, 2)).toBe(false)
   })
 
+  it('remembers the last 16 grants that were taken back, with their rights', () => {
+    const device = new DeviceLedger()
+    const ledger = new Ledger(() => device)
+    for (let index = 0; index < 17; index++) {
+      ledger.revoke(ledger.grant('0000:00:03.0', index * 0x1000, 0x1000, index === 16 ? 1 : 3, 'buffer'))
+    }
+    expect(device.grants.wasCovered(0x0, 4, 2)).toBe(false)
+    expect(device.grants.wasCovered(0x1000, 0x1000, 2)).toBe(true)
+    expect(device.grants.wasCovered(0x1ff0, 0x20, 2)).toBe(false)
+    expect(device.grants.wasCovered(0x1_0000, 4, 2)).toBe(false)
+    expect(device.grants.wasCovered(0x1_0000, 4, 1)).toBe(true)
+  })
+
   it('folds equal strays, keeps a bounded number, and counts all', () => {
     const device = new DeviceLedger()
     const stray = { kind: 'write', busAddress: '0x1', length: 2, landed: 'ram', count: 1 } as const

@@ -120,6 +120,9 @@ function staleText(reader: ReportStaleRead['reader'], device: ReportDevice): str
 
 const isOverwrite = (stray: ReportStray): boolean => stray.kind === 'write' && stray.landed === 'ram'
 
+/** It wrote over memory that had been its own. */
+const isLate = ({ strays }: ReportDevice): boolean => strays.find(isOverwrite)?.takenBack === true
+
 /** `a read of 2 bytes at 0xfffff002 in ROM`, and what a write changed. */
 function strayText({ kind, length, busAddress, physical, landed, owner, before, after }: ReportStray): string {
   if (physical === null)
@@ -174,8 +177,11 @@ export const DEVICE_RULES: readonly DeviceRule[] = [
     title: 'A device wrote over memory that is not its own',
     applies: ({ device }) => device.strays.some(isOverwrite),
     message: ({ device }) =>
-      `${shortId(device.id)} overwrote memory that it was never given: ${firstStray(device, isOverwrite)}.${missedWindows(device)}`,
-    fix: (on) => offerAccessPlatform(on) ?? WIRE_IT,
+      `${shortId(device.id)} overwrote memory that ${isLate(device) ? 'had been taken back from it' : 'it was never given'}: ${firstStray(device, isOverwrite)}.${missedWindows(device)}`,
+    fix: (on) =>
+      isLate(on.device) && on.device.guest.domain === 'dma-fq'
+        ? '-append "iommu.strict=1"'
+        : (offerAccessPlatform(on) ?? WIRE_IT),
   },
   {
     id: 'DMA-0006',

@@ -193,7 +193,7 @@ function observedReasons(seen: DeviceObservation): Reason[] {
   }
   for (const stray of seen.strays) {
     reasons.push({
-      fact: `stray ${stray.kind} of ${plural(stray.length, 'byte')} at bus address ${stray.busAddress}, ${stray.physical === null ? 'which leads nowhere' : `landed in ${stray.landed}${stray.owner === undefined ? '' : ` of ${stray.owner}`} at ${stray.physical}`}${stray.count === 1 ? '' : `, ${stray.count} times`}`,
+      fact: `stray ${stray.kind} of ${plural(stray.length, 'byte')} at bus address ${stray.busAddress}, ${stray.physical === null ? 'which leads nowhere' : `landed in ${stray.landed}${stray.owner === undefined ? '' : ` of ${stray.owner}`} at ${stray.physical}`}${stray.takenBack ? ', which had been taken back from the device' : ''}${stray.count === 1 ? '' : `, ${stray.count} times`}`,
       source: 'DMA ledger',
       ...(stray.after !== undefined && {
         bytes: stray.before === undefined ? stray.after : `${stray.before} -> ${stray.after}`,

@@ -171,6 +171,8 @@ export interface ReportStray {
   readonly landed: 'ram' | 'rom' | 'mmio' | 'hole'
   /** Whose the memory is, where a hypervisor has dealt it out: `the guest`, `the hypervisor`, `another domain`, `nobody`. */
   readonly owner?: string
+  /** The memory had been the device's, and was taken back lately. */
+  readonly takenBack?: boolean
   readonly count: number
   readonly before?: string
   readonly after?: string

@@ -32,6 +32,7 @@ const stray = z.strictObject({
   length: z.int(),
   landed: z.enum(['ram', 'rom', 'mmio', 'hole']),
   owner: z.string().exactOptional().describe('Whose the memory is, where a hypervisor has dealt it out.'),
+  takenBack: z.boolean().exactOptional().describe('The memory had been the device’s, and was taken back lately.'),
   count,
   before: z.string().exactOptional(),
   after: z.string().exactOptional(),

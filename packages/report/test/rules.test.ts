@@ -386,8 +386,33 @@ describe('rules', () => {
     }
   })
 
+  it('says of memory that a device had had that it was taken back', () => {
+    const late = stray({ kind: 'write', landed: 'ram', takenBack: true })
+    const found = findingsOf({ device: {}, seen: withStrays(late) }).find(({ id }) => id === 'DMA-0005')
+    expect(found?.message).toMatch(/^00:03\.0 overwrote memory that had been taken back from it: a write/)
+    const lazy = findingsOf({ device: { domain: 'dma-fq' }, seen: withStrays(late) }).find(
+      ({ id }) => id === 'DMA-0005',
+    )
+    expect([found?.fix, lazy?.fix]).toEqual([expect.stringContaining('wire the device'), '-append "iommu.strict=1"'])
+  })
+
   it('does not call IOVAs physical where a device takes them for that', () => {
     expect(findingsOf({ device: { dmaPath: 'iommu' }, seen: PAST }).map(({ id }) => id)).toEqual(['DMA-0003'])
+  })
+
+  it('tells of a bus that sees memory elsewhere, where a device on it was given physical addresses', () => {
+    const windowsBy = 'dma-ranges of /pcie@10000000'
+    const device = { ...hung, virtio: NO_33, dmaPath: 'physical', windowsBy } as const
+    const nowhere = stray({ landed: 'hole', physical: null, busAddress: '0x5ff9d002' })
+    const [found] = findingsOf({ guest: { iommus: [] }, device, seen: { ...PAST, ...withStrays(nowhere) } })
+    expect(found?.message).toMatch(
+      /^00:03\.0 never completes .*at bus address 0x5ff9d002, which leads nowhere\. It was given physical addresses, and its bus sees memory at others \(dma-ranges of \/pcie@10000000\)\.$/,
+    )
+    const given = { virtio: WITH_33, dmaPath: 'direct' } as const
+    const ids = (more: { windowsBy?: string }): string[] =>
+      findingsOf({ guest: { iommus: [] }, device: { ...given, ...more }, seen: PAST }).map(({ id }) => id)
+    expect(ids({})).toContain('DMA-0014')
+    expect(ids({ windowsBy })).not.toContain('DMA-0014')
   })
 
   it('gives the model as the user wrote it, not as the machine calls it', () => {

@@ -45,18 +45,27 @@ export class DmaProbe implements PciFunction {
   readonly #maskHi: number
   readonly #maskLo: number
   readonly #dmaBits: number
+  readonly #lateWrite: boolean
+  /** What a late write repeats; null where there was no write, or it was repeated. */
+  #last: { readonly hi: number; readonly lo: number; readonly length: number; readonly pattern: number } | null = null
   #dma: DmaPort | null = null
   #interrupts: InterruptPort | null = null
 
   /**
    * @param dmaBits - address bits that it drives; 64 unless given
+   * @param lateWrite - a fault of the device: a write that was done is done once more before the next transfer, whoever
+   *   has the memory by then. How that ends is not told. It has none unless given
    * @throws RangeError outside [12, 64]
    */
-  constructor({ dmaBits = R.DMA_BITS.resetLo }: { readonly dmaBits?: number } = {}) {
+  constructor({
+    dmaBits = R.DMA_BITS.resetLo,
+    lateWrite = false,
+  }: { readonly dmaBits?: number; readonly lateWrite?: boolean } = {}) {
     if (!Number.isInteger(dmaBits) || dmaBits < 12 || dmaBits > 64) {
       throw new RangeError(`a DMA probe drives 12 to 64 address bits, got ${dmaBits}`)
     }
     this.#dmaBits = dmaBits
+    this.#lateWrite = lateWrite
     this.#maskHi = dmaBits <= 32 ? 0 : 2 ** (dmaBits - 32) - 1
     this.#maskLo = 2 ** Math.min(dmaBits, 32) - 1
     this.#registers.set(R.DMA_BITS, dmaBits)
@@ -103,6 +112,7 @@ export class DmaProbe implements PciFunction {
     this.#registers.reset()
     this.#registers.set(R.DMA_BITS, this.#dmaBits)
     this.#clearReadback()
+    this.#last = null
   }
 
   #read(offset: number, width: number): number {
@@ -138,6 +148,7 @@ export class DmaProbe implements PciFunction {
       return DMA_PROBE_RESULT_BAD_COMMAND
     }
     if (dma === null) return DMA_PROBE_RESULT_DISABLED
+    if (!this.#repeatWrite(dma)) return null
     const hi = (registers.get(R.ADDRESS_HI) & this.#maskHi) >>> 0
     const lo = (registers.get(R.ADDRESS_LO) & this.#maskLo) >>> 0
     const data = this.#buffer.subarray(0, length)
@@ -145,6 +156,7 @@ export class DmaProbe implements PciFunction {
     if (operation === DMA_PROBE_COMMAND_WRITE || operation === DMA_PROBE_COMMAND_WRITE_READ) {
       fillPattern(data, registers.get(R.PATTERN))
       result = dma.write(hi, lo, data)
+      if (this.#lateWrite && result === DMA_OK) this.#last = { hi, lo, length, pattern: registers.get(R.PATTERN) }
     }
     if (result === DMA_OK && (operation === DMA_PROBE_COMMAND_READ || operation === DMA_PROBE_COMMAND_WRITE_READ)) {
       data.fill(0)
@@ -161,6 +173,17 @@ export class DmaProbe implements PciFunction {
     if (mismatch < 0) return DMA_PROBE_RESULT_OK
     registers.set(R.MISMATCH_OFFSET, mismatch)
     return DMA_PROBE_RESULT_MISMATCH
+  }
+
+  /** False where the write waits for remote memory, and is to be done again. */
+  #repeatWrite(dma: DmaPort): boolean {
+    if (this.#last === null) return true
+    const { hi, lo, length, pattern } = this.#last
+    const data = this.#buffer.subarray(0, length)
+    fillPattern(data, pattern)
+    if (dma.write(hi, lo, data) === DMA_PENDING) return false
+    this.#last = null
+    return true
   }
 
   #clearReadback(): void {

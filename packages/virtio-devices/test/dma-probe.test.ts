@@ -26,10 +26,16 @@ const IDLE = 0xffff_ffff
 const BUSY = 0xffff_fffe
 
 /** A probe on flat memory of 128 KiB, through a port that may be told what to answer. */
-function setup() {
+function setup(options: ConstructorParameters<typeof DmaProbe>[0] = {}) {
   const memory = new Uint8Array(131_072)
   const flat = createFlatPort(memory)
-  const state = { result: DMA_OK as DmaResult, messages: [] as number[], corrupt: -1, silent: false }
+  const state = {
+    result: DMA_OK as DmaResult,
+    writes: DMA_OK as DmaResult,
+    messages: [] as number[],
+    corrupt: -1,
+    silent: false,
+  }
   const port: DmaPort = {
     view: () => null,
     isCurrent: () => false,
@@ -41,7 +47,10 @@ function setup() {
       if (state.corrupt >= 0) into[state.corrupt]! ^= 0x80
       return result
     },
-    write: (hi, lo, from) => (state.result !== DMA_OK ? state.result : flat.write(hi, lo, from)),
+    write(hi, lo, from) {
+      if (state.result !== DMA_OK) return state.result
+      return state.writes !== DMA_OK ? state.writes : flat.write(hi, lo, from)
+    },
   }
   const interrupts: InterruptPort = {
     msi(_hi, _lo, data) {
@@ -50,7 +59,7 @@ function setup() {
     },
     intx() {},
   }
-  const probe = new DmaProbe()
+  const probe = new DmaProbe(options)
   probe.connect(port, interrupts)
   const out = new Uint32Array(2)
   const read = (offset: number): number => {
@@ -78,6 +87,48 @@ it('is 1b36:0005 with one memory BAR of 4 KiB and one MSI vector', () => {
   expect(probe.config.bars).toMatchObject([{ bar: 0, space: 'memory', size: 4096 }])
   expect(probe.msi.vectors).toBe(1)
   expect([read(SIGNATURE), read(RESULT), read(PATTERN)]).toEqual([0x5041_4d44, IDLE, 0x1234_5678])
+})
+
+describe('a late write', () => {
+  it('repeats the last write before the next transfer, once, and says nothing of how it ends', () => {
+    const { memory, run, state } = setup({ lateWrite: true })
+    expect(run(WRITE, 0x100, 4)).toBe(0)
+    memory.fill(0, 0x100, 0x104)
+    expect(run(READ, 0x200, 4)).toBe(0)
+    expect([...memory.subarray(0x100, 0x104)]).toEqual([0x78, 0x56, 0x34, 0x12])
+    memory.fill(0, 0x100, 0x104)
+    expect(run(READ, 0x200, 4)).toBe(0)
+    expect([...memory.subarray(0x100, 0x104)]).toEqual([0, 0, 0, 0])
+    expect(run(WRITE, 0x100, 4)).toBe(0)
+    state.writes = DMA_FAULT
+    expect(run(READ, 0x200, 4)).toBe(0)
+  })
+
+  it('is none of a write that failed, nor of one before a reset', () => {
+    const { memory, run, state, probe } = setup({ lateWrite: true })
+    state.writes = DMA_FAULT
+    run(WRITE, 0x100, 4)
+    state.writes = DMA_OK
+    run(READ, 0x200, 4)
+    expect(memory[0x100]).toBe(0)
+    run(WRITE, 0x100, 4)
+    memory.fill(0, 0x100, 0x104)
+    probe.reset('function')
+    run(READ, 0x200, 4)
+    expect(memory[0x100]).toBe(0)
+  })
+
+  it('waits for remote memory as any transfer does', () => {
+    const { memory, run, start, state, probe, read } = setup({ lateWrite: true })
+    run(WRITE, 0x100, 4)
+    memory.fill(0, 0x100, 0x104)
+    state.writes = DMA_PENDING
+    start(READ, 0x200, 4)
+    expect(probe.work(1)).toBe('waiting')
+    state.writes = DMA_OK
+    expect(probe.work(1)).toBe('idle')
+    expect([read(RESULT), memory[0x100]]).toEqual([0, 0x78])
+  })
 })
 
 describe('transfers', () => {

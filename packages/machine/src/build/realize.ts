@@ -39,7 +39,8 @@ export function realize(
       anyDevice: true,
     })
   }
-  if (model.kind === 'probe') return new DmaProbe({ dmaBits: probeBits(placed) })
+  if (model.kind === 'probe')
+    return new DmaProbe({ dmaBits: probeBits(placed), lateWrite: properties['late-write'] === true })
   if (model.kind === 'amd-iommu-function') return idleAmdFunction(multifunction)
   const pci = model.pci
   if (pci === null) throw new TypeError(`${model.name} (${description.location.text}) has no PCI function`)

@@ -274,6 +274,7 @@ export class FabricPort implements DmaPort, InterruptPort {
       landed,
       count: 1,
       ...(owner !== null && { owner }),
+      ...(physical !== null && this.#ledger.grants.wasCovered(physical, buffer.length, access) && { takenBack: true }),
       ...(before !== undefined && { before }),
       ...(landed !== 'hole' && { after: previewOf(buffer) }),
     })
@@ -333,7 +334,7 @@ export class FabricPort implements DmaPort, InterruptPort {
     if (physical < 0 || !space.isRam(physical, length) || space.ram.runLength(physical) < length) return null
     if (!this.#ledger.allows(physical, length, access)) return null
     if (this.#fabric.memory?.isOpen(physical, length) === false) return null
-    const offset = space.ram.offsetToWrite(physical)
+    const offset = space.ram.offsetToWrite(physical, length)
     return new FabricView({
       data: new DataView(space.ram.bytes.buffer, offset, length),
       bytes: space.ram.bytes.subarray(offset, offset + length),

@@ -8,6 +8,9 @@ export interface Grant {
   readonly purpose: string
 }
 
+/** Grants that are remembered after they were revoked. A power of two. */
+const REMEMBERED = 16
+
 /**
  * One device's grants. A device may hold thousands (a network card's receive buffers), and every DMA asks here, so they
  * are kept sorted by address; the one that answered last is tried first.
@@ -19,6 +22,7 @@ export class Grants {
   #longest = 0
   /** Changed by each revocation: a view that was judged before must be judged again. */
   revocations = 0
+  readonly #revoked: Grant[] = []
 
   add(grant: Grant): void {
     this.#sorted.splice(this.#after(grant.address), 0, grant)
@@ -30,6 +34,7 @@ export class Grants {
     if (index < 0) return
     this.#sorted.splice(index, 1)
     if (this.#last === grant) this.#last = null
+    this.#revoked[this.revocations & (REMEMBERED - 1)] = grant
     this.revocations++
   }
 
@@ -47,6 +52,13 @@ export class Grants {
       }
     }
     return null
+  }
+
+  /** Whether one of the last grants that were revoked allowed it. */
+  wasCovered(address: number, length: number, access: Access): boolean {
+    return this.#revoked.some(
+      (grant) => address >= grant.address && address + length <= grant.end && (access & ~grant.access) === 0,
+    )
   }
 
   get size(): number {

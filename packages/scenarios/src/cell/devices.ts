@@ -11,6 +11,7 @@ export type DeviceName =
   | 'e1000e'
   | 'nvme'
   | 'rtl8139'
+  | 'late-writer'
   | 'assigned'
 
 export interface DeviceInQuestion {
@@ -57,6 +58,13 @@ export const DEVICES: readonly DeviceInQuestion[] = [
     summary: 'an emulated network card with 32 address lines',
     model: 'rtl8139',
     properties: {},
+    asksForPlatform: false,
+  },
+  {
+    name: 'late-writer',
+    summary: 'a device that writes to a buffer once more after its driver has taken it back',
+    model: 'dmascope-probe',
+    properties: { dma_bits: 64, 'late-write': true },
     asksForPlatform: false,
   },
   {

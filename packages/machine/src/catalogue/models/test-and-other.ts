@@ -211,6 +211,6 @@ export const testAndOtherModels = (): readonly DeviceModel[] => [
       msiVectors: 1,
       dmaBits: 64,
     }),
-    properties: { bypass: bearing(off), dma_bits: bearing(uint8(28)) },
+    properties: { bypass: bearing(off), dma_bits: bearing(uint8(28)), 'late-write': bearing(off) },
   }),
 ]
