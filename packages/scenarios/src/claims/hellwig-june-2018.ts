@@ -1,7 +1,7 @@
 import type { Claim, Said } from './claim.ts'
 import { BOUNCE_PARTS, ENCRYPTION_PARTS, SKIPS_BOUNCING } from './confidential-parts.ts'
 import { SKIPS_COHERENCY, SKIPS_FLUSHING } from './hellwig-2018-coherency.ts'
-import { OFFSET_BYPASS_PARTS, OFFSET_PARTS } from './offset-parts.ts'
+import { OFFSET_BYPASS_PARTS, OFFSET_PARTS, WINDOW_PARTS } from './offset-parts.ts'
 
 export const JUNE: Said = {
   who: 'Christoph Hellwig',
@@ -23,7 +23,7 @@ export const HELLWIG_JUNE_2018: readonly Claim[] = [
     said: JUNE,
     claim:
       'The DMA API bounces data where devices do not reach all memory; a virtio device without bit 33 goes past that.',
-    parts: BOUNCE_PARTS,
+    parts: [...BOUNCE_PARTS, ...WINDOW_PARTS],
   },
   {
     number: 36,

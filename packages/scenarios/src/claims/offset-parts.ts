@@ -63,6 +63,36 @@ export const OFFSET_BYPASS_PARTS: readonly ObservedPart[] = [
   },
 ]
 
+/** Of bouncing: a bus that sees part of memory alone. */
+export const WINDOW_PARTS: readonly ObservedPart[] = [
+  {
+    kind: 'observed',
+    says: 'devices work on a bus that sees the lower half of memory alone, wherever their buffers lie',
+    cases: each({
+      guest: ['linux-5.10', 'linux-6.1', 'linux-6.12'],
+      hypervisor: 'physical',
+      platform: 'arm64-window',
+      iommu: 'none',
+      device: ['e1000e', 'nvme', ...VIRTIO],
+    }),
+    holds: works,
+    otherwise: 'a device does not work',
+  },
+  {
+    kind: 'observed',
+    says: 'virtio cards without the bit do not: they are given buffers that no window has',
+    cases: each({
+      guest: ['linux-5.10', 'linux-6.1', 'linux-6.12'],
+      hypervisor: 'physical-no-flag',
+      platform: 'arm64-window',
+      iommu: 'none',
+      device: VIRTIO,
+    }),
+    holds: breaks,
+    otherwise: 'they work all the same',
+  },
+]
+
 /** Addresses by the platform’s rules, whatever these are. */
 export const PLATFORM_RULE_PARTS: readonly ObservedPart[] = [
   {
