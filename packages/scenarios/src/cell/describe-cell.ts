@@ -57,7 +57,11 @@ export function describeCell(cell: Cell): DescribedCell {
       defaultDevices: false,
       devices: [
         ...iommuOf(platform, cell),
-        describeDevice(asked, platform.machine.machineProperties.confidential !== undefined),
+        ...(platform.ports ?? []),
+        {
+          ...describeDevice(asked, platform.machine.machineProperties.confidential !== undefined),
+          ...behind(platform),
+        },
       ],
       append,
       ignored: [],
@@ -65,6 +69,12 @@ export function describeCell(cell: Cell): DescribedCell {
     impossible: null,
       ...change,
   }
+}
+
+/** Behind a port there is one place. */
+const behind = ({ ports = [] }: Platform): Pick<MachineDescription['devices'][number], 'bus' | 'addr'> => {
+  const bus = ports.at(-1)?.id
+  return bus === undefined ? {} : { bus, addr: { device: 0, function: 0 } }
 }
 
 /** Shadowing an assigned device's mappings wants an IOMMU that tells of each. */

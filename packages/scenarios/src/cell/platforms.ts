@@ -34,6 +34,7 @@ export type PlatformName =
   | 'arm64-smmuv3'
   | 'arm64-virtio-iommu'
   | 'pseries'
+  | 'powernv'
   | 'x86-high'
   | 'x86-sev'
   | 'x86-xen'
@@ -51,6 +52,8 @@ export interface Platform {
     'machine' | 'cpu' | 'machineProperties' | 'inbound' | 'memorySystem' | 'xen'
   >
   readonly iommu: DeviceDescription | null
+  /** What has to be there for a device to be behind: the device in question goes on the last one’s bus. */
+  readonly ports?: readonly DeviceDescription[]
   /** Bytes of memory, where it has another amount than the others. */
   readonly memory?: number
   /** The states that there are, and what each adds to the kernel's command line. */
@@ -223,6 +226,19 @@ export const PLATFORMS: readonly Platform[] = [
     machine: { machine: 'pseries', cpu: 'power9', machineProperties: {} },
     iommu: null,
     states: { on: '' },
+  },
+  {
+    name: 'powernv',
+    summary: 'a POWER machine without a hypervisor, whose kernel writes the IOMMU’s tables itself',
+    machine: { machine: 'powernv9', cpu: 'power9', machineProperties: {} },
+    iommu: null,
+    ports: [
+      { ...device('pnv-phb', { index: 0 }), id: 'phb0' },
+      { ...device('pnv-phb-root-port'), id: 'port0', bus: 'phb0' },
+    ],
+    memory: 1024 * MIB,
+    states: { on: 'iommu=nobypass', pt: '' },
+    not: [['qemu-2', 'QEMU’s powernv machines got their host bridges in 5.0']],
   },
   {
     name: 'x86-high',

@@ -63,8 +63,19 @@ export const HERRENSCHMIDT_2015: readonly Claim[] = [
         claims: 'inseparable',
         otherwise: 'something told the two apart, or one kernel served both',
       },
+      {
+        kind: 'separation',
+        says: 'nor where there is no hypervisor and the kernel sets the IOMMU up itself',
+        machines: [
+          { hypervisor: 'qemu', platform: 'powernv', iommu: 'on', device: 'virtio-blk' },
+          { hypervisor: 'physical-no-flag', platform: 'powernv', iommu: 'on', device: 'virtio-blk' },
+        ],
+        guests: EVERY_RULE,
+        claims: 'inseparable',
+        otherwise: 'something told the two apart there, or one kernel served both',
+      },
     ],
-    leftOpen: 'Of PowerPC’s platforms, pseries was run; powernv, e500 and mac99 were not.',
+    leftOpen: 'Of PowerPC’s platforms, pseries and powernv were run; e500 and mac99 were not.',
   },
   {
     number: 3,
