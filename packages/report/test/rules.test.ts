@@ -388,7 +388,9 @@ describe('rules', () => {
 
   it('says of memory that a device had had that it was taken back', () => {
     const late = stray({ kind: 'write', landed: 'ram', takenBack: true })
-    const found = findingsOf({ device: {}, seen: withStrays(late) }).find(({ id }) => id === 'DMA-0005')
+    const found = findingsOf({ device: { domain: 'identity' }, seen: withStrays(late) }).find(
+      ({ id }) => id === 'DMA-0005',
+    )
     expect(found?.message).toMatch(/^00:03\.0 overwrote memory that had been taken back from it: a write/)
     const lazy = findingsOf({ device: { domain: 'dma-fq' }, seen: withStrays(late) }).find(
       ({ id }) => id === 'DMA-0005',
