@@ -24,6 +24,12 @@ export function parseDefinitionBlock(data: Uint8Array, at?: TableLocation): Defi
   }
 }
 
+/** Its AML as bytes, a view of `data`, and whether its integers have 64 bits. @throws as {@link parseDefinitionBlock} */
+export function readAml(data: Uint8Array): { readonly wide: boolean; readonly aml: Uint8Array } {
+  const { header, end } = openTable(data, ['DSDT', 'SSDT'])
+  return { wide: header.revision >= 2, aml: data.subarray(HEADER_SIZE, end) }
+}
+
 /** @throws TypeError, RangeError naming the field at fault */
 export const buildDefinitionBlock = (table: DefinitionBlock): Uint8Array =>
   closeTable(table.signature, table, fromHex(table.aml, `${table.signature}.aml`))

@@ -133,7 +133,7 @@ export class AddressSpace {
 
   write(address: number, width: 1 | 2 | 4, value: number): void {
     if (this.#plain(address) && (address & 0xfff) <= 0x1000 - width) {
-      const offset = this.ram.offsetToWrite(address)
+      const offset = this.ram.offsetToWrite(address, width)
       if (offset >= 0) {
         const { view } = this.ram
         if (width === 4) view.setUint32(offset, value, true)
@@ -173,7 +173,7 @@ export class AddressSpace {
       region.handler.write(address - region.base, width, value >>> 0)
       return
     }
-    const offset = this.ram.offsetToWrite(address)
+    const offset = this.ram.offsetToWrite(address, width)
     if (offset < 0) return
     const { view } = this.ram
     if (width === 4) view.setUint32(offset, value, true)

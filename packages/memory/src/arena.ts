@@ -4,6 +4,10 @@ import { DmascopeError } from '@dmascope/layout'
 export const CHUNK_BYTES = 0x20_0000
 export const CHUNK_SHIFT = 21
 
+/** A block of 16 KiB: the unit in which is remembered what was written. */
+export const BLOCK_SHIFT = 14
+const BLOCKS = CHUNK_BYTES >> BLOCK_SHIFT
+
 const FIRST_CHUNKS = 8
 const KEPT_ARENAS = 2
 
@@ -12,26 +16,39 @@ const KEPT_ARENAS = 2
  * and stays zero: it stands in for all memory that nobody has written.
  *
  * A released arena serves the next machine: a fresh buffer would cost page faults for the whole of it. Its chunks are
- * cleared as they are taken again, so that the last machine of a process leaves no work behind.
+ * cleared as they are taken again, so that the last machine of a process leaves no work behind; and of them only the blocks
+ * that were written, since to clear a chunk takes longer than most machines write to it, and the cache with it.
  */
 export class Arena {
   view: DataView
   bytes: Uint8Array
+  /** For each block: not 0 where it may hold anything but zeroes. Whoever writes to the store says so here. */
+  written: Uint8Array
   #used = 1
-  /** Chunks from 1 on that an earlier taker has used. */
-  #stale = 1
 
   constructor(chunks = FIRST_CHUNKS) {
     this.bytes = new Uint8Array(chunks * CHUNK_BYTES)
     this.view = new DataView(this.bytes.buffer)
+    this.written = new Uint8Array(chunks * BLOCKS)
   }
 
   /** Takes a zeroed chunk and answers its number. The buffer may be replaced by a larger one: see `view`. */
   takeChunk(): number {
     if ((this.#used + 1) * CHUNK_BYTES > this.bytes.length) this.#grow()
     const chunk = this.#used++
-    if (chunk < this.#stale) this.bytes.fill(0, chunk * CHUNK_BYTES, (chunk + 1) * CHUNK_BYTES)
+    this.#clear(chunk * BLOCKS, (chunk + 1) * BLOCKS)
     return chunk
+  }
+
+  /** Zeroes what was written of blocks `from` to `end`, as many at once as lie together. */
+  #clear(from: number, end: number): void {
+    const { written } = this
+    for (let block = from; block < end; block++) {
+      if (written[block] === 0) continue
+      const first = block
+      while (block < end && written[block] !== 0) written[block++] = 0
+      this.bytes.fill(0, first << BLOCK_SHIFT, block << BLOCK_SHIFT)
+    }
   }
 
   #grow(): void {
@@ -46,13 +63,15 @@ export class Arena {
       )
     }
     larger.set(this.bytes)
+    const written = new Uint8Array(this.written.length * 2)
+    written.set(this.written)
+    this.written = written
     this.bytes = larger
     this.view = new DataView(larger.buffer)
   }
 
   /** Takes all chunks back. */
   release(): void {
-    this.#stale = Math.max(this.#stale, this.#used)
     this.#used = 1
   }
 }

@@ -1,5 +1,5 @@
 import { DmascopeError } from '@dmascope/layout'
-import { type Arena, CHUNK_BYTES, CHUNK_SHIFT, returnArena, takeArena } from './arena.ts'
+import { type Arena, BLOCK_SHIFT, CHUNK_BYTES, CHUNK_SHIFT, returnArena, takeArena } from './arena.ts'
 
 /** A range of RAM in guest-physical addresses, in bytes; both multiples of 4096. */
 export interface RamRange {
@@ -28,6 +28,8 @@ export class GuestRam {
   bytes: Uint8Array
   generation = 0
   readonly #arena: Arena
+  /** The arena's marks of what was written. */
+  #written: Uint8Array
   /** Per chunk of guest-physical space: arena chunk, or one of the marks above. */
   readonly #chunks: Int32Array
   readonly #partial: { chunk: number; base: number; end: number; backing: number }[] = []
@@ -59,6 +61,7 @@ export class GuestRam {
     this.#arena = takeArena()
     this.view = this.#arena.view
     this.bytes = this.#arena.bytes
+    this.#written = this.#arena.written
   }
 
   #cover(base: number, end: number): void {
@@ -83,8 +86,19 @@ export class GuestRam {
     return backing * CHUNK_BYTES + (address & MASK)
   }
 
-  /** The same for a write: backs the chunk first, which may move the store. */
-  offsetToWrite(address: number): number {
+  /**
+   * The same for a write of `length` bytes, no more of which may be written than that: backs the chunk first, which may
+   * move the store. All must lie in one run (see `runLength`).
+   */
+  offsetToWrite(address: number, length: number): number {
+    const offset = this.#backedOffset(address)
+    if (offset < 0) return offset
+    const last = (offset + length - 1) >>> BLOCK_SHIFT
+    for (let block = offset >>> BLOCK_SHIFT; block <= last; block++) this.#written[block] = 1
+    return offset
+  }
+
+  #backedOffset(address: number): number {
     const chunk = address < 0x1_0000_0000 ? address >>> CHUNK_SHIFT : Math.floor(address / CHUNK_BYTES)
     let backing = this.#chunks[chunk]
     if (backing === undefined || backing < 0) return backing === PARTIAL ? this.#partialOffset(address, true) : -1
@@ -105,6 +119,7 @@ export class GuestRam {
     if (this.#arena.bytes !== this.bytes) {
       this.bytes = this.#arena.bytes
       this.view = this.#arena.view
+      this.#written = this.#arena.written
       this.generation++
     }
     return chunk
@@ -149,7 +164,7 @@ export class GuestRam {
 
   /** Writes an aligned word of RAM; dropped where there is none. */
   write32(address: number, value: number): void {
-    const offset = this.offsetToWrite(address)
+    const offset = this.offsetToWrite(address, 4)
     if (offset >= 0) this.view.setUint32(offset, value, true)
   }
 
@@ -172,7 +187,7 @@ export class GuestRam {
     while (done < from.length) {
       const run = Math.min(this.runLength(address + done), from.length - done)
       if (run === 0) break
-      const offset = this.offsetToWrite(address + done)
+      const offset = this.offsetToWrite(address + done, run)
       this.bytes.set(run === from.length ? from : from.subarray(done, done + run), offset)
       done += run
     }

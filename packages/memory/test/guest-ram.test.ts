@@ -21,7 +21,7 @@ describe('GuestRam', () => {
     ])
     expect(ram.offsetToRead(3 * MIB - 1)).toBeGreaterThanOrEqual(0)
     expect(ram.offsetToRead(3 * MIB)).toBe(-1)
-    expect(ram.offsetToWrite(3 * MIB)).toBe(-1)
+    expect(ram.offsetToWrite(3 * MIB, 4)).toBe(-1)
     expect(ram.offsetToRead(0x1_0000_0000 + MIB - 1)).toBeGreaterThanOrEqual(0)
     expect(ram.offsetToRead(0x1_0000_0000 + MIB)).toBe(-1)
     expect(ram.runLength(2 * MIB)).toBe(MIB)
@@ -47,6 +47,40 @@ describe('GuestRam', () => {
     two.write32(0x2000, 1)
     expect(two.read32(0x1000)).toBe(0)
     two.dispose()
+  })
+
+  it('hands the next guest cleared memory, wherever and however the last one wrote', () => {
+    const size = 5 * MIB
+    const place = fc.nat(size - 1)
+    fc.assert(
+      fc.property(
+        fc.array(fc.record({ at: place, length: fc.oneof(fc.integer({ min: 1, max: 9 }), fc.nat(40_000)) }), {
+          maxLength: 6,
+        }),
+        fc.array(place, { maxLength: 8 }),
+        (writes, touched) => {
+          const one = new GuestRam([{ base: 0, size }])
+          for (const { at, length } of writes) {
+            const run = Math.min(length, one.runLength(at))
+            // As a device's view of memory writes, and as software does.
+            const offset = one.offsetToWrite(at, run)
+            one.bytes.fill(0xa5, offset, offset + run)
+            one.writeBytes(at, new Uint8Array(length).fill(0x5a))
+          }
+          one.dispose()
+          const two = new GuestRam([{ base: 0, size }])
+          // Backed, so that it is the last guest's store that is read.
+          for (const at of touched) two.writeBytes(at, new Uint8Array(1))
+          const back = new Uint8Array(40_001)
+          for (const { at } of writes) {
+            two.readBytes(at, back.fill(0))
+            expect(back.some((byte) => byte !== 0)).toBe(false)
+          }
+          two.dispose()
+        },
+      ),
+      { numRuns: Math.min(RUNS, 1000) },
+    )
   })
 
   it('clears what was written, and backs nothing for the rest', () => {

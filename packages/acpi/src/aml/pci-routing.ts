@@ -1,5 +1,4 @@
-import { buildDefinitionBlock, type DefinitionBlock, parseDefinitionBlock } from '../definition-block.ts'
-import { fromHex } from '../hex.ts'
+import { buildDefinitionBlock, type DefinitionBlock, readAml } from '../definition-block.ts'
 import { AmlInterpreter } from './interpreter.ts'
 import { type AmlValue, childOf, isPackage, isReference, NotDecodable } from './objects.ts'
 import type { ReadConfig } from './region-fields.ts'
@@ -51,10 +50,9 @@ const PNP0A08 = 0x080ad041n
  * @throws DmascopeError `ACPI_TRUNCATED`, `ACPI_SIGNATURE`
  */
 export function findHostBridges(block: Uint8Array | DefinitionBlock, readConfig?: ReadConfig): HostBridge[] {
-  const table =
-    block instanceof Uint8Array ? parseDefinitionBlock(block) : parseDefinitionBlock(buildDefinitionBlock(block))
-  const interpreter = new AmlInterpreter(table.header.revision >= 2, readConfig)
-  interpreter.load(fromHex(table.aml, 'aml'))
+  const { wide, aml } = readAml(block instanceof Uint8Array ? block : buildDefinitionBlock(block))
+  const interpreter = new AmlInterpreter(wide, readConfig)
+  interpreter.load(aml)
   attempt(() => interpreter.evaluate('\\_PIC', [1n]))
   const bridges: HostBridge[] = []
   for (const [path, object] of [...interpreter.namespace.entries()]) {
@@ -151,7 +149,7 @@ function routeOf(
   if (!isPackage(element)) return null
   const [address, pin, source, index] = element.elements
   if (typeof address !== 'bigint' || typeof pin !== 'bigint') return null
-  const place = { device: Number((address >> 16n) & 0xffffn), pin: Number(pin) }
+  const place = { device: Number(BigInt.asUintN(32, address)) >>> 16, pin: Number(pin) }
   if (source === 0n) return typeof index === 'bigint' ? { ...place, gsi: Number(index) } : null
   if (source === undefined || source === null || typeof source === 'bigint') return null
   const name = isReference(source) ? source.name : typeof source === 'string' ? source : null

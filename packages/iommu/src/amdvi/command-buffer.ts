@@ -230,7 +230,7 @@ export class CommandBuffer {
     const { s, i, StoreAddress } = COMPLETION_WAIT.fields
     if ((w0 & s.loMask) !== 0) {
       const address = StoreAddress.get(w0, w1)
-      const at = this.#ram.offsetToWrite(address)
+      const at = this.#ram.offsetToWrite(address, 8)
       if (at < 0) {
         this.#error(FAULTS.commandAccess.value, address)
         return

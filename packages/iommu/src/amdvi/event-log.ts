@@ -98,7 +98,7 @@ export class EventLog extends SeenFaults<SeenFault> {
       this.#interrupt()
       return false
     }
-    const at = this.#ram.offsetToWrite(registers.base(AT.EventLogBase.offset) + tail)
+    const at = this.#ram.offsetToWrite(registers.base(AT.EventLogBase.offset) + tail, EVENT.size)
     if (at < 0) return false
     const { low, address } = EVENT.fields
     const { view } = this.#ram

@@ -98,7 +98,7 @@ export class EventQueue extends SeenFaults<SeenFault> {
     }
     const size = entries * EVENT.size
     const base = EVENTQ_BASE.fields.ADDR.get(baseLo, baseHi)
-    const at = this.#wiring.ram.offsetToWrite(base - (base % size) + (prod & (entries - 1)) * EVENT.size)
+    const at = this.#wiring.ram.offsetToWrite(base - (base % size) + (prod & (entries - 1)) * EVENT.size, EVENT.size)
     if (at < 0) {
       this.#errors.raise(GERROR.fields.EVENTQ_ABT_ERR.loMask)
       return false

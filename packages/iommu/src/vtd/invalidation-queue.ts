@@ -279,7 +279,7 @@ export class InvalidationQueue {
       return ERROR.none
     }
     if ((w0 & WAIT_DESCRIPTOR.fields.SW.loMask) !== 0) {
-      const at = this.#ram.offsetToWrite(w3 * 0x1_0000_0000 + ((w2 & -4) >>> 0))
+      const at = this.#ram.offsetToWrite(w3 * 0x1_0000_0000 + ((w2 & -4) >>> 0), 4)
       if (at < 0) return ERROR.fetch
       this.#ram.view.setUint32(at, w1, true)
     }
