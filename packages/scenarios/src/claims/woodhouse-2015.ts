@@ -132,7 +132,7 @@ export const WOODHOUSE_2015: readonly Claim[] = [
         ),
         holds: (raw, api) => works(raw) === works(api),
         otherwise:
-          'without any IOMMU the DMA API returns the bus’s own addresses there, and by those alone a card works',
+          'on a bus that sees memory elsewhere the DMA API returns the bus’s addresses, with no IOMMU there, and a card works by those alone',
       },
     ],
   },
