@@ -3,7 +3,7 @@ import { BOUNCE_PARTS, ENCRYPTION_PARTS, SKIPS_BOUNCING } from './confidential-p
 import { SKIPS_COHERENCY, SKIPS_FLUSHING } from './hellwig-2018-coherency.ts'
 import { OFFSET_BYPASS_PARTS, OFFSET_PARTS, WINDOW_PARTS } from './offset-parts.ts'
 
-export const JUNE: Said = {
+const JUNE: Said = {
   who: 'Christoph Hellwig',
   when: '2018-06-07',
   in: 'virtio: Add platform specific DMA API translation for virito devices',
