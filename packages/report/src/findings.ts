@@ -346,8 +346,11 @@ export const MACHINE_RULES: readonly MachineRule[] = [
     id: 'DMA-0001',
     level: 'note',
     title: 'The IOMMU is there, and the kernel leaves it off',
-    applies: (guest) =>
-      guest.iommus.length > 0 && !guest.iommus.some((iommu) => iommu.enabled) && waiting(guest).length === 0,
+    applies: (guest, devices) =>
+      guest.iommus.length > 0 &&
+      !guest.iommus.some((iommu) => iommu.enabled) &&
+      waiting(guest).length === 0 &&
+      !devices.some(({ status }) => status === 'blocked'),
     message: (guest, devices) =>
       `${iommuName(guest)} is exposed and not used${coversNone(devices) ? ', since the tables put no device behind it' : ''}: ` +
       'every device is in passthrough.',

@@ -21,6 +21,15 @@ devices:
 firmwareRegions:
   - { device: disk, size: 64K } # an agent in the disk goes on using this, and the DMAR says so
 `,
+  'broken.yaml': `machine: q35
+machineProperties: { kernel-irqchip: split }
+append: intel_iommu=on
+devices:
+  - { model: intel-iommu, intremap: on }
+  - { model: e1000e, addr: 2 }
+tables:
+  - { table: DMAR, offset: 0x38, bytes: 00 00 00 00 00 00 00 00 } # where the first unit's registers are
+`,
   'board.dts': `/dts-v1/;
 / {
 	#address-cells = <1>;

@@ -16,10 +16,7 @@ import { VtdSubsystem } from './vtd/vtd-subsystem.ts'
  */
 export function createIommuSubsystem(context: IommuContext, tables: IommuTables): IommuSubsystem {
   const { configuration } = context.profile
-  if (tables.dmar) {
-    if (configuration.intelIommu) return new VtdSubsystem(context, tables.dmar, tables.launchedDmar)
-    context.log('iommu: the firmware names VT-d; this kernel was built without a driver for it')
-  }
+  if (tables.dmar) return new VtdSubsystem(context, tables.dmar, tables.launchedDmar)
   if (tables.ivrs) {
     if (configuration.amdIommu) return new AmdSubsystem(context, tables.ivrs)
     context.log('iommu: the firmware names an AMD IOMMU; this kernel was built without a driver for it')

@@ -118,6 +118,20 @@ const PRESETS: readonly Preset[] = [
     ]),
   },
   {
+    name: 'tboot',
+    summary: 'a physical machine launched by Intel TXT: memory is closed to devices before the kernel runs',
+    content: q35(
+      '',
+      [
+        iommu,
+        { model: 'virtio-blk-pci', id: 'blk0', addr: '02.0', 'disable-legacy': 'on' },
+        { model: 'nvme', id: 'nvme0', addr: '03.0', serial: 'launched' },
+        { model: 'e1000e', id: 'net0', addr: '04.0', mac: '52:54:00:12:34:00' },
+      ],
+      { hypervisor: 'physical', launch: 'tboot' },
+    ),
+  },
+  {
     name: 'scalable',
     summary: 'the default machine, whose VT-d is in scalable mode; on QEMU 11.1 with first-stage tables',
     content: q35('intel_iommu=on', [

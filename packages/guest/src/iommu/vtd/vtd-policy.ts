@@ -23,11 +23,23 @@ export interface VtdPolicy {
   readonly why: readonly Fact[]
 }
 
+/** What the tables say of VT-d is read for the account alone. */
+const NO_DRIVER: VtdPolicy = {
+  enabled: false,
+  wanted: false,
+  forced: false,
+  opensMemory: false,
+  defaultDomain: 'identity',
+  scalableMode: false,
+  why: [{ fact: 'built without a driver for VT-d', source: 'kernel configuration' }],
+}
+
 /**
  * Whether to translate, and what devices get that ask for nothing: the build's defaults, then the command line, then
  * what a launch by tboot demands (`tboot_force_iommu`).
  */
 export function decideVtdPolicy(profile: GuestProfile, options: KernelCommandLine, launched: boolean): VtdPolicy {
+  if (!profile.configuration.intelIommu) return NO_DRIVER
   const why: Fact[] = []
   let enabled = profile.configuration.intelIommuDefaultOn
   if (options.intelIommu !== undefined) {

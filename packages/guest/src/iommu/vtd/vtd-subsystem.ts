@@ -75,6 +75,11 @@ export class VtdSubsystem implements IommuSubsystem {
 
   enableInterruptRemapping(): boolean {
     if (this.#dmar === null) return false
+    if (!this.#context.profile.configuration.intelIommu) {
+      this.#interruptsOff = 'there is no driver'
+      this.#context.log('DMAR: this kernel was built without a driver for VT-d')
+      return false
+    }
     const enabled = VtdInterrupts.enable(this.#context, this.#source, this.#dmar)
     if (typeof enabled === 'string') {
       this.#interruptsOff = enabled
@@ -92,6 +97,7 @@ export class VtdSubsystem implements IommuSubsystem {
   }
 
   attachDevices(devices: readonly PciDevice[]): void {
+    if (!this.#context.profile.configuration.intelIommu) return
     const { enabled, forced } = this.#policy
     if (this.#dmar === null) {
       // What detection condemned is as if it were not there: only then does a launched kernel go on.
