@@ -46,9 +46,14 @@ describe('skiboot', () => {
     expect(tree.find('/chosen')?.string('bootargs')).toBe('quiet')
     expect(tree.reservations).toEqual([{ address: 0x3000_0000, size: 0x500_0000 }])
     const phbs = tree.root.children.filter(({ name }) => name.startsWith('pciex@'))
-    expect(phbs.map(({ name }) => name.slice(-7))).toEqual(
-      ['0000000', '0100000', '0200000', '0300000', '0400000', '0500000'],
-    )
+    expect(phbs.map(({ name }) => name.slice(-7))).toEqual([
+      '0000000',
+      '0100000',
+      '0200000',
+      '0300000',
+      '0400000',
+      '0500000',
+    ])
     expect(phbs[1]!.cells('ibm,opal-msi-ranges')).toEqual([0xfd800, 0x7f8])
   })
 

@@ -56,6 +56,14 @@ describe('passthrough names the first condition of translation that does not hol
     ['in the tables, wired past it', {}, {}, { behindIommu: false }, 'device-bypass'],
     ['wired past it, identity too', {}, { domain: 'identity' }, { behindIommu: false }, 'device-bypass'],
     ['behind it, in an identity domain', {}, { domain: 'identity' }, {}, 'identity'],
+    [
+      'behind it, by direct DMA in a group without a known domain',
+      {},
+      { domain: 'unknown', dmaPath: 'direct' },
+      {},
+      'identity',
+    ],
+    ['behind it, by tables in such a group', {}, { domain: 'unknown', dmaPath: 'iommu' }, {}, 'iommu-inert'],
     ['behind it, in a translated domain', {}, { domain: 'dma' }, {}, 'iommu-inert'],
     ['behind it, in no domain', {}, { domain: 'none' }, {}, 'unattached'],
   ])('%s', (_what, guest, device, seen, reason) => {

@@ -14,7 +14,7 @@ export interface Endpoint {
 }
 
 /** Functions in the order in which Linux makes devices of them: a bus's own, then bus by bus what is below. */
-export function deviceOrder(functions: readonly PciFunction[], parent: PciFunction | null = null): PciFunction[] {
+function deviceOrder(functions: readonly PciFunction[], parent: PciFunction | null = null): PciFunction[] {
   const own = functions.filter((fn) => fn.parent === parent)
   return [...own, ...own.flatMap((fn) => (isBridge(fn) ? deviceOrder(functions, fn) : []))]
 }

@@ -3,18 +3,20 @@ import type { PciFunction } from '../../pci/pci-function.ts'
 import type { Endpoint } from '../../powernv/endpoints.ts'
 import { isBridge } from '../../powernv/endpoints.ts'
 import type { Opal } from '../../powernv/opal.ts'
-import type { OpalPhb } from '../../powernv/phbs.ts'
+import { type OpalPhb, segment32 } from '../../powernv/phbs.ts'
 import type { DomainType, Fact, GuestIommu } from '../../result.ts'
 import {
   ADD_PE_TO_DOMAIN,
   BUS_ALL,
   BYPASS_HI,
   CLEAR_FREEZE_ALL,
+  M32_WINDOW,
   MAP_PE,
   OPAL_PCI_EEH_FREEZE_CLEAR,
   OPAL_PCI_EEH_FREEZE_STATUS,
   OPAL_PCI_MAP_PE_DMA_WINDOW,
   OPAL_PCI_MAP_PE_DMA_WINDOW_REAL,
+  OPAL_PCI_MAP_PE_MMIO_WINDOW,
   OPAL_PCI_SET_PE,
   OPAL_PCI_SET_PELTV,
   OPAL_PCI_TCE_KILL,
@@ -118,6 +120,9 @@ export class IodaSubsystem implements IommuSubsystem {
     const done = opal.call(OPAL_PCI_SET_PE, phb.segment, number, bus << 8, compare, 0, 0, MAP_PE)
     if (done !== 0) this.#context.log(`${phb.path}: OPAL error ${done} trying to setup PELT table`)
     opal.call(OPAL_PCI_SET_PELTV, phb.segment, number, number, ADD_PE_TO_DOMAIN)
+    for (const segment of segments32(endpoint)) {
+      opal.call(OPAL_PCI_MAP_PE_MMIO_WINDOW, phb.segment, number, M32_WINDOW, 0, segment)
+    }
     const which = all ? `${hex(bus)}..${hex(bus + buses - 1)}` : hex(bus)
     this.#context.log(`${phb.path}: [PE# ${hex(number)}] Secondary bus ${which} associated with PE#${hex(number)}`)
   }
@@ -294,4 +299,16 @@ export class IodaSubsystem implements IommuSubsystem {
   why(device: PciDevice): readonly Fact[] {
     return this.#facts.of(device)
   }
+}
+
+/** Segments of the 32-bit window that an endpoint's functions have registers in; ascending (`pnv_ioda_setup_pe_seg`). */
+function segments32({ phb, members }: Endpoint): number[] {
+  const { cpu, size } = phb.memory32
+  const found = new Set<number>()
+  for (const { base, size: bytes } of members.flatMap(({ bars }) => bars)) {
+    if (base < cpu || base >= cpu + size) continue
+    const last = Math.floor((base - cpu + bytes - 1) / segment32(phb))
+    for (let at = Math.floor((base - cpu) / segment32(phb)); at <= last && at < phb.endpoints; at++) found.add(at)
+  }
+  return [...found].sort((a, b) => a - b)
 }
