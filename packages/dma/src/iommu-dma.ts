@@ -13,6 +13,7 @@ import {
   LiveMappings,
   type Segment,
 } from './live-mappings.ts'
+import type { BouncedBuffer, Swiotlb } from './swiotlb.ts'
 
 export interface IommuDmaOptions {
   readonly owner: string
@@ -22,6 +23,11 @@ export interface IommuDmaOptions {
   readonly witness?: DmaWitness
   /** Tries addresses below 4 GiB first whatever the mask, as Linux does for PCI devices until those run out. */
   readonly prefer32Bit?: boolean
+  /**
+   * For a device that is not trusted: what is not whole pages is bounced, so that it never sees what else lies in a page.
+   * Linux does so for what is behind a port that faces outwards, in domains that invalidate at each unmap.
+   */
+  readonly bounce?: Swiotlb
   /** Bytes that a merged segment may have; Linux's default for PCI is 64 KiB. */
   readonly maxSegment?: number
 }
@@ -37,6 +43,10 @@ export class IommuDma implements DmaOps {
   readonly #pages: PageAllocator
   readonly #live: LiveMappings
   readonly #maxSegment: number
+  readonly #bounce: Swiotlb | null
+  readonly #bounced = new Map<DmaMapping, BouncedBuffer>()
+  /** Scatter lists that were mapped piece by piece, by their first pieces. */
+  readonly #pieces = new Map<DmaMapping, readonly DmaMapping[]>()
   #try32First: boolean
 
   constructor(options: IommuDmaOptions) {
@@ -46,6 +56,7 @@ export class IommuDma implements DmaOps {
     this.#pages = options.pages
     this.#live = new LiveMappings(options.owner, options.witness)
     this.#maxSegment = options.maxSegment ?? 0x1_0000
+    this.#bounce = options.bounce ?? null
     this.#try32First = options.prefer32Bit ?? true
   }
 
@@ -76,16 +87,27 @@ export class IommuDma implements DmaOps {
     const offset = cpu % GRANULE
     const busLength = pagesSpanned(offset, length) * GRANULE
     const access = accessOf(direction)
-    const iova = this.#place(cpu - offset, busLength, access)
-    if (iova === null) return null
+    const bounced = this.#mustBounce(cpu, length) ? this.#bounceOf(cpu, length, direction) : null
+    if (bounced === null && this.#mustBounce(cpu, length)) return null
+    const iova = this.#place((bounced?.cpu ?? cpu) - offset, busLength, access)
+    if (iova === null) {
+      if (bounced !== null) this.#bounce?.unmap(bounced)
+      return null
+    }
     const mapping = { cpu, hi: highWord(iova), lo: lowWord(iova + offset), length }
-    this.#live.add('streaming', [mapping], [mapping], access, purpose, { start: iova, length: busLength })
+    if (bounced !== null) this.#bounced.set(mapping, bounced)
+    this.#live.add('streaming', [mapping], [bounced ?? mapping], access, purpose, { start: iova, length: busLength })
     return mapping
   }
 
+  /** The device is kept from the memory before what it wrote is copied back. */
   unmap(mapping: DmaMapping): void {
     const { busStart, busLength } = this.#live.remove('streaming', mapping)
     this.#space.unmap(busStart, busLength)
+    const bounced = this.#bounced.get(mapping)
+    if (bounced === undefined) return
+    this.#bounced.delete(mapping)
+    this.#bounce?.unmap(bounced)
   }
 
   /**
@@ -94,9 +116,12 @@ export class IommuDma implements DmaOps {
    */
   mapScatter(segments: readonly Segment[], direction: Direction, purpose: string): readonly DmaMapping[] | null {
     if (segments.length === 0) throw new RangeError('a scatter list has at least one segment')
+    for (const { cpu, length } of segments) checkSegment(cpu, length)
+    if (segments.some(({ cpu, length }) => this.#mustBounce(cpu, length))) {
+      return this.#mapPieces(segments, direction, purpose)
+    }
     let busLength = 0
     for (const { cpu, length } of segments) {
-      checkSegment(cpu, length)
       busLength += pagesSpanned(cpu % GRANULE, length) * GRANULE
     }
     const access = accessOf(direction)
@@ -118,18 +143,44 @@ export class IommuDma implements DmaOps {
     return mappings
   }
 
+  /** As Linux's `iommu_dma_map_sg_swiotlb`: a list of which anything is bounced is mapped segment by segment. */
+  #mapPieces(segments: readonly Segment[], direction: Direction, purpose: string): readonly DmaMapping[] | null {
+    const pieces: DmaMapping[] = []
+    for (const { cpu, length } of segments) {
+      const piece = this.map(cpu, length, direction, purpose)
+      if (piece === null) {
+        for (const one of pieces) this.unmap(one)
+        return null
+      }
+      pieces.push(piece)
+    }
+    this.#pieces.set(pieces[0]!, pieces)
+    return pieces
+  }
+
   unmapScatter(mappings: readonly DmaMapping[]): void {
+    const [first] = mappings
+    const pieces = first && this.#pieces.get(first)
+    if (first !== undefined && pieces !== undefined) {
+      this.#pieces.delete(first)
+      for (const piece of pieces) this.unmap(piece)
+      return
+    }
     const { busStart, busLength } = this.#live.remove('scatter', mappings[0])
     this.#space.unmap(busStart, busLength)
   }
 
-  /** Memory is the device's and the CPU's at once: platforms here keep what is behind an IOMMU coherent. */
+  /** What is not bounced is the device's and the CPU's at once: platforms here keep it coherent behind an IOMMU. */
   syncForCpu(mapping: DmaMapping, offset = 0, length = mapping.length - offset): void {
     checkPart(mapping, offset, length)
+    const bounced = this.#bounced.get(mapping)
+    if (bounced !== undefined) this.#bounce?.syncForCpu(bounced, offset, length)
   }
 
   syncForDevice(mapping: DmaMapping, offset = 0, length = mapping.length - offset): void {
     checkPart(mapping, offset, length)
+    const bounced = this.#bounced.get(mapping)
+    if (bounced !== undefined) this.#bounce?.syncForDevice(bounced, offset, length)
   }
 
   leaks(): readonly DmaLeak[] {
@@ -152,6 +203,16 @@ export class IommuDma implements DmaOps {
       open = (offset + length) % GRANULE === 0
     }
     return mappings
+  }
+
+  #mustBounce(cpu: number, length: number): boolean {
+    return this.#bounce !== null && (cpu % GRANULE !== 0 || length % GRANULE !== 0)
+  }
+
+  #bounceOf(cpu: number, length: number, direction: Direction): BouncedBuffer | null {
+    const bounced = this.#bounce?.map(cpu, length, direction) ?? null
+    if (bounced !== null) this.#bounce?.clearAround(bounced)
+    return bounced
   }
 
   #place(physical: number, length: number, access: Access): number | null {

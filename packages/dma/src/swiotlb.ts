@@ -102,6 +102,14 @@ export class Swiotlb {
     this.#used.fill(0, held.firstSlot, held.firstSlot + held.slots)
   }
 
+  /** Clears what of a buffer's own pages is not the buffer: for a device that gets whole pages to see. */
+  clearAround({ cpu, length }: BouncedBuffer): void {
+    const before = cpu % PAGE
+    const after = (PAGE - ((cpu + length) % PAGE)) % PAGE
+    if (before > 0) this.#memory.writeBytes(cpu - before, new Uint8Array(before))
+    if (after > 0) this.#memory.writeBytes(cpu + length, new Uint8Array(after))
+  }
+
   syncForCpu({ cpu, original, direction }: BouncedBuffer, offset: number, length: number): void {
     if (direction !== 'to-device') this.#copy(cpu + offset, original + offset, length)
   }
