@@ -30,6 +30,7 @@ const kinds = [
   `${packages}/guest/src/iommu/arm-smmu-v3/smmu-subsystem.ts`,
   `${packages}/guest/src/iommu/virtio/request-subsystem.ts`,
   `${packages}/machine/src/build/create-microvm.ts`,
+  `${packages}/machine/src/build/create-powernv.ts`,
   `${packages}/machine/src/build/create-pseries.ts`,
   `${packages}/machine/src/build/create-virt.ts`,
   `${packages}/machine/src/iommu/amd/idle-amd-function.ts`,

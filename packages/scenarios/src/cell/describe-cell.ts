@@ -38,6 +38,9 @@ export function describeCell(cell: Cell): DescribedCell {
   if (asked.name === 'assigned' && hypervisor.name.startsWith('physical')) {
     return impossible('nobody assigns devices to a guest on a physical machine')
   }
+  if (hypervisor.tells.startsWith('property') && platform.name === 'powernv') {
+    return impossible('skiboot makes the nodes of PCI devices on powernv, and knows of no such property')
+  }
   if (hypervisor.tells.startsWith('property') && platform.name !== 'pseries') {
     return impossible(`${platform.name} has no device tree with nodes for PCI devices, where the property would be`)
   }
