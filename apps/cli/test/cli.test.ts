@@ -111,7 +111,7 @@ describe('bad usage and bad input end with 2, a message, and nothing on standard
     ],
     [
       ['boot', '--append', 'quiet acpi=off'],
-      "dmascope: error: --append: 'acpi=off' makes a kernel without the ACPI tables, which is not modelled yet; leave it out\n  [GUEST_NOT_MODELLED]\n",
+      "dmascope: error: --append: 'acpi=off' makes a kernel without the ACPI tables, which goes by tables for multiprocessors and plugs devices below ports in anew, which is not modelled yet; leave it out\n  [GUEST_NOT_MODELLED]\n",
     ],
     [['boot', 'root-prot'], "dmascope: error: there is no preset 'root-prot'; did you mean 'root-port'? presets are "],
     [
