@@ -62,6 +62,7 @@ export const LUTOMIRSKI_2015_XEN: readonly Claim[] = [
           'without the option it does not refuse them: it gives them the machine’s addresses, which is what they take',
       },
     ],
+    leftOpen: 'a Xen that uses the machine’s IOMMU for its domains is not run',
   },
   {
     number: 10,
