@@ -25,7 +25,16 @@ const packages = '../../packages'
  * They export functions and classes alone, which are called, and nothing else.
  */
 const kinds = [
+  `${packages}/firmware/src/qboot/run-qboot.ts`,
+  `${packages}/firmware/src/skiboot/run-skiboot.ts`,
+  `${packages}/firmware/src/slof/run-slof.ts`,
+  `${packages}/firmware/src/tboot/run-tboot.ts`,
+  `${packages}/firmware/src/uefi/run-uefi.ts`,
+  `${packages}/guest/src/architecture/arm64.ts`,
   `${packages}/guest/src/architecture/ppc64.ts`,
+  `${packages}/guest/src/architecture/x86-xen.ts`,
+  `${packages}/guest/src/assign/assign-devices.ts`,
+  `${packages}/guest/src/drivers/sriov-numvfs.ts`,
   `${packages}/guest/src/iommu/amd/amd-subsystem.ts`,
   `${packages}/guest/src/iommu/arm-smmu-v3/smmu-subsystem.ts`,
   `${packages}/guest/src/iommu/virtio/request-subsystem.ts`,
@@ -36,6 +45,8 @@ const kinds = [
   `${packages}/machine/src/iommu/amd/idle-amd-function.ts`,
   `${packages}/machine/src/iommu/amd/plan-amd.ts`,
   `${packages}/machine/src/iommu/virtio/plan-virtio-iommu.ts`,
+  `${packages}/scenarios/src/boot/read-tables.ts`,
+  `${packages}/scenarios/src/boot/start-domain.ts`,
 ].map((path) => ({ path: fileURLToPath(new URL(path, import.meta.url)), name: basename(path, '.ts') }))
 
 const options = {

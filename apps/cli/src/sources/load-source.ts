@@ -45,7 +45,8 @@ export async function loadSource(
   qemuArguments: readonly string[] | null,
   version: QemuVersion | undefined,
 ): Promise<LoadedSource> {
-  if (qemuArguments === null && source !== undefined && isCell(source)) return loadCell(source)
+  if (qemuArguments === null && source !== undefined && isCell(source))
+    return (await import('./cell-source.ts')).loadCell(source)
   if (qemuArguments !== null) {
     if (source !== undefined) {
       throw new DmascopeError(
@@ -143,11 +144,3 @@ async function standardInput(): Promise<string> {
 /** A cell of the matrix has five parts or more; a file of that name would be as many folders deep. */
 const isCell = (source: string): boolean =>
   source.split('/').length >= 5 && !/^[./]/.test(source) && !existsSync(source)
-
-async function loadCell(source: string): Promise<LoadedSource> {
-  const { describeCell, parseCell, SELF_TEST_BYTES } = await import('@dmascope/scenarios')
-  const cell = parseCell(source)
-  const { description, impossible } = describeCell(cell)
-  if (description !== null) return { description, guest: cell.guest, selfTestBytes: SELF_TEST_BYTES }
-  throw new DmascopeError('CLI_NO_SUCH_MACHINE', `${source}: there is no such machine: ${impossible}`, { source })
-}
