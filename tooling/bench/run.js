@@ -31,6 +31,7 @@ for (const suite of [
   'tree',
   'job',
   'scale',
+  'matrix',
 ]) {
   const argv = [outfile, '--suite', suite, ...process.argv.slice(2)]
   const { status } = spawnSync(process.execPath, argv, { stdio: 'inherit' })

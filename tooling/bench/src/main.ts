@@ -7,6 +7,7 @@ import { virtioIommuCases } from './iommu-virtio.ts'
 import { jobCases, scaleCases } from './job-cases.ts'
 import { portCases } from './job-port.ts'
 import { formatTimes, runTimed, type TimedCase } from './job-timed.ts'
+import { matrixCases } from './matrix-cases.ts'
 import { runApart, workOf } from './run-apart.ts'
 import type { BenchCase } from './runner.ts'
 import { DEFAULT_OPTIONS, runCases } from './runner.ts'
@@ -38,6 +39,7 @@ const SUITES: Readonly<Record<string, () => (BenchCase | TimedCase)[] | Promise<
   tree: () => [...treeCases(), ...treeFloorCases(), ...treeTextFloorCases()],
   job: jobCases,
   scale: scaleCases,
+  matrix: matrixCases,
 }
 
 const command = new Command('bench')
