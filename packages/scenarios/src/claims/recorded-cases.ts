@@ -2,7 +2,7 @@ import type { RecordedCase } from './claim.ts'
 import { RECORDED_BOOTS } from './recorded-boots.ts'
 
 /** Every device of these boots; of all boots where none is named. @throws RangeError for a boot that is not there */
-export function recordedDevices(...names: readonly string[]): RecordedCase[] {
+function recordedDevices(...names: readonly string[]): RecordedCase[] {
   const boots = names.length === 0 ? RECORDED_BOOTS : names.map(requireBoot)
   return boots.flatMap((boot) => boot.devices.map((device) => ({ boot, device })))
 }
