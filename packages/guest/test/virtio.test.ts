@@ -155,12 +155,18 @@ describe('negotiation', () => {
     expect(card?.virtio?.negotiated).toEqual([2, 5, 15, 16, 17, 18, 19, 21, 23, 28, 29, 32, 40])
   })
 
+  it('does not drive a network card whose bits call for a control queue that is not there', () => {
+    const backend = { kind: 'network', where: 'qemu' } as const
+    const [card] = boot([device('virtio-net-pci', 2, { ctrl_vq: false }, { backend })])
+    expect(card).toMatchObject({ driver: null, io: { attempted: false } })
+    expect(card?.refusal).toContain('device advertises feature VIRTIO_NET_F_CTRL_RX but not VIRTIO_NET_F_CTRL_VQ')
+    expect(card?.virtio?.negotiated).not.toContain(17)
+    expect(card?.virtio?.status).toBe(0x83)
+  })
+
   it('is refused a balloon that insists on bit 33: its driver clears it', () => {
-    const [refused, taken] = boot([
-      VTD,
-      device('virtio-balloon-pci', 2, ACCESS_PLATFORM),
-      device('virtio-balloon-pci', 3),
-    ])
+    const [refused] = boot([VTD, device('virtio-balloon-pci', 2, ACCESS_PLATFORM)])
+    const [taken] = boot([VTD, device('virtio-balloon-pci', 3)])
     expect(refused).toMatchObject({ driver: null, dmaPath: null, io: { attempted: false } })
     expect(refused?.refusal).toContain('FEATURES_OK does not stay set')
     expect(refused?.refusal).toContain('bit 33')

@@ -40,7 +40,11 @@ export type PropertyValue = string | number | boolean
 export interface ProcessorTopology {
   readonly sockets: number
   /** Of a socket; left out where nothing was said of them. */
+  readonly dies?: number
+  /** Of a socket; left out where nothing was said of them. */
   readonly clusters?: number
+  /** Of a die; left out where nothing was said of them. */
+  readonly modules?: number
   readonly cores: number
   readonly threads: number
 }
@@ -59,7 +63,7 @@ export interface MachineDescription {
   readonly cpus: number
   /** Processors with all that may be plugged in later: `maxcpus`. `cpus` where left out. */
   readonly maxCpus?: number
-  /** How processors hang together, on a virt or a pseries; cores of one socket where left out. */
+  /** How processors hang together; cores of one socket where left out. */
   readonly topology?: ProcessorTopology
   /** Numbers of the NUMA nodes that `-numa` makes; what the machine makes of its own where left out. */
   readonly numaNodes?: readonly number[]

@@ -269,7 +269,7 @@ describe('the topology of a virt', () => {
 
   it('makes up all processors', () => {
     expect(() => readMachineFile(file('maxCpus: 8'))).toThrow(
-      /:4:1: sockets, clusters, cores and threads make 4 processors, and there are 8; write maxCpus: 4/,
+      /:4:1: sockets, dies, clusters, modules, cores and threads make 4 processors, and there are 8; write maxCpus: 4/,
     )
   })
 })

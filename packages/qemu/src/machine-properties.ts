@@ -56,7 +56,7 @@ function lacks(machine: MachineName, name: string): boolean {
 const FIRMWARE = ['firmware', 'pflash0']
 
 /** Of ours, not QEMU's. */
-const OURS = ['vga', 'defaultNic', 'firmware', 'confidential']
+const OURS = ['vga', 'defaultNic', 'acpiHotplug', 'firmware', 'confidential']
 
 /**
  * Reads the properties of `-machine`, the type left out. Answers those that bear on DMA or interrupts, typed, under

@@ -133,6 +133,8 @@ const KEPT: readonly (CompatibleDefault & { readonly through: Version })[] = [
   { through: [9, 2], driver: 'virtio-mem-device', property: 'vectors', value: 0 },
   { through: [7, 1], driver: 'virtio-device', property: 'queue_reset', value: false },
   { through: [7, 1], driver: 'virtio-rng-device', property: 'vectors', value: 0 },
+  { through: [5, 1], driver: 'virtio-blk-device', property: 'num-queues', value: 1 },
+  { through: [5, 1], driver: 'nvme', property: 'use-intel-id', value: true },
   { through: [5, 0], driver: 'virtio-device', property: 'x-disable-legacy-check', value: true },
   { through: [2, 6], driver: 'virtio-pci', property: 'disable-modern', value: true },
   { through: [2, 6], driver: 'virtio-pci', property: 'disable-legacy', value: 'off' },
@@ -143,6 +145,12 @@ export const compatibleDefaults = (type: MachineType, version: QemuVersion): rea
   KEPT.filter(({ through }) => !isBefore(through, type.compatible) && isBefore(through, VERSION[version])).map(
     ({ driver, property, value }) => ({ driver, property, value }),
   )
+
+/** What a versioned type of PC keeps of the chipset: bridges that firmware's hot-plug methods do not reach. */
+export function compatibleChipset({ machine, compatible }: MachineType): Readonly<Record<string, PropertyValue>> {
+  const through: Version | null = machine === 'q35' ? [6, 0] : machine === 'pc' ? [1, 7] : null
+  return through !== null && !isBefore(through, compatible) ? { acpiHotplug: false } : {}
+}
 
 /** What a versioned type of pseries keeps of the machine itself: its interrupt controller and processor. */
 export function compatiblePseries({ machine, compatible }: MachineType): {

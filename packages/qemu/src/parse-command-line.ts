@@ -13,10 +13,11 @@ import { checkGlobals } from './globals.ts'
 import { textOf } from './key-value.ts'
 import { machineProperties } from './machine-properties.ts'
 import { memorySize, readProcessors } from './machine-size.ts'
-import { compatibleDefaults, compatiblePseries, machineType } from './machine-types.ts'
+import { compatibleChipset, compatibleDefaults, compatiblePseries, machineType } from './machine-types.ts'
 import { resolveNetworks, resolveNic } from './networks.ts'
 import { numaNodes } from './numa-nodes.ts'
 import { resolveObjects } from './objects.ts'
+import { isPlain } from './processor-topology.ts'
 
 export interface CommandLineOptions {
   /** The QEMU release whose options, devices and defaults hold. */
@@ -53,6 +54,7 @@ export function parseQemuCommandLine(args: readonly string[], options: CommandLi
   const cpu = collected.cpu ?? pseries.cpu
   const machine: Record<string, PropertyValue> = {
     ...pseries.properties,
+    ...compatibleChipset(type),
     ...machineProperties(collected.machine, architecture, type.machine),
     ...acceleratorProperties(collected),
     ...(written !== null && written !== type.machine ? { type: written } : {}),
@@ -115,7 +117,9 @@ export function parseQemuCommandLine(args: readonly string[], options: CommandLi
     ...(sizes.most !== null && { maxMemory: sizes.most }),
     cpus: processors.cpus,
     ...(processors.most !== processors.cpus && { maxCpus: processors.most }),
-    ...((type.machine === 'virt' || type.machine === 'pseries') && { topology: processors.topology }),
+    ...((type.machine === 'virt' || type.machine === 'pseries' || !isPlain(processors)) && {
+      topology: processors.topology,
+    }),
     ...(cpu !== null && { cpu }),
     ...(nodes.length > 0 && { numaNodes: nodes }),
     ...(type.machine === 'pseries' && { hostBridge: reader.globalsOf('spapr-pci-host-bridge') }),

@@ -102,18 +102,26 @@ export function completeTopology(
     const sides = `${hierarchy} == maxcpus (${most}) < smp_cpus (${cpus})`
     throw refusal('QEMU_SMP', place, `Invalid CPU topology: ${rule}: ${sides}`, { cpus, most })
   }
-  const { clusters } = written.levels
+  const { dies, clusters, modules } = written.levels
   return {
     cpus,
     most,
     topology: {
       sockets: whole.sockets,
+      ...(dies !== null && { dies }),
       ...(clusters !== null && { clusters }),
+      ...(modules !== null && { modules }),
       cores: whole.cores,
       threads: whole.threads,
     },
   }
 }
+
+/** Cores of one socket, and no level besides. */
+export const isPlain = ({ topology }: Processors): boolean =>
+  topology.sockets === 1 &&
+  topology.threads === 1 &&
+  [topology.dies, topology.clusters, topology.modules].every((count) => count === undefined)
 
 const countsOf = (levels: WrittenTopology['levels']): Record<Level, number> =>
   Object.fromEntries(TOPOLOGY_LEVELS.map((level) => [level, levels[level] ?? 1])) as Record<Level, number>

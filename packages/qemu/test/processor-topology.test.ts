@@ -66,7 +66,8 @@ describe('levels that a machine does not have', () => {
 
   it('others count', () => {
     expect(parse('8,dies=2,cores=2', 'q35', '7.2').cpus).toBe(8)
-    expect(parse('8,dies=2,cores=2', 'q35', '7.2').topology).toBeUndefined()
+    expect(parse('8,dies=2,cores=2', 'q35', '7.2').topology).toEqual({ sockets: 2, dies: 2, cores: 2, threads: 1 })
+    expect(parse('8', 'q35', '7.2').topology).toBeUndefined()
     expect(() => parse('8,dies=3,cores=2', 'q35', '7.2')).toThrow('sockets (1) * dies (3) * cores (2) * threads (1)')
   })
 })

@@ -22,6 +22,8 @@ export const LEGACY_ONLY_FEATURES: FeatureBits = featureBits(
   VIRTIO_F_UNUSED,
 )
 
+const NONE: FeatureBits = { lo: 0, hi: 0 }
+
 /** What of ring and transport a device offers, whatever it is reached over. */
 export interface OfferOptions {
   /** Has the legacy interface. */
@@ -40,6 +42,8 @@ export interface OfferOptions {
   readonly packed?: boolean
   /** Offers VIRTIO_F_RING_RESET. Default true. */
   readonly ringReset?: boolean
+  /** Bits of the device's type that it keeps to itself. Default none. */
+  readonly withheld?: FeatureBits
 }
 
 /** What the device offers: its type's own bits, and those of ring and transport. */
@@ -55,6 +59,7 @@ export function offeredBits(device: VirtioDevice, options: OfferOptions): Featur
   if (options.accessPlatform) numbers.push(VIRTIO_F_ACCESS_PLATFORM)
   if (options.platformDma === true) numbers.push(VIRTIO_F_PLATFORM_DMA)
   const own = device.features
-  const hidden = legacy ? 0 : (device.legacyFeatures?.lo ?? 0)
-  return uniteFeatures({ lo: (own.lo & ~hidden) >>> 0, hi: own.hi }, featureBits(...numbers))
+  const withheld = options.withheld ?? NONE
+  const hidden = withheld.lo | (legacy ? 0 : (device.legacyFeatures?.lo ?? 0))
+  return uniteFeatures({ lo: (own.lo & ~hidden) >>> 0, hi: (own.hi & ~withheld.hi) >>> 0 }, featureBits(...numbers))
 }

@@ -49,7 +49,7 @@ export const startXenDomain: EarlyCode = (bus, { startInfo: at = 0 }, log) => {
         context,
         start,
         { calls, frames },
-        readPlatform(tables, map, context.log),
+        readPlatform(tables, map, context.log, context.options),
         readIommuTables(tables, context.log),
       ),
   }

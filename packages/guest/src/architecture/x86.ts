@@ -36,7 +36,7 @@ export const startX86: EarlyCode = (bus, _entry, log) => {
       const { log: say } = context
       const named = readIommuTables(tables, say)
       const launch = findTboot(bus, boot, say) ? { launchedDmar: launchedDmar(bus, say) } : {}
-      return bringUp(context, readPlatform(tables, boot.memoryMap, say), { ...named, ...launch }, ram)
+      return bringUp(context, readPlatform(tables, boot.memoryMap, say, context.options), { ...named, ...launch }, ram)
     },
   }
 }

@@ -13,7 +13,7 @@ import {
   virtio_net_ctrl_mac,
   virtio_net_hdr,
 } from '@dmascope/virtio-devices/spec'
-import { VIRTIO_F_ANY_LAYOUT, VIRTIO_F_VERSION_1 } from '@dmascope/virtio-pci/spec'
+import { hasFeature, VIRTIO_F_ANY_LAYOUT, VIRTIO_F_VERSION_1 } from '@dmascope/virtio-pci/spec'
 import { ANYWHERE } from '../early/page-allocator.ts'
 import { awaitRequests } from '../virtio/await-requests.ts'
 import { findQueues, type WantedQueue } from '../virtio/find-queues.ts'
@@ -50,6 +50,15 @@ const BIG_BYTES = 17 * PAGE
 /** Where a packet starts that may not share a buffer with its header. */
 const PACKET_OFFSET = 64
 
+/** Bits of what goes through the control queue: Linux's `virtnet_validate_features`. */
+const NEED_CONTROL_QUEUE = [
+  F.VIRTIO_NET_F_CTRL_RX,
+  F.VIRTIO_NET_F_CTRL_VLAN,
+  F.VIRTIO_NET_F_GUEST_ANNOUNCE,
+  F.VIRTIO_NET_F_MQ,
+  F.VIRTIO_NET_F_CTRL_MAC_ADDR,
+]
+
 const COMMON: readonly number[] = [
   F.VIRTIO_NET_F_CSUM.low,
   F.VIRTIO_NET_F_GUEST_CSUM.low,
@@ -81,6 +90,13 @@ export const VIRTIO_NET: VirtioDriver = {
   type: VIRTIO_ID_NET,
   features: COMMON,
   legacyFeatures: [...COMMON, F.VIRTIO_NET_F_GSO.low, VIRTIO_F_ANY_LAYOUT],
+  objectsTo: (features) => {
+    if (hasFeature(features, CTRL_VQ)) return null
+    const orphan = NEED_CONTROL_QUEUE.find((field) => hasFeature(features, field.low))
+    return orphan === undefined
+      ? null
+      : `device advertises feature ${orphan.name} but not VIRTIO_NET_F_CTRL_VQ (-EINVAL)`
+  },
   probe,
 }
 

@@ -5,6 +5,7 @@ import type { EcamWindow } from '../pci/config-access.ts'
 import { busKey, type RootBus } from '../pci/enumerate.ts'
 import { readAcpiDevices } from '../platform/acpi-devices.ts'
 import type { PlatformDevice } from '../platform/platform-device.ts'
+import type { KernelCommandLine } from '../profile/kernel-command-line.ts'
 import { type AcpiTables, tryParse } from './acpi-tables.ts'
 import type { MemoryMapEntry } from './boot-params.ts'
 import { byBus, readEcam } from './ecam-windows.ts'
@@ -122,15 +123,20 @@ function windowsOf(resources: Resources | null): HostBridgeWindows {
   }
 }
 
-/** Reads MADT, MCFG and DSDT. Whatever is missing or makes no sense is told, and gone without. */
+/**
+ * Reads MADT, MCFG and DSDT. Whatever is missing or makes no sense is told, and gone without.
+ *
+ * @param options - what the command line says of the ECAM
+ */
 export function readPlatform(
   tables: AcpiTables,
   map: readonly MemoryMapEntry[],
   log: (line: string) => void,
+  options: Pick<KernelCommandLine, 'noEcam'> = { noEcam: false },
 ): Platform {
   return {
     ...readInterruptControllers(tables, log),
     devices: readAcpiDevices(tables, log),
-    ...readHostBridges(tables, readEcam(tables, map, log), log),
+    ...readHostBridges(tables, options.noEcam ? [] : readEcam(tables, map, log), log),
   }
 }

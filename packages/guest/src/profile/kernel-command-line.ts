@@ -41,6 +41,8 @@ export interface KernelCommandLine {
   }
   /** `pci=nomsi`. */
   readonly noMsi: boolean
+  /** `pci=nommconf`, `pci=conf1`: registers of PCI functions beyond the first 256 bytes are not reached. */
+  readonly noEcam: boolean
   /** `noapic`: no I/O APIC, and so no remapping of interrupts. */
   readonly noApic: boolean
   /** `pci=disable_acs_redir=`, as written; null without. */
@@ -167,6 +169,7 @@ function intremap(state: State, part: string): boolean {
 
 const pci = (state: State, part: string): boolean => {
   if (part === 'nomsi') state.noMsi = true
+  if (part === 'nommconf' || part === 'conf1') state.noEcam = true
   const acs = /^(disable_acs_redir|config_acs)=(.*)$/.exec(part)
   if (acs?.[1] === 'disable_acs_redir') state.disableAcsRedirection = acs[2]!
   if (acs?.[1] === 'config_acs') state.configAcs = acs[2]!
@@ -220,6 +223,7 @@ export function parseKernelCommandLine(text: string): KernelCommandLine {
     softIommu: false,
     swiotlb: { slots: null, force: false, disabled: false },
     noMsi: false,
+    noEcam: false,
     noApic: false,
     disableAcsRedirection: null,
     configAcs: null,

@@ -13,7 +13,7 @@ const UNMODELLED: readonly { readonly parameter: RegExp; readonly effect: string
   },
   { parameter: /^(nolapic|disableapic)$/, effect: 'a kernel without the APICs' },
   { parameter: /^apic=off/, effect: 'a kernel without the APICs' },
-  { parameter: /^pci=(.*,)?(off|noacpi)(,|$)/, effect: 'another way to find PCI' },
+  { parameter: /^pci=(.*,)?(off|noacpi|conf2)(,|$)/, effect: 'another way to find PCI' },
   {
     parameter: /^pcie_acs_override=/,
     effect:

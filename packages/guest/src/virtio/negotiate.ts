@@ -81,13 +81,15 @@ export function bindVirtioDriver(device: VirtioDevice, driver: VirtioDriver): Bo
   )
   const refused = transport.declines?.(features) ?? null
   if (refused !== null) return fail(device, refused)
-  transport.writeFeatures(features)
+  const objection = driver.objectsTo?.(features) ?? null
+  if (objection === null) transport.writeFeatures(features)
   record.virtio = {
     offered: featureNumbers(offered),
     negotiated: featureNumbers(features),
     accessPlatform: device.has(VIRTIO_F_ACCESS_PLATFORM),
     status: transport.status,
   }
+  if (objection !== null) return fail(device, objection)
   const refusal = settleFeatures(device)
   if (refusal !== null) return fail(device, refusal)
   record.why(

@@ -16,6 +16,8 @@ export interface VirtioDriver {
   readonly legacyFeatures?: readonly number[]
   /** Takes back bits that it cannot live with, before they are negotiated. */
   validate?(device: VirtioDevice, features: FeatureBits): FeatureBits
+  /** Why it cannot drive a device that offers these bits and no others; null where it can. */
+  objectsTo?(features: FeatureBits): string | null
   /** Sets up queues and takes the device; answers why it declines, where it does. */
   probe(device: VirtioDevice): BoundDriver | string
 }

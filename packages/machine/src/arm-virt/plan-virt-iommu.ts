@@ -53,14 +53,12 @@ export function planVirtIommu(
     )
   }
   if (surplus !== undefined) throw refuseIommu(surplus, 'virt machine does not support multiple IOMMUs')
-  // Releases before 9.2 say that every function is behind the SMMU, whatever the machine's own bus does.
-  const mapped = !bypass || machine.qemuVersion === '7.2'
   const { qemuVersion } = machine
   const its = msi === 'its'
   if (smmu) {
     const place = { base: VIRT.smmu.base, spi: VIRT_SPI.smmu, rootBus: null }
     const facts = { qemuVersion, its, features: smmuv3OptionsFor(qemuVersion) }
-    return { iommus: [planSmmuV3(place, facts)], announced: { kind: 'smmuv3', mapped, place } }
+    return { iommus: [planSmmuV3(place, facts)], announced: { kind: 'smmuv3', mapped: !bypass, place } }
   }
   if (places.length > 0) {
     return {

@@ -58,7 +58,11 @@ export function createMachine(
   const complete = withDefaultDevices(description, chipset)
   const placement = placeDevices(
     complete,
-    { name: chipset.rootBusName, nature: chipset.express ? 'express' : 'conventional' },
+    {
+      name: chipset.rootBusName,
+      nature: chipset.express ? 'express' : 'conventional',
+      acpiHotplug: !isOff(description.machineProperties.acpiHotplug),
+    },
     chipset.functions(),
   )
   const plan = planIommu(placement, description)
@@ -149,7 +153,11 @@ function platformFacts(
     machine,
     qemuVersion: description.qemuVersion,
     cpus: description.cpus,
+    maxCpus: description.maxCpus ?? description.cpus,
+    topology: description.topology ?? null,
     hpet: !isOff(description.machineProperties.hpet),
+    smm: !isOff(description.machineProperties.smm),
+    i8042: !isOff(description.machineProperties.i8042),
     ecamBase: machine === 'q35' ? 0xb000_0000 : null,
     // DEVIATION: with acpi=off QEMU offers no table at all, and SeaBIOS writes some of its own, which name no IOMMU.
     iommuTable:

@@ -11,9 +11,9 @@ const DISPLAYS = /^(VGA|cirrus-vga|qxl-vga|vmware-svga|virtio-vga(-gl)?|bochs-di
  * all others, and so get the first free slots.
  */
 export function withDefaultDevices(machine: MachineDescription, chipset: Chipset): MachineDescription {
-  if (!machine.defaultDevices) return machine
-  const added: DeviceDescription[] = []
-  const { vga, defaultNic } = machine.machineProperties
+  const { vga, defaultNic, usb } = machine.machineProperties
+  const added: DeviceDescription[] = usb === true ? usbControllers(chipset) : []
+  if (!machine.defaultDevices) return { ...machine, devices: [...added, ...machine.devices] }
   const hasDisplay = machine.devices.some(({ model }) => DISPLAYS.test(model))
   if (vga !== 'none' && !hasDisplay) added.push({ model: 'VGA', properties: {}, location: BY_DEFAULT })
   if (defaultNic !== false) {
@@ -25,6 +25,19 @@ export function withDefaultDevices(machine: MachineDescription, chipset: Chipset
     })
   }
   return { ...machine, devices: [...added, ...machine.devices] }
+}
+
+/** The chipset's own USB controllers, which are there only when asked for, at their places. */
+function usbControllers(chipset: Chipset): DeviceDescription[] {
+  const at = (model: string, device: number, fn: number): DeviceDescription => ({
+    model,
+    addr: { device, function: fn },
+    properties: chipset.express ? { multifunction: true } : {},
+    location: BY_DEFAULT,
+  })
+  if (!chipset.express) return [at('piix3-usb-uhci', 1, 2)]
+  const companions = [1, 2, 3].map((number) => at(`ich9-usb-uhci${number}`, 0x1d, number - 1))
+  return [...companions, at('ich9-usb-ehci1', 0x1d, 7)]
 }
 
 /** The same for pseries, whose default network card and disks are not on PCI: a display, and where there is one, USB. */

@@ -21,8 +21,10 @@ import {
   refusePlace,
   secondaryBus,
 } from './placed-bus.ts'
+import { refuseValues } from './refuse-values.ts'
 import { SerialPorts, withSerialVectors } from './serial-ports.ts'
 import { type PlacedVirtioDevice, VirtioBuses } from './virtio-buses.ts'
+import { withBlockQueues } from './virtio-queues.ts'
 import { VirtualPlaces } from './virtual-places.ts'
 
 export interface Placement {
@@ -168,7 +170,7 @@ class Placer implements Placement {
     const serial = model.kind === 'virtio-console'
     const stated = confidentialDefaults(this.#machine, model, given)
     const defaults = withDefaults(model, stated, this.#machine.qemuVersion)
-    const properties = serial ? withSerialVectors(defaults) : defaults
+    const properties = serial ? withSerialVectors(defaults) : withBlockQueues(model, defaults, this.#machine.cpus)
     const slot = findSlot(description, model, bus)
     const hypervisor = this.#hypervisor
     const placed: PlacedDevice = {
@@ -182,6 +184,7 @@ class Placer implements Placement {
       virtio: model.virtio === null ? null : virtioBehaviour(hypervisor, model, properties, this.#machine),
       serialPorts: serial ? this.#serialPorts.addController(description, properties) : [],
     }
+    refuseValues(placed, this.functions, this.#machine)
     if (model.kind === 'host-bridge') this.#checkExpander(placed)
     else if (model.plug === 'root' && !bus.root) {
       throw refusePlace(

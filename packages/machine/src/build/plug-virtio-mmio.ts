@@ -6,6 +6,7 @@ import type { MachineDescription } from '../description.ts'
 import type { Machine } from '../machine.ts'
 import { behaviourOf } from './virtio-behaviour.ts'
 import type { PlacedVirtioDevice } from './virtio-buses.ts'
+import { withheldFeatures } from './withheld-features.ts'
 
 /** Where a board has its virtio-mmio transports: one after the other, each with an interrupt wire of its own. */
 export interface VirtioTransports {
@@ -52,6 +53,7 @@ export function plugVirtioTransports(
         eventIndex: properties.event_idx !== false,
         packed: properties.packed === true,
         ringReset: properties.queue_reset !== false,
+        withheld: withheldFeatures(one),
       }),
       model: one.model.name,
       described: description,

@@ -9,6 +9,7 @@ import {
 import { romSize } from '../catalogue/catalogue.ts'
 import type { PlacedDevice } from './placed-bus.ts'
 import { behaviourOf } from './virtio-behaviour.ts'
+import { withheldFeatures } from './withheld-features.ts'
 
 /** Which interfaces a virtio function offers: QEMU's `virtio_pci_realize`. */
 interface VirtioGeneration {
@@ -123,6 +124,8 @@ export function realizeVirtio(
     indirect: properties.indirect_desc !== false,
     eventIndex: properties.event_idx !== false,
     packed: properties.packed === true,
+    ringReset: properties.queue_reset !== false,
+    withheld: withheldFeatures(placed),
     vectors: Number.isInteger(vectors) && vectors < 2048 ? vectors : virtio.vectors['11.1'],
     pciClass: virtio.classCode | (tells === 'prog-if' ? VIRTIO_PCI_PROG_IF_NO_BYPASS : 0),
     ...(tells === 'config-bit' && { vendorFlags: VIRTIO_PCI_VNDR_NO_BYPASS }),

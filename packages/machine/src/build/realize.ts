@@ -58,8 +58,7 @@ export function realize(
   const sriov = sriovPlan(placed)
   return new BusMasterFunction({
     config: {
-      vendorId: pci.vendorId,
-      deviceId: pci.deviceId,
+      ...(properties['use-intel-id'] === true ? INTEL_NVME : { vendorId: pci.vendorId, deviceId: pci.deviceId }),
       classCode: pci.classCode,
       revisionId: pci.revision,
       subsystemVendorId: pci.subsystemVendorId,
@@ -84,6 +83,9 @@ export function realize(
     ...(sriov !== null && { virtualFunctions: realizeVirtual(sriov, placed.bus.root) }),
   })
 }
+
+/** What QEMU's NVMe controller was before it had a number of its own; `use-intel-id` keeps that. */
+const INTEL_NVME = { vendorId: 0x8086, deviceId: 0x5845 }
 
 /** `dma_bits` of a DMA probe. @throws DmascopeError MACHINE_PROPERTY_VALUE */
 function probeBits(placed: PlacedDevice): number {

@@ -8,6 +8,7 @@ import {
 } from '@dmascope/virtio-devices'
 import type { FeatureBits, VirtioDevice } from '@dmascope/virtio-pci'
 import type { PlacedDevice } from './placed-bus.ts'
+import { blockQueues } from './virtio-queues.ts'
 
 /** Bytes of a disk of which nothing is known. */
 const DEFAULT_DISK_BYTES = 8 * 0x10_0000
@@ -28,6 +29,7 @@ export function behaviourOf({ model, properties, description, serialPorts }: Des
         readOnly: description.backend?.readOnly === true,
         serial: String(properties.serial ?? '').slice(0, 20),
         queueSize: Number(properties['queue-size'] ?? 256),
+        queues: blockQueues(properties),
       })
     case 'virtio-net':
       return createNet({ mac: macOf(properties.mac, seed) })

@@ -92,9 +92,11 @@ export function requireModel(name: string, version: QemuVersion, where = ''): De
     )
   }
   if (!model.versions.includes(version)) {
+    // It was the machine's own part before it was a device to plug.
+    const words = model.kind === 'arm-smmuv3' ? `Parameter 'driver' expects a pluggable device type: ` : ''
     throw new DmascopeError(
       'MACHINE_DEVICE_VERSION',
-      `${at}QEMU ${version} has no device '${model.name}'; QEMU ${model.versions.join(', ')} has`,
+      `${at}${words}QEMU ${version} has no device '${model.name}'; QEMU ${model.versions.join(', ')} has`,
       { where, name: model.name, version, versions: model.versions },
     )
   }

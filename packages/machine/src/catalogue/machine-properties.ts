@@ -51,6 +51,7 @@ export const MACHINE_PROPERTIES: Readonly<Record<string, PropertyType>> = {
   accel: { kind: 'enum', values: ['tcg', 'kvm', 'qtest', 'xen', 'hvf', 'whpx', 'nvmm', 'mshv', 'nitro', 'hax'] },
   vga: { kind: 'enum', values: ['none'] },
   defaultNic: BOOL,
+  acpiHotplug: BOOL,
   firmware: TEXT,
   confidential: { kind: 'enum', values: ['sev', 'pef'] },
 }

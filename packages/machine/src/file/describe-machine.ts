@@ -120,16 +120,23 @@ function describeHypervisor(
 
 /** Levels make up all processors, as QEMU demands. */
 function checkTopology({ topology, cpus = 1, maxCpus = cpus }: MachineFileContent, places: Places): ProcessorTopology {
-  const { sockets, clusters, cores, threads } = topology!
-  const product = sockets * (clusters ?? 1) * cores * threads
+  const { sockets, dies, clusters, modules, cores, threads } = topology!
+  const product = sockets * (dies ?? 1) * (clusters ?? 1) * (modules ?? 1) * cores * threads
   if (product !== maxCpus) {
     throw new DmascopeError(
       'MACHINE_FILE_VALUE',
-      `${places.whereKey(['topology'])}: sockets, clusters, cores and threads make ${product} processors, and there are ${maxCpus}; write maxCpus: ${product}, or other numbers`,
+      `${places.whereKey(['topology'])}: sockets, dies, clusters, modules, cores and threads make ${product} processors, and there are ${maxCpus}; write maxCpus: ${product}, or other numbers`,
       { product, maxCpus },
     )
   }
-  return { sockets, ...(clusters !== undefined && { clusters }), cores, threads }
+  return {
+    sockets,
+    ...(dies !== undefined && { dies }),
+    ...(clusters !== undefined && { clusters }),
+    ...(modules !== undefined && { modules }),
+    cores,
+    threads,
+  }
 }
 
 function describeHostBridge(

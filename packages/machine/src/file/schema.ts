@@ -135,12 +135,14 @@ export const MACHINE_FILE = z
     topology: z
       .strictObject({
         sockets: z.number().int().min(1).max(512),
+        dies: z.number().int().min(1).max(512).optional(),
         clusters: z.number().int().min(1).max(512).optional(),
+        modules: z.number().int().min(1).max(512).optional(),
         cores: z.number().int().min(1).max(512),
         threads: z.number().int().min(1).max(512),
       })
       .optional()
-      .describe('Of a virt or a pseries: how processors hang together; the product is maxCpus, or cpus'),
+      .describe('How processors hang together; the product is maxCpus, or cpus'),
     cpu: z.string().optional().describe('The processor model, as -cpu takes it: power9. On a PC it bears on nothing'),
     defaultDevices: z
       .boolean()

@@ -10,7 +10,7 @@ import {
   type MadtRecord,
 } from '@dmascope/acpi'
 import type { PciBus } from '@dmascope/pci'
-import type { PcName, QemuVersion } from '../description.ts'
+import type { PcName, ProcessorTopology, QemuVersion } from '../description.ts'
 import { IOAPIC_BASE, IOAPIC_ID } from '../interrupts/ioapic.ts'
 import type { SegmentPlace } from '../segments/segment-map.ts'
 import { qemuHeader } from './qemu-header.ts'
@@ -20,7 +20,15 @@ export interface PlatformFacts {
   readonly machine: PcName
   readonly qemuVersion: QemuVersion
   readonly cpus: number
+  /** Processors with all that may be plugged in later. */
+  readonly maxCpus: number
+  /** Numbers of processors at each level; null: cores of one socket. */
+  readonly topology: ProcessorTopology | null
   readonly hpet: boolean
+  /** The chipset can raise system management interrupts. */
+  readonly smm: boolean
+  /** The keyboard controller of old. */
+  readonly i8042: boolean
   /** Base of the ECAM, where the machine has one. */
   readonly ecamBase: number | null
   /** Builds the table that tells of the IOMMU, as it is when called; null where there is none, or none is to be told. */
@@ -52,6 +60,10 @@ export function facs(): Uint8Array {
   })
 }
 
+/** Local APICs' flat addressing reaches eight processors. */
+const MOST_FLAT_CPUS = 8
+const FORCE_APIC_CLUSTER_MODEL = 1 << 18
+
 /** Pointers to FACS and DSDT are left 0 for the loader. */
 export function fadt(facts: PlatformFacts): Uint8Array {
   const q35 = facts.machine === 'q35'
@@ -64,9 +76,9 @@ export function fadt(facts: PlatformFacts): Uint8Array {
     reserved_44: 1,
     Preferred_PM_Profile: 0,
     SCI_INT: 9,
-    SMI_CMD: 0xb2,
-    ACPI_ENABLE: q35 ? 0x02 : 0xf1,
-    ACPI_DISABLE: q35 ? 0x03 : 0xf0,
+    SMI_CMD: facts.smm ? 0xb2 : 0,
+    ACPI_ENABLE: !facts.smm ? 0 : q35 ? 0x02 : 0xf1,
+    ACPI_DISABLE: !facts.smm ? 0 : q35 ? 0x03 : 0xf0,
     S4BIOS_REQ: 0,
     PSTATE_CNT: 0,
     PM1a_EVT_BLK: 0x600,
@@ -94,8 +106,8 @@ export function fadt(facts: PlatformFacts): Uint8Array {
     DAY_ALRM: 0,
     MON_ALRM: 0,
     CENTURY: 0x32,
-    IAPC_BOOT_ARCH: q35 ? 0x0002 : 0,
-    Flags: q35 ? 0x84a5 : 0x80a5,
+    IAPC_BOOT_ARCH: q35 && facts.i8042 ? 0x0002 : 0,
+    Flags: (q35 ? 0x84a5 : 0x80a5) | (facts.maxCpus > MOST_FLAT_CPUS ? FORCE_APIC_CLUSTER_MODEL : 0),
   }
   if (!q35) return buildFadt(first)
   return buildFadt({
@@ -120,17 +132,43 @@ export function fadt(facts: PlatformFacts): Uint8Array {
 /** Local APICs from this identifier on are told of in records of their own kind: 255 addresses all. */
 const FIRST_X2APIC_ID = 255
 
-/** A record for each processor, and one for the NMI that reaches them all. */
-export function localApicRecords(cpus: number): { readonly processors: MadtRecord[]; readonly nmi: MadtRecord } {
+/** Processors of a machine, for its MADT. */
+type Processors = Pick<PlatformFacts, 'cpus' | 'maxCpus' | 'topology'>
+
+/**
+ * The local APIC's identifier of each processor that there may be: a field of bits for each level of the topology, as
+ * wide as its numbers need, so that there are gaps where a number is no power of two.
+ */
+function localApicIds({ maxCpus, topology }: Processors): number[] {
+  const { dies = 1, modules = 1, cores, threads } = topology ?? { cores: maxCpus, threads: 1 }
+  const inner = [threads, cores, modules, dies]
+  return Array.from({ length: maxCpus }, (_, cpu) => {
+    let [id, shift, rest] = [0, 0, cpu]
+    for (const count of inner) {
+      id |= (rest % count) << shift
+      shift += Math.ceil(Math.log2(count))
+      rest = Math.floor(rest / count)
+    }
+    return id | (rest << shift)
+  })
+}
+
+/**
+ * A record for each processor, of which only those are enabled that are there at boot, and one for the NMI that reaches
+ * them all.
+ */
+export function localApicRecords(facts: Processors): { readonly processors: MadtRecord[]; readonly nmi: MadtRecord } {
+  const ids = localApicIds(facts)
   return {
-    processors: Array.from({ length: cpus }, (_, cpu) =>
-      cpu < FIRST_X2APIC_ID
-        ? { kind: 'local-apic', acpiProcessorUid: cpu, apicId: cpu, flags: 1 }
-        : { kind: 'local-x2apic', x2apicId: cpu, flags: 1, acpiProcessorUid: cpu },
-    ),
-    // One byte does for the identifiers of the first 255.
+    processors: ids.map((id, cpu) => {
+      const flags = cpu < facts.cpus ? 1 : 0
+      return id < FIRST_X2APIC_ID
+        ? { kind: 'local-apic', acpiProcessorUid: cpu, apicId: id, flags }
+        : { kind: 'local-x2apic', x2apicId: id, flags, acpiProcessorUid: cpu }
+    }),
+    // One byte does for the identifiers below 255.
     nmi:
-      cpus > FIRST_X2APIC_ID
+      ids.at(-1)! >= FIRST_X2APIC_ID
         ? { kind: 'local-x2apic-nmi', flags: 0, acpiProcessorUid: 0xffff_ffff, localX2apicLint: 1 }
         : { kind: 'local-apic-nmi', acpiProcessorUid: 0xff, flags: 0, localApicLint: 1 },
   }
@@ -138,7 +176,7 @@ export function localApicRecords(cpus: number): { readonly processors: MadtRecor
 
 export function madt(facts: PlatformFacts): Uint8Array {
   const ACTIVE_HIGH_LEVEL = 0x0d
-  const { processors, nmi } = localApicRecords(facts.cpus)
+  const { processors, nmi } = localApicRecords(facts)
   return buildMadt({
     signature: 'APIC',
     header: qemuHeader(facts.qemuVersion === '7.2' ? 1 : 3),

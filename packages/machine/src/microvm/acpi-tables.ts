@@ -27,8 +27,9 @@ const ACTIVE_HIGH_LEVEL = 0x0d
 const ISA_INTERRUPTS = 16
 
 /** Interrupt controllers. The pins of PCI, where they are among the ISA bus's interrupts, are level-triggered. */
-export function microvmMadt({ qemuVersion, cpus, ioApics, pcie }: MicrovmFacts): Uint8Array {
-  const { processors, nmi } = localApicRecords(cpus)
+export function microvmMadt(facts: MicrovmFacts): Uint8Array {
+  const { qemuVersion, ioApics, pcie } = facts
+  const { processors, nmi } = localApicRecords(facts)
   const shared =
     pcie === null ? [] : [0, 1, 2, 3].map((pin) => pcie.firstGsi + pin).filter((gsi) => gsi < ISA_INTERRUPTS)
   return buildMadt({

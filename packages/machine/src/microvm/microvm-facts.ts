@@ -1,11 +1,13 @@
 import { isOff, isOn } from '../build/switches.ts'
-import type { MachineDescription, QemuVersion } from '../description.ts'
+import type { MachineDescription, ProcessorTopology, QemuVersion } from '../description.ts'
 import { type AddressBlock, highWindow, IO_APIC_PINS } from './memory-map.ts'
 
 /** What a `microvm` machine comes with, by its properties. */
 export interface MicrovmFacts {
   readonly qemuVersion: QemuVersion
   readonly cpus: number
+  readonly maxCpus: number
+  readonly topology: ProcessorTopology | null
   readonly acpi: boolean
   readonly ioApics: 1 | 2
   /** Null without PCI. */
@@ -33,13 +35,17 @@ const TCG_ADDRESS_BITS = 40
 export function microvmFacts({
   qemuVersion,
   cpus,
+  maxCpus = cpus,
+  topology,
   machineProperties: given,
-}: Pick<MachineDescription, 'qemuVersion' | 'cpus' | 'machineProperties'>): MicrovmFacts {
+}: Pick<MachineDescription, 'qemuVersion' | 'cpus' | 'maxCpus' | 'topology' | 'machineProperties'>): MicrovmFacts {
   const acpi = !isOff(given.acpi)
   const two = acpi && !isOff(given.ioapic2)
   return {
     qemuVersion,
     cpus,
+    maxCpus,
+    topology: topology ?? null,
     acpi,
     ioApics: two ? 2 : 1,
     pcie: acpi && isOn(given.pcie) ? { firstGsi: two ? 16 : 12, highWindow: highWindow(TCG_ADDRESS_BITS) } : null,

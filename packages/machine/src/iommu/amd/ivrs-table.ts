@@ -21,6 +21,8 @@ export interface IvrsFacts {
   readonly capabilityOffset: number
   readonly physicalWidth: number
   readonly interruptRemapping: boolean
+  readonly x2apic: boolean
+  readonly dmaTranslation: boolean
   /** Memory of the firmware's: a unity map each. */
   readonly regions?: readonly FirmwareRegion[]
   /** The Extended Feature Register and the second one, for a block of type 11h; null where there is none. */
@@ -33,6 +35,9 @@ const PREF_SUP = 0x40
 const PPR_SUP = 0x80
 /** IOMMU Feature Reporting: GTSup and GASup, and no more of what is meant than fits into 32 bits. */
 const FEATURE_REPORTING = 0x44
+const FEATURE_XT_SUP = 0x01
+/** IOMMU attributes: no host address translation. */
+const HAT_DIS = 0x01
 const IVINFO_EFR_SUP = 1
 const IVHD_IOAPIC = 1
 const { Unity, IR, IW } = IVMD_FLAGS.fields
@@ -44,6 +49,7 @@ const imageOf = ([hi, lo]: Pair): number => hi * 0x1_0000_0000 + lo
 /** QEMU's `build_amd_iommu`: a block of type 10h, from 11.1 on one of type 11h as well, with the same entries. */
 export function ivrsTable(roots: readonly RootBusFacts[], facts: IvrsFacts): Uint8Array {
   const { deviceId, capabilityOffset, physicalWidth, interruptRemapping, extendedFeatures, regions = [] } = facts
+  const { x2apic, dmaTranslation } = facts
   const entries = entriesOf(roots)
   if (interruptRemapping) {
     entries.push({
@@ -60,13 +66,13 @@ export function ivrsTable(roots: readonly RootBusFacts[], facts: IvrsFacts): Uin
     kind: 'IVHD-10h',
     ...unit,
     flags: HT_TUN_EN | IOTLB_SUP | PREF_SUP | PPR_SUP,
-    iommuFeatureReporting: FEATURE_REPORTING,
+    iommuFeatureReporting: x2apic ? FEATURE_REPORTING | FEATURE_XT_SUP : FEATURE_REPORTING,
   }
   const second: Ivhd | null = extendedFeatures && {
     kind: 'IVHD-11h',
     ...unit,
     flags: HT_TUN_EN | IOTLB_SUP,
-    iommuAttributes: 0,
+    iommuAttributes: dmaTranslation ? 0 : HAT_DIS,
     efrRegisterImage: imageOf(extendedFeatures[0]),
     efr2RegisterImage: imageOf(extendedFeatures[1]),
   }

@@ -60,6 +60,8 @@ export function planAmd(device: PlacedPlatformDevice, placement: Placement, mach
         capabilityOffset: CAPABILITY_OFFSET,
         physicalWidth: features.physicalWidth,
         interruptRemapping: features.interruptRemapping,
+        x2apic: features.x2apic,
+        dmaTranslation: features.dmaTranslation,
         extendedFeatures:
           machine.qemuVersion === '7.2' ? null : [extendedFeatureOf(features), extendedFeature2Of(features)],
       }),
