@@ -194,7 +194,7 @@ const PRESETS: readonly Preset[] = [
   },
   {
     name: 'xen',
-    summary: 'a q35 on which Xen runs, the guest its first domain: the machine’s memory is not where its addresses say',
+    summary: 'a q35 on which Xen runs, the guest its first domain: memory is not where its addresses say',
     content: q35('', guests, { xen: {} }),
   },
   {
