@@ -67,10 +67,10 @@ export function describeCell(cell: Cell): DescribedCell {
         },
       ],
       append,
+      ...change,
       ignored: [],
     },
     impossible: null,
-      ...change,
   }
 }
 
