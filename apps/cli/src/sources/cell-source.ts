@@ -1,6 +1,6 @@
 import { DmascopeError } from '@dmascope/layout'
 import { describeCell, parseCell, SELF_TEST_BYTES } from '@dmascope/scenarios'
-import type { LoadedSource } from './load-source.ts'
+import type { LoadedSource } from './loaded-source.ts'
 
 /** The machine and guest of a cell. @throws DmascopeError where it is none, or there is no such machine */
 export function loadCell(source: string): LoadedSource {

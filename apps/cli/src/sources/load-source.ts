@@ -2,15 +2,9 @@ import { existsSync, readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { parseGuest } from '@dmascope/guest'
 import { DmascopeError } from '@dmascope/layout'
-import {
-  DEFAULT_PRESET,
-  describePreset,
-  findPreset,
-  type MachineDescription,
-  QEMU_VERSIONS,
-  type QemuVersion,
-} from '@dmascope/machine'
+import { DEFAULT_PRESET, describePreset, findPreset, QEMU_VERSIONS, type QemuVersion } from '@dmascope/machine'
 import { fileError } from '../output/failure.ts'
+import type { LoadedSource } from './loaded-source.ts'
 
 const LATEST: QemuVersion = '11.1'
 
@@ -23,14 +17,6 @@ export function qemuVersionOf(text: string): QemuVersion {
     `--qemu-version ${text}: the machines of QEMU ${QEMU_VERSIONS.join(' and ')} are modelled; write one of these`,
     { given: text, known: QEMU_VERSIONS },
   )
-}
-
-/** A machine, and the guest that its source asks for, where it does. */
-export interface LoadedSource {
-  readonly description: MachineDescription
-  readonly guest: string | null
-  /** Bytes that each I/O self-test moves, where the source says so. */
-  readonly selfTestBytes?: number
 }
 
 /**
