@@ -204,6 +204,8 @@ describe('a console with several ports', () => {
 
 const MRG_RXBUF = 1 << 15
 const GUEST_TSO4 = 1 << 7
+/** The control queue, and what is asked for over it: a card with any of these wants the queue (CTRL_VQ to CTRL_MAC_ADDR). */
+const CTRL = (1 << 17) | (1 << 18) | (1 << 19) | (1 << 20) | (1 << 21) | (1 << 22) | (1 << 23)
 const CTRL_VQ = 1 << 17
 const ANY_LAYOUT = 1 << 27
 
@@ -223,7 +225,7 @@ describe('a network card', () => {
     ['with merged receive buffers', 0, 0, false],
     ['without them', MRG_RXBUF, 0, false],
     ['with packets of up to 64 KiB in one buffer', MRG_RXBUF, GUEST_TSO4, false],
-    ['without a control queue', CTRL_VQ, 0, false],
+    ['without a control queue', CTRL, 0, false],
     ['behind the legacy interface', 0, 0, true],
     ['behind the legacy interface, its header without num_buffers', MRG_RXBUF, 0, true],
   ])('%s answers', (_, clear, set, legacy) => {
@@ -231,6 +233,10 @@ describe('a network card', () => {
     expect(seen).toMatchObject({ driver: 'virtio_net', io: { ok: true }, interrupt: { lost: 0 } })
     expect(seen.virtio?.negotiated.includes(15)).toBe(clear !== MRG_RXBUF)
     expect(seen.virtio?.negotiated.includes(7)).toBe(set === GUEST_TSO4)
+  })
+
+  it('whose other features want the control queue that it does not have is declined, as by virtnet_validate', () => {
+    expect(boot(withFeatures(CTRL_VQ), false)).toMatchObject({ driver: null, io: { attempted: false } })
   })
 
   it('that wants its header in a buffer of its own gets it', () => {

@@ -20,7 +20,7 @@ machine: q35
 memory: 64M
 devices:
   - { model: intel-iommu }
-  - { model: dmascope-probe, addr: '02.0' }
+  - { model: dmascope-probe, addr: '02.0', dma_bits: 64 }
 `)
   const built = createMachine(description).machine
   machine = built

@@ -369,7 +369,7 @@ const PRESETS: readonly Preset[] = [
   },
   {
     name: 'pef',
-    summary: 'a secure guest of a POWER machine (svm=on): devices reach the pages that it shares, through TCE tables',
+    summary: 'a secure guest of a POWER machine (svm=on): devices reach the pages that it shares, by TCEs',
     content: {
       machine: 'pseries',
       qemuVersion: '11.1',
