@@ -189,6 +189,13 @@ describe('a console with several ports', () => {
     expect(printed.map(([port]) => port)).toEqual([3, 1, 0, 0])
   })
 
+  it('that adds ports for which it has no queues, or opens some that it never added, is not followed there', () => {
+    const { device, said } = multiport(2, [40, 1], [40, 1])
+    expect(boot(device).io).toMatchObject({ kind: 'console', ok: true })
+    expect(said.map(([id]) => id)).not.toContain(40)
+    expect(boot(multiport(2, [40], [40]).device).io.attempted).toBe(false)
+  })
+
   it('that takes no control message hangs', () => {
     const { device } = multiport(2, [0], [0])
     const deaf = { ...device, work: () => 'idle' as const }

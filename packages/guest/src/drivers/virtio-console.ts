@@ -52,7 +52,7 @@ function probe(device: VirtioDevice): BoundDriver | string {
   const buffer = kernel.pages.allocate(1, ANYWHERE)
   const messages = multiport ? kernel.pages.allocate(1, ANYWHERE) : null
   if (buffer === null || (multiport && messages === null)) return 'no memory for a buffer'
-  const ports = messages === null ? null : new ControlChannel(device, queues, messages)
+  const ports = messages === null ? null : new ControlChannel(device, queues, messages, asked)
   ready(device)
   const failure = ports?.start() ?? null
   if (failure !== null) return failure
@@ -82,6 +82,8 @@ class ControlChannel {
   readonly #device: VirtioDevice
   readonly #receive: Virtqueue
   readonly #transmit: Virtqueue
+  /** Ports that the device has queues for. */
+  readonly #ports: number
   /** Messages go out from this page, one behind the other. */
   readonly #page: number
   /** The device took no more of what the driver says. Linux would spin for ever. */
@@ -92,8 +94,9 @@ class ControlChannel {
   readonly #known = new Set<number>()
   readonly #terminals = new Set<number>()
 
-  constructor(device: VirtioDevice, queues: readonly Virtqueue[], page: number) {
+  constructor(device: VirtioDevice, queues: readonly Virtqueue[], page: number, ports: number) {
     this.#device = device
+    this.#ports = ports
     this.#receive = queues[VIRTIO_CONSOLE_CONTROL_RECEIVEQ]!
     this.#transmit = queues[VIRTIO_CONSOLE_CONTROL_TRANSMITQ]!
     this.#page = page
@@ -136,21 +139,26 @@ class ControlChannel {
     const view = new DataView(bytes.buffer)
     const id = CONTROL.id.get(view, 0)
     const event = CONTROL.event.get(view, 0)
-    if (id < MAX_PORTS && request.written >= virtio_console_control.size) {
+    // Linux adds no port beyond those that the device has queues for, and drops what is said of one that was not added.
+    if (id < this.#ports && request.written >= virtio_console_control.size) {
       if (event === VIRTIO_CONSOLE_EVENT.PORT_ADD && !this.#known.has(id)) {
         this.#known.add(id)
         this.#send(id, VIRTIO_CONSOLE_EVENT.PORT_READY, 1)
       }
-      const value = CONTROL.value.get(view, 0)
-      if (event === VIRTIO_CONSOLE_EVENT.PORT_OPEN && value === 1) this.#open.add(id)
-      // A terminal is opened at once. A pipe is when a program does, which here the self-test is.
-      if (event === VIRTIO_CONSOLE_EVENT.CONSOLE_PORT && value === 1 && !this.#terminals.has(id)) {
-        this.#terminals.add(id)
-        this.#open.add(id)
-        this.#send(id, VIRTIO_CONSOLE_EVENT.PORT_OPEN, 1)
-      }
+      this.#toldOf(id, event, CONTROL.value.get(view, 0))
     }
     if (this.#offer(cpu) === null) this.#receive.kick()
+  }
+
+  #toldOf(id: number, event: number, value: number): void {
+    if (!this.#known.has(id)) return
+    if (event === VIRTIO_CONSOLE_EVENT.PORT_OPEN && value === 1) this.#open.add(id)
+    // A terminal is opened at once. A pipe is when a program does, which here the self-test is.
+    if (event === VIRTIO_CONSOLE_EVENT.CONSOLE_PORT && value === 1 && !this.#terminals.has(id)) {
+      this.#terminals.add(id)
+      this.#open.add(id)
+      this.#send(id, VIRTIO_CONSOLE_EVENT.PORT_OPEN, 1)
+    }
   }
 
   /** Sends a message, and spins until it is taken: the queue has no interrupt. */
