@@ -1,6 +1,5 @@
 import { buildDtb } from '@dmascope/devicetree'
 import { DmascopeError } from '@dmascope/layout'
-import { isBridge, type PciBus, type PciFunction } from '@dmascope/pci'
 import type { MachineDescription } from '../description.ts'
 import { requireHypervisor } from '../hypervisor/hypervisors.ts'
 import type { IommuFault, MachineIommu } from '../iommu/machine-iommu.ts'
@@ -11,10 +10,9 @@ import { powernvBoard } from '../powernv/powernv-board.ts'
 import { HOST_BRIDGES, phbPlaces } from '../powernv/spec/address-map.ts'
 import type { BuiltMachine } from './built-machine.ts'
 import { withPowernvDefaults } from './default-devices.ts'
-import { type PlacedBus, type PlacedDevice, refusePlace, rootBusOf } from './placed-bus.ts'
+import { type PlacedBus, refusePlace, rootBusOf } from './placed-bus.ts'
 import { type PlacedPlatformDevice, type Placement, placeDevices } from './placement.ts'
-import { realize } from './realize.ts'
-import { wiredBehindIommu } from './wiring.ts'
+import { plugSegments } from './plug-segments.ts'
 
 const GIB = 0x4000_0000
 const MIB = 0x10_0000
@@ -57,7 +55,7 @@ export function createPowernv(description: MachineDescription, options: { readon
     },
     trace: options.trace === true,
   })
-  plugDevices(
+  plugSegments(
     machine,
     placement,
     indexes.map((index) => buses.get(index)!),
@@ -145,29 +143,4 @@ function checkPlacement({ functions, platform, rootBus }: Placement): void {
     }
     taken.add(bus)
   }
-}
-
-function plugDevices(machine: Machine, { functions }: Placement, buses: readonly PlacedBus[]): void {
-  const occupied = new Set(functions.map(({ bus }) => bus.above))
-  const made = new Map<PlacedDevice, PciFunction>()
-  functions.forEach((placed, seed) => {
-    const one = realize(placed, seed, occupied.has(placed))
-    made.set(placed, one)
-    const at = buses.indexOf(rootBusOf(placed.bus))
-    const root = machine.roots[at]!
-    const above = placed.bus.above === null ? undefined : made.get(placed.bus.above)
-    const bus: PciBus = above !== undefined && isBridge(above) ? above.secondary : root.rootBus
-    const iommu = machine.iommus[at] ?? null
-    machine.plug({
-      function: one,
-      model: placed.model.name,
-      described: placed.description,
-      root,
-      bus,
-      device: placed.device,
-      fn: placed.fn,
-      dmaThrough: wiredBehindIommu(placed) ? iommu : null,
-      messagesThrough: iommu,
-    })
-  })
 }

@@ -1,7 +1,7 @@
 import { buildDtb, type DeviceTree } from '@dmascope/devicetree'
 import { TceUnit } from '@dmascope/iommu/tce'
 import { DmascopeError } from '@dmascope/layout'
-import { isBridge, type PciBus, type PciFunction, type RootComplex } from '@dmascope/pci'
+import type { PciFunction, RootComplex } from '@dmascope/pci'
 import { findModel } from '../catalogue/catalogue.ts'
 import type { Properties } from '../catalogue/check-properties.ts'
 import { withDefaults } from '../catalogue/check-properties.ts'
@@ -20,10 +20,9 @@ import type { HostBridgeFacts, InterruptFacts, PseriesFacts } from '../pseries/t
 import { isKvm } from './accelerator.ts'
 import type { BuiltMachine } from './built-machine.ts'
 import { withPseriesDefaults } from './default-devices.ts'
-import { type PlacedBus, type PlacedDevice, refusePlace, rootBusOf } from './placed-bus.ts'
+import { type PlacedBus, type PlacedDevice, refusePlace } from './placed-bus.ts'
 import { type PlacedPlatformDevice, type Placement, placeDevices } from './placement.ts'
-import { realize } from './realize.ts'
-import { wiredBehindIommu } from './wiring.ts'
+import { plugSegments } from './plug-segments.ts'
 
 const MIB = 0x10_0000
 const LARGEST_MEMORY = 2 ** 41
@@ -71,7 +70,11 @@ export function createPseries(description: MachineDescription, options: { readon
     },
     trace: options.trace === true,
   })
-  const functions = plugDevices(machine, placement, bridges)
+  const functions = plugSegments(
+    machine,
+    placement,
+    bridges.map(({ placed }) => placed),
+  )
   for (const { rootBus } of machine.roots) numberBuses(rootBus)
   const tree = buildDtb(treeFor(interruptsOffered(description) === 'xive' ? 'xive' : 'xics')!)
   const deviceTree = Math.min(description.memory, TREE_LIMIT) - TREE_ROOM
@@ -197,37 +200,6 @@ function indexOf({ description, given }: PlacedPlatformDevice, before: readonly 
   }
   if (index < MOST_HOST_BRIDGES) return index
   throw refusePlace('MACHINE_PLUG', description, `"index" for PAPR PHB is too large (max ${MOST_HOST_BRIDGES - 1})`)
-}
-
-/** @returns the functions, by the device that they are */
-function plugDevices(
-  machine: Machine,
-  placement: Placement,
-  bridges: readonly Bridge[],
-): ReadonlyMap<PciFunction, PlacedDevice> {
-  const occupied = new Set(placement.functions.map(({ bus }) => bus.above))
-  const made = new Map<PlacedDevice, PciFunction>()
-  placement.functions.forEach((placed, index) => {
-    const one = realize(placed, index, occupied.has(placed))
-    made.set(placed, one)
-    const at = bridges.findIndex((bridge) => bridge.placed === rootBusOf(placed.bus))
-    const root = machine.roots[at]!
-    const above = placed.bus.above === null ? undefined : made.get(placed.bus.above)
-    const bus: PciBus = above !== undefined && isBridge(above) ? above.secondary : root.rootBus
-    const iommu = machine.iommus[at] ?? null
-    machine.plug({
-      function: one,
-      model: placed.model.name,
-      described: placed.description,
-      root,
-      bus,
-      device: placed.device,
-      fn: placed.fn,
-      dmaThrough: wiredBehindIommu(placed) ? iommu : null,
-      messagesThrough: iommu,
-    })
-  })
-  return new Map([...made].map(([placed, one]) => [one, placed]))
 }
 
 /** `ic-mode`: both controllers are there by default, but before POWER9, which has no XIVE. */

@@ -1,6 +1,6 @@
-import { isOn } from '../build/switches.ts'
+import { findModel } from '../catalogue/catalogue.ts'
 import type { Properties } from '../catalogue/check-properties.ts'
-import type { DeviceModel } from '../catalogue/model.ts'
+import type { DeviceModel, ModelKind } from '../catalogue/model.ts'
 import type { MachineDescription } from '../description.ts'
 import type { Hypervisor } from './hypervisor.ts'
 import { QEMU } from './hypervisors.ts'
@@ -51,8 +51,10 @@ const goesThrough = (rule: Exclude<Hypervisor['virtioDma'], 'as-offered'>, power
 const isPower = ({ machine }: Pick<MachineDescription, 'machine'>): boolean =>
   machine === 'pseries' || machine === 'powernv9'
 
+const IOMMUS: ReadonlySet<ModelKind | undefined> = new Set(['intel-iommu', 'amd-iommu', 'arm-smmuv3', 'virtio-iommu'])
+
 /** What `iommu=on` of that time says: the machine has an IOMMU for its devices. */
 const hasIommu = ({ machine, machineProperties, devices }: MachineDescription): boolean =>
   isPower({ machine }) ||
   (machineProperties.iommu !== undefined && machineProperties.iommu !== 'none') ||
-  devices.some(({ model, properties }) => model.includes('iommu') && !isOn(properties.bypass))
+  devices.some(({ model }) => IOMMUS.has(findModel(model)?.kind))
