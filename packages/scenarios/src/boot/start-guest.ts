@@ -1,8 +1,7 @@
-import { runFirmware, runQboot, runSkiboot, runSlof, runTboot, runUefi } from '@dmascope/firmware'
 import { type BootOptions, bootGuest, type GuestProfile, type GuestResult } from '@dmascope/guest'
 import type { BuiltMachine } from '@dmascope/machine'
 import type { GuestSeams } from './guest-seams.ts'
-import { readDeviceTree, readTables } from './read-tables.ts'
+import { type FirmwareTables, runBootFirmware } from './run-boot-firmware.ts'
 import { startDomain } from './start-domain.ts'
 
 /** What firmware and guest came to. */
@@ -10,8 +9,8 @@ export interface StartedGuest {
   readonly result: GuestResult
   /** Why firmware never got to the kernel; null where it did. */
   readonly firmwareHung: string | null
-  /** What firmware gives the kernel to read, by name: ACPI tables by signature, a device tree as `machine.dtb`. */
-  readonly tables: ReadonlyMap<string, Uint8Array>
+  /** What firmware gives the kernel to read, where that was asked for. */
+  readonly tables: FirmwareTables
 }
 
 export interface StartOptions {
@@ -22,67 +21,31 @@ export interface StartOptions {
   readonly listen?: (seams: GuestSeams) => GuestSeams
 }
 
-/** Runs the firmware of the machine's architecture, then the guest. */
+/** Runs what the machine runs before its kernel, then the guest. */
 export function startGuest(
-  { machine, deviceTree, firmware: kind, launch, xen }: BuiltMachine,
+  built: BuiltMachine,
   guest: GuestProfile | string,
   { tables: wantsTables = false, selfTestBytes, listen = (seams) => seams }: StartOptions = {},
 ): StartedGuest {
-  const { architecture, bus } = machine
-  const boot = (
-    options: Pick<BootOptions, 'architecture' | 'entry'>,
-    run: GuestSeams = { bus, witness: machine.witness },
-  ): GuestResult => {
-    const seams = listen(run)
-    const bytes = selfTestBytes === undefined ? {} : { selfTestBytes }
-    return bootGuest(seams.bus, { profile: guest, witness: seams.witness, ...options, ...bytes })
-  }
-  if (kind === 'skiboot') {
-    const skiboot = runSkiboot(bus, { deviceTree: deviceTree ?? 0 })
-    machine.endFirmwarePhase()
-    const entry = skiboot.deviceTree === null ? {} : { deviceTree: skiboot.deviceTree }
-    const tables = new Map(wantsTables && skiboot.blob !== null ? [['machine.dtb', skiboot.blob]] : [])
-    return { result: boot({ architecture, entry }), firmwareHung: null, tables }
-  }
-  if (architecture === 'ppc64') {
-    const slof = runSlof(bus, { deviceTree: deviceTree ?? 0 })
-    machine.endFirmwarePhase()
-    const entry = slof.deviceTree === null ? {} : { deviceTree: slof.deviceTree }
-    const tables = new Map(wantsTables && slof.blob !== null ? [['machine.dtb', slof.blob]] : [])
-    return {
-      result: boot({ architecture, entry }),
-      firmwareHung: slof.hung,
-      tables,
-    }
-  }
-  if (architecture === 'aarch64') {
-    // Without firmware QEMU starts the kernel itself, and has put the device tree where the kernel is told to look.
-    const uefi = kind === 'UEFI' ? runUefi(bus, { deviceTree: deviceTree ?? 0 }) : { deviceTree, rsdp: 0 }
-    machine.endFirmwarePhase()
-    const tables = new Map<string, Uint8Array>()
-    if (wantsTables && uefi.rsdp !== 0) for (const [name, bytes] of readTables(bus, uefi.rsdp)) tables.set(name, bytes)
-    else if (wantsTables && uefi.deviceTree !== null) tables.set('machine.dtb', readDeviceTree(bus, uefi.deviceTree))
-    const entry = uefi.deviceTree === null ? {} : { deviceTree: uefi.deviceTree }
-    return {
-      result: boot({ architecture, entry }),
-      firmwareHung: null,
-      tables,
-    }
-  }
-  const firmware = kind === 'qboot' ? runQboot(bus) : runFirmware(bus)
-  const launched = launch === 'tboot' && firmware.hung === null ? runTboot(bus, firmware) : null
+  const { machine, xen } = built
+  const handover = runBootFirmware(built)
   machine.endFirmwarePhase()
-  // A microvm with ACPI off has none.
-  const tables = wantsTables && firmware.rsdp !== 0 ? readTables(bus, firmware.rsdp) : new Map<string, Uint8Array>()
-  if (launched != null && launched.reset !== null) {
-    const halted = `${launched.reset}; the machine starts over`
-    return { result: { ...boot({}), halted }, firmwareHung: null, tables }
+  const tables: FirmwareTables = wantsTables ? handover.tables() : new Map()
+  const boot = (entry: NonNullable<BootOptions['entry']>, run: GuestSeams): GuestResult => {
+    const { bus, witness } = listen(run)
+    const bytes = selfTestBytes === undefined ? {} : { selfTestBytes }
+    return bootGuest(bus, { profile: guest, witness, architecture: machine.architecture, entry, ...bytes })
   }
-  const { hung } = firmware
+  const { entry, hung, reset } = handover
+  const { bus, witness } = machine
+  if (reset !== null) {
+    const halted = `${reset}; the machine starts over`
+    return { result: { ...boot(entry, { bus, witness }), halted }, firmwareHung: null, tables }
+  }
   if (xen !== undefined && hung === null) {
     const domain = startDomain(machine, xen)
-    if (typeof domain === 'string') return { result: boot({}), firmwareHung: domain, tables }
-    return { result: boot({ entry: domain.entry }, domain.seams), firmwareHung: null, tables }
+    if (typeof domain === 'string') return { result: boot(entry, { bus, witness }), firmwareHung: domain, tables }
+    return { result: boot(domain.entry, domain.seams), firmwareHung: null, tables }
   }
-  return { result: boot({}), firmwareHung: hung, tables }
+  return { result: boot(entry, { bus, witness }), firmwareHung: hung, tables }
 }
