@@ -29,7 +29,8 @@ export function formatMatrixHtml(document: MatrixDocument): string {
 <p>${escaped(summaryOf(grid, document.asked))}</p>
 ${legend(grid)}
 <p>Each cell is a boot of its own: of a machine, its firmware and a kernel, with one device in question. One of them with
-all its reasons: <code>dmascope matrix --cell KERNEL/HYPERVISOR/PLATFORM/STATE/DEVICE --why asked</code></p>
+all its reasons:</p>
+<pre class="wide"><code>dmascope matrix --cell KERNEL/HYPERVISOR/PLATFORM/STATE/DEVICE --why asked</code></pre>
 </header>
 <nav aria-label="Platforms"><ul>
 ${[...byPlatform.keys()].map((name) => `<li><a href="#${idOf(name)}">${escaped(name)}</a></li>`).join('\n')}
