@@ -1,3 +1,4 @@
+import { buildDmar, type DeviceScope } from '@dmascope/acpi'
 import { type GuestProfile, parseGuest } from '@dmascope/guest'
 import { HYPERVISORS, type Hypervisor, type MachineDescription } from '@dmascope/machine'
 import type { ReportDevice } from '@dmascope/report'
@@ -26,6 +27,83 @@ const iommuWith =
     ),
   })
 
+const askedWith =
+  (properties: MachineDescription['devices'][number]['properties']): NonNullable<Trial['change']> =>
+  ({ devices }) => ({
+    devices: devices.map((one) =>
+      one.id === 'asked' ? { ...one, properties: { ...one.properties, ...properties } } : one,
+    ),
+  })
+
+const MIB = 0x10_0000
+/** 00:04.0, which is where cells have the device in question. */
+const ASKED_SCOPE: DeviceScope = {
+  kind: 'endpoint',
+  flags: 0,
+  enumerationId: 0,
+  startBusNumber: 0,
+  path: [{ device: 4, function: 0 }],
+}
+/** A DMAR of one unit, at VT-d's usual place: for these devices, or for all where none are named. No RMRR. */
+const dmarFor = (...scopes: readonly DeviceScope[]): Pick<MachineDescription, 'tables'> => ({
+  tables: [
+    {
+      table: 'DMAR',
+      index: 0,
+      replacement: buildDmar({
+        signature: 'DMAR',
+        header: {
+          revision: 1,
+          oemId: 'MUTANT',
+          oemTableId: 'MUTATION',
+          oemRevision: 1,
+          creatorId: 'TEST',
+          creatorRevision: 1,
+        },
+        hostAddressWidth: 47,
+        flags: 0,
+        records: [
+          {
+            kind: 'DRHD',
+            flags: scopes.length === 0 ? 1 : 0,
+            segmentNumber: 0,
+            size: 0,
+            registerBaseAddress: 0xfed9_0000,
+            scopes: [...scopes],
+          },
+        ],
+      }),
+      patches: [],
+      checksum: 'mend',
+      location,
+    },
+  ],
+})
+
+/** A unit for one device alone, a display: as processors with graphics of their own have one. */
+const graphicsUnit: NonNullable<Trial['change']> = (description) => ({
+  ...askedWith({ 'x-pci-class-code': 0x03_00_00 })(description),
+  ...dmarFor(ASKED_SCOPE),
+})
+
+/**
+ * An ISA bridge through which firmware left a transfer going, as a floppy controller's, in the first 16 MiB: what
+ * firmware leaves running has memory that ends 32 MiB below the end of it, and uses its start. No table tells of it.
+ */
+const isaTransfer: NonNullable<Trial['change']> = (description) => ({
+  ...askedWith({ 'x-pci-class-code': 0x06_01_00 })(description),
+  ...dmarFor(),
+  memory: 64 * MIB,
+  firmwareRegions: [{ device: 'asked', size: 17 * MIB, location }],
+})
+
+/** A machine that names its virtio devices on the kernel's command line and nowhere else. */
+const microvm: NonNullable<Trial['change']> = () => ({
+  machine: 'microvm',
+  machineProperties: { acpi: 'off' },
+  devices: [{ model: 'virtio-blk-device', id: 'asked', properties: {}, location }],
+})
+
 /** What came of the device in question; what the kernel made of it and of the IOMMUs. No word of why. */
 function outcome(trial: Trial, guest: GuestProfile | string, hypervisor?: Hypervisor): unknown {
   const { description, impossible } = describeCell(parseCell(`linux-6.12/${trial.cell}`))
@@ -43,10 +121,11 @@ function outcome(trial: Trial, guest: GuestProfile | string, hypervisor?: Hyperv
   }
 }
 
-const seenOf = ({ status, verdict, dma, virtio, firmware, driver, resident }: ReportDevice) => ({
+const seenOf = ({ status, verdict, dma, strays, virtio, firmware, driver, resident }: ReportDevice) => ({
   status,
   verdict,
   dma: [dma.translated > 0, dma.untranslated > 0, dma.faulted > 0, dma.stray > 0],
+  strays: strays.map(({ landed }) => landed),
   virtio,
   covered: firmware,
   driver,
@@ -131,6 +210,11 @@ const GUEST_RULES: Other<GuestProfile> = {
     other: ({ writeDrain }) => ({ writeDrain: !writeDrain }),
     trials: [on('physical/arm64-write-buffer/none/e1000e')],
   },
+  // Where addresses are taken from decides what a device hits that takes them for physical ones.
+  iovaOrder: {
+    other: ({ iovaOrder }) => ({ iovaOrder: iovaOrder === 'top-down' ? 'bottom-up' : 'top-down' }),
+    trials: [on('qemu-2.4/x86-vtd/on/assigned')],
+  },
   busWindows: {
     other: ({ busWindows }) => ({ busWindows: !busWindows }),
     trials: [on('physical/arm64-offset/none/e1000e'), on('qemu/arm64-offset/none/e1000e')],
@@ -172,20 +256,34 @@ const CONFIGURATION: Other<GuestProfile['configuration']> = {
       })),
     ],
   },
+  graphicsUnitsOff: {
+    other: ({ graphicsUnitsOff }) => ({ graphicsUnitsOff: !graphicsUnitsOff }),
+    trials: [on('qemu/x86-vtd/on/assigned', graphicsUnit)],
+  },
+  isaIdentityMap: {
+    other: ({ isaIdentityMap }) => ({ isaIdentityMap: !isaIdentityMap }),
+    trials: [on('qemu/x86-vtd/on/assigned', isaTransfer)],
+  },
+  virtioMmioCommandLine: {
+    other: ({ virtioMmioCommandLine }) => ({ virtioMmioCommandLine: !virtioMmioCommandLine }),
+    trials: [on('qemu/x86/none/virtio-blk', microvm)],
+  },
+  // Too small a window maps nothing for good: a device that writes late then meets no entry. QEMU 7.2 says 0 bytes.
+  dynamicWindowLimit: {
+    other: ({ dynamicWindowLimit: one }) => ({
+      dynamicWindowLimit: one === 'hot-plug' ? 'hot-plug-or-ram' : 'hot-plug',
+    }),
+    trials: [on('qemu/pseries/on/late-writer', () => ({ qemuVersion: '7.2' }))],
+  },
   virtioIommu: {
     other: ({ virtioIommu }) => ({ virtioIommu: !virtioIommu }),
     trials: [on('qemu/x86-virtio-iommu/on/virtio-blk')],
   },
 }
 
-/**
- * What is no rule, or none of which a boot's outcome tells: who it is; what its user asks to be done; where among free
- * addresses one is taken; and, of its configuration, what concerns machines that no cell is of (a unit for graphics
- * alone, an ISA bridge's own map, virtio-mmio from the command line, memory plugged in later).
- */
-const NOT_TOLD = {
-  guest: ['text', 'name', 'kernel', 'summary', 'without', 'sriov', 'assign', 'iovaOrder', 'configuration'],
-  configuration: ['graphicsUnitsOff', 'isaIdentityMap', 'virtioMmioCommandLine', 'dynamicWindowLimit'],
+/** What is no rule: who it is, and what its user asks to be done. */
+const NO_RULE = {
+  guest: ['text', 'name', 'kernel', 'summary', 'without', 'sriov', 'assign', 'configuration'],
   hypervisor: ['name', 'summary'],
 }
 
@@ -211,12 +309,10 @@ describe.each(GUESTS)('of %s', { timeout: 60_000 }, (name) => {
   })
 })
 
-it('every rule of a kernel is tried, or it is said why not', () => {
+it('every rule of a kernel is tried', () => {
   const profile = parseGuest('linux-6.12')
-  expect([...Object.keys(GUEST_RULES), ...NOT_TOLD.guest].sort()).toEqual(Object.keys(profile).sort())
-  expect([...Object.keys(CONFIGURATION), ...NOT_TOLD.configuration].sort()).toEqual(
-    Object.keys(profile.configuration).sort(),
-  )
+  expect([...Object.keys(GUEST_RULES), ...NO_RULE.guest].sort()).toEqual(Object.keys(profile).sort())
+  expect(Object.keys(CONFIGURATION).sort()).toEqual(Object.keys(profile.configuration).sort())
 })
 
 /** What each rule of a hypervisor can be. */
@@ -281,7 +377,7 @@ describe.each(HYPERVISORS)('of $name', { timeout: 60_000 }, (hypervisor) => {
 
 it('every rule of a hypervisor is tried', () => {
   for (const one of HYPERVISORS) {
-    expect([...Object.keys(HYPERVISOR_VALUES), ...NOT_TOLD.hypervisor].sort()).toEqual(Object.keys(one).sort())
+    expect([...Object.keys(HYPERVISOR_VALUES), ...NO_RULE.hypervisor].sort()).toEqual(Object.keys(one).sort())
   }
 })
 

@@ -3,6 +3,7 @@ import { BusMasterFunction, DmaProbe } from '@dmascope/virtio-devices'
 import { romSize } from '../catalogue/catalogue.ts'
 import { StaticFunction } from '../chipset/static-function.ts'
 import { idleAmdFunction } from '../iommu/amd/idle-amd-function.ts'
+import { assignedIdentity } from './assigned-identity.ts'
 import { bridgeModelOf } from './bridge-models.ts'
 import { planCapabilities } from './capability-plan.ts'
 import { type PlacedDevice, refusePlace } from './placed-bus.ts'
@@ -63,6 +64,7 @@ export function realize(
       revisionId: pci.revision,
       subsystemVendorId: pci.subsystemVendorId,
       subsystemId: pci.subsystemId,
+      ...(model.kind === 'vfio' && assignedIdentity(placed)),
       interruptPin: pci.interruptPin,
       multifunction,
       size: pci.configSize,
