@@ -2,12 +2,12 @@ import { PortTlb, type RequesterId } from '@dmascope/iommu'
 import { AddressSpace, type CpuBus, type DmaWitness, GuestRam, type MmioHandler } from '@dmascope/memory'
 import { isPhysicalFunction, type PciBus, type PciFunction, type PciSlot, RootComplex } from '@dmascope/pci'
 import type { Architecture, Board, BoardHardware } from './board/board.ts'
-import type { CacheGeometry } from './coherency/data-cache.ts'
 import { IncoherentCpuBus } from './coherency/incoherent-cpu-bus.ts'
-import { createMemorySystem, type MemorySystem } from './coherency/memory-system.ts'
+import { createMemorySystem, type MemorySystem, type MemorySystemPlan } from './coherency/memory-system.ts'
+import type { ReadAheadCache } from './coherency/read-ahead-cache.ts'
 import { CONFIDENTIAL_GUESTS, type ConfidentialKind } from './confidential/confidential-guest.ts'
 import { PrivateMemory } from './confidential/private-memory.ts'
-import type { DeviceDescription, MemorySystemName } from './description.ts'
+import type { DeviceDescription } from './description.ts'
 import type { DeviceMemory } from './fabric/device-memory.ts'
 import { FabricPort } from './fabric/fabric-port.ts'
 import { DeviceLedger, Ledger, type TracedAccess } from './fabric/ledger.ts'
@@ -61,8 +61,8 @@ export interface MachineOptions {
   readonly rootIommu?: number | null
   /** How the buses of PCI see memory; at its own address unless given. */
   readonly inbound?: InboundWindows | null
-  /** What stands between the processor and RAM, where that is not nothing; `geometry` of a data cache, if it is one. */
-  readonly memorySystem?: { readonly name: MemorySystemName; readonly geometry: CacheGeometry } | null
+  /** What stands between the processor and RAM, where that is not nothing. */
+  readonly memorySystem?: MemorySystemPlan | null
   /** The guest's memory is closed to devices, but for what the guest opens. */
   readonly confidential?: ConfidentialKind | null
   /** Record each DMA. */
@@ -103,7 +103,7 @@ export class Machine {
     this.#inbound = options.inbound ?? null
     this.#ram = new GuestRam(board.ramRanges(memory))
     const { memorySystem: between } = options
-    this.#memorySystem = between ? createMemorySystem(between.name, this.#ram, between.geometry) : null
+    this.#memorySystem = between ? createMemorySystem(between, this.#ram) : null
     this.#cpuSpace = new AddressSpace(this.#ram)
     this.#dmaSpace = new AddressSpace(this.#ram)
     const guest = options.confidential ? CONFIDENTIAL_GUESTS[options.confidential] : null
@@ -150,7 +150,9 @@ export class Machine {
         touch: (one) => this.#queue.touch(one),
       }) ?? []
     for (const space of [this.#cpuSpace, this.#dmaSpace]) {
-      for (const { windows } of this.iommus) for (const registers of windows) space.add({ ...registers, kind: 'mmio' })
+      for (const { windows } of this.iommus) {
+        for (const { name, base, size, handler } of windows) space.add({ name, base, size, handler, kind: 'mmio' })
+      }
     }
     for (const { device, fn, model, function: one } of board.functions()) {
       const iommu = options.rootIommu === null ? null : (this.iommus[options.rootIommu ?? 0] ?? null)
@@ -247,9 +249,15 @@ export class Machine {
     this.#memorySystem?.drain()
   }
 
+  /** What reads ahead between the processor's caches and RAM; null where nothing does. */
+  get readAhead(): ReadAheadCache | null {
+    return this.#memorySystem?.readAhead ?? null
+  }
+
   /** Puts registers in place behind which there is no device. */
   addRegisters(registers: { name: string; base: number; size: number; handler: MmioHandler }): void {
-    for (const space of [this.#cpuSpace, this.#dmaSpace]) space.add({ ...registers, kind: 'mmio' })
+    const { name, base, size, handler } = registers
+    for (const space of [this.#cpuSpace, this.#dmaSpace]) space.add({ name, base, size, handler, kind: 'mmio' })
   }
 
   /** Plugs in a device that is on no bus. @throws RangeError where its place is taken */

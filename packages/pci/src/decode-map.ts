@@ -59,7 +59,7 @@ export class DecodeMap {
         for (const { bar, space: barSpace, address, size } of one.config.bars) {
           if (barSpace !== space || address === null) continue
           for (const part of intersect([{ start: address, end: address + size }], windows)) {
-            insert(ranges, { ...part, function: one, bar, barAddress: address })
+            insert(ranges, { start: part.start, end: part.end, function: one, bar, barAddress: address })
           }
         }
         if (isBridge(one)) {

@@ -149,8 +149,8 @@ function routeOf(
   if (!isPackage(element)) return null
   const [address, pin, source, index] = element.elements
   if (typeof address !== 'bigint' || typeof pin !== 'bigint') return null
-  const place = { device: Number(BigInt.asUintN(32, address)) >>> 16, pin: Number(pin) }
-  if (source === 0n) return typeof index === 'bigint' ? { ...place, gsi: Number(index) } : null
+  const device = Number(BigInt.asUintN(32, address)) >>> 16
+  if (source === 0n) return typeof index === 'bigint' ? { device, pin: Number(pin), gsi: Number(index) } : null
   if (source === undefined || source === null || typeof source === 'bigint') return null
   const name = isReference(source) ? source.name : typeof source === 'string' ? source : null
   if (name === null) return null
@@ -160,7 +160,7 @@ function routeOf(
     target = linkOf(interpreter, link)
     links.set(link, target)
   }
-  return { ...place, ...target }
+  return { device, pin: Number(pin), ...target }
 }
 
 function linkOf(interpreter: AmlInterpreter, link: string): Omit<PciRoute, 'device' | 'pin'> {

@@ -91,7 +91,7 @@ export function openVirtioDisk(bus: CpuBus, config: PciConfig, one: FoundFunctio
   return {
     function: one,
     interface: transport.kind,
-    ring: { ...ring, bytes },
+    ring: { desc: ring.desc, driver: ring.driver, device: ring.device, bytes },
     queueSize,
     readSector: (address) => readSector(bus, transport, queue, address),
   }

@@ -115,7 +115,8 @@ function mapRegion(
 ): void {
   let address = base
   for (const entry of region.entries) {
-    placed.push({ ...entry, address })
+    const { owner, bar, type, size, align, is64 } = entry
+    placed.push({ owner, bar, type, size, align, is64, address })
     if (entry.bar !== null) writeBar(config, entry.owner, entry.bar, address, entry.is64)
     else {
       writeWindow(config, entry, address)

@@ -1,5 +1,6 @@
 import type { Bits } from '@dmascope/layout'
 import type { GuestRam } from '@dmascope/memory'
+import { chosenFeatures } from '../chosen-features.ts'
 import type { RequesterId } from '../translator.ts'
 import {
   BASE_ADDRESS_LOW,
@@ -139,7 +140,7 @@ const DEFAULT_FEATURES: AmdViFeatures = {
  * @throws RangeError where a number is outside of what the registers can say; TypeError where features contradict
  */
 export function completeFeatures(options: Partial<AmdViFeatures>): AmdViFeatures {
-  const features: AmdViFeatures = { ...DEFAULT_FEATURES, ...options }
+  const features = chosenFeatures(DEFAULT_FEATURES, options)
   const { hostLevels, addressWidth, physicalWidth, iotlbEntries } = features
   if (hostLevels !== 4 && hostLevels !== 5 && hostLevels !== 6) {
     throw new RangeError(`hostLevels is 4, 5 or 6, got ${hostLevels}`)

@@ -1,5 +1,6 @@
 import type { Bits } from '@dmascope/layout'
 import type { GuestRam } from '@dmascope/memory'
+import { chosenFeatures } from '../chosen-features.ts'
 import type { RequesterId } from '../translator.ts'
 import { ADDRESS_SIZES, AIDR, IDR0, IDR1, IDR3, IDR5 } from './spec/features.ts'
 
@@ -124,7 +125,7 @@ const inRange = (name: string, value: number, first: number, last: number): void
  * @throws RangeError where a number is outside of what the registers can say; TypeError where features contradict
  */
 export function completeFeatures(options: Partial<SmmuV3Features>): SmmuV3Features {
-  const features: SmmuV3Features = { ...DEFAULT_FEATURES, ...options }
+  const features = chosenFeatures(DEFAULT_FEATURES, options)
   const { granules, outputSize, tlbEntries } = features
   inRange('streamIdBits', features.streamIdBits, 0, 16)
   inRange('log2Commands', features.log2Commands, 0, 19)

@@ -1,3 +1,4 @@
+import { chosenFeatures } from '../chosen-features.ts'
 import type { RequesterId } from '../translator.ts'
 
 /** A range of virtual addresses, both ends in it, that is not for mappings. */
@@ -95,7 +96,7 @@ const RESV_MEM_BYTES = 24
  * @throws RangeError where a number is outside of what the configuration can say; TypeError where features contradict
  */
 export function completeFeatures(options: Partial<VirtioIommuFeatures>): VirtioIommuFeatures {
-  const features: VirtioIommuFeatures = { ...DEFAULT_FEATURES, ...options }
+  const features = chosenFeatures(DEFAULT_FEATURES, options)
   const { granule, inputBits, domainRange, probeSize, reservedRegions, maxMappings } = features
   const power = Number.isInteger(Math.log2(granule))
   if (!(power && granule >= 4096 && granule <= 65_536)) {

@@ -1,4 +1,5 @@
 import type { GuestRam } from '@dmascope/memory'
+import { chosenFeatures } from '../chosen-features.ts'
 import type { RequesterId } from '../translator.ts'
 import { CAP, ECAP, SAGAW_39, SAGAW_48, SAGAW_57, SSLPS_1G, SSLPS_2M } from './spec/capabilities.ts'
 
@@ -151,7 +152,7 @@ export const LARGEST_HANDLE_MASK = 15
  * @throws RangeError where a number is outside of what the registers can say; TypeError where features contradict
  */
 export function completeFeatures(options: Partial<VtdFeatures>): VtdFeatures {
-  const features: VtdFeatures = { ...DEFAULT_FEATURES, ...options }
+  const features = chosenFeatures(DEFAULT_FEATURES, options)
   const { addressWidth, faultRecords, iotlbEntries } = features
   if (addressWidth !== 39 && addressWidth !== 48 && addressWidth !== 57) {
     throw new RangeError(`addressWidth is 39, 48 or 57, got ${addressWidth}`)

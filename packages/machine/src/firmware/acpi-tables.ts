@@ -110,8 +110,8 @@ export function fadt(facts: PlatformFacts): Uint8Array {
     Flags: (q35 ? 0x84a5 : 0x80a5) | (facts.maxCpus > MOST_FLAT_CPUS ? FORCE_APIC_CLUSTER_MODEL : 0),
   }
   if (!q35) return buildFadt(first)
+  // What is spread comes last: a literal that adds fields to a spread makes a hidden class each time.
   return buildFadt({
-    ...first,
     RESET_REG: ioAddress(0xcf9, 8),
     RESET_VALUE: 0x0f,
     ARM_BOOT_ARCH: 0,
@@ -126,6 +126,7 @@ export function fadt(facts: PlatformFacts): Uint8Array {
     X_PM_TMR_BLK: ioAddress(first.PM_TMR_BLK, 32),
     X_GPE0_BLK: ioAddress(first.GPE0_BLK, first.GPE0_BLK_LEN * 8),
     X_GPE1_BLK: NO_ADDRESS,
+    ...first,
   })
 }
 

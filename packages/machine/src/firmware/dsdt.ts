@@ -16,7 +16,6 @@ import { qemuHeader } from './qemu-header.ts'
 
 /** What a DSDT says depends on. Buses are live: their windows are read when the table is made. */
 export interface DsdtFacts {
-  readonly lowRamEnd: number
   readonly ecamBase: number | null
   /** Root buses besides bus 0, in the order in which the table shall name them. */
   readonly expanders: readonly PciBus[]
@@ -40,20 +39,20 @@ const MOST_KEPT = 16
  *
  * @returns a copy, the caller's own
  */
-export function dsdt(chipset: Chipset, facts: DsdtFacts): Uint8Array {
-  if (facts.expanders.length + facts.segments.length > 0) return assemble(chipset, facts)
-  const key = `${chipset.rootBusName} ${facts.lowRamEnd} ${facts.ecamBase}`
+export function dsdt(chipset: Chipset, facts: DsdtFacts, lowRamEnd: number): Uint8Array {
+  if (facts.expanders.length + facts.segments.length > 0) return assemble(chipset, facts, lowRamEnd)
+  const key = `${chipset.rootBusName} ${lowRamEnd} ${facts.ecamBase}`
   let table = kept.get(key)
   if (table === undefined) {
-    table = assemble(chipset, facts)
+    table = assemble(chipset, facts, lowRamEnd)
     if (kept.size < MOST_KEPT) kept.set(key, table)
   }
   return table.slice()
 }
 
-function assemble(chipset: Chipset, facts: DsdtFacts): Uint8Array {
+function assemble(chipset: Chipset, facts: DsdtFacts, lowRamEnd: number): Uint8Array {
   const expanders = facts.expanders.map((bus) => ({ bus, windows: windowsOf(bus) }))
-  const first = hostBridge(firstBridge(chipset, facts, expanders))
+  const first = hostBridge(firstBridge(chipset, facts, lowRamEnd, expanders))
   const others = expanders.map(({ bus, windows }) => aml.scope('\\_SB', hostBridge(expanderBridge(bus, windows))))
   const segments = facts.segments.map((place) => aml.scope('\\_SB', hostBridge(segmentBridge(chipset, place))))
   const links = expanders.length === 0 ? [] : ISA_LINKS.map((gsi, index) => interruptLink(linkName(index), index, gsi))
@@ -69,8 +68,13 @@ const linkName = (index: number): string => `LNK${'ABCD'[index]}`
 type Expanders = readonly { readonly bus: PciBus; readonly windows: ReturnType<typeof windowsOf> }[]
 
 /** Bus 0 and all that no expander has. */
-function firstBridge(chipset: Chipset, facts: DsdtFacts, expanders: Expanders): HostBridgeDescription {
-  const { lowRamEnd, ecamBase } = facts
+function firstBridge(
+  chipset: Chipset,
+  facts: DsdtFacts,
+  lowRamEnd: number,
+  expanders: Expanders,
+): HostBridgeDescription {
+  const { ecamBase } = facts
   const holes: WindowRange[] = [{ first: ecamBase === null ? lowRamEnd : 0xc000_0000, last: 0xfebf_ffff }]
   if (ecamBase !== null && lowRamEnd < ecamBase) holes.unshift({ first: lowRamEnd, last: ecamBase - 1 })
   const memory = [...expanders.flatMap(({ windows }) => windows.memory), ...facts.segments.flatMap(lowMemory)]

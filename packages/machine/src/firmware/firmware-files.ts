@@ -26,7 +26,7 @@ export function firmwareFiles(
 ): ReadonlyMap<string, Uint8Array> {
   const tables = new LinkedTables(new TableEdits(windows.edits))
   const facsAt = tables.place(facs())
-  const dsdtAt = tables.place(dsdt(chipset, { ...facts, lowRamEnd: windows.lowRamEnd }))
+  const dsdtAt = tables.place(dsdt(chipset, facts, windows.lowRamEnd))
   tables.checksummed(dsdtAt)
   const fadtTable = fadt(facts)
   const fadtAt = tables.add(fadtTable)

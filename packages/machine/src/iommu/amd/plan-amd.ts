@@ -43,7 +43,7 @@ export function planAmd(device: PlacedPlatformDevice, placement: Placement, mach
         },
         intx() {},
       }
-      const unit = new AmdViUnit({ ...features, ram, onFault, raiseMsi: () => pciFunction.raise(messages) })
+      const unit = new AmdViUnit({ ram, onFault, raiseMsi: () => pciFunction.raise(messages), ...features })
       return {
         translator: unit,
         windows: [{ name: 'AMD-Vi', base: AMDVI_BASE, size: WINDOW, handler: unit }],

@@ -31,10 +31,10 @@ export function planVirtioIommu(
     functionAt: placed,
     create(wiring) {
       const unit = new VirtioIommuUnit({
-        ...features,
         endpointExists: (endpoint) => wiring.hasRequester(endpoint),
         wake: () => wiring.touch(pciFunction),
         onFault: (fault) => wiring.onFault(fault),
+        ...features,
       })
       const pciFunction = realizeVirtio(placed, 0, unit)
       made = pciFunction

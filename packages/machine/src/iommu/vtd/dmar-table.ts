@@ -27,8 +27,6 @@ export interface VtdPlace {
 
 /** What the table says of the units themselves. */
 interface DmarFeatures {
-  /** `include-all`: one unit for every device of the segment, as QEMU wrote it before `bypass_iommu`. */
-  readonly scopes: 'explicit' | 'include-all'
   readonly addressWidth: number
   readonly interruptRemapping: boolean
   readonly deviceIotlb: boolean
@@ -44,6 +42,8 @@ interface DmarFeatures {
 export function dmarTable(
   roots: readonly RootBusFacts[],
   features: DmarFeatures,
+  /** `include-all`: one unit for every device of the segment, as QEMU wrote it before `bypass_iommu`. */
+  scopes: 'explicit' | 'include-all',
   units: readonly VtdPlace[],
   regions: readonly FirmwareRegion[] = [],
 ): Uint8Array {
@@ -54,7 +54,7 @@ export function dmarTable(
     startBusNumber: VTD_IOAPIC_REQUESTER >>> 8,
     path: [{ device: (VTD_IOAPIC_REQUESTER >>> 3) & 31, function: VTD_IOAPIC_REQUESTER & 7 }],
   }
-  const all = features.scopes === 'include-all'
+  const all = scopes === 'include-all'
   return buildDmar({
     signature: 'DMAR',
     header: qemuHeader(1),

@@ -5,9 +5,8 @@ import type { PlacedDevice } from '../../build/placed-bus.ts'
 import type { PlacedPlatformDevice } from '../../build/placement.ts'
 import { isOn } from '../../build/switches.ts'
 import type { MachineDescription, PropertyValue, QemuVersion } from '../../description.ts'
-import type { FirmwareRegion } from '../../firmware-regions/firmware-region.ts'
 import { requireHypervisor } from '../../hypervisor/hypervisors.ts'
-import type { IommuPlan, RootBusFacts } from '../iommu-plan.ts'
+import type { IommuPlan } from '../iommu-plan.ts'
 import type { IommuWiring, MachineIommu } from '../machine-iommu.ts'
 import { refuseIommu } from '../refuse-iommu.ts'
 import { dmarTable, VTD_BASE, VTD_IOAPIC_REQUESTER, VTD_SIZE, type VtdPlace } from './dmar-table.ts'
@@ -17,29 +16,29 @@ export function planVtd(device: PlacedPlatformDevice, machine: MachineDescriptio
   const features = checkedFeatures(device, machine)
   const hypervisor = requireHypervisor(machine.hypervisor ?? 'qemu')
   const units: VtdPlace[] = [{ segment: 0, base: VTD_BASE }]
-  const common = {
+  const planFor = (place: VtdPlace): Omit<IommuPlan, 'rootBus' | 'forSegment'> => ({
     functionAt: null,
-    acpiTable: (roots: readonly RootBusFacts[], regions: readonly FirmwareRegion[] = []) =>
-      dmarTable(roots, { ...features, scopes: hypervisor.dmarScopes }, units, regions),
-    checkDevice(placed: PlacedDevice) {
+    create: (wiring) => vtdIommu(features, wiring, place),
+    acpiTable: (roots, regions = []) => dmarTable(roots, features, hypervisor.dmarScopes, units, regions),
+    checkDevice(placed) {
       if (placed.model.kind === 'vfio' && !features.cachingMode && hypervisor.assignedDma === 'platform')
         throw withoutCachingMode(placed)
     },
-  }
+  })
   return {
-    ...common,
-    create: (wiring) => vtdIommu(features, wiring, units[0]!),
     forSegment(segment, rootBus) {
       const place = { segment, base: VTD_BASE + units.length * VTD_SIZE }
       units.push(place)
-      return { ...common, rootBus, create: (wiring) => vtdIommu(features, wiring, place) }
+      return { rootBus, ...planFor(place) }
     },
+    ...planFor(units[0]!),
   }
 }
 
 /** The I/O APIC's messages go through the unit of segment 0. */
 function vtdIommu(features: VtdFeatures, wiring: IommuWiring, { segment, base }: VtdPlace): MachineIommu {
-  const unit = new VtdUnit({ ...features, ...wiring, onFault: (fault) => wiring.onFault({ ...fault, segment }) })
+  const { ram, raiseMsi } = wiring
+  const unit = new VtdUnit({ ram, raiseMsi, onFault: (fault) => wiring.onFault({ segment, ...fault }), ...features })
   return {
     translator: unit,
     segment,
