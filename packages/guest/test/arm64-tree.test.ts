@@ -147,11 +147,11 @@ describe('the tree in memory', () => {
   test('is read from where x0 points, and nothing else is believed to be one', () => {
     const bus = new SparseBus().addMemory(0x5000_0000, 0x1000)
     bus.put(0x4800_0000, buildDtb(parseDts(board(''))))
-    const tree = readDeviceTree(bus, 0x4800_0000)
+    const tree = readDeviceTree(bus, 0x4800_0000, 0x20_0000)
     expect(typeof tree).toBe('object')
-    expect(readDeviceTree(bus, 0x4000_0000)).toMatch('device tree at 0x40000000')
+    expect(readDeviceTree(bus, 0x4000_0000, 0x20_0000)).toMatch('device tree at 0x40000000')
     bus.write32(0x5000_0004, 0xffff_ffff)
-    expect(readDeviceTree(bus, 0x5000_0000)).toBe('no device tree at 0x50000000')
+    expect(readDeviceTree(bus, 0x5000_0000, 0x20_0000)).toBe('no device tree at 0x50000000')
   })
 
   test('leaves RAM without what it reserves, in whole pages', () => {

@@ -1,6 +1,6 @@
-import { buildDtb, type DeviceTree, type DtNode, parseDtb } from '@dmascope/devicetree'
-import { DmascopeError } from '@dmascope/layout'
+import { buildDtb, type DtNode } from '@dmascope/devicetree'
 import type { CpuBus } from '@dmascope/memory/contracts'
+import { readTree } from '../device-tree/read-tree.ts'
 import { SKIBOOT_BASE, SKIBOOT_TREE } from '../spec/opal.ts'
 import { OpalConfig } from './opal-config.ts'
 import { probeBus } from './probe-bus.ts'
@@ -28,7 +28,7 @@ const LARGEST_TREE = 0x100_0000
  * the bus alone; never throws for what the machine does.
  */
 export function runSkiboot(bus: CpuBus, { deviceTree }: SkibootOptions): SkibootResult {
-  const tree = readTree(bus, deviceTree)
+  const tree = readTree(bus, deviceTree, LARGEST_TREE)
   if (typeof tree === 'string') return { deviceTree: null, blob: null, log: [tree] }
   for (const node of tree.root.children) {
     if (node.strings('compatible').includes('ibm,ioda3-phb')) addFunctions(bus, node)
@@ -48,20 +48,4 @@ function addFunctions(bus: CpuBus, node: DtNode): void {
     interruptController: node.cell('interrupt-parent') ?? 0,
   }
   for (const one of probeBus(bridge, 0, true, 0)) node.append(one)
-}
-
-/** A text is why there is none. */
-function readTree(bus: CpuBus, address: number): DeviceTree | string {
-  const header = new Uint8Array(8)
-  bus.readBytes(address, header)
-  const size = new DataView(header.buffer).getUint32(4)
-  if (size > LARGEST_TREE) return `no device tree at 0x${address.toString(16)}`
-  const bytes = new Uint8Array(size)
-  bus.readBytes(address, bytes)
-  try {
-    return parseDtb(bytes)
-  } catch (error) {
-    if (error instanceof DmascopeError) return error.message
-    throw error
-  }
 }

@@ -1,6 +1,6 @@
-import { buildDtb, type DeviceTree, type DtNode, parseDtb } from '@dmascope/devicetree'
-import { DmascopeError } from '@dmascope/layout'
+import { buildDtb, type DeviceTree, type DtNode } from '@dmascope/devicetree'
 import type { CpuBus } from '@dmascope/memory/contracts'
+import { readTree } from '../device-tree/read-tree.ts'
 import { H_CAS, RTAS_CODE, XIVE_EXPLOITATION, XIVE_ON_OFFER } from '../spec/slof.ts'
 import { findMisnumbered } from './misnumbered-bridges.ts'
 import { placeBars, type SlofBar } from './place-bars.ts'
@@ -46,7 +46,7 @@ export function runSlof(bus: CpuBus, options: SlofOptions): SlofResult {
     say(why)
     return { deviceTree: null, blob: null, placed: [], hung: null, log }
   }
-  const first = readTree(bus, options.deviceTree)
+  const first = readTree(bus, options.deviceTree, LARGEST_TREE)
   if (typeof first === 'string') return nothing(first)
   const memory = memoryEnd(first)
   const rtasBase = Math.floor(Math.min(memory, RTAS_LIMIT) / PAGE) * PAGE - PAGE
@@ -72,22 +72,6 @@ export function runSlof(bus: CpuBus, options: SlofOptions): SlofResult {
   const blob = buildDtb(tree)
   bus.writeBytes(target, blob)
   return { deviceTree: target, blob, placed, hung: null, log }
-}
-
-/** A text is why there is none. */
-function readTree(bus: CpuBus, address: number): DeviceTree | string {
-  const header = new Uint8Array(8)
-  bus.readBytes(address, header)
-  const size = new DataView(header.buffer).getUint32(4)
-  if (size > LARGEST_TREE) return `no device tree at 0x${address.toString(16)}`
-  const bytes = new Uint8Array(size)
-  bus.readBytes(address, bytes)
-  try {
-    return parseDtb(bytes)
-  } catch (error) {
-    if (error instanceof DmascopeError) return error.message
-    throw error
-  }
 }
 
 /** End of the memory that starts at 0. */
@@ -152,7 +136,7 @@ function chooseArchitecture(
     return null
   }
   // The tree stands behind a word with the version of this form.
-  const updated = readTree(bus, answer + 4)
+  const updated = readTree(bus, answer + 4, LARGEST_TREE)
   if (typeof updated !== 'string') return updated
   say(updated)
   return null

@@ -1,7 +1,7 @@
-import { buildDtb, type DeviceTree, parseDtb, parseDts, parseRanges, parseReg, pciSpace } from '@dmascope/devicetree'
-import { DmascopeError } from '@dmascope/layout'
+import { buildDtb, type DeviceTree, parseDts, parseRanges, parseReg, pciSpace } from '@dmascope/devicetree'
 import type { CpuBus } from '@dmascope/memory/contracts'
 import { PCI_HEADER_TYPE0 } from '@dmascope/pci/spec'
+import { readTree } from '../device-tree/read-tree.ts'
 import { FwCfg } from '../fw-cfg.ts'
 import { Zone } from '../memory/zone.ts'
 import { numberBuses } from '../pci/bus-numbers.ts'
@@ -47,7 +47,7 @@ const HOST_BRIDGE = 'pci-host-ecam-generic'
 export function runUefi(bus: CpuBus, { deviceTree }: UefiOptions): UefiResult {
   const log: string[] = []
   const say = (line: string): void => void log.push(line)
-  const tree = readTree(bus, deviceTree)
+  const tree = readTree(bus, deviceTree, LARGEST_TREE)
   if (typeof tree === 'string') return { deviceTree: null, rsdp: 0, log: [tree] }
   const registers = registersOf(tree, FW_CFG)
   const fwCfg = registers === null ? null : FwCfg.find(bus, registers)
@@ -66,19 +66,6 @@ export function runUefi(bus: CpuBus, { deviceTree }: UefiOptions): UefiResult {
   const stub = handOver(bus, zone, ram, rsdp, tree)
   if (stub === null) say('no room for the tables of UEFI')
   return { deviceTree: stub, rsdp, log }
-}
-
-function readTree(bus: CpuBus, address: number): DeviceTree | string {
-  const header = new Uint8Array(8)
-  bus.readBytes(address, header)
-  const blob = new Uint8Array(Math.min(new DataView(header.buffer).getUint32(4), LARGEST_TREE))
-  bus.readBytes(address, blob)
-  try {
-    return parseDtb(blob)
-  } catch (error) {
-    if (error instanceof DmascopeError) return error.message
-    throw error
-  }
 }
 
 function registersOf(tree: DeviceTree, compatible: string): number | null {

@@ -31,6 +31,8 @@ import { withPortWindow } from '../pci/port-window.ts'
 import { isBefore } from '../profile/guest-profile.ts'
 import type { BringUp, EarlyCode, RunningMachine } from './architecture.ts'
 
+/** MAX_FDT_SIZE */
+const LARGEST_TREE = 0x20_0000
 /** What Linux keeps for its own image, from the start of RAM on. */
 const KERNEL_BYTES = 0x400_0000
 const PAGE = 4096
@@ -63,7 +65,7 @@ const NOTHING_ANSWERS = 0xffff_ffff
 /** An Arm machine: a device tree or ACPI, a GIC, and PCI that the kernel sets up itself. */
 export const startArm64: EarlyCode = (bus, { deviceTree }, log) => {
   if (deviceTree === undefined) return 'x0 points to no device tree'
-  const tree = readDeviceTree(bus, deviceTree)
+  const tree = readDeviceTree(bus, deviceTree, LARGEST_TREE)
   if (typeof tree === 'string') return tree
   const efi = readEfi(bus, tree)
   if (typeof efi === 'string') return efi

@@ -1,10 +1,10 @@
-import { type DeviceTree, parseDtb, parseReg, type U64 } from '@dmascope/devicetree'
-import { DmascopeError } from '@dmascope/layout'
+import { type DeviceTree, parseReg } from '@dmascope/devicetree'
 import type { CpuBus } from '@dmascope/memory/contracts'
 import { setUpBounceBuffers } from '../dma/bounce-buffers.ts'
 import { dmaOfAll } from '../dma/dma-platform.ts'
 import { SharedMemory } from '../dma/shared-memory.ts'
-import { type AddressRange, mergeRanges, subtractRanges } from '../early/memory-map.ts'
+import { memoryNodes, readDeviceTree, reservedByTree, wholePages } from '../early/device-tree.ts'
+import { type AddressRange, mergeRanges } from '../early/memory-map.ts'
 import { Vectors } from '../interrupts/vectors.ts'
 import { TceSubsystem } from '../iommu/tce/tce-subsystem.ts'
 import { findPhbs } from '../powernv/phbs.ts'
@@ -22,15 +22,13 @@ import { XICS_COMPATIBLE, XIVE_COMPATIBLE } from '../spec/papr.ts'
 import type { BringUp, EarlyCode, RunningMachine } from './architecture.ts'
 import { bringUpPowernv } from './powernv.ts'
 
-const PAGE = 4096
-const HEADER_BYTES = 8
 const LARGEST_TREE = 0x100_0000
 /** Kernel image and exception vectors: what Linux keeps for itself from address 0 on. */
 const KERNEL_BYTES = 0x400_0000
 
 /** A POWER machine: a partition, with RTAS and hypervisor calls, or one without a hypervisor, with OPAL. */
 export const startPpc64: EarlyCode = (bus, { deviceTree }, log) => {
-  const tree = deviceTree === undefined ? 'r3 points to no device tree' : readTree(bus, deviceTree)
+  const tree = deviceTree === undefined ? 'r3 points to no device tree' : readDeviceTree(bus, deviceTree, LARGEST_TREE)
   if (typeof tree === 'string') return tree
   if (tree.find('/ibm,opal') !== undefined && bus.hypercall !== undefined)
     return startPowernv(bus, tree, deviceTree!, log)
@@ -65,41 +63,9 @@ function startPowernv(
   }
 }
 
-/** A text is why there is none. */
-function readTree(bus: CpuBus, address: number): DeviceTree | string {
-  const header = new Uint8Array(HEADER_BYTES)
-  bus.readBytes(address, header)
-  const size = new DataView(header.buffer).getUint32(4)
-  if (size > LARGEST_TREE) return `no device tree at 0x${address.toString(16)}`
-  const blob = new Uint8Array(size)
-  bus.readBytes(address, blob)
-  try {
-    return parseDtb(blob, { source: `device tree at 0x${address.toString(16)}` })
-  } catch (error) {
-    if (error instanceof DmascopeError) return error.message
-    throw error
-  }
-}
-
 /** Memory nodes, less what the tree reserves, the tree itself, and the kernel. Ascending, whole pages. */
-function usableMemory(tree: DeviceTree, treeAt: number): AddressRange[] {
-  const range = (address: U64, size: U64): AddressRange[] => {
-    if (typeof address !== 'number' || typeof size !== 'number' || !Number.isSafeInteger(address + size)) return []
-    return [{ start: address, end: address + size }]
-  }
-  const memory = tree.root.children
-    .filter((node) => node.string('device_type') === 'memory')
-    .flatMap((node) => parseReg(node).flatMap(({ address, size }) => range(address, size)))
-  const holes = tree.reservations.flatMap(({ address, size }) => range(address, size))
-  const blob = tree.blob?.bytes.length ?? 0
-  holes.push({ start: 0, end: KERNEL_BYTES }, { start: treeAt, end: treeAt + blob })
-  return subtractRanges(
-    mergeRanges(memory),
-    holes.map(({ start, end }) => ({ start: Math.floor(start / PAGE) * PAGE, end: Math.ceil(end / PAGE) * PAGE })),
-  )
-    .map(({ start, end }) => ({ start: Math.ceil(start / PAGE) * PAGE, end: Math.floor(end / PAGE) * PAGE }))
-    .filter(({ start, end }) => end > start)
-}
+const usableMemory = (tree: DeviceTree, treeAt: number): AddressRange[] =>
+  wholePages(memoryNodes(tree), [...reservedByTree(tree, treeAt), { start: 0, end: KERNEL_BYTES }])
 
 function bringUp(
   context: BringUp,

@@ -5,14 +5,17 @@ import { type AddressRange, mergeRanges, subtractRanges } from './memory-map.ts'
 
 const PAGE = 4096
 const HEADER_BYTES = 8
-const LARGEST_TREE = 0x20_0000
 
-/** Reads the tree that the boot loader tells of. A text is why there is none. */
-export function readDeviceTree(bus: CpuBus, address: number): DeviceTree | string {
+/**
+ * Reads the tree that the boot loader tells of. A text is why there is none.
+ *
+ * @param largest - bytes that the kernel takes a tree to have at most
+ */
+export function readDeviceTree(bus: CpuBus, address: number, largest: number): DeviceTree | string {
   const header = new Uint8Array(HEADER_BYTES)
   bus.readBytes(address, header)
   const size = new DataView(header.buffer).getUint32(4)
-  if (size > LARGEST_TREE) return `no device tree at 0x${address.toString(16)}`
+  if (size > largest) return `no device tree at 0x${address.toString(16)}`
   const blob = new Uint8Array(size)
   bus.readBytes(address, blob)
   try {
