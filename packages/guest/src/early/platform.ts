@@ -135,8 +135,8 @@ export function readPlatform(
   options: Pick<KernelCommandLine, 'noEcam'> = { noEcam: false },
 ): Platform {
   return {
-    ...readInterruptControllers(tables, log),
     devices: readAcpiDevices(tables, log),
+    ...readInterruptControllers(tables, log),
     ...readHostBridges(tables, options.noEcam ? [] : readEcam(tables, map, log), log),
   }
 }

@@ -67,7 +67,8 @@ export function enumerate(
     let ari = false
     let isMultifunction = false
     for (let fn: number | null = 0; fn !== null && found.length < MAX_FUNCTIONS; ) {
-      const at: FunctionAddress = { ...on, device: device + (fn >>> 3), function: fn & 7 }
+      // Named, not spread: a spread with further fields makes a hidden class each time.
+      const at: FunctionAddress = { segment: on.segment, bus: on.bus, device: device + (fn >>> 3), function: fn & 7 }
       const one = readFunction(config, at, parent, enableAcs, log)
       if (fn === 0) {
         // Without function 0 there is nothing at this device number.
