@@ -201,6 +201,49 @@ describe('host bridges and interrupt routing', () => {
     ])
   })
 
+  test('the same name in two scopes leads to two links', () => {
+    const one = (bridge: string, uid: number, gsi: number): aml.Aml =>
+      aml.device(
+        bridge,
+        aml.name('_HID', aml.eisaId('PNP0A03')),
+        aml.name('_BBN', aml.integer(uid)),
+        interruptLink('LNKA', uid, gsi),
+        aml.name('_PRT', aml.pkg(aml.pkg(aml.integer(0xffff), aml.integer(0), aml.nameString('LNKA'), aml.integer(0)))),
+      )
+    const block = definitionBlock('DSDT', [aml.scope('\\_SB', one('PCI0', 0, 20), one('PCI1', 1, 21))])
+    expect(findPciRouting(block)).toEqual([
+      { segment: 0, bus: 0, device: 0, pin: 0, gsi: 20, link: '\\_SB_.PCI0.LNKA' },
+      { segment: 0, bus: 1, device: 0, pin: 0, gsi: 21, link: '\\_SB_.PCI1.LNKA' },
+    ])
+  })
+
+  test('a package that is not decoded costs its name alone, and the note says why', () => {
+    const broken = aml.name('_PRT', aml.pkg(fromHex('5bff', 'no operator')))
+    const block = definitionBlock('DSDT', [
+      aml.scope(
+        '\\_SB',
+        aml.device('PCI0', aml.name('_HID', aml.eisaId('PNP0A08')), broken, aml.name('_BBN', aml.integer(3))),
+      ),
+    ])
+    expect(findHostBridges(block)).toMatchObject([
+      { path: '\\_SB_.PCI0', bus: 3, routing: null, notes: ['_PRT: operator 0x5b 0xff is not decoded'] },
+    ])
+  })
+
+  test('a buffer whose size is its own name ends, as all that runs on and on', () => {
+    const block = definitionBlock('DSDT', [
+      aml.scope(
+        '\\_SB',
+        aml.device(
+          'PCI0',
+          aml.name('_HID', aml.eisaId('PNP0A08')),
+          aml.name('_CRS', fromHex('1105 5f435253', 'a buffer')),
+        ),
+      ),
+    ])
+    expect(findHostBridges(block)).toMatchObject([{ resources: null, notes: ['_CRS: terms are nested too deep'] }])
+  })
+
   test('a link whose interrupt only hardware knows: what it can be set to', () => {
     const hardware = fromHex('5b80 52454730 02 0a60 0a04  5b81 0b 52454730 01 50525141 08', 'region and field')
     const block = definitionBlock('DSDT', [

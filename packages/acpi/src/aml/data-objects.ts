@@ -37,9 +37,8 @@ export function readPackage(
   else inner.byte()
   const elements: AmlValue[] = []
   while (inner.position < end) {
-    elements.push(
-      inner.isName() ? { kind: 'reference', name: inner.name(), scope } : evaluator.term(inner, scope, frame),
-    )
+    if (inner.isName()) elements.push({ kind: 'reference', name: inner.name(), scope })
+    else elements.push(evaluator.term(inner, scope, frame))
   }
   return { kind: 'package', elements }
 }

@@ -1,5 +1,4 @@
-import { type DefinitionBlock, parseDefinitionBlock } from '../definition-block.ts'
-import { fromHex } from '../hex.ts'
+import { buildDefinitionBlock, type DefinitionBlock, readAml } from '../definition-block.ts'
 import { AmlInterpreter } from './interpreter.ts'
 import { type AmlValue, childOf, NotDecodable } from './objects.ts'
 import { type Resources, readResources } from './resources.ts'
@@ -26,9 +25,9 @@ export interface AcpiDevice {
  * @throws DmascopeError `ACPI_TRUNCATED`, `ACPI_SIGNATURE`
  */
 export function findAcpiDevices(block: Uint8Array | DefinitionBlock, hid: string): AcpiDevice[] {
-  const table = block instanceof Uint8Array ? parseDefinitionBlock(block) : block
-  const interpreter = new AmlInterpreter(table.header.revision >= 2)
-  interpreter.load(fromHex(table.aml, 'aml'))
+  const { wide, aml } = readAml(block instanceof Uint8Array ? block : buildDefinitionBlock(block))
+  const interpreter = new AmlInterpreter(wide)
+  interpreter.load(aml)
   const found: AcpiDevice[] = []
   for (const [path, object] of [...interpreter.namespace.entries()]) {
     if (object.kind !== 'device') continue

@@ -3,7 +3,7 @@ import { createField, readBuffer, readPackage } from './data-objects.ts'
 import type { Evaluator, Frame } from './evaluator.ts'
 import { extendedTerm } from './extended-opcodes.ts'
 import { AmlNamespace } from './namespace.ts'
-import { type AmlObject, type AmlValue, isReference, NotDecodable } from './objects.ts'
+import { type AmlObject, type AmlValue, isReference, NotDecodable, type Postponed } from './objects.ts'
 import { OP } from './opcodes.ts'
 import { BINARY, COMPARE, elementOf, FIELD_SIZE, local, sizeOf } from './operators.ts'
 import { AmlReader } from './reader.ts'
@@ -53,6 +53,7 @@ export class AmlInterpreter implements Evaluator {
    */
   evaluate(path: string, args: AmlValue[] = []): AmlValue | undefined {
     this.#steps = 0
+    this.#depth = 0
     return this.valueAt(path, args)
   }
 
@@ -62,10 +63,12 @@ export class AmlInterpreter implements Evaluator {
   }
 
   #definitions(reader: AmlReader, scope: string): void {
+    const depth = this.#depth
     try {
       this.#terms(reader, scope, undefined)
     } catch (error) {
       if (!(error instanceof NotDecodable)) throw error
+      this.#depth = depth
       this.undecoded.push({ offset: error.offset, message: `${scope}: ${error.message}` })
     }
   }
@@ -78,12 +81,11 @@ export class AmlInterpreter implements Evaluator {
   term(reader: AmlReader, scope: string, frame: Frame | undefined): AmlValue {
     this.spend(1, reader.position)
     if (this.#depth >= DEPTH_LIMIT) throw new NotDecodable(reader.position, 'terms are nested too deep')
+    // Whoever catches what a term throws puts the depth back.
     this.#depth++
-    try {
-      return this.#anyTerm(reader, scope, frame)
-    } finally {
-      this.#depth--
-    }
+    const value = this.#anyTerm(reader, scope, frame)
+    this.#depth--
+    return value
   }
 
   spend(steps: number, offset: number): void {
@@ -95,22 +97,7 @@ export class AmlInterpreter implements Evaluator {
     const start = reader.position
     if (reader.isName()) return this.#named(reader, scope, frame)
     const op = reader.byte()
-    if (op >= OP.Local0Op && op <= OP.Local7Op) return local(frame?.locals, op - OP.Local0Op, start)
-    if (op >= OP.Arg0Op && op <= OP.Arg6Op) return local(frame?.args, op - OP.Arg0Op, start)
-    const binary = BINARY[op]
-    if (binary !== undefined) {
-      const left = this.integer(reader, scope, frame)
-      const value = BigInt.asUintN(64, binary(left, this.integer(reader, scope, frame))) & this.#mask
-      this.#store(reader, scope, frame, value)
-      return value
-    }
-    const compare = COMPARE[op]
-    if (compare !== undefined) {
-      const left = this.integer(reader, scope, frame)
-      return compare(left, this.integer(reader, scope, frame)) ? this.#mask : 0n
-    }
-    const size = FIELD_SIZE[op]
-    if (size !== undefined) return createField(this, reader, scope, frame, size)
+    // What tables are full of comes first.
     switch (op) {
       case OP.ZeroOp:
         return 0n
@@ -167,7 +154,9 @@ export class AmlInterpreter implements Evaluator {
         return null
       case OP.NameOp: {
         const path = this.namespace.place(reader.name(), scope)
-        this.namespace.set(path, { kind: 'name', value: this.term(reader, scope, frame) })
+        const later = frame === undefined ? this.#postponed(reader, scope) : null
+        const value = later === null ? this.term(reader, scope, frame) : null
+        this.namespace.set(path, { kind: 'name', value, later })
         return null
       }
       case OP.AliasOp: {
@@ -197,8 +186,43 @@ export class AmlInterpreter implements Evaluator {
       case OP.ExtOpPrefix:
         return extendedTerm(this, reader, scope, frame)
       default:
-        throw new NotDecodable(start, `operator ${hex(op, 2)} is not decoded`)
+        return this.#operator(op, reader, scope, frame)
     }
+  }
+
+  /** Locals, arguments, and the operators that come in families. */
+  #operator(op: number, reader: AmlReader, scope: string, frame: Frame | undefined): AmlValue {
+    const start = reader.position - 1
+    if (op >= OP.Local0Op && op <= OP.Local7Op) return local(frame?.locals, op - OP.Local0Op, start)
+    if (op >= OP.Arg0Op && op <= OP.Arg6Op) return local(frame?.args, op - OP.Arg0Op, start)
+    const binary = BINARY[op]
+    if (binary !== undefined) {
+      const left = this.integer(reader, scope, frame)
+      const value = BigInt.asUintN(64, binary(left, this.integer(reader, scope, frame))) & this.#mask
+      this.#store(reader, scope, frame, value)
+      return value
+    }
+    const compare = COMPARE[op]
+    if (compare !== undefined) {
+      const left = this.integer(reader, scope, frame)
+      return compare(left, this.integer(reader, scope, frame)) ? this.#mask : 0n
+    }
+    const size = FIELD_SIZE[op]
+    if (size !== undefined) return createField(this, reader, scope, frame, size)
+    throw new NotDecodable(start, `operator ${hex(op, 2)} is not decoded`)
+  }
+
+  /**
+   * Passes over a package or a buffer that a table names: most are never looked at. Null where the term is another.
+   */
+  #postponed(reader: AmlReader, scope: string): Postponed | null {
+    const start = reader.position
+    const op = reader.peek()
+    if (op !== OP.PackageOp && op !== OP.VarPackageOp && op !== OP.BufferOp) return null
+    reader.byte()
+    const end = reader.packageEnd()
+    reader.position = end
+    return { start, end, scope }
   }
 
   openScope(reader: AmlReader, scope: string, kind: 'scope' | 'device', skipped: number): void {
@@ -263,6 +287,11 @@ export class AmlInterpreter implements Evaluator {
   #valueOf(path: string, found: AmlObject, args: AmlValue[], offset: number): AmlValue {
     switch (found.kind) {
       case 'name':
+        if (found.later !== null) {
+          const { start, end, scope } = found.later
+          found.value = this.term(new AmlReader(this.#data, start, end), scope, undefined)
+          found.later = null
+        }
         return found.value
       case 'buffer-field':
         return new AmlReader(found.data, found.offset, found.data.length).number(found.size)
@@ -322,8 +351,10 @@ export class AmlInterpreter implements Evaluator {
       const name = reader.name()
       const path = this.namespace.find(name, scope)
       const found = path === undefined ? undefined : this.namespace.get(path)
-      if (found?.kind === 'name') found.value = value
-      else if (found?.kind === 'buffer-field' && typeof value === 'bigint') {
+      if (found?.kind === 'name') {
+        found.value = value
+        found.later = null
+      } else if (found?.kind === 'buffer-field' && typeof value === 'bigint') {
         for (let index = 0; index < found.size; index++) {
           found.data[found.offset + index] = Number((value >> BigInt(8 * index)) & 0xffn)
         }

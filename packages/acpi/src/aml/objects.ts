@@ -23,10 +23,17 @@ export interface AmlReference {
   readonly scope: string
 }
 
+/** A value that is evaluated when it is first asked for: its bytes [start, end), in the scope that they are written in. */
+export interface Postponed {
+  readonly start: number
+  readonly end: number
+  readonly scope: string
+}
+
 export type AmlObject =
   | { readonly kind: 'scope' }
   | { readonly kind: 'device' }
-  | { readonly kind: 'name'; value: AmlValue }
+  | { readonly kind: 'name'; value: AmlValue; later: Postponed | null }
   | { readonly kind: 'method'; readonly start: number; readonly end: number; readonly argumentCount: number }
   /** Bytes of a buffer under a name. */
   | { readonly kind: 'buffer-field'; readonly data: Uint8Array; readonly offset: number; readonly size: number }

@@ -130,7 +130,7 @@ function routingOf(interpreter: AmlInterpreter, path: string, notes: string[]): 
     notes.push('_PRT: it is no package')
     return null
   }
-  const links = new Map<string, Omit<PciRoute, 'device' | 'pin'>>()
+  const links = new Map<string, Link>()
   const routes: PciRoute[] = []
   for (const element of found.value.elements) {
     const route = routeOf(interpreter, path, element, links)
@@ -140,33 +140,51 @@ function routingOf(interpreter: AmlInterpreter, path: string, notes: string[]): 
   return routes
 }
 
+/** What is known of an interrupt link device. */
+interface Link {
+  /** Where it was named: the same name may mean another elsewhere. */
+  readonly scope: string
+  readonly path: string
+  readonly gsi: number | null
+  /** Null where it tells what it is set to. */
+  readonly possible: number[] | null
+}
+
 function routeOf(
   interpreter: AmlInterpreter,
   path: string,
   element: AmlValue,
-  links: Map<string, Omit<PciRoute, 'device' | 'pin'>>,
+  links: Map<string, Link>,
 ): PciRoute | null {
   if (!isPackage(element)) return null
-  const [address, pin, source, index] = element.elements
-  if (typeof address !== 'bigint' || typeof pin !== 'bigint') return null
+  const { elements } = element
+  const address = elements[0]
+  const pinIndex = elements[1]
+  const source = elements[2]
+  if (typeof address !== 'bigint' || typeof pinIndex !== 'bigint') return null
   const device = Number(BigInt.asUintN(32, address)) >>> 16
-  if (source === 0n) return typeof index === 'bigint' ? { device, pin: Number(pin), gsi: Number(index) } : null
+  const pin = Number(pinIndex)
+  if (source === 0n) {
+    const gsi = elements[3]
+    return typeof gsi === 'bigint' ? { device, pin, gsi: Number(gsi) } : null
+  }
   if (source === undefined || source === null || typeof source === 'bigint') return null
   const name = isReference(source) ? source.name : typeof source === 'string' ? source : null
   if (name === null) return null
-  const link = interpreter.namespace.find(name, isReference(source) ? source.scope : path) ?? name
-  let target = links.get(link)
-  if (target === undefined) {
-    target = linkOf(interpreter, link)
-    links.set(link, target)
+  const scope = isReference(source) ? source.scope : path
+  let link = links.get(name)
+  if (link === undefined || link.scope !== scope) {
+    link = linkOf(interpreter, interpreter.namespace.find(name, scope) ?? name, scope)
+    links.set(name, link)
   }
-  return { device, pin: Number(pin), ...target }
+  const { gsi, possible } = link
+  return possible === null ? { device, pin, gsi, link: link.path } : { device, pin, gsi, link: link.path, possible }
 }
 
-function linkOf(interpreter: AmlInterpreter, link: string): Omit<PciRoute, 'device' | 'pin'> {
-  const current = resourcesOf(interpreter, link, '_CRS', [])?.interrupts ?? []
+function linkOf(interpreter: AmlInterpreter, path: string, scope: string): Link {
+  const current = resourcesOf(interpreter, path, '_CRS', [])?.interrupts ?? []
   // Interrupt 0 is the timer's: it stands for a link that is not set.
-  if (current.length === 1 && current[0] !== 0) return { gsi: current[0]!, link }
-  const possible = resourcesOf(interpreter, link, '_PRS', [])?.interrupts ?? []
-  return { gsi: null, link, possible }
+  if (current.length === 1 && current[0] !== 0) return { scope, path, gsi: current[0]!, possible: null }
+  const possible = resourcesOf(interpreter, path, '_PRS', [])?.interrupts ?? []
+  return { scope, path, gsi: null, possible }
 }

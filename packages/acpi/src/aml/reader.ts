@@ -2,6 +2,24 @@ import { hex } from '../problem.ts'
 import { NotDecodable } from './objects.ts'
 import { OP } from './opcodes.ts'
 
+/** Integers of one byte, which most are. */
+const BYTES: readonly bigint[] = Array.from({ length: 0x100 }, (_, value) => BigInt(value))
+
+/** What a name starts with, by byte: a letter, an underscore, or a prefix. */
+const NAME_LEADS = Uint8Array.from({ length: 0x100 }, (_, byte) =>
+  (byte >= 0x41 && byte <= 0x5a) ||
+  byte === 0x5f ||
+  byte === OP.RootChar ||
+  byte === OP.ParentPrefixChar ||
+  byte === OP.DualNamePrefix ||
+  byte === OP.MultiNamePrefix
+    ? 1
+    : 0,
+)
+
+const isLetter = (byte: number): boolean => (byte >= 0x41 && byte <= 0x5a) || byte === 0x5f
+const isLetterOrDigit = (byte: number): boolean => isLetter(byte) || (byte >= 0x30 && byte <= 0x39)
+
 /** A position in AML bytes, and what can be read there without knowing the namespace. */
 export class AmlReader {
   readonly data: Uint8Array
@@ -25,9 +43,16 @@ export class AmlReader {
 
   /** A little-endian integer of `size` bytes. */
   number(size: number): bigint {
-    let value = 0n
-    for (let index = 0; index < size; index++) value |= BigInt(this.byte()) << BigInt(8 * index)
-    return value
+    if (size === 1) return BYTES[this.byte()]!
+    const lo = this.#word(Math.min(size, 4))
+    return size <= 4 ? BigInt(lo) : (BigInt(this.#word(size - 4)) << 32n) | BigInt(lo)
+  }
+
+  /** Up to four bytes, as an unsigned Number. */
+  #word(size: number): number {
+    let value = 0
+    for (let index = 0; index < size; index++) value |= this.byte() << (8 * index)
+    return value >>> 0
   }
 
   /** Reads a PkgLength; answers where what it spans ends. */
@@ -51,23 +76,15 @@ export class AmlReader {
   }
 
   isName(): boolean {
-    const byte = this.peek()
-    return (
-      (byte >= 0x41 && byte <= 0x5a) ||
-      byte === 0x5f ||
-      byte === OP.RootChar ||
-      byte === OP.ParentPrefixChar ||
-      byte === OP.DualNamePrefix ||
-      byte === OP.MultiNamePrefix
-    )
+    return this.position < this.end && NAME_LEADS[this.data[this.position]!] === 1
   }
 
   segment(): string {
-    let text = ''
     const start = this.position
-    for (let index = 0; index < 4; index++) text += String.fromCharCode(this.byte())
-    if (!/^[A-Z_][A-Z0-9_]{3}$/.test(text)) throw new NotDecodable(start, `${JSON.stringify(text)} is no name`)
-    return text
+    const [a, b, c, d] = [this.byte(), this.byte(), this.byte(), this.byte()]
+    const text = String.fromCharCode(a, b, c, d)
+    if (isLetter(a) && isLetterOrDigit(b) && isLetterOrDigit(c) && isLetterOrDigit(d)) return text
+    throw new NotDecodable(start, `${JSON.stringify(text)} is no name`)
   }
 
   /** A NameString as text: prefixes, then segments of four characters with dots between them; empty for none. */
@@ -94,7 +111,9 @@ export class AmlReader {
       this.position++
       count = this.byte()
     }
-    return prefix + Array.from({ length: count }, () => this.segment()).join('.')
+    let name = prefix
+    for (let index = 0; index < count; index++) name += index === 0 ? this.segment() : `.${this.segment()}`
+    return name
   }
 
   text(): string {
