@@ -37,6 +37,8 @@ export interface BridgeModel {
   /** A link with one device at its end, the bus inside a switch, or a conventional bus. */
   readonly secondary: 'express-link' | 'express-switch' | 'conventional'
   readonly requesterNaming: RequesterNaming
+  /** Its I/O window has 32 address bits; 16 unless given. */
+  readonly wideIo?: boolean
   /** In the order in which they are linked: the last stands first in the chain. */
   readonly capabilities: readonly BridgeCapability[]
 }
@@ -157,6 +159,21 @@ export const PCI_BRIDGE: BridgeModel = {
     { kind: 'slot-id', offset: 0x48 },
     { kind: 'msi', offset: 0x4c, vectors: 1, address64: true, perVectorMasking: true },
   ],
+}
+
+/** Sun's Advanced PCI Bridge, Simba, each of whose two functions leads to a bus: QEMU's `pbm-bridge`. */
+export const SIMBA_BRIDGE: BridgeModel = {
+  vendorId: 0x108e,
+  deviceId: 0x5000,
+  revisionId: 0x11,
+  classCode: PCI_CLASS_BRIDGE_PCI,
+  interruptPin: 0,
+  size: 256,
+  bars: [],
+  secondary: 'conventional',
+  requesterNaming: 'own-ids',
+  wideIo: true,
+  capabilities: [],
 }
 
 /** Intel's ICH9 DMI-to-PCI bridge, QEMU's `i82801b11-bridge`. */

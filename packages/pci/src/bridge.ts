@@ -69,8 +69,8 @@ export class Bridge implements PciBridge {
   ioWindows(): readonly AddressRange[] {
     if (!this.config.ioEnabled) return []
     const windows: AddressRange[] = []
-    const base = (this.config.peek(header.IO_BASE.offset, 1) & 0xf0) << 8
-    const limit = ((this.config.peek(header.IO_LIMIT.offset, 1) & 0xf0) << 8) | 0xfff
+    const base = this.#ioAddress(header.IO_BASE.offset, header.IO_BASE_UPPER_16.offset)
+    const limit = this.#ioAddress(header.IO_LIMIT.offset, header.IO_LIMIT_UPPER_16.offset) + 0xfff
     if (base <= limit && this.#controls('ISA_ENABLE')) {
       // Of each 1 KiB, the top 768 bytes are ISA's aliases and stay above.
       for (let block = base; block < limit; block += 0x400) windows.push({ start: block, end: block + 0x100 })
@@ -79,6 +79,11 @@ export class Bridge implements PciBridge {
     }
     if (this.#controls('VGA_ENABLE')) windows.push({ start: 0x3b0, end: 0x3bc }, { start: 0x3c0, end: 0x3e0 })
     return windows
+  }
+
+  /** The upper half is all zeros in a bridge whose window has 16 address bits. */
+  #ioAddress(lower: number, upper: number): number {
+    return this.config.peek(upper, 2) * 0x1_0000 + ((this.config.peek(lower, 1) & 0xf0) << 8)
   }
 
   connect(_dma: DmaPort, _interrupts: InterruptPort): void {}

@@ -3,6 +3,8 @@ import { type RegisterImage, registerImage } from './register-image.ts'
 import { PCI_HEADER_TYPE1 } from './spec/bridge-header.ts'
 import { COMMAND, HEADER_TYPE, PCI_HEADER_TYPE0, PCI_VENDOR_ID_ABSENT } from './spec/config-header.ts'
 
+/** I/O Base and Limit: the window has 32 address bits. */
+const IO_WIDE = 1
 const DECODE_ENABLES = COMMAND.fields.MEMORY_SPACE_ENABLE.loMask | COMMAND.fields.IO_SPACE_ENABLE.loMask
 
 export interface ConfigSpaceOptions {
@@ -31,6 +33,19 @@ export interface ConfigSpaceOptions {
    * has the physical function's SR-IOV capability says where its BARs answer (`placeBar`). Default false.
    */
   readonly virtualFunction?: boolean
+  /** A bridge whose I/O window has 32 address bits; 16 unless given. */
+  readonly wideIo?: boolean
+}
+
+const bridgeImage = (identity: Parameters<typeof registerImage>[1]): RegisterImage =>
+  registerImage(PCI_HEADER_TYPE1, identity)
+
+/** Base and limit say that there are upper halves, and those can be written (§7.5.1.3.6). */
+function withWideIo(image: RegisterImage): RegisterImage {
+  const { IO_BASE, IO_LIMIT, IO_BASE_UPPER_16, IO_LIMIT_UPPER_16 } = PCI_HEADER_TYPE1.registers
+  for (const { offset } of [IO_BASE, IO_LIMIT]) image.bytes[offset] = IO_WIDE
+  for (const { offset } of [IO_BASE_UPPER_16, IO_LIMIT_UPPER_16]) image.writeMask.fill(0xff, offset, offset + 2)
+  return image
 }
 
 /** The header that these options make, its BARs empty. */
@@ -47,7 +62,7 @@ export function headerImage(options: ConfigSpaceOptions): RegisterImage {
     HEADER_TYPE: HEADER_TYPE.fields.MULTI_FUNCTION.setLo(headerType, options.multifunction === true ? 1 : 0),
     INTERRUPT_PIN: options.interruptPin ?? 0,
   }
-  if (headerType === 1) return registerImage(PCI_HEADER_TYPE1, identity)
+  if (headerType === 1) return options.wideIo === true ? withWideIo(bridgeImage(identity)) : bridgeImage(identity)
   const image = registerImage(PCI_HEADER_TYPE0, {
     ...identity,
     SUBSYSTEM_VENDOR_ID: options.subsystemVendorId ?? 0,

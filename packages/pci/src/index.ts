@@ -10,6 +10,7 @@ export {
   PCI_BRIDGE,
   PCIE_PCI_BRIDGE,
   PHB4_ROOT_PORT,
+  SIMBA_BRIDGE,
   X3130_UPSTREAM_PORT,
   XIO3130_DOWNSTREAM_PORT,
 } from './bridge-model.ts'

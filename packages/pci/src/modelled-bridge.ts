@@ -50,6 +50,7 @@ export class ModelledBridge extends Bridge {
       anyDevice: options.anyDevice === true,
       expressSecondary: model.secondary !== 'conventional',
       requesterNaming: model.requesterNaming,
+      wideIo: model.wideIo === true,
     })
     let msix: Msix | null = null
     let msi: Msi | null = null

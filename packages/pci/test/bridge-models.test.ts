@@ -6,6 +6,7 @@ import {
   PCIE_PCI_BRIDGE,
   RootComplex,
   RootPort,
+  SIMBA_BRIDGE,
   X3130_UPSTREAM_PORT,
   XIO3130_DOWNSTREAM_PORT,
 } from '@dmascope/pci'
@@ -90,5 +91,33 @@ describe('a switch and a conventional bridge below root ports', () => {
     // No extended configuration behind a conventional bus, even for a function that has it.
     expect(complex.configRead(9, 0, 0, 0x100, 4)).toBe(0)
     expect(complex.configRead(5, 1, 0, 0x100, 4)).toBe(0xffff_ffff)
+  })
+})
+
+describe('a window of ports with 32 address bits', () => {
+  const bridge = () => new ModelledBridge({ model: SIMBA_BRIDGE, multifunction: true })
+
+  it('says so in its base and limit, of which the upper halves are written', () => {
+    const { config } = bridge()
+    expect([config.peek(0x00, 4), config.peek(0x0e, 1), config.peek(0x08, 1)]).toEqual([0x5000_108e, 0x81, 0x11])
+    expect([config.read(0x1c, 1), config.read(0x1d, 1)]).toEqual([1, 1])
+    config.write(0x1c, 2, 0x1000)
+    config.write(0x30, 4, 0x0081_0080)
+    expect([config.read(0x1c, 2), config.read(0x30, 4)]).toEqual([0x1101, 0x0081_0080])
+  })
+
+  it('forwards ports above 64 Ki', () => {
+    const one = bridge()
+    one.config.write(0x1c, 2, 0x1000)
+    one.config.write(0x30, 4, 0x0081_0080)
+    expect(one.ioWindows()).toEqual([])
+    one.config.write(0x04, 2, 1)
+    expect(one.ioWindows()).toEqual([{ start: 0x80_0000, end: 0x81_2000 }])
+  })
+
+  it('other bridges keep 16 bits', () => {
+    const { config } = new ModelledBridge({ model: PCI_BRIDGE })
+    config.write(0x30, 4, 0xffff_ffff)
+    expect([config.read(0x1c, 1), config.read(0x30, 4)]).toEqual([0, 0])
   })
 })
