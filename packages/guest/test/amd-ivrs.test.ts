@@ -62,7 +62,9 @@ function mapOf(...blocks: IvrsBlock[]): IvrsMap {
 /** Which IDs of segment 0 are behind a unit, and how the table says it. */
 const claims = (map: IvrsMap): string[] => {
   const segment = map.segments.get(0)!
-  return segment.claims.flatMap((claim, id) => (claim === null ? [] : [`${id.toString(16)}: ${claimText(claim)}`]))
+  return Array.from({ length: segment.lastId + 1 }, (_, id) => ({ id, claim: segment.claimOf(id) })).flatMap(
+    ({ id, claim }) => (claim === null ? [] : [`${id.toString(16)}: ${claimText(claim)}`]),
+  )
 }
 
 describe('the type of IVHD', () => {

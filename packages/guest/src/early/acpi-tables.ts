@@ -39,6 +39,7 @@ const BIOS_START = 0xe_0000
 const BIOS_END = 0x10_0000
 /** Real-mode memory ends here; an EBDA segment above it, or in the first kilobyte, is no EBDA. */
 const EBDA_RANGE = { start: 0x400, end: 0xa_0000 }
+const PAGE = 0x1000
 const RSDP_BYTES = 20
 const RSDP_2_BYTES = 36
 const SIGNATURE = Uint8Array.from(RSDP_SIGNATURE, (letter) => letter.charCodeAt(0))
@@ -51,17 +52,25 @@ const hex = (value: number): string => `0x${value.toString(16)}`
 
 /** Searches [start, end) on 16-byte boundaries, as ACPI 6.5 §5.2.5.1 says. -1 where there is none. */
 function scan(bus: CpuBus, start: number, end: number): number {
-  const bytes = new Uint8Array(end - start)
-  bus.readBytes(start, bytes)
-  for (let at = (16 - (start % 16)) % 16; at + RSDP_BYTES <= bytes.length; at += 16) {
-    if (bytes[at] !== SIGNATURE[0] || !SIGNATURE.every((letter, index) => bytes[at + index] === letter)) continue
-    if (checksum(bytes.subarray(at, at + RSDP_BYTES)) !== 0) continue
-    // From revision 2 on, the whole of 36 bytes has a checksum of its own.
-    const revised = bytes[at + 15]! >= 2
-    if (revised && at + RSDP_2_BYTES <= bytes.length && checksum(bytes.subarray(at, at + RSDP_2_BYTES)) !== 0) continue
-    return start + at
+  // A page at a time, with as much of the next one as a root pointer at its end takes.
+  const buffer = new Uint8Array(PAGE + RSDP_2_BYTES)
+  for (let page = start; page < end; page += PAGE) {
+    const bytes = end - page < buffer.length ? buffer.subarray(0, end - page) : buffer
+    bus.readBytes(page, bytes)
+    const last = Math.min(PAGE - 1, bytes.length - RSDP_BYTES)
+    for (let at = (16 - (page % 16)) % 16; at <= last; at += 16) {
+      if (bytes[at] === SIGNATURE[0] && isRootPointer(bytes, at)) return page + at
+    }
   }
   return -1
+}
+
+function isRootPointer(bytes: Uint8Array, at: number): boolean {
+  for (let index = 0; index < SIGNATURE.length; index++) if (bytes[at + index] !== SIGNATURE[index]) return false
+  if (checksum(bytes.subarray(at, at + RSDP_BYTES)) !== 0) return false
+  // From revision 2 on, the whole of 36 bytes has a checksum of its own.
+  const revised = bytes[at + 15]! >= 2 && at + RSDP_2_BYTES <= bytes.length
+  return !revised || checksum(bytes.subarray(at, at + RSDP_2_BYTES)) === 0
 }
 
 function findRsdp(bus: CpuBus, told: number): number | null {
@@ -81,13 +90,23 @@ function addressOf(value: U64): number {
   return Number.isSafeInteger(number) && number > 0 ? number : 0
 }
 
+/** Capital letters, digits, `_` and `!`, which is in `ASF!`. */
+function isSignature(header: Uint8Array): boolean {
+  for (let index = 0; index < 4; index++) {
+    const code = header[index]!
+    const known = (code >= 0x41 && code <= 0x5a) || (code >= 0x30 && code <= 0x39) || code === 0x5f || code === 0x21
+    if (!known) return false
+  }
+  return true
+}
+
 /** Reads one table by its header. Null where no table can be there. */
 function readTable(bus: CpuBus, address: number, log: (line: string) => void): FoundTable | null {
   const header = new Uint8Array(HEADER_SIZE)
   bus.readBytes(address, header)
-  const signature = String.fromCharCode(...header.subarray(0, 4))
-  const length = new DataView(header.buffer).getUint32(4, true)
-  if (!/^[A-Z0-9_!]{4}$/.test(signature) || length < HEADER_SIZE || length > MAX_TABLE_BYTES) {
+  const signature = String.fromCharCode(header[0]!, header[1]!, header[2]!, header[3]!)
+  const length = (header[4]! | (header[5]! << 8) | (header[6]! << 16) | (header[7]! << 24)) >>> 0
+  if (!isSignature(header) || length < HEADER_SIZE || length > MAX_TABLE_BYTES) {
     log(`ACPI: no table at ${hex(address)}: signature ${JSON.stringify(signature)}, length ${hex(length)}`)
     return null
   }

@@ -5,6 +5,8 @@ import { type IvrsSegment, settingOf } from './ivrs-map.ts'
 
 const FOUR_GIB = 0x1_0000_0000
 const PAGE = 4096
+/** A mask that keeps a word as it is. */
+const ALL = 0xffff_ffff
 
 /** Where a requester's DMA goes: a page table, or, of no levels, straight through. */
 export interface DmaTarget {
@@ -63,6 +65,21 @@ export class DeviceTable {
     this.#bus.write32(at, change(this.#bus.read32(at)) >>> 0)
   }
 
+  /** Of one word of every entry, keeps bits and sets others: a page of the table is read, changed and written at once. */
+  #changeAll(offset: number, kept: number, set: number): void {
+    const page = new DataView(new ArrayBuffer(PAGE))
+    const bytes = new Uint8Array(page.buffer)
+    const used = (this.lastId + 1) * DEVICE_TABLE_ENTRY.size
+    for (let start = 0; start < used; start += PAGE) {
+      this.#bus.readBytes(this.base + start, bytes)
+      const end = Math.min(PAGE, used - start)
+      for (let at = offset; at < end; at += DEVICE_TABLE_ENTRY.size) {
+        page.setUint32(at, (page.getUint32(at, true) & kept) | set, true)
+      }
+      this.#bus.writeBytes(this.base + start, bytes)
+    }
+  }
+
   addressOf(id: number): number {
     return this.base + id * DEVICE_TABLE_ENTRY.size
   }
@@ -76,18 +93,17 @@ export class DeviceTable {
 
   /** Every interrupt is refused until its device has a table. */
   blockInterrupts(): void {
-    for (let id = 0; id <= this.lastId; id++) this.#change(id, 16, (word) => DTE_2.fields.IV.setLo(word, 1))
+    this.#changeAll(16, ALL, DTE_2.fields.IV.loMask)
   }
 
   /** DMA of devices that have no domain is refused. */
   blockDma(): void {
-    const { V, TV } = DTE_0.fields
-    for (let id = 0; id <= this.lastId; id++) this.#change(id, 0, (word) => TV.setLo(V.setLo(word, 1), 1))
+    this.#changeAll(0, ALL, DTE_0.fields.V.loMask | DTE_0.fields.TV.loMask)
   }
 
   /** Back to entries that are not valid: DMA passes. */
   passDma(): void {
-    for (let id = 0; id <= this.lastId; id++) for (const word of [0, 4, 8, 12]) this.#change(id, word, () => 0)
+    for (const word of [0, 4, 8, 12]) this.#changeAll(word, 0, 0)
   }
 
   /** Points a requester's DMA at its target. The caller invalidates. */

@@ -44,43 +44,50 @@ export class IvrsSegment {
   readonly id: number
   /** The highest requester ID that the table names. */
   readonly lastId: number
-  /** By requester ID. */
-  readonly claims: (IvrsClaim | null)[]
+  /** In the order of the table: of several that name an ID, the last one has it. */
+  readonly #claims: IvrsClaim[] = []
   /** DTE bits that an entry asks for, by requester ID; 0 for most. */
   readonly settings: Uint8Array
   readonly unityMaps: UnityMap[] = []
-  readonly #aliases: Uint16Array
+  /** The claims that name another ID. Such a name stays, whoever claims the ID after. */
+  readonly #aliases: IvrsClaim[] = []
 
   constructor(id: number, lastId: number) {
     this.id = id
     this.lastId = lastId
-    this.claims = new Array<IvrsClaim | null>(lastId + 1).fill(null)
     this.settings = new Uint8Array(lastId + 1)
-    this.#aliases = Uint16Array.from({ length: lastId + 1 }, (_, one) => one)
   }
 
   claimOf(requester: number): IvrsClaim | null {
-    return this.claims[requester] ?? null
+    return requester > this.lastId ? null : lastNaming(this.#claims, requester)
   }
 
   /** The ID under which a requester's transactions arrive, says the table. */
   aliasOf(requester: number): number {
-    return this.#aliases[requester] ?? requester
+    return (requester > this.lastId ? null : lastNaming(this.#aliases, requester)?.alias) ?? requester
   }
 
   /** Puts IDs behind a unit: the last entry that names an ID has it. */
   claim(claim: IvrsClaim): void {
-    const setting = 'dteSetting' in claim.entry ? claim.entry.dteSetting : 0
-    for (let id = claim.first; id <= claim.last && id <= this.lastId; id++) {
-      this.claims[id] = claim
-      if (setting !== 0) this.settings[id] = setting
-      if (claim.alias !== null) this.#aliases[id] = claim.alias
-    }
-    if (claim.alias === null || claim.alias > this.lastId) return
+    const { block, entry, first, last, alias } = claim
+    const setting = 'dteSetting' in entry ? entry.dteSetting : 0
+    this.#claims.push(claim)
+    if (setting !== 0) this.settings.fill(setting, first, last + 1)
+    if (alias === null) return
+    this.#aliases.push(claim)
+    if (alias > this.lastId) return
     // What the requests are named after is behind the unit too.
-    this.claims[claim.alias] ??= { ...claim, first: claim.alias, last: claim.alias, alias: null }
-    if (setting !== 0) this.settings[claim.alias] = setting
+    if (this.claimOf(alias) === null) this.#claims.push({ block, entry, first: alias, last: alias, alias: null })
+    if (setting !== 0) this.settings[alias] = setting
   }
+}
+
+function lastNaming(claims: readonly IvrsClaim[], id: number): IvrsClaim | null {
+  for (let index = claims.length - 1; index >= 0; index--) {
+    const claim = claims[index]!
+    if (claim.first <= id && id <= claim.last) return claim
+  }
+  return null
 }
 
 /** What the kernel made of the table. */
