@@ -6,6 +6,7 @@ const ROWS = [
   'virtqueue',
   'virtio-pci',
   'virtio-mmio',
+  'virtio-ccw',
   'virtio-devices',
   'iommu',
   'gic',
@@ -75,7 +76,7 @@ export default {
       severity: 'error',
       from: { path: `^${sourceOf('report')}` },
       to: {
-        path: `^packages/${anyOf(['machine', 'guest', 'iommu', 'pci', 'virtio-pci', 'virtio-mmio'])}/`,
+        path: `^packages/${anyOf(['machine', 'guest', 'iommu', 'pci', 'virtio-pci', 'virtio-mmio', 'virtio-ccw'])}/`,
         dependencyTypesNot: ['type-only'],
       },
     },
