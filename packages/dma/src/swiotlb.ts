@@ -102,6 +102,37 @@ export class Swiotlb {
     this.#used.fill(0, held.firstSlot, held.firstSlot + held.slots)
   }
 
+  /**
+   * Takes a run of slots that stands for no other memory: for a device whose coherent memory has to come from the pool.
+   *
+   * @param length - bytes, whole pages
+   * @param alignment - bytes, a power of two of at least a page
+   * @returns where it is; null where no run is free within a segment
+   */
+  take(length: number, alignment: number): number | null {
+    const slots = length / SLOT_BYTES
+    const first = this.#find(slots, alignment)
+    if (first === null) return null
+    this.#used.fill(1, first, first + slots)
+    this.#next = first + slots
+    return this.start + first * SLOT_BYTES
+  }
+
+  /** Gives a run of `take`'s back. @throws RangeError where it is none of the pool's, or not in use */
+  give(address: number, length: number): void {
+    const first = (address - this.start) / SLOT_BYTES
+    const end = first + length / SLOT_BYTES
+    if (
+      !Number.isInteger(first) ||
+      first < 0 ||
+      end > this.#used.length ||
+      this.#used.subarray(first, end).includes(0)
+    ) {
+      throw new RangeError(`0x${address.toString(16)}, ${length} bytes: not taken from this pool`)
+    }
+    this.#used.fill(0, first, end)
+  }
+
   /** Clears what of a buffer's own pages is not the buffer: for a device that gets whole pages to see. */
   clearAround({ cpu, length }: BouncedBuffer): void {
     const before = cpu % PAGE
@@ -118,8 +149,8 @@ export class Swiotlb {
     if (direction !== 'from-device') this.#copy(original + offset, cpu + offset, length)
   }
 
-  /** A run of free slots that begins on a page and stays in one segment; the search begins where the last one ended. */
-  #find(slots: number): number | null {
+  /** A run of free slots that begins so aligned and stays in one segment; the search begins where the last one ended. */
+  #find(slots: number, alignment: number = PAGE): number | null {
     if (slots > SEGMENT_SLOTS) return null
     const step = PAGE / SLOT_BYTES
     const all = this.#used.length
@@ -127,6 +158,7 @@ export class Swiotlb {
     for (let tried = 0; tried < all; tried += step) {
       const first = (from + tried) % all
       if ((first % SEGMENT_SLOTS) + slots > SEGMENT_SLOTS) continue
+      if (alignment > PAGE && (this.start + first * SLOT_BYTES) % alignment !== 0) continue
       let free = 0
       while (free < slots && this.#used[first + free] === 0) free++
       if (free === slots) return first

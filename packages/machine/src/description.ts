@@ -96,6 +96,11 @@ export interface MachineDescription {
   readonly memorySystem?: MemorySystemName
   /** Whose rules its virtio devices and tables follow, or the rules themselves; those of `qemuVersion` where left out. */
   readonly hypervisor?: HypervisorName | Hypervisor
+  /**
+   * Bytes of memory that devices reach, and no other; the device tree says so (`restricted-dma-pool`). Of a virt without
+   * IOMMU, firmware and memory system, and nothing of QEMU's. Devices reach all memory where left out.
+   */
+  readonly restrictedPool?: number
   /** In the order in which QEMU creates them; IOMMUs (`intel-iommu`) are among them. */
   readonly devices: readonly DeviceDescription[]
   /** Kernel command line. */

@@ -21,6 +21,7 @@ import { ResidentEngine } from './firmware-regions/resident-engine.ts'
 import type { InboundWindows } from './inbound/inbound-windows.ts'
 import type { IommuWiring, MachineIommu } from './iommu/machine-iommu.ts'
 import type { DeviceObservation } from './observation.ts'
+import { MemoryFilter, type OpenRegion } from './restricted/memory-filter.ts'
 
 /** A function to plug in, and which IOMMUs stand on its ways. */
 export interface PluggedFunction {
@@ -63,6 +64,8 @@ export interface MachineOptions {
   readonly inbound?: InboundWindows | null
   /** What stands between the processor and RAM, where that is not nothing. */
   readonly memorySystem?: MemorySystemPlan | null
+  /** The only memory that devices reach; all of it unless given. */
+  readonly openRegion?: OpenRegion | null
   /** The guest's memory is closed to devices, but for what the guest opens. */
   readonly confidential?: ConfidentialKind | null
   /** Record each DMA. */
@@ -95,6 +98,7 @@ export class Machine {
   readonly #private: PrivateMemory | null
   readonly #memorySystem: MemorySystem | null
   readonly #inbound: InboundWindows | null
+  readonly #filter: MemoryFilter | null
 
   constructor(options: MachineOptions) {
     const { board, memory } = options
@@ -104,6 +108,7 @@ export class Machine {
     this.#ram = new GuestRam(board.ramRanges(memory))
     const { memorySystem: between } = options
     this.#memorySystem = between ? createMemorySystem(between, this.#ram) : null
+    this.#filter = options.openRegion ? new MemoryFilter(this.#ram, options.openRegion) : null
     this.#cpuSpace = new AddressSpace(this.#ram)
     this.#dmaSpace = new AddressSpace(this.#ram)
     const guest = options.confidential ? CONFIDENTIAL_GUESTS[options.confidential] : null
@@ -240,7 +245,7 @@ export class Machine {
   }
 
   #memoryOf(ledger: DeviceLedger): { readonly memory?: DeviceMemory } {
-    const between = this.#memorySystem ?? this.#private
+    const between = this.#memorySystem ?? this.#private ?? this.#filter
     return between === null ? {} : { memory: between.ofDevice(ledger) }
   }
 

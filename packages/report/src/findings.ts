@@ -8,7 +8,10 @@ import type { Finding, FindingLevel, ReportDevice, ReportStaleRead, ReportStray 
 import { shortId } from './short-id.ts'
 
 /** Which machine it is, for fixes that can be had on it. */
-type MachineKind = Pick<MachineDescription, 'machine' | 'machineProperties' | 'hypervisor' | 'inbound'>
+type MachineKind = Pick<
+  MachineDescription,
+  'machine' | 'machineProperties' | 'hypervisor' | 'inbound' | 'memorySystem' | 'restrictedPool' | 'xen'
+>
 
 /** What a rule about one device looks at. */
 export interface DeviceCase {
@@ -66,12 +69,14 @@ function offerAccessPlatform({ device, seen, machine }: DeviceCase): string | nu
 }
 
 /** What puts an IOMMU into a machine of this kind; null where none can be had. */
-function addIommu({ machine, machineProperties, inbound }: MachineKind): string | null {
-  if (machineProperties.confidential !== undefined || inbound !== undefined) return null
+function addIommu({ machine, machineProperties, ...of }: MachineKind): string | null {
+  const besides = [machineProperties.confidential, of.inbound, of.memorySystem, of.restrictedPool, of.xen]
+  if (besides.some((one) => one !== undefined)) return null
   switch (machine) {
     case 'virt':
       return '-machine virt,iommu=smmuv3'
     case 'pseries':
+    case 'bcm3384':
       return null
     default:
       return '-machine q35,kernel-irqchip=split -device intel-iommu,intremap=on'
@@ -267,7 +272,10 @@ export const DEVICE_RULES: readonly DeviceRule[] = [
       device.guest.dmaPath !== 'swiotlb' &&
       device.guest.windowsBy === undefined,
     message: ({ device }) =>
-      `${shortId(device.id)} negotiated VIRTIO_F_ACCESS_PLATFORM, which only means that the guest uses the DMA API: its addresses are physical all the same.`,
+      `${shortId(device.id)} negotiated VIRTIO_F_ACCESS_PLATFORM, which only means that the guest uses the DMA API: ` +
+      (device.guest.dmaPath === 'xen'
+        ? 'it gets the machine’s own addresses of the guest’s memory, which nothing translates.'
+        : 'its addresses are physical all the same.'),
     fix: () => null,
   },
   {
@@ -296,12 +304,20 @@ export const DEVICE_RULES: readonly DeviceRule[] = [
     level: 'error',
     title: 'A device was sent to memory that is closed to it',
     applies: ({ seen }) => seen.closed !== undefined,
-    message: ({ device, seen }) =>
-      `${shortId(device.id)} was sent to private memory of the guest ${plural(seen.closed ?? 0, 'time')}: it read what only the guest can decipher, and what it wrote makes no sense there.` +
+    message: ({ device, seen, machine }) =>
+      (machine.restrictedPool === undefined
+        ? `${shortId(device.id)} was sent to private memory of the guest ${plural(seen.closed ?? 0, 'time')}: it read what only the guest can decipher, and what it wrote makes no sense there.`
+        : `${shortId(device.id)} was sent to memory outside the restricted pool ${plural(seen.closed ?? 0, 'time')}: it read zeros there, and what it wrote was dropped.`) +
       (device.guest.dmaPath === 'physical'
-        ? ' It was given physical addresses, past the DMA API, which would have bounced its data through shared pages.'
-        : ''),
-    fix: (on) => offerAccessPlatform(on),
+        ? ` It was given physical addresses, past the DMA API, which ${machine.restrictedPool === undefined ? 'would have bounced its data through shared pages' : 'alone knows of pools'}.`
+        : machine.restrictedPool === undefined
+          ? ''
+          : ' The kernel’s DMA API knows of no such pools.'),
+    fix: (on) =>
+      offerAccessPlatform(on) ??
+      (on.machine.restrictedPool === undefined || on.device.guest.dmaPath !== 'direct'
+        ? null
+        : 'a kernel with CONFIG_DMA_RESTRICTED_POOL: --guest linux-6.12,restricted-pools=on'),
   },
   {
     id: 'DMA-0036',

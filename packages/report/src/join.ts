@@ -174,7 +174,7 @@ function observedReasons(seen: DeviceObservation): Reason[] {
   }
   if (seen.closed !== undefined) {
     reasons.push({
-      fact: `${plural(seen.closed, 'access', 'accesses')} to pages that the guest had not opened to devices`,
+      fact: `${plural(seen.closed, 'access', 'accesses')} to pages that are closed to it`,
       source: 'page states of the machine',
     })
   }

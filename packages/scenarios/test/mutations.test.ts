@@ -268,6 +268,10 @@ const CONFIGURATION: Other<GuestProfile['configuration']> = {
     other: ({ virtioMmioCommandLine }) => ({ virtioMmioCommandLine: !virtioMmioCommandLine }),
     trials: [on('qemu/x86/none/virtio-blk', microvm)],
   },
+  restrictedPools: {
+    other: ({ restrictedPools }) => ({ restrictedPools: !restrictedPools }),
+    trials: [on('qemu/arm64-restricted-pool/none/e1000e')],
+  },
   // Too small a window maps nothing for good: a device that writes late then meets no entry. QEMU 7.2 says 0 bytes.
   dynamicWindowLimit: {
     other: ({ dynamicWindowLimit: one }) => ({

@@ -57,7 +57,8 @@ export async function loadSource(
   const isFile = source === '-' || /\.(ya?ml|json)$/i.test(source ?? '') || (source ?? '').includes('/')
   if (source !== undefined && isFile) return await loadFile(source, version)
   const preset = findPreset(source ?? DEFAULT_PRESET)
-  return { description: describePreset(preset, version === undefined ? {} : { qemuVersion: version }), guest: null }
+  const description = describePreset(preset, version === undefined ? {} : { qemuVersion: version })
+  return { description, guest: preset.content.guest ?? null }
 }
 
 async function loadFile(path: string, version: QemuVersion | undefined): Promise<LoadedSource> {

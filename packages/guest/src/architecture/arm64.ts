@@ -12,6 +12,7 @@ import { GicV2mDriver } from '../arm64/gic-v2m.ts'
 import { GicV3Driver } from '../arm64/gic-v3.ts'
 import { ItsDriver } from '../arm64/its.ts'
 import type { MessageController } from '../arm64/message-controller.ts'
+import { restrictedDma } from '../arm64/restricted-pools.ts'
 import { readTreePlatform } from '../arm64/tree-platform.ts'
 import { windowDma } from '../arm64/window-dma.ts'
 import { setUpBounceBuffers } from '../dma/bounce-buffers.ts'
@@ -116,6 +117,7 @@ function bringUp(context: BringUp, platform: ArmPlatform, memory: readonly Addre
   const below = profile.busWindows ? dmaLimit(platform, isBefore(profile, '6.12')) : FOUR_GIB
   const dma = joinDma(
     dmaOfAll(setUpBounceBuffers(context, { limited: top > below, forced: false, below })),
+    restrictedDma(platform, bus, profile.configuration.restrictedPools, log),
     ...(profile.busWindows ? [windowDma(platform)] : []),
     coherencyDma(platform, bus, profile),
   )

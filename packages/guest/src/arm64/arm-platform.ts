@@ -5,6 +5,7 @@ import type { EcamWindow } from '../pci/config-access.ts'
 import type { PciFunction } from '../pci/pci-function.ts'
 import type { PlatformDevice } from '../platform/platform-device.ts'
 import type { GicV3Place } from './gic-v3.ts'
+import type { RestrictedPool } from './restricted-pools.ts'
 
 /** Where the interrupt controller is. */
 export type GicPlace =
@@ -34,6 +35,8 @@ export interface ArmHostBridge {
   readonly coherency?: { readonly coherent: boolean; readonly by: string }
   /** How its bus sees memory; at its own address unless given. */
   readonly inbound?: InboundWindows
+  /** The only memory that devices below it may go to; all of it unless given. */
+  readonly restrictedPool?: RestrictedPool
 }
 
 /** What firmware tells of an Arm machine, by a device tree or by ACPI tables. */

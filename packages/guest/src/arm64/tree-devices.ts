@@ -9,6 +9,7 @@ import {
 } from '@dmascope/devicetree'
 import type { PlatformDevice, WireInterrupt } from '../platform/platform-device.ts'
 import { intidOf } from './gic-binding.ts'
+import { restrictedPoolOf } from './restricted-pools.ts'
 import { busWindows } from './tree-windows.ts'
 
 /** Buses whose children Linux makes devices of (`of_default_bus_match_table`). */
@@ -53,6 +54,7 @@ function deviceOf(
   const base = place.address
   const source = pathOf(node)
   const inbound = busWindows(node.parent, log)
+  const restrictedPool = restrictedPoolOf(tree, node, log)
   return {
     // The platform device is named by its address, then by its node.
     id: `${base.toString(16)}.${node.name.split('@')[0]}`,
@@ -62,6 +64,7 @@ function deviceOf(
     interrupt: interruptOf(node),
     coherent: findCoherency(node).coherent,
     ...(inbound !== null && { inbound }),
+    ...(restrictedPool !== null && { restrictedPool }),
     source,
     ...iommuOf(tree, node),
   }

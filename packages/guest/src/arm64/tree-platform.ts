@@ -13,6 +13,7 @@ import { ECAM_BUS_SIZE } from '@dmascope/pci/spec'
 import type { PciFunction } from '../pci/pci-function.ts'
 import type { ArmHostBridge, ArmPlatform, GicPlace, MessageControllerPlace, MessageRoute } from './arm-platform.ts'
 import { intidOf } from './gic-binding.ts'
+import { restrictedPoolOf } from './restricted-pools.ts'
 import { readTreeDevices } from './tree-devices.ts'
 import { readTreeIommus } from './tree-iommus.ts'
 import { busWindows, reachOfAll } from './tree-windows.ts'
@@ -21,14 +22,14 @@ const GIC_V3 = 'arm,gic-v3'
 const GIC_V2 = ['arm,gic-400', 'arm,cortex-a15-gic', 'arm,cortex-a7-gic']
 const ITS = 'arm,gic-v3-its'
 const V2M = 'arm,gic-v2m-frame'
-const HOST_BRIDGE = 'pci-host-ecam-generic'
+export const HOST_BRIDGE = 'pci-host-ecam-generic'
 const WRITE_BUFFER = 'dmascope,write-buffer'
 
 const isA = (node: DtNode, ...compatible: readonly string[]): boolean =>
   node.strings('compatible').some((one) => compatible.includes(one))
 
 /** Entries of `reg` that a Number can say. */
-function places(node: DtNode): { base: number; size: number }[] {
+export function places(node: DtNode): { base: number; size: number }[] {
   return parseReg(node).flatMap(({ address, size }) =>
     typeof address === 'number' && typeof size === 'number' ? [{ base: address, size }] : [],
   )
@@ -47,7 +48,7 @@ export function readTreePlatform(tree: DeviceTree, log: (line: string) => void):
     if (isA(node, ITS) && gic.version === 3) controllers.set(node, { kind: 'its', base: at.base })
     if (isA(node, V2M)) controllers.set(node, { kind: 'gicv2m', base: at.base })
   }
-  const bridges = nodes.filter((node) => isA(node, HOST_BRIDGE)).flatMap((node) => hostBridge(node, log) ?? [])
+  const bridges = nodes.filter((node) => isA(node, HOST_BRIDGE)).flatMap((node) => hostBridge(tree, node, log) ?? [])
   const nodeOf = (segment: number): DtNode | undefined =>
     bridges.find(({ bridge }) => bridge.ecam.segment === segment)?.node
   const { tables, faultInterrupts } = readTreeIommus(tree, nodeOf)
@@ -87,7 +88,8 @@ function gicPlace(node: DtNode): GicPlace | null {
 }
 
 /** Null for a bridge without configuration space. */
-function hostBridge(
+export function hostBridge(
+  tree: DeviceTree,
   node: DtNode,
   log: (line: string) => void,
 ): { readonly node: DtNode; readonly bridge: ArmHostBridge } | null {
@@ -116,6 +118,7 @@ function hostBridge(
     else if (space >= 2 && child === parent) memory64 ??= { base: child, size }
   }
   const inbound = busWindows(node, log)
+  const restrictedPool = restrictedPoolOf(tree, node, log)
   for (const { cpu, bus, length } of inbound?.windows ?? []) {
     log(`pci-host-generic: IB MEM 0x${cpu.toString(16)}..0x${(cpu + length - 1).toString(16)} -> 0x${bus.toString(16)}`)
   }
@@ -131,6 +134,7 @@ function hostBridge(
       renumber: true,
       coherency: { coherent: findCoherency(node).coherent, by: path },
       ...(inbound !== null && { inbound }),
+      ...(restrictedPool !== null && { restrictedPool }),
     },
   }
 }

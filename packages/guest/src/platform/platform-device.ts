@@ -1,3 +1,4 @@
+import type { RestrictedPool } from '../arm64/restricted-pools.ts'
 import type { InboundWindows } from '../dma/inbound-windows.ts'
 import type { PlatformMaster } from '../iommu/contract.ts'
 
@@ -23,6 +24,8 @@ export interface PlatformDevice {
   readonly coherent: boolean
   /** How its bus sees memory; at its own address unless given. */
   readonly inbound?: InboundWindows
+  /** The only memory that its DMA may go to; all of it unless given. */
+  readonly restrictedPool?: RestrictedPool
   /** Where firmware tells of it: a node's path, an object's. */
   readonly source: string
   /** What firmware says of an IOMMU in front of it, for the reasons. */

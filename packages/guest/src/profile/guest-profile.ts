@@ -46,6 +46,8 @@ export interface KernelConfiguration {
   readonly identityWithoutPassThrough: 'identity-map' | 'dma'
   /** CONFIG_VIRTIO_MMIO_CMDLINE_DEVICES: `virtio_mmio.device=` on the command line makes devices. */
   readonly virtioMmioCommandLine: boolean
+  /** CONFIG_DMA_RESTRICTED_POOL, which came with 5.15: the DMA API keeps devices in the pool that a tree names for them. */
+  readonly restrictedPools: boolean
   /** CONFIG_VIRTIO_IOMMU: a driver for virtio IOMMUs, and with it the reading of VIOT. */
   readonly virtioIommu: boolean
   /**

@@ -1,6 +1,6 @@
 import { DmascopeError, nearestName } from '@dmascope/layout'
 import { SRIOV_DRIVERS } from './drivers.ts'
-import type { GuestProfile } from './guest-profile.ts'
+import { type GuestProfile, isBefore } from './guest-profile.ts'
 import { parseSriov, type SriovRequest } from './parse-sriov.ts'
 import { PROFILES } from './profiles.ts'
 
@@ -13,6 +13,7 @@ const OPTIONS = [
   'firmware-regions',
   'sriov',
   'command-line-devices',
+  'restricted-pools',
   'bus-windows',
   'cache-maintenance',
   'write-drain',
@@ -76,6 +77,12 @@ export function listGuests(): GuestListing {
           'Is built with CONFIG_VIRTIO_MMIO_CMDLINE_DEVICES, which Debian leaves out: virtio_mmio.device= makes devices.',
       },
       {
+      {
+        name: 'restricted-pools',
+        values: SWITCH,
+        summary:
+          'Is built with CONFIG_DMA_RESTRICTED_POOL, which Debian leaves out: keeps devices in the pool that a device tree names. Of 6.1 and later.',
+      },
         name: 'bus-windows',
         values: SWITCH,
         summary:
@@ -166,6 +173,19 @@ export function parseGuest(text: string): GuestProfile {
         if (state === undefined) throw unknown('GUEST_OPTION_VALUE', `value of ${key}`, value, SWITCH, text)
         if (key === 'bus-windows') busWindows = state === 'on'
         else if (key === 'write-drain') writeDrain = state === 'on'
+      case 'restricted-pools': {
+        const state = SWITCH.find((one) => one === value)
+        if (state === undefined) throw unknown('GUEST_OPTION_VALUE', `value of ${key}`, value, SWITCH, text)
+        if (state === 'on' && isBefore(base, '6.1')) {
+          throw new DmascopeError(
+            'GUEST_OPTION_VALUE',
+            `guest "${text}": Linux ${base.kernel} has no CONFIG_DMA_RESTRICTED_POOL, which came with 5.15; leave restricted-pools=on out, or take linux-6.1 or later`,
+            { text, kernel: base.kernel },
+          )
+        }
+        configuration = { ...configuration, restrictedPools: state === 'on' }
+        break
+      }
         else cacheMaintenance = state === 'on'
         break
       }

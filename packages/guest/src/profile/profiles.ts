@@ -40,6 +40,7 @@ const DEBIAN: Omit<KernelConfiguration, 'identityWithoutPassThrough' | 'virtioIo
   iommuDefaultStrictArm64: true,
   isaIdentityMap: true,
   virtioMmioCommandLine: false,
+  restrictedPools: false,
 }
 
 /** The release in which Linux's ring or transport code first took a feature. */

@@ -1,8 +1,9 @@
-import { DeviceTree, type DtNode } from '@dmascope/devicetree'
+import { DeviceTree, type DtNode, RESTRICTED_DMA_POOL } from '@dmascope/devicetree'
+import type { OpenRegion } from '../restricted/memory-filter.ts'
 import { RAM_BASE, VIRT, VIRT_SPI, VIRTIO_TRANSPORTS } from './memory-map.ts'
 import { interruptControllerNode } from './tree-interrupts.ts'
 import { at, built, EDGE_RISING, LEVEL_HIGH, Phandles, reg64, SPI } from './tree-node.ts'
-import { onBuses, pcieNode, smmuNode } from './tree-pcie.ts'
+import { inPool, onBuses, pcieNode, smmuNode } from './tree-pcie.ts'
 import { cpusNode, performanceMonitorNode, psciNode, timerNode } from './tree-processors.ts'
 import { SECURE_ALIAS, secureChosenNode, secureFlashNodes, secureGpioNodes, secureNodes } from './tree-secure.ts'
 import { isCoherent, type VirtFacts } from './virt-facts.ts'
@@ -24,7 +25,7 @@ const POWER_LINE = 3
  * of processors whose caches are known here; others have none.
  */
 export function virtDeviceTree(facts: VirtFacts): DeviceTree {
-  const { iommu, msi, acpi, secure } = facts
+  const { iommu, msi, acpi, secure, restrictedPool } = facts
   const phandles = new Phandles()
   const clock = phandles.take()
   const cpus = cpusNode(facts, phandles)
@@ -37,6 +38,7 @@ export function virtDeviceTree(facts: VirtFacts): DeviceTree {
   const virtioIommu = iommu.kind === 'virtio-iommu' ? phandles.take() : null
   const own = iommu.kind === 'smmuv3-devices' ? iommu.own : null
   const smmuDevice = own === null ? null : { place: own, phandle: phandles.take() }
+  const pool = restrictedPool === null ? null : { place: restrictedPool, phandle: phandles.take() }
   const newer = facts.qemuVersion !== '7.2'
   const coherent: readonly Coherent[] = isCoherent(facts) ? [['dma-coherent', true]] : []
 
@@ -63,16 +65,27 @@ export function virtDeviceTree(facts: VirtFacts): DeviceTree {
       uartNode(clock),
       ...(secure ? secureNodes(newer, clock) : []),
       clockDeviceNode(clock),
-      onBuses(pcieNode(facts, { gic, msi: msiController, iommu: (smmu ?? smmuDevice)?.phandle ?? virtioIommu }), facts),
+      onBuses(
+        pcieNode(facts, {
+          gic,
+          msi: msiController,
+          iommu: (smmu ?? smmuDevice)?.phandle ?? virtioIommu,
+          pool: pool?.phandle ?? null,
+        }),
+        facts,
+      ),
       ...(smmu === null ? [] : [smmuNode(smmu.place, smmu.phandle)]),
       ...(gpio === null ? [] : [gpioNode(clock, gpio), powerKeyNode(gpio)]),
       ...(secureGpio === null ? [] : secureGpioNodes(clock, secureGpio)),
-      ...Array.from({ length: VIRTIO_TRANSPORTS }, (_, index) => virtioNode(VIRTIO_TRANSPORTS - 1 - index, coherent)),
+      ...Array.from({ length: VIRTIO_TRANSPORTS }, (_, index) =>
+        virtioNode(VIRTIO_TRANSPORTS - 1 - index, [...coherent, ...inPool(pool?.phandle ?? null)]),
+      ),
       fwCfgNode(coherent),
       ...(facts.memorySystem === 'write-buffer' ? [writeBufferNode()] : []),
       ...(smmuDevice === null ? [] : [smmuNode(smmuDevice.place, smmuDevice.phandle)]),
       platformBusNode(gic),
       memoryNode(facts.memory),
+      ...(pool === null ? [] : [reservedMemoryNode(pool.place, pool.phandle)]),
       psciNode(facts),
     ],
   )
@@ -160,14 +173,14 @@ const powerKeyNode = (gpio: number): DtNode =>
   )
 
 /** Each transport is told of alike, whether there is a device in it or not. */
-function virtioNode(index: number, coherent: readonly Coherent[]): DtNode {
+function virtioNode(index: number, more: readonly (Coherent | readonly ['memory-region', number])[]): DtNode {
   const { base, size } = VIRT.virtioMmio
   const block = { base: base + index * size, size }
   return built(at('virtio_mmio', block), [
     ['compatible', 'virtio,mmio'],
     ['reg', reg64(block)],
     ['interrupts', [SPI, VIRT_SPI.virtioMmio + index, EDGE_RISING]],
-    ...coherent,
+    ...more,
   ])
 }
 
@@ -189,6 +202,24 @@ const platformBusNode = (gic: number): DtNode =>
     ['ranges', [0, 0, VIRT.platformBus.base, VIRT.platformBus.size]],
     ['interrupt-parent', gic],
   ])
+
+/** Memory that is a pool for devices which reach no other (the binding of `shared-dma-pool`). */
+const reservedMemoryNode = (place: OpenRegion, phandle: number): DtNode =>
+  built(
+    'reserved-memory',
+    [
+      ['#address-cells', 2],
+      ['#size-cells', 2],
+      ['ranges', true],
+    ],
+    [
+      built(at('restricted-dma-pool', place), [
+        ['compatible', RESTRICTED_DMA_POOL],
+        ['reg', reg64(place)],
+        ['phandle', phandle],
+      ]),
+    ],
+  )
 
 const memoryNode = (size: number): DtNode =>
   built(at('memory', { base: RAM_BASE, size }), [

@@ -18,6 +18,8 @@ export interface PcieReferences {
   readonly gic: number
   readonly msi: number | null
   readonly iommu: number | null
+  /** The pool that devices below it are kept in. */
+  readonly pool: number | null
 }
 
 /** `/pcie@10000000`. */
@@ -47,12 +49,17 @@ export function pcieNode(facts: VirtFacts, references: PcieReferences): DtNode {
       ['interrupt-map', interruptMap(references.gic)],
       ['interrupt-map-mask', [(MAPPED_SLOTS - 1) << 11, 0, 0, 7]],
       ...iommuMap(facts, references.iommu),
+      ...inPool(references.pool),
     ],
     iommu.kind === 'virtio-iommu' && references.iommu !== null
       ? [virtioIommuNode(iommu.requesterId, references.iommu)]
       : [],
   )
 }
+
+/** All memory that a device's DMA may touch. */
+export const inPool = (pool: number | null): readonly (readonly ['memory-region', number])[] =>
+  pool === null ? [] : [['memory-region', pool]]
 
 /** A bridge is told to be the way to memory by its windows, for memory of 32 or 64 bits. */
 const dmaRanges = ({ inbound: [windows] }: VirtFacts): readonly (readonly ['dma-ranges', number[]])[] =>

@@ -1,6 +1,7 @@
 import type { PlacedBus } from '../build/placed-bus.ts'
 import type { MemorySystemName, ProcessorTopology, QemuVersion } from '../description.ts'
 import type { InboundWindow } from '../inbound/inbound-windows.ts'
+import type { OpenRegion } from '../restricted/memory-filter.ts'
 import type { CpuModel } from './cpu-models.ts'
 import type { HighMemory } from './memory-map.ts'
 import { isTypeBefore } from './type-version.ts'
@@ -62,6 +63,8 @@ export interface VirtFacts {
   readonly commandLine: string
   /** What stands before RAM; null for nothing that software must mind. */
   readonly memorySystem: MemorySystemName | null
+  /** The only memory that devices reach; null where they reach all. */
+  readonly restrictedPool: OpenRegion | null
 }
 
 /** Hardware keeps the processor's caches and devices' DMA at one. */

@@ -14,6 +14,7 @@ import type { MachineDescription } from '../description.ts'
 import { REBUILT_FILES } from '../firmware/linked-tables.ts'
 import { refuseTableEdits } from '../firmware/table-edits.ts'
 import { Machine } from '../machine.ts'
+import { planRestrictedPool } from '../restricted/plan-restricted-pool.ts'
 import type { BuiltMachine } from './built-machine.ts'
 import { withVirtDefaults } from './default-devices.ts'
 import { placeDevices } from './placement.ts'
@@ -77,9 +78,14 @@ export function createVirt(description: MachineDescription, options: { readonly 
     firmware: hasFirmware(description),
     iommu: plan.iommus.length > 0,
   })
+  const restrictedPool = planRestrictedPool(description, {
+    firmware: hasFirmware(description),
+    iommu: plan.iommus.length > 0,
+  })
   const machine = new Machine({
     board,
     memory,
+    openRegion: restrictedPool,
     inbound: planInbound(description, { msi, firmware: hasFirmware(description), high, iommu: plan.announced }),
     memorySystem,
     createIommus: (wiring) => plan.iommus.map((one) => one.create(wiring)),
@@ -116,6 +122,7 @@ export function createVirt(description: MachineDescription, options: { readonly 
     randomness: !isOff(given['dtb-randomness']) && !isOff(given['dtb-kaslr-seed']),
     commandLine: description.append,
     memorySystem: memorySystem?.name ?? null,
+    restrictedPool,
   }
   if (memorySystem?.name === 'write-buffer') {
     const read = (): number => {

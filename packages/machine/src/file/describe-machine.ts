@@ -18,6 +18,7 @@ import { requireHypervisor } from '../hypervisor/hypervisors.ts'
 import { describeFirmwareRegions } from './describe-firmware-regions.ts'
 import { describeInbound } from './describe-inbound.ts'
 import { describeMemorySystem } from './describe-memory-system.ts'
+import { describeRestrictedPool } from './describe-restricted-pool.ts'
 import { describeSegments } from './describe-segments.ts'
 import { describeTables, type ReadTable } from './describe-tables.ts'
 import { describeXen } from './describe-xen.ts'
@@ -95,6 +96,7 @@ export function describeMachine(
     ...describeSegments(content, places),
     ...describeMemorySystem(content, places),
     ...describeInbound(content, places),
+    ...describeRestrictedPool(content, places),
     ...describeFirmwareRegions(content, places),
     ...describeXen(content, memory, places),
     ...(content.launch !== undefined && { launch: content.launch }),

@@ -176,6 +176,11 @@ export const MACHINE_FILE = z
       ),
     firmwareRegions: z
       .array(firmwareRegion)
+    restrictedPool: sizeText
+      .optional()
+      .describe(
+        'Of a virt without IOMMU, firmware and memorySystem: the only memory that devices reach; the device tree names it (restricted-dma-pool), and a filter keeps them out of all else. QEMU has no such machine',
+      ),
       .optional()
       .describe(
         'Of a q35 or pc with an IOMMU: memory that agents of the firmware go on using in devices, and that its tables name (RMRR, IVMD). QEMU has none',

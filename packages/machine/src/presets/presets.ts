@@ -322,6 +322,21 @@ const PRESETS: readonly Preset[] = [
     name: 'arm-window',
     summary: 'the same, but the host bridge sees the lower half of memory alone: the rest is bounced',
     content: { ...behindWindows([{ bus: 0x4000_0000, memory: 0x4000_0000, size: '1G' }]), memory: '2G' },
+  {
+    name: 'restricted-pool',
+    summary: 'an Arm machine whose devices reach no memory but a pool that the tree names; the kernel knows',
+    content: {
+      machine: 'virt',
+      qemuVersion: '11.1',
+      memory: '512M',
+      cpu: 'cortex-a57',
+      machineProperties: { 'gic-version': '3' },
+      restrictedPool: '16M',
+      append: '',
+      guest: 'linux-6.12,restricted-pools=on',
+      devices: [...guests],
+    },
+  },
   },
   {
     name: 'pseries',

@@ -30,6 +30,7 @@ export type PlatformName =
   | 'arm64-physical-cache'
   | 'arm64-virtual-cache'
   | 'arm64-virtual-cache-flushed'
+  | 'arm64-restricted-pool'
   | 'arm64-write-buffer'
   | 'arm64-smmuv3'
   | 'arm64-virtio-iommu'
@@ -49,7 +50,7 @@ export interface Platform {
   /** What a machine of it is described by, but for devices. */
   readonly machine: Pick<
     MachineDescription,
-    'machine' | 'cpu' | 'machineProperties' | 'inbound' | 'memorySystem' | 'xen'
+    'machine' | 'cpu' | 'machineProperties' | 'inbound' | 'memorySystem' | 'restrictedPool' | 'xen'
   >
   readonly iommu: DeviceDescription | null
   /** What has to be there for a device to be behind: the device in question goes on the last one’s bus. */
@@ -193,6 +194,13 @@ export const PLATFORMS: readonly Platform[] = [
     summary: 'the same, with a host that writes back and forgets what it held of the guest’s memory',
     machine: { ...VIRT, machineProperties: {}, memorySystem: 'virtual-cache-flushed' },
     iommu: null,
+  {
+    name: 'arm64-restricted-pool',
+    summary: 'arm virt whose devices are kept out of memory, but for a pool that the device tree names',
+    machine: { ...VIRT, machineProperties: { 'gic-version': '3' }, restrictedPool: 16 * MIB },
+    iommu: null,
+    states: { none: '' },
+  },
     states: { none: '' },
     not: EMULATED,
   },
