@@ -1,7 +1,16 @@
+const DIGITS: readonly string[] = Array.from({ length: 0x100 }, (_, byte) => (byte + 0x100).toString(16).slice(1))
+
 /** Bytes as lower-case hexadecimal digits, without separators: how tables keep raw bytes in plain data. */
 export function toHex(data: Uint8Array): string {
   let text = ''
-  for (let index = 0; index < data.length; index++) text += (data[index]! + 0x100).toString(16).slice(1)
+  for (let index = 0; index < data.length; index++) text += DIGITS[data[index]!]!
+  return text
+}
+
+/** The same of a run of bytes in a view. */
+export function hexOf(view: DataView, start: number, size: number): string {
+  let text = ''
+  for (let index = start; index < start + size; index++) text += DIGITS[view.getUint8(index)]!
   return text
 }
 
@@ -46,6 +55,13 @@ export function toText(data: Uint8Array): string {
   return text
 }
 
+/** The same of a run of bytes in a view. */
+export function textOf(view: DataView, start: number, size: number): string {
+  let text = ''
+  for (let index = start; index < start + size; index++) text += String.fromCharCode(view.getUint8(index))
+  return text
+}
+
 /**
  * The inverse of `toText`.
  *
@@ -53,10 +69,15 @@ export function toText(data: Uint8Array): string {
  */
 export function fromText(text: string, what: string): Uint8Array {
   const data = new Uint8Array(text.length)
+  putText(data, 0, text, what)
+  return data
+}
+
+/** The same into bytes that are there. */
+export function putText(into: Uint8Array, at: number, text: string, what: string): void {
   for (let index = 0; index < text.length; index++) {
     const code = text.charCodeAt(index)
     if (code > 0xff) throw new TypeError(`${what}: ${JSON.stringify(text)} has a character that is not one byte`)
-    data[index] = code
+    into[at + index] = code
   }
-  return data
 }

@@ -1,5 +1,5 @@
-import type { BytesField, Struct, WordField } from '@dmascope/layout'
-import { fromHex, fromText, toHex, toText } from './hex.ts'
+import type { BytesField, WordField } from '@dmascope/layout'
+import { fromHex, putText, textOf, toHex } from './hex.ts'
 import { type TableLocation, tableError } from './problem.ts'
 import {
   LOADER_ADD_CHECKSUM,
@@ -21,31 +21,19 @@ export type LoaderCommand =
   /** A command that firmware passes over; `data` is the other 124 bytes as hexadecimal digits. */
   | { command: 'unknown'; number: number; data: string }
 
-type Fields = Readonly<Record<string, WordField | BytesField>>
-const fieldsOf = (of: Struct<object>): Fields => of.fields as Fields
-
-function put(
-  view: DataView,
-  base: number,
-  of: Struct<object>,
-  values: Readonly<Record<string, string | number>>,
-): void {
-  for (const [name, value] of Object.entries(values)) {
-    const made = fieldsOf(of)[name]!
-    if (made.kind === 'bytes') {
-      const file = fromText(String(value), `${of.name}.${name}`)
-      if (file.length >= LOADER_FILE_SIZE) {
-        throw new RangeError(`${of.name}.${name}: ${JSON.stringify(value)} is longer than 55 characters`)
-      }
-      made.set(view, base, file)
-    } else {
-      const limit = 2 ** (8 * made.size) - 1
-      if (typeof value !== 'number' || !Number.isInteger(value) || value < 0 || value > limit) {
-        throw new RangeError(`${of.name}.${name}: ${value} is outside [0, 0x${limit.toString(16)}]`)
-      }
-      made.set(view, base, value)
-    }
+function putWord(view: DataView, base: number, field: WordField, value: number, what: string): void {
+  const limit = 0xffff_ffff >>> (32 - 8 * field.size)
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < 0 || value > limit) {
+    throw new RangeError(`${what}: ${value} is outside [0, 0x${limit.toString(16)}]`)
   }
+  field.set(view, base, value)
+}
+
+function putFile(out: Uint8Array, base: number, field: BytesField, name: string, what: string): void {
+  if (name.length >= LOADER_FILE_SIZE) {
+    throw new RangeError(`${what}: ${JSON.stringify(name)} is longer than 55 characters`)
+  }
+  putText(out, base + field.offset, name, what)
 }
 
 /**
@@ -60,27 +48,40 @@ export function buildLoaderScript(commands: readonly LoaderCommand[]): Uint8Arra
     const base = index * LOADER_ENTRY_SIZE
     switch (one.command) {
       case 'allocate': {
-        const zone = one.zone === 'high' ? LOADER_ZONE.HIGH : one.zone === 'fseg' ? LOADER_ZONE.FSEG : one.zone
-        const { file, align } = one
-        put(view, base, LOADER_ALLOCATE, { command: LOADER_COMMAND.ALLOCATE, file, align, zone })
+        const { command, file, align, zone } = LOADER_ALLOCATE.fields
+        command.set(view, base, LOADER_COMMAND.ALLOCATE)
+        putFile(out, base, file, one.file, 'ALLOCATE.file')
+        putWord(view, base, align, one.align, 'ALLOCATE.align')
+        const where = one.zone === 'high' ? LOADER_ZONE.HIGH : one.zone === 'fseg' ? LOADER_ZONE.FSEG : one.zone
+        putWord(view, base, zone, where, 'ALLOCATE.zone')
         break
       }
       case 'add-pointer': {
-        const { file: dest_file, source: src_file, offset, size } = one
-        const command = LOADER_COMMAND.ADD_POINTER
-        put(view, base, LOADER_ADD_POINTER, { command, dest_file, src_file, offset, size })
+        const { command, dest_file, src_file, offset, size } = LOADER_ADD_POINTER.fields
+        command.set(view, base, LOADER_COMMAND.ADD_POINTER)
+        putFile(out, base, dest_file, one.file, 'ADD_POINTER.dest_file')
+        putFile(out, base, src_file, one.source, 'ADD_POINTER.src_file')
+        putWord(view, base, offset, one.offset, 'ADD_POINTER.offset')
+        putWord(view, base, size, one.size, 'ADD_POINTER.size')
         break
       }
       case 'add-checksum': {
-        const { file, offset, start, length } = one
-        const command = LOADER_COMMAND.ADD_CHECKSUM
-        put(view, base, LOADER_ADD_CHECKSUM, { command, file, offset, start, length })
+        const { command, file, offset, start, length } = LOADER_ADD_CHECKSUM.fields
+        command.set(view, base, LOADER_COMMAND.ADD_CHECKSUM)
+        putFile(out, base, file, one.file, 'ADD_CHECKSUM.file')
+        putWord(view, base, offset, one.offset, 'ADD_CHECKSUM.offset')
+        putWord(view, base, start, one.start, 'ADD_CHECKSUM.start')
+        putWord(view, base, length, one.length, 'ADD_CHECKSUM.length')
         break
       }
       case 'write-pointer': {
-        const { file: dest_file, source: src_file, offset: dst_offset, sourceOffset: src_offset, size } = one
-        const command = LOADER_COMMAND.WRITE_POINTER
-        put(view, base, LOADER_WRITE_POINTER, { command, dest_file, src_file, dst_offset, src_offset, size })
+        const { command, dest_file, src_file, dst_offset, src_offset, size } = LOADER_WRITE_POINTER.fields
+        command.set(view, base, LOADER_COMMAND.WRITE_POINTER)
+        putFile(out, base, dest_file, one.file, 'WRITE_POINTER.dest_file')
+        putFile(out, base, src_file, one.source, 'WRITE_POINTER.src_file')
+        putWord(view, base, dst_offset, one.offset, 'WRITE_POINTER.dst_offset')
+        putWord(view, base, src_offset, one.sourceOffset, 'WRITE_POINTER.src_offset')
+        putWord(view, base, size, one.size, 'WRITE_POINTER.size')
         break
       }
       case 'unknown':
@@ -91,9 +92,11 @@ export function buildLoaderScript(commands: readonly LoaderCommand[]): Uint8Arra
   return out
 }
 
-const fileName = (data: Uint8Array): string => {
-  const end = data.indexOf(0)
-  return toText(end < 0 ? data : data.subarray(0, end))
+/** The text up to the first NUL. */
+function fileName(view: DataView, base: number, { offset, size }: BytesField): string {
+  let length = 0
+  while (length < size && view.getUint8(base + offset + length) !== 0) length++
+  return textOf(view, base + offset, length)
 }
 
 /**
@@ -120,7 +123,7 @@ function parseCommand(view: DataView, base: number): LoaderCommand {
       const where = zone.get(view, base)
       return {
         command: 'allocate',
-        file: fileName(file.get(view, base)),
+        file: fileName(view, base, file),
         align: align.get(view, base),
         zone: where === LOADER_ZONE.HIGH ? 'high' : where === LOADER_ZONE.FSEG ? 'fseg' : where,
       }
@@ -129,8 +132,8 @@ function parseCommand(view: DataView, base: number): LoaderCommand {
       const { dest_file, src_file, offset, size } = LOADER_ADD_POINTER.fields
       return {
         command: 'add-pointer',
-        file: fileName(dest_file.get(view, base)),
-        source: fileName(src_file.get(view, base)),
+        file: fileName(view, base, dest_file),
+        source: fileName(view, base, src_file),
         offset: offset.get(view, base),
         size: size.get(view, base),
       }
@@ -139,7 +142,7 @@ function parseCommand(view: DataView, base: number): LoaderCommand {
       const { file, offset, start, length } = LOADER_ADD_CHECKSUM.fields
       return {
         command: 'add-checksum',
-        file: fileName(file.get(view, base)),
+        file: fileName(view, base, file),
         offset: offset.get(view, base),
         start: start.get(view, base),
         length: length.get(view, base),
@@ -149,8 +152,8 @@ function parseCommand(view: DataView, base: number): LoaderCommand {
       const { dest_file, src_file, dst_offset, src_offset, size } = LOADER_WRITE_POINTER.fields
       return {
         command: 'write-pointer',
-        file: fileName(dest_file.get(view, base)),
-        source: fileName(src_file.get(view, base)),
+        file: fileName(view, base, dest_file),
+        source: fileName(view, base, src_file),
         offset: dst_offset.get(view, base),
         sourceOffset: src_offset.get(view, base),
         size: size.get(view, base),

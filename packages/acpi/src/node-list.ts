@@ -4,6 +4,7 @@ import { annotateRecords } from './annotate-records.ts'
 import { fromHex, toHex } from './hex.ts'
 import { hex, type Problem } from './problem.ts'
 import { buildRecords, parseRecords, type RecordSet } from './records.ts'
+import { TableWriter } from './table-writer.ts'
 import { listOf, type PlainValues } from './values.ts'
 
 /** Nodes that refer to each other by their offsets: as many as `nodeCount` says, from `nodeOffset` on. */
@@ -61,24 +62,26 @@ export function parseNodes(
   return rest
 }
 
-/** The nodes' bytes, with what is before them; writes their number and offset into `values`. `start` as above. */
-export function buildNodes(list: NodeList, start: number, values: PlainValues): Uint8Array {
-  const nodes = buildRecords(listOf(values.nodes, 'nodes'), list.set)
+/** Puts the nodes behind what was put, with what is before them. Answers what the fixed fields say of them. */
+export function buildNodes(list: NodeList, values: PlainValues, out: TableWriter): PlainValues {
+  const start = out.length
+  const nodes = listOf(values.nodes, 'nodes')
   const nodeOffset = values.nodeOffset ?? start
-  values.nodeCount ??= (values.nodes as object[]).length
-  values.nodeOffset = nodeOffset
-  if (nodes.length === 0) return nodes
-  if (typeof nodeOffset !== 'number' || !(Number.isInteger(nodeOffset) && nodeOffset >= start)) {
-    throw new RangeError(
-      `nodeOffset: ${JSON.stringify(nodeOffset)} is not behind the fixed fields, which end at ${start}`,
-    )
+  if (nodes.length > 0) {
+    if (typeof nodeOffset !== 'number' || !(Number.isInteger(nodeOffset) && nodeOffset >= start)) {
+      throw new RangeError(
+        `nodeOffset: ${JSON.stringify(nodeOffset)} is not behind the fixed fields, which end at ${start}`,
+      )
+    }
+    const gap = fromHex(String(values.gap ?? ''), 'gap')
+    if (gap.length > nodeOffset - start) {
+      throw new RangeError(`gap: ${gap.length} bytes do not fit before ${nodeOffset}`)
+    }
+    out.put(gap)
+    out.reserve(nodeOffset - out.length)
+    buildRecords(nodes, list.set, out)
   }
-  const gap = fromHex(String(values.gap ?? ''), 'gap')
-  if (gap.length > nodeOffset - start) throw new RangeError(`gap: ${gap.length} bytes do not fit before ${nodeOffset}`)
-  const out = new Uint8Array(nodeOffset - start + nodes.length)
-  out.set(gap)
-  out.set(nodes, nodeOffset - start)
-  return out
+  return { nodeCount: values.nodeCount ?? nodes.length, nodeOffset }
 }
 
 /** The byte in the table that each node will stand at: what references to nodes are made of. */
@@ -87,10 +90,11 @@ export function placeNodes(
   start: number,
   values: NodeListExtras & { nodes: readonly object[] },
 ): number[] {
-  let offset = values.nodeOffset ?? start
+  const first = values.nodeOffset ?? start
+  const out = new TableWriter()
   return values.nodes.map((node) => {
-    const at = offset
-    offset += buildRecords([node], list.set).length
+    const at = first + out.length
+    buildRecords([node], list.set, out)
     return at
   })
 }

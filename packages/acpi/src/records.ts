@@ -3,7 +3,8 @@ import type { Form } from './annotate.ts'
 import { fromHex, fromText, toHex, toText } from './hex.ts'
 import { buildPlaced, type PlacedForm, parsePlaced } from './placed-lists.ts'
 import { hex, type Problem } from './problem.ts'
-import { listOf, type PlainValues, readValues, writeValues } from './values.ts'
+import type { TableWriter } from './table-writer.ts'
+import { listOf, type PlainValues, readInto, readValues, writeValues } from './values.ts'
 
 /** What may follow a record's fixed fields. */
 type Tail =
@@ -122,7 +123,7 @@ function parseRecord(
     return { kind: 'unknown', offset, type, ...known, data: toHex(slice(view, offset + set.head.size, end)) }
   }
   if (isPlaced(form)) return { kind: form.kind, offset, ...parsePlaced(form, view, offset, end, problems) }
-  const record: PlainValues = { kind: form.kind, offset, ...readValues(form.of, view, offset) }
+  const record = readInto({ kind: form.kind, offset }, form.of, view, offset)
   for (const name of textFields(form)) record[name] = toText(fromHex(String(record[name]), name)).replace(/\0+$/, '')
   const rest = parseTail(form.tail, view, offset + form.of.size, end, record, problems)
   if (rest < end) {
@@ -135,10 +136,16 @@ function parseRecord(
   return record
 }
 
+const texts = new WeakMap<Form, readonly string[]>()
+
 /** Fields that are text in plain data. */
-export const textFields = (form: Form): string[] => {
-  const meanings = form.meaning ?? {}
-  return Object.keys(meanings).filter((name) => meanings[name] === 'text')
+export function textFields(form: Form): readonly string[] {
+  let names = texts.get(form)
+  if (names === undefined) {
+    names = Object.entries(form.meaning ?? {}).flatMap(([name, meaning]) => (meaning === 'text' ? [name] : []))
+    texts.set(form, names)
+  }
+  return names
 }
 
 function parseTail(
@@ -181,67 +188,83 @@ function parseTail(
   }
 }
 
-/** The bytes of records, in order. @throws TypeError, RangeError naming the field at fault */
-export function buildRecords(records: readonly object[], set: RecordSet): Uint8Array {
-  const built = records.map((record) => buildRecord(record as PlainValues, set))
-  const out = new Uint8Array(built.reduce((sum, one) => sum + one.length, 0))
-  let offset = 0
-  for (const one of built) {
-    out.set(one, offset)
-    offset += one.length
+/** Kinds of a set by their names in plain data, with their types. */
+type KindsByName = ReadonlyMap<unknown, { readonly type: number; readonly form: RecordKind }>
+const named = new WeakMap<RecordSet, KindsByName>()
+
+function kindsByName(set: RecordSet): KindsByName {
+  let kinds = named.get(set)
+  if (kinds === undefined) {
+    kinds = new Map(Object.entries(set.kinds).map(([type, form]) => [form.kind, { type: Number(type), form }]))
+    named.set(set, kinds)
   }
-  return out
+  return kinds
 }
 
-function buildRecord(record: PlainValues, set: RecordSet): Uint8Array {
-  const found = Object.entries(set.kinds).find(([, form]) => form.kind === record.kind)
+/** Puts the bytes of records, in order. @throws TypeError, RangeError naming the field at fault */
+export function buildRecords(records: readonly object[], set: RecordSet, out: TableWriter): void {
+  const kinds = kindsByName(set)
+  for (const record of records) buildRecord(record as PlainValues, set, kinds, out)
+}
+
+function buildRecord(record: PlainValues, set: RecordSet, kinds: KindsByName, out: TableWriter): void {
+  const found = kinds.get(record.kind)
   if (found === undefined && record.kind !== 'unknown') {
-    const known = Object.values(set.kinds).map((form) => form.kind)
-    throw new TypeError(`${JSON.stringify(record.kind)} is no ${set.what}: ${known.join(', ')} or unknown`)
+    throw new TypeError(`${JSON.stringify(record.kind)} is no ${set.what}: ${[...kinds.keys()].join(', ')} or unknown`)
   }
-  const type = found === undefined ? Number(record.type) : Number(found[0])
-  if (!(Number.isInteger(type) && type >= 0 && type < 2 ** (8 * set.head.fields.type.size))) {
+  const { type: typeField, length: lengthField } = set.head.fields
+  const type = found?.type ?? Number(record.type)
+  if (!(Number.isInteger(type) && type >= 0 && type <= largest(typeField))) {
     throw new RangeError(`${set.what}.type: ${JSON.stringify(record.type)} does not fit`)
   }
-  const out = found === undefined ? buildUnknown(record, set) : buildKnown(found[1], record, set)
-  const view = new DataView(out.buffer)
-  const { type: typeField, length: lengthField } = set.head.fields
-  typeField.set(view, 0, type)
+  const at = out.length
+  if (found === undefined) buildUnknown(record, set, out)
+  else buildKnown(found.form, record, set, out)
+  const size = out.length - at
+  const { view } = out
+  typeField.set(view, at, type)
   if (lengthField === undefined) {
-    const told = lengthOf(set, view, 0, out.length)
-    if (told !== out.length) {
-      throw new RangeError(`${set.what} of type ${type}: takes ${told} bytes, got ${out.length}`)
-    }
+    const told = lengthOf(set, view, at, size)
+    if (told !== size) throw new RangeError(`${set.what} of type ${type}: takes ${told} bytes, got ${size}`)
   } else {
-    const limit = 2 ** (8 * lengthField.size) - 1
-    if (out.length > limit) {
-      throw new RangeError(`a ${set.what} of ${out.length} bytes: its length field ends at ${limit}`)
+    if (size > largest(lengthField)) {
+      throw new RangeError(`a ${set.what} of ${size} bytes: its length field ends at ${largest(lengthField)}`)
     }
-    lengthField.set(view, 0, out.length)
+    lengthField.set(view, at, size)
   }
-  return out
 }
 
-function buildUnknown(record: PlainValues, set: RecordSet): Uint8Array {
+/** What fits into a word of at most 32 bits. */
+const largest = ({ size }: WordField): number => 0xffff_ffff >>> (32 - 8 * size)
+
+function buildUnknown(record: PlainValues, set: RecordSet, out: TableWriter): void {
   const data = fromHex(String(record.data), `${set.what}.data`)
-  const out = new Uint8Array(set.head.size + data.length)
-  writeValues(set.head, new DataView(out.buffer), 0, record)
-  out.set(data, set.head.size)
-  return out
+  const at = out.reserve(set.head.size)
+  writeValues(set.head, out.view, at, record)
+  out.put(data)
 }
 
-function buildKnown(form: RecordKind, record: PlainValues, set: RecordSet): Uint8Array {
-  if (isPlaced(form)) return buildPlaced(form, record)
-  const tail = buildTail(form.tail, record)
-  const trailing = fromHex(String(record.trailing ?? ''), `${set.what}.trailing`)
-  const out = new Uint8Array(form.of.size + tail.length + trailing.length)
-  const values = { ...record }
-  for (const name of textFields(form)) values[name] = paddedText(record[name], name, form)
-  if (form.tail?.kind === 'counted-text') values[form.tail.count] = tail.length
-  writeValues(form.of, new DataView(out.buffer), 0, values)
-  out.set(tail, form.of.size)
-  out.set(trailing, form.of.size + tail.length)
-  return out
+function buildKnown(form: RecordKind, record: PlainValues, set: RecordSet, out: TableWriter): void {
+  if (isPlaced(form)) {
+    out.put(buildPlaced(form, record))
+    return
+  }
+  const { of, tail } = form
+  const at = out.reserve(of.size)
+  buildTail(tail, record, out)
+  const tailSize = out.length - at - of.size
+  if (record.trailing !== undefined) out.put(fromHex(String(record.trailing), `${set.what}.trailing`))
+  writeValues(of, out.view, at, record, derivedValues(form, record, tailSize))
+}
+
+/** The fields whose values plain data has otherwise; undefined where there is none. */
+function derivedValues(form: TailedForm, record: PlainValues, tailSize: number): PlainValues | undefined {
+  const texts = textFields(form)
+  if (texts.length === 0 && form.tail?.kind !== 'counted-text') return undefined
+  const values: PlainValues = {}
+  for (const name of texts) values[name] = paddedText(record[name], name, form)
+  if (form.tail?.kind === 'counted-text') values[form.tail.count] = tailSize
+  return values
 }
 
 function paddedText(value: unknown, name: string, form: Form): string {
@@ -250,29 +273,25 @@ function paddedText(value: unknown, name: string, form: Form): string {
   return toHex(fromText(value.padEnd(size, '\0'), `${form.of.name}.${name}`))
 }
 
-function buildTail(tail: Tail | undefined, record: PlainValues): Uint8Array {
-  const value = tail === undefined ? undefined : record[tail.key]
+function buildTail(tail: Tail | undefined, record: PlainValues, out: TableWriter): void {
   switch (tail?.kind) {
     case 'records':
-      return buildRecords(listOf(value, tail.key), tail.set)
+      buildRecords(listOf(record[tail.key], tail.key), tail.set, out)
+      break
     case 'items': {
       const { of } = tail.form
-      const items = listOf(value, tail.key)
-      const out = new Uint8Array(items.length * of.size)
-      const view = new DataView(out.buffer)
-      for (const [index, item] of items.entries()) writeValues(of, view, index * of.size, item as PlainValues)
-      return out
+      for (const item of listOf(record[tail.key], tail.key)) {
+        const at = out.reserve(of.size)
+        writeValues(of, out.view, at, item as PlainValues)
+      }
+      break
     }
-    case 'text': {
-      const name = fromText(String(value), tail.key)
-      const out = new Uint8Array(name.length + (record.trailing === '' ? 0 : 1))
-      out.set(name)
-      return out
-    }
+    case 'text':
+      out.put(fromText(String(record[tail.key]), tail.key))
+      if (record.trailing !== '') out.reserve(1)
+      break
     case 'counted-text':
-      return fromText(String(value), tail.key)
-    default:
-      return new Uint8Array(0)
+      out.put(fromText(String(record[tail.key]), tail.key))
   }
 }
 

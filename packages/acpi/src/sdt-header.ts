@@ -1,7 +1,8 @@
 import { checksum } from './checksum.ts'
-import { fromHex, fromText, toHex, toText } from './hex.ts'
+import { fromHex, putText, textOf, toHex, toText } from './hex.ts'
 import { hex, type Problem, type TableLocation, tableError } from './problem.ts'
 import { DESCRIPTION_HEADER } from './spec/header.ts'
+import { TableWriter } from './table-writer.ts'
 
 /** The common header as plain data; signature and length stand outside. IDs are one character a byte, padded. */
 export interface SdtHeader {
@@ -80,7 +81,7 @@ export function openTable(data: Uint8Array, wanted: readonly string[] | undefine
   const length = FIELDS.length.get(view, 0)
   const stored = FIELDS.checksum.get(view, 0)
   const end = contentEnd(length, data.length)
-  const right = (checksum(data.subarray(0, end)) + stored) & 0xff
+  const right = (checksum(data, 0, end) + stored) & 0xff
   const problems: Problem[] = []
   if (length !== data.length) {
     const message = `the header gives ${length} bytes, there are ${data.length}`
@@ -92,10 +93,10 @@ export function openTable(data: Uint8Array, wanted: readonly string[] | undefine
   }
   const header: SdtHeader = {
     revision: FIELDS.revision.get(view, 0),
-    oemId: toText(FIELDS.oemId.get(view, 0)),
-    oemTableId: toText(FIELDS.oemTableId.get(view, 0)),
+    oemId: textOf(view, FIELDS.oemId.offset, FIELDS.oemId.size),
+    oemTableId: textOf(view, FIELDS.oemTableId.offset, FIELDS.oemTableId.size),
     oemRevision: FIELDS.oemRevision.get(view, 0),
-    creatorId: toText(FIELDS.creatorId.get(view, 0)),
+    creatorId: textOf(view, FIELDS.creatorId.offset, FIELDS.creatorId.size),
     creatorRevision: FIELDS.creatorRevision.get(view, 0),
     ...(length !== end && { length }),
     ...(right !== stored && { checksum: stored }),
@@ -108,37 +109,52 @@ function word(value: number, limit: number, what: string): number {
   throw new RangeError(`header.${what}: ${value} is outside [0, 0x${limit.toString(16)}]`)
 }
 
-function padded(text: string, size: number, what: string): Uint8Array {
-  const data = fromText(text, `header.${what}`)
-  if (data.length > size) throw new RangeError(`header.${what}: ${JSON.stringify(text)} is longer than ${size}`)
-  return fromText(text.padEnd(size, ' '), what)
+/** Text and the blanks behind it. */
+function putPadded(bytes: Uint8Array, name: 'oemId' | 'oemTableId' | 'creatorId', text: string): void {
+  const { offset, size } = FIELDS[name]
+  if (text.length > size) throw new RangeError(`header.${name}: ${JSON.stringify(text)} is longer than ${size}`)
+  putText(bytes, offset, text, `header.${name}`)
+  bytes.fill(BLANK, offset + text.length, offset + size)
+}
+const BLANK = 0x20
+
+/** A table whose header is still to come. */
+export function startTable(): TableWriter {
+  const out = new TableWriter()
+  out.reserve(HEADER_SIZE)
+  return out
 }
 
 /**
- * Puts a header before `body`: length and checksum are computed, unless the header or `beyond` say otherwise.
+ * Puts in the header of a table whose content stands: length and checksum are computed, unless the header or `beyond`
+ * say otherwise.
  *
  * @param signature - four characters
  * @throws TypeError, RangeError where a header field does not fit
  */
-export function closeTable(signature: string, table: ParsedTable, body: Uint8Array): Uint8Array {
-  const { header } = table
-  const trailing = fromHex(table.trailing ?? '', 'trailing')
-  const beyond = fromHex(table.beyond ?? '', 'beyond')
-  const end = HEADER_SIZE + body.length + trailing.length
-  const out = new Uint8Array(end + beyond.length)
-  const view = new DataView(out.buffer)
+export function finishTable(signature: string, table: ParsedTable, out: TableWriter): Uint8Array {
+  const { header, trailing, beyond } = table
+  if (trailing !== undefined) out.put(fromHex(trailing, 'trailing'))
+  const end = out.length
+  if (beyond !== undefined) out.put(fromHex(beyond, 'beyond'))
+  const { bytes, view } = out
   if (signature.length !== 4) throw new RangeError(`the signature ${JSON.stringify(signature)} is not four characters`)
-  FIELDS.signature.set(view, 0, fromText(signature, 'signature'))
+  putText(bytes, 0, signature, 'signature')
   FIELDS.length.set(view, 0, word(header.length ?? end, 0xffff_ffff, 'length'))
   FIELDS.revision.set(view, 0, word(header.revision, 0xff, 'revision'))
-  FIELDS.oemId.set(view, 0, padded(header.oemId, 6, 'oemId'))
-  FIELDS.oemTableId.set(view, 0, padded(header.oemTableId, 8, 'oemTableId'))
+  putPadded(bytes, 'oemId', header.oemId)
+  putPadded(bytes, 'oemTableId', header.oemTableId)
   FIELDS.oemRevision.set(view, 0, word(header.oemRevision, 0xffff_ffff, 'oemRevision'))
-  FIELDS.creatorId.set(view, 0, padded(header.creatorId, 4, 'creatorId'))
+  putPadded(bytes, 'creatorId', header.creatorId)
   FIELDS.creatorRevision.set(view, 0, word(header.creatorRevision, 0xffff_ffff, 'creatorRevision'))
-  out.set(body, HEADER_SIZE)
-  out.set(trailing, HEADER_SIZE + body.length)
-  out.set(beyond, end)
-  FIELDS.checksum.set(view, 0, word(header.checksum ?? checksum(out.subarray(0, end)), 0xff, 'checksum'))
-  return out
+  FIELDS.checksum.set(view, 0, word(header.checksum ?? checksum(bytes, 0, end), 0xff, 'checksum'))
+  return out.finish()
+}
+
+/** A table of content that there is already. */
+export function closeTable(signature: string, table: ParsedTable, body: Uint8Array): Uint8Array {
+  const out = new TableWriter(HEADER_SIZE + body.length)
+  out.reserve(HEADER_SIZE)
+  out.put(body)
+  return finishTable(signature, table, out)
 }

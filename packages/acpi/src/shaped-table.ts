@@ -5,8 +5,9 @@ import { toHex } from './hex.ts'
 import { annotateNodes, buildNodes, type NodeList, parseNodes } from './node-list.ts'
 import { hex, type Problem, type TableLocation, tableError } from './problem.ts'
 import { buildRecords, parseRecords, type RecordSet } from './records.ts'
-import { closeTable, HEADER_SIZE, openTable, type ParsedTable } from './sdt-header.ts'
+import { finishTable, HEADER_SIZE, openTable, type ParsedTable, startTable } from './sdt-header.ts'
 import { DESCRIPTION_HEADER } from './spec/header.ts'
+import type { TableWriter } from './table-writer.ts'
 import { growingSize, listOf, type PlainValues, readValues, writeGrowing, writeValues } from './values.ts'
 
 /** What follows a table's fixed part. */
@@ -86,39 +87,35 @@ function parseList(list: List, view: DataView, start: number, end: number, table
 
 /** @throws TypeError, RangeError naming the field at fault */
 export function buildShaped(shape: TableShape, table: ParsedTable & object): Uint8Array {
-  const values: PlainValues = { ...table }
-  let body = new Uint8Array(0)
-  // The list comes first: of nodes, the fixed fields have number and offset.
-  const items =
-    shape.list === undefined ? body : buildList(shape.list, HEADER_SIZE + (shape.body?.of.size ?? 0), values)
-  if (shape.body !== undefined) {
-    const { of } = shape.body
-    const full = new Uint8Array(of.size)
-    const view = new DataView(full.buffer)
-    if (shape.bodyMinimum === undefined) {
-      writeValues(of, view, 0, values)
-      body = full
-    } else {
-      body = full.subarray(0, Math.max(shape.bodyMinimum, writeGrowing(of, view, 0, values)))
-    }
+  const values = table as PlainValues & ParsedTable
+  const out = startTable()
+  const { body, bodyMinimum, list } = shape
+  if (body === undefined) {
+    if (list !== undefined) buildList(list, values, out)
+    return finishTable(shape.signature, table, out)
   }
-  const joined = new Uint8Array(body.length + items.length)
-  joined.set(body)
-  joined.set(items, body.length)
-  return closeTable(shape.signature, table, joined)
+  const { of } = body
+  out.reserve(bodyMinimum === undefined ? of.size : Math.max(bodyMinimum, growingSize(of, values)))
+  // The list comes before the fixed fields' values: of nodes, they have number and offset.
+  const places = list === undefined ? undefined : buildList(list, values, out)
+  if (bodyMinimum === undefined) writeValues(of, out.view, HEADER_SIZE, values, places)
+  else writeGrowing(of, out.view, HEADER_SIZE, values)
+  return finishTable(shape.signature, table, out)
 }
 
-function buildList(list: List, start: number, values: PlainValues): Uint8Array {
-  if (list.kind === 'nodes') return buildNodes(list, start, values)
+/** Of nodes: what the fixed fields are to say of them. */
+function buildList(list: List, values: PlainValues, out: TableWriter): PlainValues | undefined {
+  if (list.kind === 'nodes') return buildNodes(list, values, out)
   const items = listOf(values[list.key], list.key)
-  if (list.kind === 'records') return buildRecords(items, list.set)
-  const { of } = list.form
-  const out = new Uint8Array(items.length * of.size)
-  const view = new DataView(out.buffer)
-  for (const [index, item] of items.entries()) {
-    writeValues(of, view, index * of.size, list.kind === 'items' ? (item as PlainValues) : { entry: item })
+  if (list.kind === 'records') buildRecords(items, list.set, out)
+  else {
+    const { of } = list.form
+    for (const item of items) {
+      const at = out.reserve(of.size)
+      writeValues(of, out.view, at, list.kind === 'items' ? (item as PlainValues) : { entry: item })
+    }
   }
-  return out
+  return undefined
 }
 
 /** The lines of the common header. */

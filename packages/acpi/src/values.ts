@@ -1,6 +1,7 @@
-import type { AnyField, BytesField, NestedField, QuadField, Struct, WordField } from '@dmascope/layout'
+import type { BytesField, NestedField, QuadField, Struct, WordField } from '@dmascope/layout'
 import { hexPair, highWord, lowWord } from '@dmascope/layout'
-import { fromHex, toHex } from './hex.ts'
+import { type PlannedField, planOf } from './field-plan.ts'
+import { fromHex, hexOf } from './hex.ts'
 
 /**
  * A 64-bit value in plain data: a Number below 2^53, else `0x` and sixteen hexadecimal digits. `Number(value)` works on
@@ -48,36 +49,46 @@ export function pairFromU64(value: unknown, what: string): readonly [hi: number,
   )
 }
 
-/** `reserved`, or `reserved_21` with the byte it stands at where a structure has several. */
-const isReserved = (name: string): boolean => /^reserved(?:_\d+)?$/.test(name)
-const WORD_LIMIT = { 1: 0xff, 2: 0xffff, 4: 0xffff_ffff } as const
-
-function readField(any: AnyField, view: DataView, base: number): unknown {
-  switch (any.kind) {
-    case 'struct':
-      return readFields((any as NestedField<Record<string, AnyField>>).fields, view, base, Number.POSITIVE_INFINITY)
-    case 'bytes':
-      return toHex((any as BytesField).get(view, base))
+function readField(field: PlannedField, view: DataView, base: number): unknown {
+  const at = base + field.offset
+  switch (field.sort) {
+    case 'u8':
+      return view.getUint8(at)
+    case 'le16':
+      return view.getUint16(at, true)
+    case 'le32':
+      return view.getUint32(at, true)
     case 'le64':
+      return u64FromPair(view.getUint32(at + 4, true), view.getUint32(at, true))
+    case 'bytes':
+      return hexOf(view, at, field.size)
+    case 'struct':
+      return readFields(field.inner, view, base, Number.POSITIVE_INFINITY, {})
+    case 'be16':
+      return view.getUint16(at, false)
+    case 'be32':
+      return view.getUint32(at, false)
     case 'be64':
-      return u64FromPair((any as QuadField).hi.get(view, base), (any as QuadField).lo.get(view, base))
+      return u64FromPair(view.getUint32(at, false), view.getUint32(at + 4, false))
     case 'array':
       throw new TypeError('an array has no plain form here: tables keep lists behind their fixed part')
-    default:
-      return (any as WordField).get(view, base)
   }
 }
 
 const isZero = (value: unknown): boolean => value === 0 || (typeof value === 'string' && /^0*$/.test(value))
 
-function readFields(fields: Record<string, AnyField>, view: DataView, base: number, limit: number): PlainValues {
-  const values: PlainValues = {}
-  for (const name in fields) {
-    const any = fields[name]!
-    if (any.offset + any.size > limit) break
-    if (name === 'type' || name === 'length') continue
-    const value = readField(any, view, base)
-    if (!(isReserved(name) && isZero(value))) values[name] = value
+function readFields(
+  fields: readonly PlannedField[],
+  view: DataView,
+  base: number,
+  limit: number,
+  values: PlainValues,
+): PlainValues {
+  for (const field of fields) {
+    if (field.offset + field.size > limit) break
+    if (field.implied) continue
+    const value = readField(field, view, base)
+    if (!(field.reserved && isZero(value))) values[field.name] = value
   }
   return values
 }
@@ -87,64 +98,97 @@ function readFields(fields: Record<string, AnyField>, view: DataView, base: numb
  * Reserved fields that are zero are left out.
  */
 export const readValues = (of: Struct<object>, view: DataView, base: number, limit = of.size): PlainValues =>
-  readFields(of.fields as Record<string, AnyField>, view, base, limit)
+  readFields(planOf(of), view, base, limit, {})
 
-function writeField(any: AnyField, view: DataView, base: number, value: unknown, what: string): void {
-  switch (any.kind) {
-    case 'struct':
-      writeFields((any as NestedField<Record<string, AnyField>>).fields, view, base, value as PlainValues, what)
+/** The same into `values`, behind what they have already. */
+export const readInto = (values: PlainValues, of: Struct<object>, view: DataView, base: number): PlainValues =>
+  readFields(planOf(of), view, base, of.size, values)
+
+const WORD_LIMIT = [0, 0xff, 0xffff, 0, 0xffff_ffff]
+
+function checkedWord({ size, what }: PlannedField, value: unknown): number {
+  const limit = WORD_LIMIT[size]!
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < 0 || value > limit) {
+    throw new RangeError(`${what}: ${JSON.stringify(value)} is outside [0, 0x${limit.toString(16)}]`)
+  }
+  return value
+}
+
+function writeField(field: PlannedField, view: DataView, base: number, value: unknown): void {
+  const at = base + field.offset
+  switch (field.sort) {
+    case 'u8':
+      view.setUint8(at, checkedWord(field, value))
       break
-    case 'bytes': {
-      if (typeof value !== 'string') throw new TypeError(`${what}: takes hexadecimal digits, got ${typeof value}`)
-      const data = fromHex(value, what)
-      if (data.length !== any.size) throw new RangeError(`${what}: takes ${any.size} bytes, got ${data.length}`)
-      ;(any as BytesField).set(view, base, data)
+    case 'le16':
+      view.setUint16(at, checkedWord(field, value), true)
       break
-    }
+    case 'le32':
+      view.setUint32(at, checkedWord(field, value), true)
+      break
+    case 'be16':
+      view.setUint16(at, checkedWord(field, value), false)
+      break
+    case 'be32':
+      view.setUint32(at, checkedWord(field, value), false)
+      break
     case 'le64':
     case 'be64': {
-      const [hi, lo] = pairFromU64(value, what)
-      ;(any as QuadField).hi.set(view, base, hi)
-      ;(any as QuadField).lo.set(view, base, lo)
+      const [hi, lo] = pairFromU64(value, field.what)
+      const little = field.sort === 'le64'
+      view.setUint32(little ? at + 4 : at, hi, little)
+      view.setUint32(little ? at : at + 4, lo, little)
       break
     }
-    case 'array':
-      throw new TypeError(`${what}: an array has no plain form here`)
-    default: {
-      const word = any as WordField
-      const limit = WORD_LIMIT[word.size as 1 | 2 | 4]
-      if (typeof value !== 'number' || !Number.isInteger(value) || value < 0 || value > limit) {
-        throw new RangeError(`${what}: ${JSON.stringify(value)} is outside [0, 0x${limit.toString(16)}]`)
+    case 'bytes': {
+      if (typeof value !== 'string') throw new TypeError(`${field.what}: takes hexadecimal digits, got ${typeof value}`)
+      const data = fromHex(value, field.what)
+      if (data.length !== field.size) {
+        throw new RangeError(`${field.what}: takes ${field.size} bytes, got ${data.length}`)
       }
-      word.set(view, base, value)
+      for (let index = 0; index < data.length; index++) view.setUint8(at + index, data[index]!)
+      break
     }
+    case 'struct':
+      writeFields(field.inner, view, base, value as PlainValues, NONE, field.what)
+      break
+    case 'array':
+      throw new TypeError(`${field.what}: an array has no plain form here`)
   }
 }
 
+const NONE: PlainValues = {}
+
 function writeFields(
-  fields: Record<string, AnyField>,
+  fields: readonly PlannedField[],
   view: DataView,
   base: number,
   values: PlainValues,
+  instead: PlainValues,
   what: string,
 ): void {
   if (typeof values !== 'object' || values === null) throw new TypeError(`${what}: takes an object of its fields`)
-  for (const name in fields) {
-    const value = values[name]
-    const any = fields[name]!
-    if (name === 'type' || name === 'length') continue
-    if (value !== undefined) writeField(any, view, base, value, `${what}.${name}`)
-    else if (!isReserved(name)) throw new TypeError(`${what}.${name} is missing`)
+  for (const field of fields) {
+    if (field.implied) continue
+    const value = instead === NONE ? values[field.name] : (instead[field.name] ?? values[field.name])
+    if (value !== undefined) writeField(field, view, base, value)
+    else if (!field.reserved) throw new TypeError(`${field.what} is missing`)
   }
 }
 
 /**
  * Writes every field but `type` and `length`; reserved ones that are absent become zero.
  *
+ * @param instead - values that go before those of the same names
  * @throws TypeError where a field is missing or of another type; RangeError where a value does not fit
  */
-export const writeValues = (of: Struct<object>, view: DataView, base: number, values: PlainValues): void =>
-  writeFields(of.fields as Record<string, AnyField>, view, base, values, of.name)
+export const writeValues = (
+  of: Struct<object>,
+  view: DataView,
+  base: number,
+  values: PlainValues,
+  instead: PlainValues = NONE,
+): void => writeFields(planOf(of), view, base, values, instead, of.name)
 
 /**
  * Writes the fields that are present, of a structure that grew over the versions of its specification.
@@ -153,11 +197,11 @@ export const writeValues = (of: Struct<object>, view: DataView, base: number, va
  */
 export function writeGrowing(of: Struct<object>, view: DataView, base: number, values: PlainValues): number {
   let end = 0
-  for (const [name, any] of Object.entries(of.fields as Record<string, AnyField>)) {
-    const value = values[name]
+  for (const field of planOf(of)) {
+    const value = values[field.name]
     if (value === undefined) continue
-    writeField(any, view, base, value, `${of.name}.${name}`)
-    end = any.offset + any.size
+    writeField(field, view, base, value)
+    end = field.offset + field.size
   }
   return end
 }
@@ -165,9 +209,7 @@ export function writeGrowing(of: Struct<object>, view: DataView, base: number, v
 /** Where the last field ends that `values` has: as far as `writeGrowing` will write. */
 export function growingSize(of: Struct<object>, values: PlainValues): number {
   let end = 0
-  for (const [name, any] of Object.entries(of.fields as Record<string, AnyField>)) {
-    if (values[name] !== undefined) end = any.offset + any.size
-  }
+  for (const field of planOf(of)) if (values[field.name] !== undefined) end = field.offset + field.size
   return end
 }
 

@@ -49,6 +49,8 @@ export class FwCfg {
   readonly #bus: CpuBus
   readonly #ports: Registers
   readonly #dma: boolean
+  readonly #request = new Uint8Array(FW_CFG_DMA_ACCESS.size)
+  readonly #requested = new DataView(this.#request.buffer)
 
   private constructor(bus: CpuBus, ports: Registers, dma: boolean) {
     this.#bus = bus
@@ -130,8 +132,8 @@ export class FwCfg {
 
   /** One request: select `key` (null: go on where the last one ended) and read `length` bytes to an address. */
   #transfer(key: number | null, length: number, address: number): boolean {
-    const request = new Uint8Array(FW_CFG_DMA_ACCESS.size)
-    const view = new DataView(request.buffer)
+    const request = this.#request
+    const view = this.#requested
     const select = key === null ? 0 : (SELECT.loMask | KEY.setLo(0, key)) >>> 0
     FW_CFG_DMA_ACCESS.fields.control.set(view, 0, (READ.loMask | select) >>> 0)
     FW_CFG_DMA_ACCESS.fields.length.set(view, 0, length)

@@ -86,8 +86,7 @@ export function createMachine(
   const facts = platformFacts(name, description, roots, plan, segments, regions)
   const ram = pcBoard(chipset).ramRanges(description.memory)
   const memory = segments.places.length + regions.length === 0 ? null : { ram, segments, reserved: regions }
-  const make = (): ReadonlyMap<string, Uint8Array> =>
-    firmwareFiles(chipset, facts, { lowRamEnd, memory, edits: description.tables })
+  const make = firmwareFiles(chipset, facts, { lowRamEnd, memory, edits: description.tables })
   const files = make()
   const bootFacts = { cpus: description.cpus, commandLine: description.append }
   if (description.launch === 'tboot') for (const one of txtRegisters()) machine.addRegisters(one)

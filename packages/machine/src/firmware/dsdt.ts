@@ -37,7 +37,7 @@ const MOST_KEPT = 16
  * DEVIATION: QEMU's has more devices (keyboard, real-time clock, hotplug), none with a bearing on DMA, and link devices
  * that read and write routing registers; these have the interrupt for good that firmware gives them.
  *
- * @returns a copy, the caller's own
+ * @returns bytes that others may have as well: they are not to be written to
  */
 export function dsdt(chipset: Chipset, facts: DsdtFacts, lowRamEnd: number): Uint8Array {
   if (facts.expanders.length + facts.segments.length > 0) return assemble(chipset, facts, lowRamEnd)
@@ -47,7 +47,7 @@ export function dsdt(chipset: Chipset, facts: DsdtFacts, lowRamEnd: number): Uin
     table = assemble(chipset, facts, lowRamEnd)
     if (kept.size < MOST_KEPT) kept.set(key, table)
   }
-  return table.slice()
+  return table
 }
 
 function assemble(chipset: Chipset, facts: DsdtFacts, lowRamEnd: number): Uint8Array {

@@ -41,15 +41,18 @@ export const FW_CFG_PORT = { select: 0, data: 1, dmaHigh: 4, dmaLow: 8 } as cons
 export const FW_CFG_PORT_BASE = 0x510
 export const FW_CFG_PORT_COUNT = 12
 
-const word = (value: number, size: 2 | 4 | 8): Uint8Array => {
-  const data = new DataView(new ArrayBuffer(size))
-  if (size === 2) data.setUint16(0, value, true)
-  else {
-    data.setUint32(0, value % 0x1_0000_0000, true)
-    if (size === 8) data.setUint32(4, Math.floor(value / 0x1_0000_0000), true)
-  }
-  return new Uint8Array(data.buffer)
+const little = (value: number, size: 2 | 4 | 8): Uint8Array => {
+  const bytes = new Uint8Array(size)
+  for (let index = 0, rest = value; index < size; index++, rest = Math.floor(rest / 0x100)) bytes[index] = rest
+  return bytes
 }
+
+/** DMA, and the interface of old beside it. */
+const INTERFACES = little(3, 4)
+const text = new TextEncoder()
+const SIGNATURE = text.encode('QEMU')
+
+const NOTHING = new Uint8Array(0)
 
 /** Files that are made anew when one of them is first selected: by then firmware has placed PCI. */
 export interface FileRefresh {
@@ -63,6 +66,8 @@ export class FwCfg implements PortHandler {
   readonly #entries = new Map<number, Uint8Array>()
   readonly #memory: AddressSpace
   readonly #selectors = new Map<string, number>()
+  readonly #request = new Uint8Array(FW_CFG_DMA_ACCESS.size)
+  readonly #requested = new DataView(this.#request.buffer)
   #refresh: FileRefresh | null
   #selector = 0
   #offset = 0
@@ -76,28 +81,30 @@ export class FwCfg implements PortHandler {
   ) {
     this.#memory = memory
     this.#refresh = refresh
-    const text = new TextEncoder()
     const commandLine = text.encode(`${facts.commandLine}\0`)
-    this.#entries.set(FW_CFG.SIGNATURE, text.encode('QEMU'))
-    this.#entries.set(FW_CFG.ID, word(3, 4))
-    this.#entries.set(FW_CFG.RAM_SIZE, word(facts.memoryBytes, 8))
-    this.#entries.set(FW_CFG.NB_CPUS, word(facts.cpus, 2))
-    this.#entries.set(FW_CFG.MAX_CPUS, word(facts.cpus, 2))
-    this.#entries.set(FW_CFG.CMDLINE_SIZE, word(commandLine.length, 4))
+    const cpus = little(facts.cpus, 2)
+    this.#entries.set(FW_CFG.SIGNATURE, SIGNATURE)
+    this.#entries.set(FW_CFG.ID, INTERFACES)
+    this.#entries.set(FW_CFG.RAM_SIZE, little(facts.memoryBytes, 8))
+    this.#entries.set(FW_CFG.NB_CPUS, cpus)
+    this.#entries.set(FW_CFG.MAX_CPUS, cpus)
+    this.#entries.set(FW_CFG.CMDLINE_SIZE, little(commandLine.length, 4))
     this.#entries.set(FW_CFG.CMDLINE_DATA, commandLine)
     const names = [...files.keys()].sort()
-    const directory = new DataView(new ArrayBuffer(4 + names.length * FW_CFG_FILE.size))
-    directory.setUint32(0, names.length, false)
-    names.forEach((name, index) => {
+    const directory = new Uint8Array(4 + names.length * FW_CFG_FILE.size)
+    const view = new DataView(directory.buffer)
+    view.setUint32(0, names.length, false)
+    for (const [index, name] of names.entries()) {
       const base = 4 + index * FW_CFG_FILE.size
       const data = files.get(name) as Uint8Array
-      FW_CFG_FILE.fields.size.set(directory, base, data.length)
-      FW_CFG_FILE.fields.select.set(directory, base, FW_CFG.FILE_FIRST + index)
-      FW_CFG_FILE.fields.name.set(directory, base, text.encode(name))
+      const { fields } = FW_CFG_FILE
+      fields.size.set(view, base, data.length)
+      fields.select.set(view, base, FW_CFG.FILE_FIRST + index)
+      text.encodeInto(name, directory.subarray(base + fields.name.offset, base + FW_CFG_FILE.size))
       this.#entries.set(FW_CFG.FILE_FIRST + index, data)
       this.#selectors.set(name, FW_CFG.FILE_FIRST + index)
-    })
-    this.#entries.set(FW_CFG.FILE_DIR, new Uint8Array(directory.buffer))
+    }
+    this.#entries.set(FW_CFG.FILE_DIR, directory)
   }
 
   read(offset: number, width: 1 | 2 | 4): number {
@@ -134,9 +141,8 @@ export class FwCfg implements PortHandler {
   }
 
   #transfer(at: number): void {
-    const request = new Uint8Array(FW_CFG_DMA_ACCESS.size)
-    this.#memory.readBytes(at, request)
-    const view = new DataView(request.buffer)
+    this.#memory.readBytes(at, this.#request)
+    const view = this.#requested
     const control = FW_CFG_DMA_ACCESS.fields.control.get(view, 0)
     const length = FW_CFG_DMA_ACCESS.fields.length.get(view, 0)
     const { lo, hi } = FW_CFG_DMA_ACCESS.fields.address
@@ -147,9 +153,8 @@ export class FwCfg implements PortHandler {
       if (!this.#deliver(hi.get(view, 0), lo.get(view, 0), length)) result = CONTROL_ERROR
       this.#skip(length)
     } else if ((control & CONTROL_SKIP) !== 0) this.#skip(length)
-    const status = new Uint8Array(4)
-    new DataView(status.buffer).setUint32(0, result, false)
-    this.#memory.writeBytes(at, status)
+    view.setUint32(0, result, false)
+    this.#memory.writeBytes(at, this.#request.subarray(0, 4))
   }
 
   #skip(length: number): void {
@@ -160,7 +165,7 @@ export class FwCfg implements PortHandler {
   #deliver(hi: number, lo: number, length: number): boolean {
     if (hi >= FIRST_UNREACHABLE_HIGH) return false
     const target = hi * 0x1_0000_0000 + lo
-    const entry = this.#entries.get(this.#selector) ?? new Uint8Array(0)
+    const entry = this.#entries.get(this.#selector) ?? NOTHING
     const rest = entry.subarray(Math.min(this.#offset, entry.length), Math.min(this.#offset + length, entry.length))
     this.#memory.writeBytes(target, rest)
     const zeroed = this.#clear(target + rest.length, length - rest.length)
