@@ -4,6 +4,7 @@ import type { Architecture } from './architecture/architecture-name.ts'
 import { EARLY_CODE } from './architecture/early-code.ts'
 import { assignDevices } from './assign/assign-devices.ts'
 import { TrackedInterrupts } from './assign/tracked-interrupts.ts'
+import type { Mutable } from './device-notes.ts'
 import { DeviceRecord } from './device-record.ts'
 import { PLAIN_DMA } from './dma/dma-platform.ts'
 import { bindDrivers, testDevice } from './drivers/bind.ts'
@@ -97,9 +98,7 @@ export function bootGuest(bus: CpuBus, options: BootOptions): GuestResult {
   if (typeof machine === 'string') return halted(profile, timeline, machine)
   const { vectors, messages, pins, config, iommu, functions } = machine
   for (const fn of functions) {
-    log(
-      `pci ${fn.id}: [${hex4(fn.vendorId)}:${hex4(fn.deviceId)}] class 0x${fn.classCode.toString(16).padStart(6, '0')}`,
-    )
+    log(`pci ${fn.id}: [${hex4(fn.vendorId)}:${hex4(fn.deviceId)}] class 0x${hex(fn.classCode, 6)}`)
   }
   iommu.attachDevices(functions)
   if (iommu.panic !== null) {
@@ -152,18 +151,14 @@ export function bootGuest(bus: CpuBus, options: BootOptions): GuestResult {
     iommu.flushQueues()
   })
   if (vectors.spurious > 0) log(`interrupt: ${vectors.spurious} without a handler in all`)
-  return {
-    profile: profile.text,
-    booted: true,
-    iommus: iommu.iommus,
-    devices,
-    ...(assignments.length > 0 && { assignments }),
-    ...(virtualFunctions.length > 0 && { virtualFunctions }),
-    timeline,
-  }
+  const result: Mutable<GuestResult> = { profile: profile.text, booted: true, iommus: iommu.iommus, devices, timeline }
+  if (assignments.length > 0) result.assignments = assignments
+  if (virtualFunctions.length > 0) result.virtualFunctions = virtualFunctions
+  return result
 }
 
-const hex4 = (value: number): string => value.toString(16).padStart(4, '0')
+const hex = (value: number, digits: number): string => value.toString(16).padStart(digits, '0')
+const hex4 = (value: number): string => hex(value, 4)
 
 /** What IOMMUs recorded, for the log and for the devices that it is about. */
 class FaultLog {

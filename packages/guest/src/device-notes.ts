@@ -1,6 +1,6 @@
 import type { Fact, GuestDevice } from './result.ts'
 
-type Mutable<T> = { -readonly [K in keyof T]: T[K] }
+export type Mutable<T> = { -readonly [K in keyof T]: T[K] }
 
 /** What the kernel comes to know of one device while it runs, whatever that is on. */
 export abstract class DeviceNotes {
@@ -37,20 +37,13 @@ export abstract class DeviceNotes {
     return this.#facts
   }
 
-  /** What of the result does not depend on what the device is on. */
-  protected common(): Omit<
-    GuestDevice,
-    'id' | 'vendor' | 'device' | 'classCode' | 'revision' | 'firmware' | 'iommuGroup' | 'domain' | 'why'
-  > {
-    return {
-      driver: this.driver,
-      dmaPath: this.dmaPath,
-      ...(this.virtio && { virtio: this.virtio }),
-      interrupt: { ...this.interrupt },
-      io: this.io,
-      refusal: this.refusal,
-      ...(this.deferred && { deferred: true }),
-      ...(this.heldBy !== null && { heldBy: this.heldBy }),
-    }
+  /**
+   * Adds what of the result only some devices have. Field after field: spreads of what may be there would make a hidden
+   * class of each result.
+   */
+  protected addRest(result: Mutable<GuestDevice>): void {
+    if (this.virtio !== null) result.virtio = this.virtio
+    if (this.deferred) result.deferred = true
+    if (this.heldBy !== null) result.heldBy = this.heldBy
   }
 }

@@ -1,4 +1,4 @@
-import { DeviceNotes } from './device-notes.ts'
+import { DeviceNotes, type Mutable } from './device-notes.ts'
 import type { DmaPlatform } from './dma/dma-platform.ts'
 import type { IommuSubsystem } from './iommu/contract.ts'
 import type { PciFunction } from './pci/pci-function.ts'
@@ -20,8 +20,13 @@ export class DeviceRecord extends DeviceNotes {
   toResult(iommu: IommuSubsystem, dma: DmaPlatform): GuestDevice {
     const { fn } = this
     const windowsBy = dma.windowsBy?.(fn) ?? null
-    return {
-      ...this.common(),
+    const { mode, remapped, delivered, lost } = this.interrupt
+    const result: Mutable<GuestDevice> = {
+      driver: this.driver,
+      dmaPath: this.dmaPath,
+      interrupt: { mode, remapped, delivered, lost },
+      io: this.io,
+      refusal: this.refusal,
       id: fn.id,
       vendor: fn.vendorId,
       device: fn.deviceId,
@@ -30,16 +35,15 @@ export class DeviceRecord extends DeviceNotes {
       firmware: iommu.coverage(fn),
       iommuGroup: iommu.group(fn),
       domain: iommu.domainType(fn),
-      ...(windowsBy !== null && { windowsBy }),
-      ...(fn.sriov && {
-        sriov: {
-          totalVfs: fn.sriov.totalVfs,
-          firstVfOffset: fn.sriov.firstVfOffset,
-          vfStride: fn.sriov.vfStride,
-        },
-      }),
-      ...(fn.physical && { physicalFunction: fn.physical.id }),
       why: [...iommu.why(fn), ...this.facts],
     }
+    this.addRest(result)
+    if (windowsBy !== null) result.windowsBy = windowsBy
+    if (fn.sriov !== undefined) {
+      const { totalVfs, firstVfOffset, vfStride } = fn.sriov
+      result.sriov = { totalVfs, firstVfOffset, vfStride }
+    }
+    if (fn.physical !== undefined) result.physicalFunction = fn.physical.id
+    return result
   }
 }

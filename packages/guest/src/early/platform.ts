@@ -134,9 +134,9 @@ export function readPlatform(
   log: (line: string) => void,
   options: Pick<KernelCommandLine, 'noEcam'> = { noEcam: false },
 ): Platform {
-  return {
-    devices: readAcpiDevices(tables, log),
-    ...readInterruptControllers(tables, log),
-    ...readHostBridges(tables, options.noEcam ? [] : readEcam(tables, map, log), log),
-  }
+  const devices = readAcpiDevices(tables, log)
+  const { localApic, ioApics } = readInterruptControllers(tables, log)
+  const bridges = readHostBridges(tables, options.noEcam ? [] : readEcam(tables, map, log), log)
+  const { ecam, pinRoutes, rootBuses, bridgeWindows, windows } = bridges
+  return { devices, localApic, ioApics, ecam, pinRoutes, rootBuses, bridgeWindows, windows }
 }

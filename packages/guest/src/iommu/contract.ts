@@ -28,6 +28,12 @@ export interface PlatformDomain {
   why(): readonly Fact[]
 }
 
+/** Configuration space offsets of capabilities, by ID: of several with one ID, the first one's. */
+export interface CapabilityOffsets {
+  get(id: number): number | undefined
+  has(id: number): boolean
+}
+
 /** A PCI function as enumeration found it. */
 export interface PciDevice extends NamedDevice {
   readonly segment: number
@@ -50,9 +56,8 @@ export interface PciDevice extends NamedDevice {
   readonly pcieType: number | null
   /** Access Control Services: capability and control registers; null without the capability. */
   readonly acs: { readonly capability: number; readonly control: number } | null
-  /** Configuration space offsets of capabilities, by ID. */
-  readonly capabilities: ReadonlyMap<number, number>
-  readonly extendedCapabilities: ReadonlyMap<number, number>
+  readonly capabilities: CapabilityOffsets
+  readonly extendedCapabilities: CapabilityOffsets
 }
 
 /** A fault as a unit recorded it. */

@@ -1,4 +1,5 @@
 import { ACS_CAPABILITY, ACS_CONTROL_REGISTER, PCI_EXT_CAP_ID_ACS, PCIE_ROOT_PORT } from '@dmascope/pci/spec'
+import type { CapabilityOffsets } from '../iommu/contract.ts'
 import type { ConfigAccess, FunctionAddress } from './config-access.ts'
 
 const { ACS_CAPABILITY: OFFERED, ACS_CONTROL: CONTROL } = ACS_CAPABILITY.registers
@@ -48,7 +49,7 @@ export function settleAcs(
   config: ConfigAccess,
   at: FunctionAddress,
   ids: { readonly vendorId: number; readonly deviceId: number; readonly pcieType: number | null },
-  extendedCapabilities: ReadonlyMap<number, number>,
+  extendedCapabilities: CapabilityOffsets,
   enable: boolean,
 ): { readonly capability: number; readonly control: number } | null {
   const base = extendedCapabilities.get(PCI_EXT_CAP_ID_ACS)

@@ -6,6 +6,7 @@ import {
   PCIE_CONFIG_SPACE_SIZE,
   STATUS,
 } from '@dmascope/pci/spec'
+import type { CapabilityOffsets } from '../iommu/contract.ts'
 import type { ConfigAccess, FunctionAddress } from './config-access.ts'
 
 /** A capability in the order of its chain. A function may have several with one ID. */
@@ -23,10 +24,8 @@ export function readCapabilities(config: ConfigAccess, at: FunctionAddress): Cap
   const { STATUS: STATUS_REGISTER, CAPABILITIES_POINTER } = PCI_HEADER_TYPE0.registers
   const found: Capability[] = []
   if (STATUS.fields.CAPABILITIES_LIST.get(config.read(at, STATUS_REGISTER.offset, 2)) === 0) return found
-  const seen = new Set<number>()
   let offset = config.read(at, CAPABILITIES_POINTER.offset, 1) & 0xfc
-  while (offset >= PCI_CONFIG_HEADER_SIZE && found.length < MAX_CAPABILITIES && !seen.has(offset)) {
-    seen.add(offset)
+  while (offset >= PCI_CONFIG_HEADER_SIZE && found.length < MAX_CAPABILITIES && !isAmong(found, offset)) {
     const header = config.read(at, offset, 2)
     const id = header & 0xff
     if (id === 0xff) break
@@ -40,10 +39,8 @@ export function readCapabilities(config: ConfigAccess, at: FunctionAddress): Cap
 export function readExtendedCapabilities(config: ConfigAccess, at: FunctionAddress): Capability[] {
   const { CAPABILITY_ID, NEXT_CAPABILITY_OFFSET } = EXTENDED_CAPABILITY_HEADER.fields
   const found: Capability[] = []
-  const seen = new Set<number>()
   let offset = PCI_EXT_CAP_START
-  while (offset >= PCI_EXT_CAP_START && found.length < MAX_EXTENDED && !seen.has(offset)) {
-    seen.add(offset)
+  while (offset >= PCI_EXT_CAP_START && found.length < MAX_EXTENDED && !isAmong(found, offset)) {
     const header = config.read(at, offset, 4)
     if (header === 0 || header === 0xffff_ffff) break
     found.push({ id: CAPABILITY_ID.get(header), offset })
@@ -52,9 +49,32 @@ export function readExtendedCapabilities(config: ConfigAccess, at: FunctionAddre
   return found
 }
 
+/** Whether the chain has been at this offset before. */
+function isAmong(found: readonly Capability[], offset: number): boolean {
+  for (let index = 0; index < found.length; index++) if (found[index]!.offset === offset) return true
+  return false
+}
+
 /** Where the first capability of each ID lies, as `pci_find_capability` would answer. */
-export function firstById(capabilities: readonly Capability[]): Map<number, number> {
-  const first = new Map<number, number>()
-  for (const { id, offset } of capabilities) if (!first.has(id)) first.set(id, offset)
-  return first
+export const firstById = (capabilities: readonly Capability[]): CapabilityOffsets => new FirstOffsets(capabilities)
+
+/** Chains are short: looking through them costs less than a map of each. */
+class FirstOffsets implements CapabilityOffsets {
+  readonly #chain: readonly Capability[]
+
+  constructor(chain: readonly Capability[]) {
+    this.#chain = chain
+  }
+
+  get(id: number): number | undefined {
+    for (let index = 0; index < this.#chain.length; index++) {
+      const one = this.#chain[index]!
+      if (one.id === id) return one.offset
+    }
+    return undefined
+  }
+
+  has(id: number): boolean {
+    return this.get(id) !== undefined
+  }
 }

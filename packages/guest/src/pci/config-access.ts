@@ -56,14 +56,13 @@ export class ConfigAccess {
   }
 
   read(at: FunctionAddress, offset: number, width: 1 | 2 | 4): number {
-    const ones = width === 4 ? 0xffff_ffff : 2 ** (width * 8) - 1
     const ports = this.#select(at, offset)
     if (ports !== null) {
       const port = CONFIG_DATA_PORT + (offset & 3)
       return width === 4 ? ports.in32(port) : width === 2 ? ports.in16(port) : ports.in8(port)
     }
     const address = this.#ecam(at, offset)
-    if (address === null) return ones
+    if (address === null) return width === 4 ? 0xffff_ffff : width === 2 ? 0xffff : 0xff
     const bus = this.#bus
     return width === 4 ? bus.read32(address) : width === 2 ? bus.read16(address) : bus.read8(address)
   }
@@ -92,7 +91,8 @@ export class ConfigAccess {
   }
 
   #ecam(at: FunctionAddress, offset: number): number | null {
-    for (const { base, segment, startBus, endBus } of this.#windows) {
+    for (let index = 0; index < this.#windows.length; index++) {
+      const { base, segment, startBus, endBus } = this.#windows[index]!
       if (segment !== at.segment || at.bus < startBus || at.bus > endBus) continue
       return base + at.bus * ECAM_BUS_SIZE + at.device * 0x8000 + at.function * 0x1000 + offset
     }

@@ -31,8 +31,10 @@ export interface RootBus {
   readonly bus: number
 }
 
+const keyOf = (segment: number, bus: number): number => segment * 0x100 + bus
+
 /** One number for a bus of a segment. */
-export const busKey = ({ segment, bus }: RootBus): number => segment * 0x100 + bus
+export const busKey = ({ segment, bus }: RootBus): number => keyOf(segment, bus)
 
 /**
  * Finds all functions below these root buses, depth first, by the bus numbers that firmware gave to bridges: a bus's own
@@ -54,21 +56,25 @@ export function enumerate(
   const physicalBuses = new Set<number>()
 
   const scanBus = (segment: number, bus: number, parent: PciFunction | null): void => {
-    if (visited.has(busKey({ segment, bus }))) return
-    visited.add(busKey({ segment, bus }))
+    if (visited.has(keyOf(segment, bus))) return
+    visited.add(keyOf(segment, bus))
     const first = found.length
     const slots = parent !== null && leadsToOneDevice(parent) ? 1 : 32
-    for (let device = 0; device < slots && found.length < MAX_FUNCTIONS; device++)
-      scanSlot({ segment, bus }, device, parent)
-    for (const bridge of found.slice(first)) if ((bridge.headerType & 0x7f) === 1) scanBehind(bridge)
+    for (let device = 0; device < slots && found.length < MAX_FUNCTIONS; device++) {
+      scanSlot(segment, bus, device, parent)
+    }
+    const end = found.length
+    for (let index = first; index < end; index++) {
+      const one = found[index]!
+      if ((one.headerType & 0x7f) === 1) scanBehind(one)
+    }
   }
 
-  const scanSlot = (on: RootBus, device: number, parent: PciFunction | null): void => {
+  const scanSlot = (segment: number, bus: number, slot: number, parent: PciFunction | null): void => {
     let ari = false
     let isMultifunction = false
     for (let fn: number | null = 0; fn !== null && found.length < MAX_FUNCTIONS; ) {
-      // Named, not spread: a spread with further fields makes a hidden class each time.
-      const at: FunctionAddress = { segment: on.segment, bus: on.bus, device: device + (fn >>> 3), function: fn & 7 }
+      const at: FunctionAddress = { segment, bus, device: slot + (fn >>> 3), function: fn & 7 }
       const one = readFunction(config, at, parent, enableAcs, log)
       if (fn === 0) {
         // Without function 0 there is nothing at this device number.
@@ -96,7 +102,7 @@ export function enumerate(
     const primary = config.read(bridge, TYPE1.PRIMARY_BUS_NUMBER.offset, 1)
     const secondary = config.read(bridge, TYPE1.SECONDARY_BUS_NUMBER.offset, 1)
     const subordinate = config.read(bridge, TYPE1.SUBORDINATE_BUS_NUMBER.offset, 1)
-    const isVisited = visited.has(busKey({ segment: bridge.segment, bus: secondary }))
+    const isVisited = visited.has(keyOf(bridge.segment, secondary))
     if (primary !== bridge.bus || secondary <= bridge.bus || subordinate < secondary || isVisited) {
       log(
         `pci ${bridge.id}: bridge to [bus ${secondary}-${subordinate}] makes no sense on bus ${bridge.bus}; not scanned`,
@@ -156,9 +162,13 @@ export function readFunction(
           config.read(at, express + PCIE_CAPABILITY.registers.PCIE_CAPABILITIES.offset, 2),
         )
   const subsystem = readSubsystem(config, at, layout, capabilities.get(PCI_CAP_ID_SSVID))
+  // Every field by its name: a spread among others would make a hidden class of each function.
   return {
     id,
-    ...at,
+    segment: at.segment,
+    bus: at.bus,
+    device: at.device,
+    function: at.function,
     vendorId,
     deviceId,
     classCode: classAndRevision >>> 8,

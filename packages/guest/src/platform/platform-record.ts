@@ -1,5 +1,5 @@
 import { platformOwner } from '@dmascope/memory/contracts'
-import { DeviceNotes } from '../device-notes.ts'
+import { DeviceNotes, type Mutable } from '../device-notes.ts'
 import type { PlatformDomain, PlatformMaster } from '../iommu/contract.ts'
 import type { GuestDevice } from '../result.ts'
 import type { PlatformDevice } from './platform-device.ts'
@@ -52,18 +52,26 @@ export class PlatformRecord extends DeviceNotes {
   toResult(): GuestDevice | null {
     const { id, owner, identity, device, attachment } = this
     if (identity === null) return null
-    return {
-      ...this.common(),
+    const { mode, remapped, delivered, lost } = this.interrupt
+    const result: Mutable<GuestDevice> = {
+      driver: this.driver,
+      dmaPath: this.dmaPath,
+      interrupt: { mode, remapped, delivered, lost },
+      io: this.io,
+      refusal: this.refusal,
       id,
       seenAs: owner,
-      ...identity,
+      vendor: identity.vendor,
+      device: identity.device,
       classCode: 0,
       revision: 0,
       firmware: { covered: device.behind !== null, by: device.behind === null ? null : `iommus of ${device.source}` },
       iommuGroup: attachment?.group ?? null,
       domain: attachment?.type ?? 'none',
-      ...(device.inbound !== undefined && attachment === null && { windowsBy: device.inbound.by }),
       why: [{ fact: device.iommu, source: device.source }, ...(attachment?.why() ?? []), ...this.facts],
     }
+    this.addRest(result)
+    if (device.inbound !== undefined && attachment === null) result.windowsBy = device.inbound.by
+    return result
   }
 }

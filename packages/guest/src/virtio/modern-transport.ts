@@ -110,13 +110,15 @@ function findStructures(
   }
 }
 
+const OWN_FEATURES = featureBits(VIRTIO_F_SR_IOV, VIRTIO_F_RING_RESET)
+
 class ModernTransport implements VirtioTransport {
   readonly kind = 'modern'
   readonly type: number
   readonly featureSource: string
   readonly queueAddressBits = 64
   readonly queueAlign = 4096
-  readonly ownFeatures = featureBits(VIRTIO_F_SR_IOV, VIRTIO_F_RING_RESET)
+  readonly ownFeatures = OWN_FEATURES
   readonly #at: Structures
   /** Byte offset of each queue's doorbell in the notification structure. */
   readonly #doorbells: number[] = []
@@ -158,7 +160,7 @@ class ModernTransport implements VirtioTransport {
   }
 
   readConfig(offset: number, width: 1 | 2 | 4): number {
-    return this.#at.device?.read(offset, width) ?? (width === 4 ? 0xffff_ffff : 2 ** (width * 8) - 1)
+    return this.#at.device?.read(offset, width) ?? (width === 4 ? 0xffff_ffff : width === 2 ? 0xffff : 0xff)
   }
 
   writeConfig(offset: number, width: 1 | 2 | 4, value: number): void {

@@ -21,7 +21,6 @@ import {
   withoutFeatures,
 } from '@dmascope/virtio-pci/spec'
 import type { BoundDriver } from '../drivers/driver.ts'
-import { bytesToHex } from '../trace/cpu-trace.ts'
 import { bypassIndications, TELLS_NOTHING } from './bypass-indications.ts'
 import { PhysicalPath } from './dma-path.ts'
 import type { VirtioDevice } from './virtio-device.ts'
@@ -71,31 +70,27 @@ export function bindVirtioDriver(device: VirtioDevice, driver: VirtioDriver): Bo
   const wanted = intersectFeatures(offered, uniteFeatures(featureBits(...known), ofTransport))
   const features = driver.validate?.(device, wanted) ?? wanted
   device.negotiated = features
-  const raw = new DataView(new ArrayBuffer(8))
-  raw.setUint32(0, offered.lo, true)
-  raw.setUint32(4, offered.hi, true)
+  const offeredNumbers = featureNumbers(offered)
   record.why(
-    `the device offers feature bits ${featureNumbers(offered).join(', ') || 'none'}`,
+    `the device offers feature bits ${offeredNumbers.join(', ') || 'none'}`,
     transport.featureSource,
-    (bytesToHex(new Uint8Array(raw.buffer)).match(/../g) ?? []).join(' '),
+    `${wordBytes(offered.lo)} ${wordBytes(offered.hi)}`,
   )
   const refused = transport.declines?.(features) ?? null
   if (refused !== null) return fail(device, refused)
   const objection = driver.objectsTo?.(features) ?? null
   if (objection === null) transport.writeFeatures(features)
+  const negotiatedNumbers = featureNumbers(features)
   record.virtio = {
-    offered: featureNumbers(offered),
-    negotiated: featureNumbers(features),
+    offered: offeredNumbers,
+    negotiated: negotiatedNumbers,
     accessPlatform: device.has(VIRTIO_F_ACCESS_PLATFORM),
     status: transport.status,
   }
   if (objection !== null) return fail(device, objection)
   const refusal = settleFeatures(device)
   if (refusal !== null) return fail(device, refusal)
-  record.why(
-    `negotiated feature bits ${featureNumbers(features).join(', ') || 'none'}`,
-    `${driver.name}, virtio_dev_probe`,
-  )
+  record.why(`negotiated feature bits ${negotiatedNumbers.join(', ') || 'none'}`, `${driver.name}, virtio_dev_probe`)
   const declined = restrictedMemory(device) ?? chooseDmaPath(device)
   if (declined !== null) return fail(device, declined)
   const bound = driver.probe(device)
@@ -107,6 +102,16 @@ export function bindVirtioDriver(device: VirtioDevice, driver: VirtioDriver): Bo
     record.why(`device status is 0x${status.toString(16)} after the probe`, 'virtio device status')
   }
   return bound
+}
+
+/** A word's bytes as they lie in memory, as hex pairs. */
+function wordBytes(word: number): string {
+  let text = ''
+  for (let shift = 0; shift < 32; shift += 8) {
+    const byte = (word >>> shift) & 0xff
+    text += `${shift === 0 ? '' : ' '}${byte < 0x10 ? '0' : ''}${byte.toString(16)}`
+  }
+  return text
 }
 
 function fail(device: VirtioDevice, reason: string): string {
@@ -135,6 +140,8 @@ function restrictedMemory(device: VirtioDevice): string | null {
   return null
 }
 
+const PATH_TEXT = { physical: 'physical addresses', 'dma-api': 'DMA API', refuse: 'declined' } as const
+
 /** @returns why the kernel's rule declines the device; null where it has chosen */
 function chooseDmaPath(device: VirtioDevice): string | null {
   const { kernel, site, transport, record, offered } = device
@@ -153,10 +160,7 @@ function chooseDmaPath(device: VirtioDevice): string | null {
       profile.whitelist.some(({ vendor, device: id }) => vendor === site.fn?.vendorId && id === site.fn.deviceId),
     tells: site.fn === null ? TELLS_NOTHING : bypassIndications(kernel, site.fn),
   })
-  record.why(
-    `${{ physical: 'physical addresses', 'dma-api': 'DMA API', refuse: 'declined' }[decision.path]}: ${decision.because}`,
-    rule.name,
-  )
+  record.why(`${PATH_TEXT[decision.path]}: ${decision.because}`, rule.name)
   if (decision.path === 'refuse') return decision.because
   device.dma =
     decision.path === 'physical'

@@ -65,5 +65,7 @@ export const withoutFeatures = (a: FeatureBits, b: FeatureBits): FeatureBits => 
 
 /** The numbers of the features in the set, ascending. */
 export function featureNumbers(set: FeatureBits): number[] {
-  return Array.from({ length: 64 }, (_, number) => number).filter((number) => hasFeature(set, number))
+  const numbers: number[] = []
+  for (let number = 0; number < 64; number++) if (hasFeature(set, number)) numbers.push(number)
+  return numbers
 }
