@@ -7,6 +7,8 @@ export type QemuVersion = '7.2' | '11.1'
 /** QEMU's machine types that are modelled, without version. */
 export type MachineName = PcName | 'microvm' | 'virt' | 'pseries' | 'powernv9'
 export type PcName = 'q35' | 'pc'
+/** Machines that QEMU does not have. */
+export type ForeignMachineName = 'bcm3384'
 
 /** Where a thing was written, for error messages: an argument of a command line, or a line of a file. */
 export interface SourceLocation {
@@ -51,7 +53,7 @@ export interface ProcessorTopology {
 
 /** A machine to build: what a preset, a machine file or a command line comes down to. Plain data. */
 export interface MachineDescription {
-  readonly machine: MachineName
+  readonly machine: MachineName | ForeignMachineName
   readonly qemuVersion: QemuVersion
   /** The name in the report; a preset's name, else the machine type. */
   readonly name: string
@@ -94,13 +96,13 @@ export interface MachineDescription {
   readonly virtioTransports?: Readonly<Record<string, PropertyValue>>
   /** Only of a virt without IOMMU, ITS and firmware; nothing stands there where left out. */
   readonly memorySystem?: MemorySystemName
-  /** Whose rules its virtio devices and tables follow, or the rules themselves; those of `qemuVersion` where left out. */
-  readonly hypervisor?: HypervisorName | Hypervisor
   /**
    * Bytes of memory that devices reach, and no other; the device tree says so (`restricted-dma-pool`). Of a virt without
    * IOMMU, firmware and memory system, and nothing of QEMU's. Devices reach all memory where left out.
    */
   readonly restrictedPool?: number
+  /** Whose rules its virtio devices and tables follow, or the rules themselves; those of `qemuVersion` where left out. */
+  readonly hypervisor?: HypervisorName | Hypervisor
   /** In the order in which QEMU creates them; IOMMUs (`intel-iommu`) are among them. */
   readonly devices: readonly DeviceDescription[]
   /** Kernel command line. */

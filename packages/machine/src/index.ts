@@ -33,6 +33,7 @@ export { DEFAULT_DISK_SIZE, missingProperty, ownBackend, plainBackend } from './
 export type {
   DeviceBackend,
   DeviceDescription,
+  ForeignMachineName,
   MachineDescription,
   MachineName,
   PcName,

@@ -21,7 +21,7 @@ interface Bench {
 /** Runs with RAM of its own, and gives it back. */
 function withSystem<T>(name: MemorySystemName, run: (bench: Bench) => T): T {
   const ram = new GuestRam([{ base: 0, size: 0x1000 }])
-  const system = createMemorySystem(name, ram, TINY)
+  const system = createMemorySystem({ name, geometry: TINY }, ram)
   const ledger = new DeviceLedger()
   ledger.phase = 'self-test'
   try {

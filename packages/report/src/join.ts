@@ -27,6 +27,7 @@ const ARCHITECTURES: Readonly<Record<MachineDescription['machine'], Report['mach
   virt: 'aarch64',
   pseries: 'ppc64',
   powernv9: 'ppc64',
+  bcm3384: 'mipsel',
 }
 
 const hex4 = (value: number): string => value.toString(16).padStart(4, '0')

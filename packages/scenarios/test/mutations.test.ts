@@ -206,6 +206,10 @@ const GUEST_RULES: Other<GuestProfile> = {
     other: ({ cacheMaintenance }) => ({ cacheMaintenance: !cacheMaintenance }),
     trials: [on('physical/arm64-noncoherent/none/e1000e')],
   },
+  aheadFlush: {
+    other: ({ aheadFlush }) => ({ aheadFlush: !aheadFlush }),
+    trials: [on('physical/bmips-viper/none/e1000e')],
+  },
   writeDrain: {
     other: ({ writeDrain }) => ({ writeDrain: !writeDrain }),
     trials: [on('physical/arm64-write-buffer/none/e1000e')],

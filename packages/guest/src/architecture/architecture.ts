@@ -16,7 +16,7 @@ import type { KernelCommandLine } from '../profile/kernel-command-line.ts'
 
 /** What the boot loader left in the processor's registers. */
 export interface EntryRegisters {
-  /** Guest-physical address of the device tree: x0 on Arm, r3 on Power. */
+  /** Guest-physical address of the device tree: x0 on Arm, r3 on Power, what a1 points to on MIPS. */
   readonly deviceTree?: number
   /** Of a paravirtual Xen domain: the domain's address of start_info, to which RSI leads. */
   readonly startInfo?: number

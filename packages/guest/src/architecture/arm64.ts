@@ -23,12 +23,10 @@ import { type EfiTables, readEfi } from '../early/efi.ts'
 import type { AddressRange } from '../early/memory-map.ts'
 import { Vectors } from '../interrupts/vectors.ts'
 import { createIommuSubsystem } from '../iommu/create-subsystem.ts'
-import { type AcsParameters, acsParameters, enumerateByParameters } from '../pci/acs-parameters.ts'
-import { assignResources } from '../pci/assign-resources.ts'
+import { acsParameters } from '../pci/acs-parameters.ts'
 import { ConfigAccess } from '../pci/config-access.ts'
-import { numberBuses } from '../pci/number-buses.ts'
-import type { PciFunction } from '../pci/pci-function.ts'
 import { withPortWindow } from '../pci/port-window.ts'
+import { setUpHostBridge } from '../pci/set-up-host-bridge.ts'
 import { isBefore } from '../profile/guest-profile.ts'
 import type { BringUp, EarlyCode, RunningMachine } from './architecture.ts'
 
@@ -117,9 +115,9 @@ function bringUp(context: BringUp, platform: ArmPlatform, memory: readonly Addre
   const below = profile.busWindows ? dmaLimit(platform, isBefore(profile, '6.12')) : FOUR_GIB
   const dma = joinDma(
     dmaOfAll(setUpBounceBuffers(context, { limited: top > below, forced: false, below })),
-    restrictedDma(platform, bus, profile.configuration.restrictedPools, log),
     ...(profile.busWindows ? [windowDma(platform)] : []),
     coherencyDma(platform, bus, profile),
+    restrictedDma(platform, bus, profile.configuration.restrictedPools, log),
   )
   const iommu = createIommuSubsystem(
     {
@@ -158,7 +156,7 @@ function bringUp(context: BringUp, platform: ArmPlatform, memory: readonly Addre
     config,
     iommu,
     dma,
-    functions: platform.hostBridges.flatMap((bridge) => setUpPci(config, bridge, iommu.acsRequested, acs, log)),
+    functions: platform.hostBridges.flatMap((bridge) => setUpHostBridge(config, bridge, iommu.acsRequested, acs, log)),
   }
 }
 
@@ -194,22 +192,4 @@ function startMessageControllers(
     }
   }
   return started
-}
-
-/** Numbers buses where it must, and gives everything below a host bridge its addresses. */
-function setUpPci(
-  config: ConfigAccess,
-  { ecam, rootBus, windows, renumber, name }: ArmHostBridge,
-  enableAcs: boolean,
-  acs: AcsParameters | null,
-  log: (line: string) => void,
-): PciFunction[] {
-  log(
-    `PCI: host bridge ${name} to bus ${ecam.segment.toString(16).padStart(4, '0')}:${rootBus.toString(16).padStart(2, '0')}`,
-  )
-  if (renumber) numberBuses(config, ecam.segment, rootBus, ecam.endBus, log)
-  const buses = [{ segment: ecam.segment, bus: rootBus }]
-  const scan = (): PciFunction[] => enumerateByParameters(config, buses, enableAcs, acs, log)
-  assignResources(config, scan(), windows, log)
-  return scan()
 }

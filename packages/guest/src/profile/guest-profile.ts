@@ -94,6 +94,8 @@ export interface GuestProfile {
   readonly busWindows: boolean
   /** The DMA API maintains caches for devices that are not coherent with them. */
   readonly cacheMaintenance: boolean
+  /** It also undoes what processors have read on their own while a device wrote: BMIPS's do. */
+  readonly aheadFlush: boolean
   /** The DMA API waits for the processor's writes to arrive, on platforms that need it. */
   readonly writeDrain: boolean
 }

@@ -16,6 +16,7 @@ const OPTIONS = [
   'restricted-pools',
   'bus-windows',
   'cache-maintenance',
+  'ahead-flush',
   'write-drain',
 ]
 const IOVA_ORDERS = ['top-down', 'bottom-up'] as const
@@ -77,12 +78,12 @@ export function listGuests(): GuestListing {
           'Is built with CONFIG_VIRTIO_MMIO_CMDLINE_DEVICES, which Debian leaves out: virtio_mmio.device= makes devices.',
       },
       {
-      {
         name: 'restricted-pools',
         values: SWITCH,
         summary:
           'Is built with CONFIG_DMA_RESTRICTED_POOL, which Debian leaves out: keeps devices in the pool that a device tree names. Of 6.1 and later.',
       },
+      {
         name: 'bus-windows',
         values: SWITCH,
         summary:
@@ -93,6 +94,12 @@ export function listGuests(): GuestListing {
         values: SWITCH,
         summary:
           'The DMA API writes back and forgets cache lines for devices that are not coherent, as Linux does, or takes all for coherent.',
+      },
+      {
+        name: 'ahead-flush',
+        values: SWITCH,
+        summary:
+          'The DMA API undoes what a BMIPS processor has read ahead while a device wrote, as Linux does, or leaves that to chance.',
       },
       {
         name: 'write-drain',
@@ -145,7 +152,7 @@ export function parseGuest(text: string): GuestProfile {
   let iovaOrder = base.iovaOrder
   let restrictedMemory = base.restrictedMemory
   const whitelist: { vendor: number; device: number }[] = []
-  let { firmwareRegions, configuration, busWindows, cacheMaintenance, writeDrain } = base
+  let { firmwareRegions, configuration, busWindows, cacheMaintenance, aheadFlush, writeDrain } = base
   const without: string[] = []
   const sriov: SriovRequest[] = []
   const assign: string[][] = []
@@ -166,13 +173,6 @@ export function parseGuest(text: string): GuestProfile {
         configuration = { ...configuration, virtioMmioCommandLine: state === 'on' }
         break
       }
-      case 'bus-windows':
-      case 'cache-maintenance':
-      case 'write-drain': {
-        const state = SWITCH.find((one) => one === value)
-        if (state === undefined) throw unknown('GUEST_OPTION_VALUE', `value of ${key}`, value, SWITCH, text)
-        if (key === 'bus-windows') busWindows = state === 'on'
-        else if (key === 'write-drain') writeDrain = state === 'on'
       case 'restricted-pools': {
         const state = SWITCH.find((one) => one === value)
         if (state === undefined) throw unknown('GUEST_OPTION_VALUE', `value of ${key}`, value, SWITCH, text)
@@ -186,6 +186,15 @@ export function parseGuest(text: string): GuestProfile {
         configuration = { ...configuration, restrictedPools: state === 'on' }
         break
       }
+      case 'bus-windows':
+      case 'cache-maintenance':
+      case 'ahead-flush':
+      case 'write-drain': {
+        const state = SWITCH.find((one) => one === value)
+        if (state === undefined) throw unknown('GUEST_OPTION_VALUE', `value of ${key}`, value, SWITCH, text)
+        if (key === 'bus-windows') busWindows = state === 'on'
+        else if (key === 'write-drain') writeDrain = state === 'on'
+        else if (key === 'ahead-flush') aheadFlush = state === 'on'
         else cacheMaintenance = state === 'on'
         break
       }
@@ -244,6 +253,7 @@ export function parseGuest(text: string): GuestProfile {
     firmwareRegions,
     busWindows,
     cacheMaintenance,
+    aheadFlush,
     writeDrain,
     restrictedMemory,
     whitelist,

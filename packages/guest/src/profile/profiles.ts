@@ -91,6 +91,7 @@ function profile({ name, kernel, summary, virtioDma, knows, proposes }: ProfileI
     firmwareRegions: 'honour',
     busWindows: true,
     cacheMaintenance: true,
+    aheadFlush: true,
     writeDrain: true,
     unknownFeatures: [],
   } as const satisfies GuestProfile

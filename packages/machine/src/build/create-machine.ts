@@ -15,6 +15,7 @@ import { Machine } from '../machine.ts'
 import { type SegmentMap, segmentMap } from '../segments/segment-map.ts'
 import { checkXen } from '../xen/check-xen.ts'
 import type { BuiltMachine } from './built-machine.ts'
+import { createBcm3384 } from './create-bcm3384.ts'
 import { createMicrovm } from './create-microvm.ts'
 import { createPowernv } from './create-powernv.ts'
 import { createPseries } from './create-pseries.ts'
@@ -51,6 +52,7 @@ export function createMachine(
     refuseTableEdits(description)
     return createPowernv(description, options)
   }
+  if (name === 'bcm3384') return createBcm3384(description, options)
   if (name === 'virt') return createVirt(description, options)
   if (name === 'microvm') return createMicrovm(description, options)
   const chipset = chipsetOf(name, description)

@@ -2,7 +2,7 @@ import { nearestName } from '@dmascope/layout'
 import type { ConsolePort } from '@dmascope/virtio-devices'
 import { type Properties, withDefaults } from '../catalogue/check-properties.ts'
 import type { DeviceModel } from '../catalogue/model.ts'
-import type { DeviceDescription, MachineDescription, MachineName } from '../description.ts'
+import type { DeviceDescription, MachineDescription } from '../description.ts'
 import { refusePlace } from './placed-bus.ts'
 
 /** A virtio device in one of the machine's transports. */
@@ -20,7 +20,7 @@ export interface PlacedVirtioDevice {
 const MACHINES: readonly string[] = ['virt', 'microvm']
 
 /** Whether machines of this type have virtio transports of their own. */
-export const hasVirtioBuses = (machine: MachineName): boolean => MACHINES.includes(machine)
+export const hasVirtioBuses = (machine: MachineDescription['machine']): boolean => MACHINES.includes(machine)
 
 /** `virtio-mmio-bus.3`. */
 const nameOf = (transport: number): string => `virtio-mmio-bus.${transport}`

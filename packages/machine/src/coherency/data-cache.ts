@@ -17,12 +17,13 @@ const isPowerOfTwo = (value: number): boolean => Number.isInteger(value) && valu
  * the physical one that it belongs to: a cache in which the two are the same is a physical one, and in one where they
  * are not, memory that is mapped twice is held twice.
  *
- * Replacement is least recently used. Nothing is fetched ahead: a line comes in when it is accessed, and goes when
- * another takes its place, or when software says so.
+ * Replacement is least recently used. A line comes in when it is accessed, or, in a cache that speculates, behind one
+ * that was missed; it goes when another takes its place, or when software says so.
  */
 export class DataCache {
   readonly geometry: CacheGeometry
   readonly #memory: MemoryAccess
+  readonly #speculativeLines: number
   readonly #virtual: Float64Array
   readonly #physical: Float64Array
   readonly #dirty: Uint8Array
@@ -30,8 +31,12 @@ export class DataCache {
   readonly #data: Uint8Array
   #clock = 0
 
-  /** @throws RangeError for a shape that is none, or of more than 16 MiB */
-  constructor(geometry: CacheGeometry, memory: MemoryAccess) {
+  /**
+   * @param speculativeLines - fetched behind each line that was missed, over ends of pages too, as where the processor
+   * maps memory without pages; none unless given
+   * @throws RangeError for a shape that is none, or of more than 16 MiB, or where there are no sets for so many lines
+   */
+  constructor(geometry: CacheGeometry, memory: MemoryAccess, speculativeLines = 0) {
     const { sets, ways, lineBytes } = geometry
     const bytes = sets * ways * lineBytes
     if (![sets, ways, lineBytes].every(isPowerOfTwo) || lineBytes > 4096 || bytes > MOST_BYTES) {
@@ -39,8 +44,12 @@ export class DataCache {
         `a cache of ${sets} sets, ${ways} ways, lines of ${lineBytes} bytes: powers of two are needed`,
       )
     }
+    if (!(speculativeLines >= 0 && speculativeLines < sets)) {
+      throw new RangeError(`${speculativeLines} lines ahead in a cache of ${sets} sets: fewer are needed`)
+    }
     this.geometry = geometry
     this.#memory = memory
+    this.#speculativeLines = speculativeLines
     this.#virtual = new Float64Array(sets * ways).fill(NO_LINE)
     this.#physical = new Float64Array(sets * ways)
     this.#dirty = new Uint8Array(sets * ways)
@@ -95,16 +104,36 @@ export class DataCache {
     })
   }
 
-  /** The slot that holds a line, which is fetched where it is not there. */
+  /** The slot that holds a line, which is fetched where it is not there, with what is likely to be read next. */
   #hold(virtual: number, physical: number): number {
+    const slot = this.#find(virtual)
+    if (slot >= 0) {
+      this.#usedAt[slot] = ++this.#clock
+      return slot
+    }
+    const fetched = this.#fetch(virtual, physical)
+    const { lineBytes } = this.geometry
+    for (let line = 1; line <= this.#speculativeLines; line++) {
+      const ahead = line * lineBytes
+      if (this.#find(virtual + ahead) < 0) this.#fetch(virtual + ahead, physical + ahead)
+    }
+    return fetched
+  }
+
+  /** The slot that holds a line; -1 where none does. */
+  #find(virtual: number): number {
+    const { sets, ways, lineBytes } = this.geometry
+    const first = ((virtual / lineBytes) % sets) * ways
+    for (let slot = first; slot < first + ways; slot++) if (this.#virtual[slot] === virtual) return slot
+    return -1
+  }
+
+  /** Fetches a line into the slot of its set that was used longest ago. */
+  #fetch(virtual: number, physical: number): number {
     const { sets, ways, lineBytes } = this.geometry
     const first = ((virtual / lineBytes) % sets) * ways
     let victim = first
     for (let slot = first; slot < first + ways; slot++) {
-      if (this.#virtual[slot] === virtual) {
-        this.#usedAt[slot] = ++this.#clock
-        return slot
-      }
       if (this.#virtual[slot] === NO_LINE) victim = slot
       else if (this.#virtual[victim] !== NO_LINE && this.#usedAt[slot]! < this.#usedAt[victim]!) victim = slot
     }
@@ -126,7 +155,7 @@ export class DataCache {
   /** Visits what is held of a range: by address where that is short, else by going through the whole cache. */
   #each(virtual: number, length: number, visit: (slot: number, line: number) => void): void {
     if (!(length > 0)) return
-    const { sets, ways, lineBytes } = this.geometry
+    const { sets, lineBytes } = this.geometry
     const end = virtual + length
     const start = virtual - (virtual % lineBytes)
     if ((end - start) / lineBytes > sets) {
@@ -137,8 +166,8 @@ export class DataCache {
       return
     }
     for (let line = start; line < end; line += lineBytes) {
-      const first = ((line / lineBytes) % sets) * ways
-      for (let slot = first; slot < first + ways; slot++) if (this.#virtual[slot] === line) visit(slot, line)
+      const slot = this.#find(line)
+      if (slot >= 0) visit(slot, line)
     }
   }
 }

@@ -115,7 +115,9 @@ export const MACHINE_FILE = z
   .strictObject({
     $schema: z.string().optional().describe('For editors; ignored'),
     name: z.string().min(1).optional().describe("The machine's name in the report"),
-    machine: z.enum(['q35', 'pc', 'microvm', 'virt', 'pseries', 'powernv9']).describe("QEMU's machine type"),
+    machine: z
+      .enum(['q35', 'pc', 'microvm', 'virt', 'pseries', 'powernv9', 'bcm3384'])
+      .describe("QEMU's machine type; or bcm3384, which QEMU does not have"),
     qemuVersion: z
       .union([z.enum(['7.2', '11.1']), z.literal(7.2), z.literal(11.1)])
       .optional()
@@ -174,13 +176,13 @@ export const MACHINE_FILE = z
       .describe(
         'Of a virt without IOMMU, ITS and firmware: what stands between processor and RAM. noncoherent: a data cache that DMA does not look into. physical-cache: the same, and devices emulated through it. virtual-cache: one that knows memory by virtual addresses, of which guest and host have different ones; virtual-cache-flushed: by a host that takes care. write-buffer: writes that arrive late unless a register is read. QEMU has none of them',
       ),
-    firmwareRegions: z
-      .array(firmwareRegion)
     restrictedPool: sizeText
       .optional()
       .describe(
         'Of a virt without IOMMU, firmware and memorySystem: the only memory that devices reach; the device tree names it (restricted-dma-pool), and a filter keeps them out of all else. QEMU has no such machine',
       ),
+    firmwareRegions: z
+      .array(firmwareRegion)
       .optional()
       .describe(
         'Of a q35 or pc with an IOMMU: memory that agents of the firmware go on using in devices, and that its tables name (RMRR, IVMD). QEMU has none',

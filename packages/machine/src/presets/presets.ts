@@ -47,6 +47,15 @@ const q35 = (
   ...more,
 })
 
+/** What a BCM3384 has in its slots, none of which asks what stands before memory. */
+const cards: readonly DeviceContent[] = [
+  { model: 'virtio-blk-pci', id: 'blk0', addr: '02.0' },
+  { model: 'virtio-net-pci', id: 'net0', addr: '03.0', mac: '52:54:00:12:34:00' },
+  { model: 'virtio-rng-pci', id: 'rng0', addr: '04.0' },
+  { model: 'e1000e', id: 'net1', addr: '05.0', mac: '52:54:00:12:34:01' },
+  { model: 'nvme', id: 'nvme0', addr: '06.0', serial: 'bmips' },
+]
+
 /** An Arm machine without IOMMU, whose host bridge has these windows for devices. */
 const behindWindows = (windows: NonNullable<MachineFileContent['inbound']>[number]['windows']): MachineFileContent => ({
   machine: 'virt',
@@ -309,19 +318,10 @@ const PRESETS: readonly Preset[] = [
     content: behindWindows([{ bus: 0xc000_0000, memory: 0x4000_0000, size: '512M' }]),
   },
   {
-    name: 'arm-banks',
-    summary: 'the same, but the host bridge sees each bank of 128 MiB in its neighbour’s place',
-    content: behindWindows([
-      { bus: 0x4800_0000, memory: 0x4000_0000, size: '128M' },
-      { bus: 0x4000_0000, memory: 0x4800_0000, size: '128M' },
-      { bus: 0x5800_0000, memory: 0x5000_0000, size: '128M' },
-      { bus: 0x5000_0000, memory: 0x5800_0000, size: '128M' },
-    ]),
-  },
-  {
     name: 'arm-window',
     summary: 'the same, but the host bridge sees the lower half of memory alone: the rest is bounced',
     content: { ...behindWindows([{ bus: 0x4000_0000, memory: 0x4000_0000, size: '1G' }]), memory: '2G' },
+  },
   {
     name: 'restricted-pool',
     summary: 'an Arm machine whose devices reach no memory but a pool that the tree names; the kernel knows',
@@ -336,7 +336,6 @@ const PRESETS: readonly Preset[] = [
       guest: 'linux-6.12,restricted-pools=on',
       devices: [...guests],
     },
-  },
   },
   {
     name: 'pseries',
@@ -366,6 +365,33 @@ const PRESETS: readonly Preset[] = [
         { model: 'nvme', id: 'nvme0', bus: 'pcie.3', serial: 'powernv' },
         { model: 'e1000e', id: 'net0', bus: 'pcie.4', mac: '52:54:00:12:34:00' },
       ],
+    },
+  },
+  {
+    name: 'bmips',
+    summary: 'a Broadcom BCM3384 (MIPS): cards behind a bus that sees two banks of memory in each other’s place',
+    content: {
+      machine: 'bcm3384',
+      qemuVersion: '11.1',
+      hypervisor: 'physical',
+      memory: '256M',
+      cpu: 'bmips5000',
+      append: '',
+      devices: [...cards],
+    },
+  },
+  {
+    name: 'bmips-viper',
+    summary:
+      'its other processor, whose read-ahead cache wants to be flushed: cards that know nothing of it, and others',
+    content: {
+      machine: 'bcm3384',
+      qemuVersion: '11.1',
+      hypervisor: 'physical-no-flag',
+      memory: '64M',
+      cpu: 'bmips4350',
+      append: '',
+      devices: [...cards],
     },
   },
   {

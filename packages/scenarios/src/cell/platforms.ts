@@ -24,18 +24,19 @@ export type PlatformName =
   | 'x86-virtio-iommu'
   | 'arm64'
   | 'arm64-offset'
-  | 'arm64-banks'
   | 'arm64-window'
   | 'arm64-noncoherent'
   | 'arm64-physical-cache'
   | 'arm64-virtual-cache'
   | 'arm64-virtual-cache-flushed'
-  | 'arm64-restricted-pool'
   | 'arm64-write-buffer'
+  | 'arm64-restricted-pool'
   | 'arm64-smmuv3'
   | 'arm64-virtio-iommu'
   | 'pseries'
   | 'powernv'
+  | 'bmips'
+  | 'bmips-viper'
   | 'x86-high'
   | 'x86-sev'
   | 'x86-xen'
@@ -146,18 +147,6 @@ export const PLATFORMS: readonly Platform[] = [
     states: { none: '' },
   },
   {
-    name: 'arm64-banks',
-    summary: 'arm virt whose host bridge sees each bank of 128 MiB in its neighbour’s place, as on BCM338x',
-    machine: virtThrough(
-      [0x4800_0000, 0x4000_0000, 128 * MIB],
-      [0x4000_0000, 0x4800_0000, 128 * MIB],
-      [0x5800_0000, 0x5000_0000, 128 * MIB],
-      [0x5000_0000, 0x5800_0000, 128 * MIB],
-    ),
-    iommu: null,
-    states: { none: '' },
-  },
-  {
     name: 'arm64-window',
     summary: 'arm virt whose host bridge sees the lower half of memory alone',
     machine: virtThrough([0x4000_0000, 0x4000_0000, 1024 * MIB]),
@@ -194,13 +183,6 @@ export const PLATFORMS: readonly Platform[] = [
     summary: 'the same, with a host that writes back and forgets what it held of the guest’s memory',
     machine: { ...VIRT, machineProperties: {}, memorySystem: 'virtual-cache-flushed' },
     iommu: null,
-  {
-    name: 'arm64-restricted-pool',
-    summary: 'arm virt whose devices are kept out of memory, but for a pool that the device tree names',
-    machine: { ...VIRT, machineProperties: { 'gic-version': '3' }, restrictedPool: 16 * MIB },
-    iommu: null,
-    states: { none: '' },
-  },
     states: { none: '' },
     not: EMULATED,
   },
@@ -211,6 +193,13 @@ export const PLATFORMS: readonly Platform[] = [
     iommu: null,
     states: { none: '' },
     physicalOnly: 'a processor that does the work of a device sees its own writes',
+  },
+  {
+    name: 'arm64-restricted-pool',
+    summary: 'arm virt whose devices are kept out of memory, but for a pool that the device tree names',
+    machine: { ...VIRT, machineProperties: { 'gic-version': '3' }, restrictedPool: 16 * MIB },
+    iommu: null,
+    states: { none: '' },
   },
   {
     name: 'arm64-smmuv3',
@@ -247,6 +236,22 @@ export const PLATFORMS: readonly Platform[] = [
     memory: 1024 * MIB,
     states: { on: 'iommu=nobypass', pt: '' },
     not: [['qemu-2', 'QEMU’s powernv machines got their host bridges in 5.0']],
+  },
+  {
+    name: 'bmips',
+    summary: 'Broadcom’s BCM3384, a MIPS chip whose bus for devices sees two banks of memory in each other’s place',
+    machine: { machine: 'bcm3384', cpu: 'bmips5000', machineProperties: {} },
+    iommu: null,
+    memory: 256 * MIB,
+    states: { none: '' },
+  },
+  {
+    name: 'bmips-viper',
+    summary: 'the same chip as its other processor has it: memory at its own address, and a cache that reads ahead',
+    machine: { machine: 'bcm3384', cpu: 'bmips4350', machineProperties: {} },
+    iommu: null,
+    memory: 64 * MIB,
+    states: { none: '' },
   },
   {
     name: 'x86-high',

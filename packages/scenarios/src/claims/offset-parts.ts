@@ -3,7 +3,7 @@ import { beside, breaks, each, isPassthrough, works } from './cases.ts'
 import type { ObservedPart } from './claim.ts'
 
 /** Buses without IOMMU that see memory at other addresses than the processor: by one offset, and by one for each bank. */
-export const OFFSETS = ['arm64-offset', 'arm64-banks'] as const satisfies readonly PlatformName[]
+export const OFFSETS = ['arm64-offset', 'bmips'] as const satisfies readonly PlatformName[]
 const VIRTIO = ['virtio-blk', 'virtio-net', 'virtio-rng'] as const
 
 /** Offsets as translation: part of what the DMA API does beyond IOMMUs. */

@@ -1,0 +1,56 @@
+import { type DeviceTree, type DtNode, pathOf, resolveInterrupt } from '@dmascope/devicetree'
+import { type ConnectedPin, type PinInterrupts, rootPinOf } from '../interrupts/pin-interrupts.ts'
+import type { InterruptHandler, Vector, Vectors } from '../interrupts/vectors.ts'
+import type { PciFunction } from '../pci/pci-function.ts'
+import { L2Interrupts, type L2Place } from './l2-interrupts.ts'
+
+/** What is known of the tree's controllers. */
+export interface PinSources {
+  readonly tree: DeviceTree
+  /** Host bridges' nodes, by segment. */
+  readonly bridges: ReadonlyMap<number, DtNode>
+  readonly controllers: ReadonlyMap<DtNode, L2Place>
+}
+
+/** Interrupt pins of PCI functions, which the maps of host bridges lead to second-level controllers. */
+export class L2Pins implements PinInterrupts {
+  readonly #sources: PinSources
+  readonly #interrupts: L2Interrupts
+  readonly #vectors: Vectors
+  readonly #lines = new Map<number, Vector>()
+
+  constructor(sources: PinSources, interrupts: L2Interrupts, vectors: Vectors) {
+    this.#sources = sources
+    this.#interrupts = interrupts
+    this.#vectors = vectors
+  }
+
+  connect(fn: PciFunction, handler: InterruptHandler): ConnectedPin | string {
+    if (fn.interruptPin === 0) return 'the function has no interrupt pin'
+    const { at, pin } = rootPinOf(fn)
+    const { tree, bridges, controllers } = this.#sources
+    const bridge = bridges.get(at.segment)
+    const name = `INT${'ABCD'[pin - 1] ?? '?'} of ${at.id}`
+    if (bridge === undefined) return `no host bridge in the device tree has ${at.id}`
+    const address = [(((at.bus << 8) | (at.device << 3) | at.function) << 8) >>> 0, 0, 0]
+    const found = resolveInterrupt(tree, bridge, address, [pin])
+    if (!found.ok) return `${name}: ${found.reason}`
+    const place = controllers.get(found.controller)
+    const input = found.specifier[0] ?? -1
+    const index = [...controllers.keys()].indexOf(found.controller)
+    const number = place === undefined ? null : L2Interrupts.numberOf(index, input, place)
+    if (place === undefined || number === null) return `${name}: ${pathOf(found.controller)} takes no input ${input}`
+    const by = `interrupt-map of ${pathOf(bridge)}: ${name} is input ${input} of ${place.path}`
+    const shared = this.#lines.get(number)
+    if (shared !== undefined) {
+      shared.handlers.push(handler)
+      return { gsi: input, vector: number, by }
+    }
+    const vector = this.#vectors.claim(number, 'level', () => this.#interrupts.disable(number))
+    if (vector === null) return `input ${input} of ${place.path} has another use`
+    vector.handlers.push(handler)
+    this.#lines.set(number, vector)
+    this.#interrupts.enable(number)
+    return { gsi: input, vector: number, by }
+  }
+}

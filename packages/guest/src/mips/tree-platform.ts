@@ -1,0 +1,55 @@
+import { type DeviceTree, type DtNode, pathOf } from '@dmascope/devicetree'
+import type { ArmHostBridge } from '../arm64/arm-platform.ts'
+import { HOST_BRIDGE, hostBridge, places } from '../arm64/tree-platform.ts'
+import type { L2Place } from './l2-interrupts.ts'
+
+const PROCESSOR_INPUTS = 'mti,cpu-interrupt-controller'
+const L2_CONTROLLER = 'brcm,bcm3380-l2-intc'
+
+/** What the tree tells of a BMIPS machine. */
+export interface MipsPlatform {
+  readonly tree: DeviceTree
+  /** Controllers on the processor's own inputs, in the tree's order. */
+  readonly controllers: ReadonlyMap<DtNode, L2Place>
+  readonly hostBridges: readonly { readonly node: DtNode; readonly bridge: ArmHostBridge }[]
+}
+
+const isA = (node: DtNode, compatible: string): boolean => node.strings('compatible').includes(compatible)
+
+/** Reads a BMIPS machine's device tree. A text is why the kernel cannot go on. */
+export function readMipsPlatform(tree: DeviceTree, log: (line: string) => void): MipsPlatform | string {
+  const nodes = [...tree.nodes()]
+  // Linux's `plat_time_init` panics.
+  const cpus = tree.find('/cpus')
+  if (cpus === undefined) return "missing 'cpus' DT node"
+  if (!cpus.has('mips-hpt-frequency')) return "missing 'mips-hpt-frequency' property"
+  const processor = nodes.find((node) => isA(node, PROCESSOR_INPUTS))
+  if (processor === undefined) return 'no interrupt controller of the processor in the device tree'
+  const controllers = new Map<DtNode, L2Place>()
+  for (const node of nodes) {
+    if (!isA(node, L2_CONTROLLER)) continue
+    const place = controllerPlace(node)
+    // DEVIATION: controllers behind controllers are not used: nothing here is on them.
+    const parent = tree.byPhandle(node.cell('interrupt-parent') ?? -1)
+    if (place === null || parent !== processor) continue
+    log(`irq_bcm7120_l2: registered BCM3380 L2 intc (${place.path}, parent IRQ(s): 1)`)
+    controllers.set(node, place)
+  }
+  return {
+    tree,
+    controllers,
+    hostBridges: nodes.filter((node) => isA(node, HOST_BRIDGE)).flatMap((node) => hostBridge(tree, node, log) ?? []),
+  }
+}
+
+/** Registers come in pairs, enable and status, a pair a word. Null without any. */
+function controllerPlace(node: DtNode): L2Place | null {
+  const registers = places(node)
+  const input = node.cell('interrupts')
+  if (registers.length < 2 || input === undefined) return null
+  const words = Array.from({ length: Math.floor(registers.length / 2) }, (_, word) => ({
+    enable: registers[2 * word]!.base,
+    status: registers[2 * word + 1]!.base,
+  }))
+  return { input, words, path: pathOf(node) }
+}
