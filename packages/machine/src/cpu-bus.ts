@@ -78,6 +78,10 @@ export class MachineCpuBus implements CpuBus {
     this.#space.writeBytes(address, from)
   }
 
+  clear(address: number, length: number): void {
+    this.#space.clear(address, length)
+  }
+
   nextInterrupt(): number {
     if (!this.#interrupts.pending) this.#queue.run(this.#interrupted)
     return this.#interrupts.take()

@@ -1,6 +1,8 @@
 import type { MmioHandler, PortHandler } from './contracts/mmio.ts'
 import type { GuestRam } from './guest-ram.ts'
 
+const ZEROES = new Uint8Array(4096)
+
 /** What lies at an address beside RAM. */
 export interface Region {
   readonly name: string
@@ -221,6 +223,19 @@ export class AddressSpace {
       } else {
         this.write(at, 1, view.getUint8(done))
         done += 1
+      }
+    }
+  }
+
+  /** Zeroes what lies at `address`, as if zeroes were written; RAM that nobody has written is not backed for it. */
+  clear(address: number, length: number): void {
+    for (let done = 0; done < length; ) {
+      const at = address + done
+      const piece = Math.min(length - done, ZEROES.length)
+      if (this.isRam(at, length - done)) done += this.ram.clear(at, length - done)
+      else {
+        this.writeBytes(at, piece === ZEROES.length ? ZEROES : ZEROES.subarray(0, piece))
+        done += piece
       }
     }
   }

@@ -205,10 +205,19 @@ export class GuestRam {
       if (run === 0) break
       const offset = this.offsetToRead(address + done)
       // The first chunk of the store stands for all that was never written.
-      if (offset >= CHUNK_BYTES) this.bytes.fill(0, offset, offset + run)
+      if (offset >= CHUNK_BYTES) this.#clearWritten(offset, offset + run)
       done += run
     }
     return done
+  }
+
+  /** Zeroes the store from `offset` to `end`, but for blocks that nobody wrote. */
+  #clearWritten(offset: number, end: number): void {
+    for (let at = offset; at < end; ) {
+      const next = Math.min(end, ((at >>> BLOCK_SHIFT) + 1) << BLOCK_SHIFT)
+      if (this.#written[at >>> BLOCK_SHIFT] !== 0) this.bytes.fill(0, at, next)
+      at = next
+    }
   }
 
   /** Gives the backing store back. The RAM must not be used after that. */

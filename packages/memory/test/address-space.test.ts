@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { AddressSpace, GuestRam, type MmioHandler, PortSpace, romRegion } from '../src/index.ts'
 
@@ -17,7 +18,48 @@ function recorder(): MmioHandler & { log: string[] } {
   }
 }
 
+const numRuns = Number(process.env.DMASCOPE_FUZZ_RUNS ?? 300)
+
 describe('AddressSpace', () => {
+  it('clears as zeroes that are written would', () => {
+    const build = (log: string[]): AddressSpace => {
+      const space = new AddressSpace(
+        new GuestRam([
+          { base: 0, size: MIB },
+          { base: 2 * MIB, size: 3 * MIB },
+        ]),
+      )
+      space.add(romRegion('bios', 0xf_0000, new Uint8Array(0x8000).fill(7)))
+      const write = (offset: number, width: number, value: number): void => void log.push(`${offset} ${width} ${value}`)
+      space.add({ name: 'device', base: 0x20_1ff0, size: 32, kind: 'mmio', handler: { read: () => 5, write } })
+      return space
+    }
+    const place = fc.record({
+      at: fc.constantFrom(0, 0xe_fffc, 0xf_7ffe, MIB - 4096, 2 * MIB, 0x20_1ff1, 4 * MIB - 5),
+      length: fc.constantFrom(0, 1, 4, 0x1000, 0x4001, 0x1_0000),
+    })
+    fc.assert(
+      fc.property(fc.array(place, { maxLength: 4 }), place, (filled, { at, length }) => {
+        const contents = [0, 1].map((way) => {
+          const log: string[] = []
+          const space = build(log)
+          for (const one of filled) space.ram.writeBytes(one.at, new Uint8Array(one.length).fill(0xa5))
+          if (way === 0) space.clear(at, length)
+          else space.writeBytes(at, new Uint8Array(length))
+          const now = new Uint8Array(0x2_0000)
+          space.ram.readBytes(Math.max(0, at - 0x8000), now)
+          space.ram.dispose()
+          // A register may be cleared in other widths than it would be written in.
+          return { now, touched: log.length > 0 }
+        })
+        const [cleared, written] = contents as [(typeof contents)[0], (typeof contents)[0]]
+        expect(cleared.touched).toBe(written.touched)
+        expect(Buffer.compare(cleared.now, written.now)).toBe(0)
+      }),
+      { numRuns },
+    )
+  })
+
   it('reads all ones and drops writes in a hole', () => {
     const space = new AddressSpace(new GuestRam([{ base: 0, size: MIB }]))
     space.write(2 * MIB, 4, 1)

@@ -83,6 +83,18 @@ describe('GuestRam', () => {
     )
   })
 
+  it('clears blocks that were written, whole or in part, and no byte beside', () => {
+    const ram = new GuestRam([{ base: 0, size: 2 * MIB }])
+    ram.writeBytes(0x3ffe, new Uint8Array(0x8004).fill(0xff))
+    ram.clear(0x3fff, 0x8002)
+    const seen = new Uint8Array(0x8008)
+    ram.readBytes(0x3ffc, seen)
+    expect(seen.indexOf(0xff)).toBe(2)
+    expect(seen.lastIndexOf(0xff)).toBe(0x8005)
+    expect(seen.filter((byte) => byte === 0xff)).toHaveLength(2)
+    ram.dispose()
+  })
+
   it('clears what was written, and backs nothing for the rest', () => {
     const ram = new GuestRam([
       { base: 0, size: 3 * MIB },

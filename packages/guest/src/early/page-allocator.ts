@@ -4,6 +4,7 @@ import type { AddressRange } from './memory-map.ts'
 
 const PAGE = 4096
 const FOUR_GIB = 0x1_0000_0000
+const ZERO_PAGE = new Uint8Array(PAGE)
 
 /** Limit for memory that may lie anywhere, as most of what Linux gives out on 64 bits: the highest there is. */
 export const ANYWHERE = 2 ** 53
@@ -16,7 +17,6 @@ export const ANYWHERE = 2 ** 53
 export class KernelPages implements PageAllocator {
   readonly #bus: CpuBus
   readonly #free: { start: number; end: number }[]
-  readonly #zero = new Uint8Array(PAGE)
   #used = 0
 
   /** @param ranges - ascending, disjoint, page-aligned; as `usablePages` answers them */
@@ -33,7 +33,8 @@ export class KernelPages implements PageAllocator {
   allocate(count: number, limit = FOUR_GIB): number | null {
     const address = this.reserve(count, limit)
     if (address === null) return null
-    for (let page = address; page < address + count * PAGE; page += PAGE) this.#bus.writeBytes(page, this.#zero)
+    if (this.#bus.clear !== undefined) this.#bus.clear(address, count * PAGE)
+    else for (let page = address; page < address + count * PAGE; page += PAGE) this.#bus.writeBytes(page, ZERO_PAGE)
     return address
   }
 

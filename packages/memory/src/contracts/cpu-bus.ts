@@ -16,6 +16,8 @@ export interface CpuBus {
   readBytes(address: number, into: Uint8Array): void
   /** Copies `from` to memory. */
   writeBytes(address: number, from: Uint8Array): void
+  /** Zeroes memory, where the processor has an instruction for that (DC ZVA, dcbz, REP STOS); else software writes zeroes. */
+  clear?(address: number, length: number): void
   /** Port I/O, on machines that have it. */
   readonly ports?: PortBus
   /** System registers that belong to the machine rather than to the processor, on machines that have them. */
