@@ -83,14 +83,16 @@ export function heldAddress(bar: Bar, config: DataView): number | null {
 }
 
 function addressImage(size: number, flags: number, is64: boolean, writableFlags: number): RegisterImage {
-  const length = is64 ? 8 : 4
-  const image = readOnlyImage(new Uint8Array(length))
-  const masks = new DataView(image.writeMask.buffer)
-  new DataView(image.bytes.buffer).setUint32(0, flags, true)
-  masks.setUint32(0, size > 2 ** 31 ? 0 : ((~(size - 1) >>> 0) | writableFlags) >>> 0, true)
+  const image = readOnlyImage(new Uint8Array(is64 ? 8 : 4))
+  image.bytes[0] = flags
+  putWord(image.writeMask, 0, size > 2 ** 31 ? 0 : ~(size - 1) | writableFlags)
   // From 8 GiB on, low bits of the upper half are fixed too.
-  if (is64) masks.setUint32(4, ~highWord(size - 1) >>> 0, true)
+  if (is64) putWord(image.writeMask, 4, ~highWord(size - 1))
   return image
+}
+
+function putWord(bytes: Uint8Array, at: number, value: number): void {
+  for (let byte = 0; byte < 4; byte++) bytes[at + byte] = value >>> (8 * byte)
 }
 
 function checkBar(options: BarOptions, registersInHeader: number): void {

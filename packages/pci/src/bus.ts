@@ -74,7 +74,9 @@ export class PciBus {
   readonly #slots: (PciSlot | null)[] = new Array(256).fill(null)
   #virtual: readonly VirtualPlace[] = []
   #enabled: readonly VirtualPlace[] = []
-  #ordered: PciSlot[] = []
+  /** Slots of functions that are no virtual ones, in order. */
+  #plugged: readonly PciSlot[] = []
+  #ordered: readonly PciSlot[] = []
   /** Where the bridge above sits, once it is attached. */
   #bridgeSlot: PciSlot | null = null
 
@@ -125,7 +127,7 @@ export class PciBus {
   /** Looks anew which virtual functions are enabled. */
   recount(): void {
     this.#enabled = this.#virtual.filter(({ enabled }) => enabled)
-    this.#ordered = [...this.#slots.filter((one) => one !== null), ...this.#enabled]
+    this.#ordered = this.#enabled.length === 0 ? this.#plugged : [...this.#plugged, ...this.#enabled]
   }
 
   /**
@@ -141,6 +143,9 @@ export class PciBus {
     if (this.#slots[devfn] !== null) throw new RangeError(`device ${device}, function ${fn} is taken`)
     const slot = new Slot(plugged, this, device, fn)
     this.#slots[devfn] = slot
+    const place = this.#plugged.findIndex((one) => ((one.device << 3) | one.fn) > devfn)
+    const behind = place < 0 ? this.#plugged.length : place
+    this.#plugged = [...this.#plugged.slice(0, behind), slot, ...this.#plugged.slice(behind)]
     this.recount()
     if (isBridge(plugged)) plugged.secondary.#bridgeSlot = slot
     return slot

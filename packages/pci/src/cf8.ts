@@ -21,7 +21,7 @@ export function createCf8Ports(target: ConfigTarget): PortHandler {
   return {
     read(offset, width) {
       if (offset === 0 && width === 4) return address
-      if (offset < DATA || ENABLE.get(address) === 0) return width === 4 ? 0xffff_ffff : 2 ** (8 * width) - 1
+      if (offset < DATA || ENABLE.get(address) === 0) return width === 4 ? 0xffff_ffff : width === 2 ? 0xffff : 0xff
       return target.configRead(
         BUS_NUMBER.get(address),
         DEVICE_NUMBER.get(address),

@@ -21,6 +21,8 @@ const header1 = PCI_HEADER_TYPE1.registers
 const DECODE_TYPE0_END = header0.EXPANSION_ROM_BASE_ADDRESS.offset + 4
 const FORWARDING_WORDS = (PCI_CONFIG_HEADER_SIZE - header1.PRIMARY_BUS_NUMBER.offset) / 4
 
+const allOnes = (width: Width): number => (width === 4 ? 0xffff_ffff : width === 2 ? 0xffff : 0xff)
+
 interface BarState extends Bar {
   address: number | null
 }
@@ -32,12 +34,16 @@ interface BarState extends Bar {
 export class ConfigSpace {
   readonly size: 256 | 4096
   readonly headerType: 0 | 1
-  readonly #bytes: Uint8Array
+  /**
+   * All of it in one piece, as a machine makes many: the bytes as they are, bits that take what is written, bits that a
+   * written one clears, and the bytes after a reset.
+   */
+  readonly #data: Uint8Array
   readonly #view: DataView
-  readonly #writeMask: Uint8Array
-  readonly #clearMask: Uint8Array
-  readonly #resetBytes: Uint8Array
-  /** Bytes that a capability or the header has claimed. */
+  readonly #writeMask: number
+  readonly #clearMask: number
+  readonly #resetBytes: number
+  /** Of each word of four bytes: whether a capability or the header has claimed it. */
   readonly #claimed: Uint8Array
   readonly #bars: BarState[] = []
   readonly #decodeAddressZero: boolean
@@ -62,14 +68,13 @@ export class ConfigSpace {
     if (this.#virtualFunction && (this.headerType === 1 || options.romSize)) {
       throw new RangeError('a virtual function is no bridge, and has no expansion ROM')
     }
-    this.#bytes = new Uint8Array(this.size)
-    this.#view = new DataView(this.#bytes.buffer)
-    this.#writeMask = new Uint8Array(this.size)
-    this.#clearMask = new Uint8Array(this.size)
-    this.#resetBytes = new Uint8Array(this.size)
-    this.#claimed = new Uint8Array(this.size)
+    this.#data = new Uint8Array(4 * this.size)
+    this.#view = new DataView(this.#data.buffer, 0, this.size)
+    this.#writeMask = this.size
+    this.#clearMask = 2 * this.size
+    this.#resetBytes = 3 * this.size
+    this.#claimed = new Uint8Array(this.size / 4)
     this.#place(0, headerImage(options))
-    this.#claimed.fill(1, 0, PCI_CONFIG_HEADER_SIZE)
     for (const bar of options.bars ?? []) this.#addBar(barRegister(bar, this.headerType))
     if (options.romSize) this.#addBar(romRegister(options.romSize, this.headerType))
   }
@@ -106,7 +111,7 @@ export class ConfigSpace {
 
   /** What software reads. `offset` is a multiple of `width` in real accesses; others are served bytewise. */
   read(offset: number, width: Width): number {
-    if (!(offset >= 0 && offset + width <= this.size)) return width === 4 ? 0xffff_ffff : 2 ** (8 * width) - 1
+    if (!(offset >= 0 && offset + width <= this.size)) return allOnes(width)
     for (const hook of this.#readHooks) if (offset < hook.end && offset + width > hook.first) hook.call()
     return this.peek(offset, width)
   }
@@ -128,12 +133,13 @@ export class ConfigSpace {
   write(offset: number, width: Width, value: number): void {
     if (!(offset >= 0 && offset + width <= this.size)) return
     const before = offset < PCI_CONFIG_HEADER_SIZE ? this.peek(offset, width) : 0
+    const data = this.#data
     for (let byte = 0; byte < width; byte++) {
       const at = offset + byte
       const written = (value >>> (8 * byte)) & 0xff
-      const rw = this.#writeMask[at]!
-      const rw1c = this.#clearMask[at]!
-      this.#bytes[at] = ((this.#bytes[at]! & ~rw) | (written & rw)) & ~(written & rw1c)
+      const rw = data[this.#writeMask + at]!
+      const rw1c = data[this.#clearMask + at]!
+      data[at] = ((data[at]! & ~rw) | (written & rw)) & ~(written & rw1c)
     }
     if (offset < PCI_CONFIG_HEADER_SIZE && this.peek(offset, width) !== before) this.#decodeMayChange(offset, width)
     for (const hook of this.#writeHooks) if (offset < hook.end && offset + width > hook.first) hook.call()
@@ -186,13 +192,13 @@ export class ConfigSpace {
   addCapability(id: number, image: RegisterImage, offset: number = this.#freeSpace(image.bytes.length)): number {
     this.#checkPlace(offset, image.bytes.length, PCI_CONFIG_HEADER_SIZE, PCI_CONFIG_SPACE_SIZE)
     const pointer = this.headerType === 0 ? header0.CAPABILITIES_POINTER.offset : header1.CAPABILITIES_POINTER.offset
-    const next = this.#bytes[pointer]!
+    const next = this.#data[pointer]!
     this.#place(offset, image)
     this.#set(offset, id)
     this.#set(offset + 1, next)
     this.#set(pointer, offset)
     const status = header0.STATUS.offset
-    this.#set(status, this.#bytes[status]! | STATUS.fields.CAPABILITIES_LIST.loMask)
+    this.#set(status, this.#data[status]! | STATUS.fields.CAPABILITIES_LIST.loMask)
     return offset
   }
 
@@ -213,7 +219,7 @@ export class ConfigSpace {
     this.#set(offset + 2, version & 0xf)
     this.#set(offset + 3, 0)
     if (this.#lastExtended !== 0) {
-      this.#set(this.#lastExtended + 2, (this.#bytes[this.#lastExtended + 2]! & 0x0f) | ((offset & 0xf) << 4))
+      this.#set(this.#lastExtended + 2, (this.#data[this.#lastExtended + 2]! & 0x0f) | ((offset & 0xf) << 4))
       this.#set(this.#lastExtended + 3, offset >>> 4)
     }
     this.#lastExtended = offset
@@ -232,39 +238,45 @@ export class ConfigSpace {
 
   /** Puts back every bit that software can change, and the interrupt status. Hooks are not called. */
   reset(): void {
-    this.#bytes.set(this.#resetBytes)
+    this.#data.copyWithin(0, this.#resetBytes, this.#resetBytes + this.size)
     this.#updateBars()
   }
 
   #set(offset: number, value: number): void {
-    this.#bytes[offset] = value
-    this.#resetBytes[offset] = value
+    this.#data[offset] = value
+    this.#data[this.#resetBytes + offset] = value
   }
 
-  #place(offset: number, image: RegisterImage): void {
-    this.#bytes.set(image.bytes, offset)
-    this.#resetBytes.set(image.bytes, offset)
-    this.#writeMask.set(image.writeMask, offset)
-    this.#clearMask.set(image.clearMask, offset)
-    this.#claimed.fill(1, offset, offset + image.bytes.length)
+  #place(offset: number, { bytes, writeMask, clearMask }: RegisterImage): void {
+    this.#data.set(bytes, offset)
+    this.#data.set(bytes, this.#resetBytes + offset)
+    this.#data.set(writeMask, this.#writeMask + offset)
+    this.#data.set(clearMask, this.#clearMask + offset)
+    this.#claimed.fill(1, offset >>> 2, (offset + bytes.length + 3) >>> 2)
+  }
+
+  /** Of places that start at a multiple of 4, as all do. */
+  #isFree(offset: number, length: number): boolean {
+    for (let word = offset >>> 2; word << 2 < offset + length; word++) if (this.#claimed[word] === 1) return false
+    return true
   }
 
   #freeSpace(length: number): number {
     for (let offset = PCI_CONFIG_HEADER_SIZE; offset + length <= PCI_CONFIG_SPACE_SIZE; offset += 4) {
-      if (!this.#claimed.subarray(offset, offset + length).includes(1)) return offset
+      if (this.#isFree(offset, length)) return offset
     }
     throw new RangeError(`no room for a capability of ${length} bytes`)
   }
 
   #checkPlace(offset: number, length: number, first: number, end: number): void {
-    const where = `0x${offset.toString(16)}`
+    const where = (): string => `0x${offset.toString(16)}`
     if (offset % 4 !== 0 || offset < first || offset + length > end) {
       throw new RangeError(
-        `${length} bytes at ${where} do not fit in [0x${first.toString(16)}, 0x${end.toString(16)}), or are unaligned`,
+        `${length} bytes at ${where()} do not fit in [0x${first.toString(16)}, 0x${end.toString(16)}), or are unaligned`,
       )
     }
-    if (this.#claimed.subarray(offset, offset + length).includes(1)) {
-      throw new RangeError(`${length} bytes at ${where} overlap another capability`)
+    if (!this.#isFree(offset, length)) {
+      throw new RangeError(`${length} bytes at ${where()} overlap another capability`)
     }
   }
 

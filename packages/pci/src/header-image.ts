@@ -1,5 +1,6 @@
+import type { Registers } from '@dmascope/layout'
 import type { BarOptions } from './bar.ts'
-import { type RegisterImage, registerImage } from './register-image.ts'
+import { putRegister, type RegisterImage, registerImage } from './register-image.ts'
 import { PCI_HEADER_TYPE1 } from './spec/bridge-header.ts'
 import { COMMAND, HEADER_TYPE, PCI_HEADER_TYPE0, PCI_VENDOR_ID_ABSENT } from './spec/config-header.ts'
 
@@ -37,9 +38,6 @@ export interface ConfigSpaceOptions {
   readonly wideIo?: boolean
 }
 
-const bridgeImage = (identity: Parameters<typeof registerImage>[1]): RegisterImage =>
-  registerImage(PCI_HEADER_TYPE1, identity)
-
 /** Base and limit say that there are upper halves, and those can be written (§7.5.1.3.6). */
 function withWideIo(image: RegisterImage): RegisterImage {
   const { IO_BASE, IO_LIMIT, IO_BASE_UPPER_16, IO_LIMIT_UPPER_16 } = PCI_HEADER_TYPE1.registers
@@ -48,27 +46,27 @@ function withWideIo(image: RegisterImage): RegisterImage {
   return image
 }
 
+type CommonRegister = keyof typeof PCI_HEADER_TYPE0.registers & keyof typeof PCI_HEADER_TYPE1.registers
+
 /** The header that these options make, its BARs empty. */
 export function headerImage(options: ConfigSpaceOptions): RegisterImage {
-  const headerType = options.headerType ?? 0
+  const isBridge = options.headerType === 1
   const isVirtual = options.virtualFunction === true
-  const identity = {
+  const header: Registers<CommonRegister> = isBridge ? PCI_HEADER_TYPE1 : PCI_HEADER_TYPE0
+  const image = registerImage(header, {
     VENDOR_ID: isVirtual ? PCI_VENDOR_ID_ABSENT : options.vendorId,
     DEVICE_ID: isVirtual ? PCI_VENDOR_ID_ABSENT : options.deviceId,
     REVISION_ID: options.revisionId ?? 0,
     PROGRAMMING_INTERFACE: options.classCode & 0xff,
     SUB_CLASS: (options.classCode >>> 8) & 0xff,
     BASE_CLASS: (options.classCode >>> 16) & 0xff,
-    HEADER_TYPE: HEADER_TYPE.fields.MULTI_FUNCTION.setLo(headerType, options.multifunction === true ? 1 : 0),
+    HEADER_TYPE: HEADER_TYPE.fields.MULTI_FUNCTION.setLo(isBridge ? 1 : 0, options.multifunction === true ? 1 : 0),
     INTERRUPT_PIN: options.interruptPin ?? 0,
-  }
-  if (headerType === 1) return options.wideIo === true ? withWideIo(bridgeImage(identity)) : bridgeImage(identity)
-  const image = registerImage(PCI_HEADER_TYPE0, {
-    ...identity,
-    SUBSYSTEM_VENDOR_ID: options.subsystemVendorId ?? 0,
-    SUBSYSTEM_ID: options.subsystemId ?? 0,
   })
-  const command = PCI_HEADER_TYPE0.registers.COMMAND.offset
-  if (isVirtual) image.writeMask[command] = image.writeMask[command]! & ~DECODE_ENABLES
+  if (isBridge) return options.wideIo === true ? withWideIo(image) : image
+  const { SUBSYSTEM_VENDOR_ID, SUBSYSTEM_ID, COMMAND: command } = PCI_HEADER_TYPE0.registers
+  putRegister(image.bytes, SUBSYSTEM_VENDOR_ID, options.subsystemVendorId ?? 0)
+  putRegister(image.bytes, SUBSYSTEM_ID, options.subsystemId ?? 0)
+  if (isVirtual) image.writeMask[command.offset] = image.writeMask[command.offset]! & ~DECODE_ENABLES
   return image
 }

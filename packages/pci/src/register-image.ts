@@ -35,7 +35,7 @@ export function registerImage<Name extends string>(
   for (const name in values) {
     if (!(name in file.registers)) throw new TypeError(`${file.name} has no register ${name}`)
     const value = values[name]
-    if (value !== undefined) putBytes(image.bytes, file.registers[name], value)
+    if (value !== undefined) putRegister(image.bytes, file.registers[name], value)
   }
   return image
 }
@@ -47,14 +47,15 @@ function blankImage(file: Registers): RegisterImage {
   const image = readOnlyImage(new Uint8Array(file.size))
   for (const register of Object.values(file.registers)) {
     const { resetLo, rule } = register
-    putBytes(image.bytes, register, resetLo)
-    putBytes(image.writeMask, register, rule.rwLo)
-    putBytes(image.clearMask, register, rule.rw1cLo)
+    putRegister(image.bytes, register, resetLo)
+    putRegister(image.writeMask, register, rule.rwLo)
+    putRegister(image.clearMask, register, rule.rw1cLo)
   }
   return image
 }
 
-function putBytes(bytes: Uint8Array, { offset, width }: Register, value: number): void {
+/** Puts a register's value into bytes of its file, which may end before it. */
+export function putRegister(bytes: Uint8Array, { offset, width }: Register, value: number): void {
   for (let byte = 0; byte < width / 8 && offset + byte < bytes.length; byte++) {
     bytes[offset + byte] = (value >>> (8 * byte)) & 0xff
   }

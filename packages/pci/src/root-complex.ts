@@ -32,7 +32,7 @@ export interface Decoded {
   readonly offset: number
 }
 
-const allOnes = (width: 1 | 2 | 4): number => (width === 4 ? 0xffff_ffff : 2 ** (8 * width) - 1)
+const allOnes = (width: 1 | 2 | 4): number => (width === 4 ? 0xffff_ffff : width === 2 ? 0xffff : 0xff)
 
 /** A tree of buses and functions, and the ways in which software and addresses reach them. */
 export class RootComplex {
@@ -155,13 +155,7 @@ export class RootComplex {
 
   /** Every function: each bus by device and function, and what is below a bridge right after it. */
   *functions(): Generator<PciSlot> {
-    const below = function* (bus: PciBus): Generator<PciSlot> {
-      for (const slot of bus.slots) {
-        yield slot
-        if (isBridge(slot.function)) yield* below(slot.function.secondary)
-      }
-    }
-    for (const root of this.#rootBuses) yield* below(root)
+    for (const root of this.#rootBuses) yield* functionsBelow(root)
   }
 
   /** The function that a configuration request with this requester ID reaches, by the bus numbers as they stand. */
@@ -259,6 +253,13 @@ export class RootComplex {
     const slot = bus === found.number ? found.slotAt(device, fn) : found.virtualAt(requesterId(bus, device, fn))
     if (device !== 0 && found.singleDevice && found.bridge?.ariForwarding !== true) return null
     return slot?.function ?? null
+  }
+}
+
+function* functionsBelow(bus: PciBus): Generator<PciSlot> {
+  for (const slot of bus.slots) {
+    yield slot
+    if (isBridge(slot.function)) yield* functionsBelow(slot.function.secondary)
   }
 }
 

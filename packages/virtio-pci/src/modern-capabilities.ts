@@ -47,24 +47,34 @@ function vendorData(flags: number): RegisterImage {
   return { bytes, writeMask: new Uint8Array(size), clearMask: new Uint8Array(size) }
 }
 
-/**
- * Adds the five virtio capabilities in QEMU's order, and a vendor's where `vendorFlags` are given. Returns where the
- * configuration access window stands.
- */
-export function addModernCapabilities(config: ConfigSpace, vendorFlags?: number): number {
-  const plain = VIRTIO_PCI_CAP.size
-  const add = (one: RegisterImage): number => config.addCapability(PCI_CAP_ID_VENDOR, one)
-  add(image(plain, VIRTIO_PCI_CAP_COMMON_CFG, COMMON_CFG_OFFSET, STRUCTURE_SIZE))
-  add(image(plain, VIRTIO_PCI_CAP_ISR_CFG, ISR_CFG_OFFSET, STRUCTURE_SIZE))
-  add(image(plain, VIRTIO_PCI_CAP_DEVICE_CFG, DEVICE_CFG_OFFSET, STRUCTURE_SIZE))
+/** The same for all functions: each takes copies. */
+const COMMON = image(VIRTIO_PCI_CAP.size, VIRTIO_PCI_CAP_COMMON_CFG, COMMON_CFG_OFFSET, STRUCTURE_SIZE)
+const ISR = image(VIRTIO_PCI_CAP.size, VIRTIO_PCI_CAP_ISR_CFG, ISR_CFG_OFFSET, STRUCTURE_SIZE)
+const DEVICE = image(VIRTIO_PCI_CAP.size, VIRTIO_PCI_CAP_DEVICE_CFG, DEVICE_CFG_OFFSET, STRUCTURE_SIZE)
+const NOTIFY = notifyImage()
+const WINDOW = windowImage()
+
+function notifyImage(): RegisterImage {
   const notify = image(VIRTIO_PCI_NOTIFY_CAP.size, VIRTIO_PCI_CAP_NOTIFY_CFG, NOTIFY_CFG_OFFSET, STRUCTURE_SIZE)
   VIRTIO_PCI_NOTIFY_CAP.fields.notify_off_multiplier.set(new DataView(notify.bytes.buffer), 0, NOTIFY_OFF_MULTIPLIER)
-  add(notify)
-  if (vendorFlags !== undefined) add(vendorData(vendorFlags))
+  return notify
+}
+
+function windowImage(): RegisterImage {
   const window = image(VIRTIO_PCI_CFG_CAP.size, VIRTIO_PCI_CAP_PCI_CFG, 0, 0)
   const { bar, offset, length, pci_cfg_data } = VIRTIO_PCI_CFG_CAP.fields
   for (const { offset: first, size } of [bar, offset, length, pci_cfg_data]) {
     window.writeMask.fill(0xff, first, first + size)
   }
-  return add(window)
+  return window
+}
+
+/**
+ * Adds the five virtio capabilities in QEMU's order, and a vendor's where `vendorFlags` are given. Returns where the
+ * configuration access window stands.
+ */
+export function addModernCapabilities(config: ConfigSpace, vendorFlags?: number): number {
+  for (const one of [COMMON, ISR, DEVICE, NOTIFY]) config.addCapability(PCI_CAP_ID_VENDOR, one)
+  if (vendorFlags !== undefined) config.addCapability(PCI_CAP_ID_VENDOR, vendorData(vendorFlags))
+  return config.addCapability(PCI_CAP_ID_VENDOR, WINDOW)
 }
