@@ -38,7 +38,7 @@ export interface SriovOutcome {
   readonly refused: string | null
 }
 
-type IommuKind = 'vtd' | 'amdvi' | 'virtio-iommu' | 'smmuv3' | 'tce' | 'ioda'
+type IommuKind = 'vtd' | 'amdvi' | 'virtio-iommu' | 'smmuv3' | 'tce' | 'ioda' | 'sun4u'
 
 export interface GuestIommu {
   /** `dmar0`, `ivhd0`, as Linux names it. */

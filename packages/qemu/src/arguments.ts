@@ -14,7 +14,7 @@ const PROGRAM = /(?:^|[\\/])qemu(?:-system-([a-z0-9_]+)|-kvm)?(?:\.exe)?$/i
 const PROGRAM_PATHS = /^(?:kvm|qemu-kvm|qemu)$/
 
 /** Architectures whose machines are modelled, as QEMU's programs are named. */
-export type Architecture = 'x86_64' | 'aarch64' | 'ppc64'
+export type Architecture = 'x86_64' | 'aarch64' | 'ppc64' | 'sparc64'
 
 /** A command line, split. */
 export interface SplitCommandLine {
@@ -27,6 +27,7 @@ const MODELLED: Readonly<Record<string, Architecture>> = {
   i386: 'x86_64',
   aarch64: 'aarch64',
   ppc64: 'ppc64',
+  sparc64: 'sparc64',
 }
 
 /** A program's architecture; null for a word that names none of QEMU's. */

@@ -11,7 +11,7 @@ export interface MachineType {
 const VERSION: Readonly<Record<QemuVersion, readonly [number, number]>> = { '7.2': [7, 2], '11.1': [11, 1] }
 
 /** Types that have versions. */
-type VersionedMachine = Exclude<MachineName, 'microvm' | 'powernv9'>
+type VersionedMachine = Exclude<MachineName, 'microvm' | 'powernv9' | 'sun4u'>
 
 /** The oldest versioned types that a release still has: newer ones drop types that are six years old. */
 const OLDEST: Readonly<Record<QemuVersion, Readonly<Record<VersionedMachine, readonly [number, number]>>>> = {
@@ -33,6 +33,7 @@ const TYPES: Readonly<
   x86_64: { names: ['pc', 'q35', 'microvm'], byDefault: 'pc', prefixes: { 'pc-q35': 'q35', 'pc-i440fx': 'pc' } },
   aarch64: { names: ['virt'], byDefault: null, prefixes: { virt: 'virt' } },
   ppc64: { names: ['pseries', 'powernv9'], byDefault: 'pseries', prefixes: { pseries: 'pseries' } },
+  sparc64: { names: ['sun4u'], byDefault: 'sun4u', prefixes: {} },
 }
 
 /** The last minor release of each major one. */
@@ -54,6 +55,7 @@ const OTHERS: Readonly<Record<Architecture, readonly string[]>> = {
     ...['powernv', 'powernv8', 'powernv10', 'powernv11', 'ppce500', 'mpc8544ds', 'g3beige', 'mac99', 'bamboo'],
     ...['sam460ex', 'pegasos1', 'pegasos2', '40p', 'amigaone', 'ref405ep', 'virtex-ml507', 'none'],
   ],
+  sparc64: ['sun4v', 'niagara', 'none'],
 }
 
 /** Proxmox VE appends its own revision of a machine type, which has no bearing on DMA. */

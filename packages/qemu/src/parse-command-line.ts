@@ -140,6 +140,7 @@ const DEFAULT_NIC: Readonly<Record<MachineName, string | null>> = {
   virt: 'virtio-net-pci',
   pseries: null,
   powernv9: null,
+  sun4u: 'sunhme',
 }
 
 /** What `-global` says of the machine's own virtio-mmio transports, where it has such, and something is said. */

@@ -30,7 +30,7 @@ export interface ReportMachine {
   readonly name: string
   /** QEMU's machine type, without a version: `q35`, `pc`. */
   readonly type: string
-  readonly arch: 'x86_64' | 'aarch64' | 'ppc64' | 'mipsel'
+  readonly arch: 'x86_64' | 'aarch64' | 'ppc64' | 'sparc64' | 'mipsel'
   readonly qemuVersion: string
   /** Whose rules its virtio devices and tables follow, where that is not the QEMU release. */
   readonly hypervisor?: string
@@ -47,7 +47,7 @@ export interface ReportMachine {
 
 export interface ReportIommu {
   readonly id: string
-  readonly kind: 'vtd' | 'amdvi' | 'virtio-iommu' | 'smmuv3' | 'tce' | 'ioda'
+  readonly kind: 'vtd' | 'amdvi' | 'virtio-iommu' | 'smmuv3' | 'tce' | 'ioda' | 'sun4u'
   /** How the guest runs it, where there is a choice: VT-d with PASID tables. */
   readonly mode?: 'scalable'
   /** Guest-physical address of its registers, hexadecimal; null for one that is reached otherwise. */

@@ -8,7 +8,7 @@ const domain = z.enum(['dma', 'dma-fq', 'identity', 'blocked', 'unknown', 'none'
 
 const iommu = z.strictObject({
   id: z.string(),
-  kind: z.enum(['vtd', 'amdvi', 'virtio-iommu', 'smmuv3', 'tce', 'ioda']),
+  kind: z.enum(['vtd', 'amdvi', 'virtio-iommu', 'smmuv3', 'tce', 'ioda', 'sun4u']),
   mode: z.enum(['scalable']).exactOptional().describe('How the guest runs it, where there is a choice.'),
   base: hex.nullable(),
   addressWidth: z.int(),
@@ -120,7 +120,7 @@ export const reportSchema = z.strictObject({
   machine: z.strictObject({
     name: z.string(),
     type: z.string(),
-    arch: z.enum(['x86_64', 'aarch64', 'ppc64', 'mipsel']),
+    arch: z.enum(['x86_64', 'aarch64', 'ppc64', 'sparc64', 'mipsel']),
     qemuVersion: z.string(),
     hypervisor: z.string().exactOptional(),
     source: z.enum(['preset', 'file', 'qemu', 'host']),

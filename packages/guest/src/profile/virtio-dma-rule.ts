@@ -92,8 +92,10 @@ export const DMA_API_BUT_ON_POWER: VirtioDmaRule = {
   name: 'dma-api-but-on-power',
   says: 'The DMA API for every virtio device, but physical addresses on PowerPC and SPARC.',
   decide: ({ architecture }) =>
-    architecture === 'ppc64'
-      ? physical('on PowerPC this kernel takes every virtio device to bypass the IOMMU')
+    architecture === 'ppc64' || architecture === 'sparc64'
+      ? physical(
+          `on ${architecture === 'ppc64' ? 'PowerPC' : 'SPARC'} this kernel takes every virtio device to bypass the IOMMU`,
+        )
       : dmaApi('this kernel uses the DMA API for every virtio device'),
 }
 

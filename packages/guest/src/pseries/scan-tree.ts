@@ -31,6 +31,29 @@ export function scanTree(
   config: ConfigAccess,
   log: (line: string) => void,
 ): ScannedFunction[] {
+  const secondaryOf = (fn: PciFunction, node: DtNode): number | null => {
+    if (fn.classCode >>> 8 !== PCI_BRIDGE) return null
+    const [secondary] = node.cells('bus-range')
+    if (secondary !== undefined && secondary > fn.bus && secondary <= 0xff && node.has('ranges')) return secondary
+    log(`pci ${fn.id}: Can't get bus-range and ranges for PCI-PCI bridge, nothing below it is found`)
+    return null
+  }
+  const barsOf = (node: DtNode): Bar[] => assignedBars(node, (bar) => placeBar(bridge, order, bar))
+  return scanNodes(bridge, config, log, barsOf, secondaryOf)
+}
+
+/**
+ * The functions that have nodes below a host bridge and answer, each bus before what is behind its bridges.
+ *
+ * @param secondaryOf - the bus behind a function; null where it is no bridge to be followed
+ */
+export function scanNodes(
+  bridge: { readonly node: DtNode; readonly segment: number; readonly firstBus: number },
+  config: ConfigAccess,
+  log: (line: string) => void,
+  barsOf: (node: DtNode) => Bar[],
+  secondaryOf: (fn: PciFunction, node: DtNode) => number | null,
+): ScannedFunction[] {
   const found: ScannedFunction[] = []
   const scanBus = (node: DtNode, bus: number, parent: PciFunction | null): void => {
     const first = found.length
@@ -44,25 +67,24 @@ export function scanTree(
         device: (address >>> 11) & 0x1f,
         function: (address >>> 8) & 7,
       }
-      const fn = readFunction(config, at, parent, false, log, () => barsOf(child, bridge, order))
+      const fn = readFunction(config, at, parent, false, log, () => barsOf(child))
       if (fn !== null) found.push({ fn, node: child })
     }
-    for (const { fn, node: child } of found.slice(first)) if (fn.classCode >>> 8 === PCI_BRIDGE) scanBehind(fn, child)
-  }
-  const scanBehind = (fn: PciFunction, node: DtNode): void => {
-    const [secondary] = node.cells('bus-range')
-    if (secondary === undefined || secondary <= fn.bus || secondary > 0xff || !node.has('ranges')) {
-      log(`pci ${fn.id}: Can't get bus-range and ranges for PCI-PCI bridge, nothing below it is found`)
-      return
+    for (const { fn, node: child } of found.slice(first)) {
+      const secondary = secondaryOf(fn, child)
+      if (secondary !== null) scanBus(child, secondary, fn)
     }
-    scanBus(node, secondary, fn)
   }
   scanBus(bridge.node, bridge.firstBus, null)
   return found
 }
 
-/** Entries of five cells: phys.hi with space and register, the address, the size. */
-function barsOf(node: DtNode, bridge: HostBridge, order: number): Bar[] {
+/**
+ * `assigned-addresses`: entries of five cells: phys.hi with space and register, the address, the size.
+ *
+ * @param place - where software finds such a register; null where no window leads there
+ */
+export function assignedBars(node: DtNode, place: (bar: Bar) => Bar | null): Bar[] {
   const cells = node.cells('assigned-addresses')
   const bars: Bar[] = []
   for (let at = 0; at + ADDRESS_CELLS <= cells.length; at += ADDRESS_CELLS) {
@@ -79,7 +101,7 @@ function barsOf(node: DtNode, bridge: HostBridge, order: number): Bar[] {
     const size = sizeHi * 0x1_0000_0000 + sizeLo
     if (!Number.isSafeInteger(base + size) || size === 0) continue
     const kind = (space & SPACE_MASK) === SPACE_IO ? ('io' as const) : ('memory' as const)
-    const placed = placeBar(bridge, order, { index, kind, base, size })
+    const placed = place({ index, kind, base, size })
     if (placed !== null) bars.push(placed)
   }
   return bars.sort((a, b) => a.index - b.index)

@@ -6,6 +6,7 @@ import {
   PCI_BRIDGE,
   PCIE_PCI_BRIDGE,
   PHB4_ROOT_PORT,
+  SIMBA_BRIDGE,
   X3130_UPSTREAM_PORT,
   XIO3130_DOWNSTREAM_PORT,
 } from '@dmascope/pci'
@@ -22,6 +23,7 @@ const MODELS: Readonly<Record<string, BridgeModel>> = {
   'pci-bridge-seat': { ...PCI_BRIDGE, deviceId: 0x000a },
   'i82801b11-bridge': I82801B11_BRIDGE,
   'pnv-phb-root-port': PHB4_ROOT_PORT,
+  'pbm-bridge': SIMBA_BRIDGE,
 }
 
 /** Where the slot numbering capability stands in a `pci-bridge` that has no hot-plug controller before it. */

@@ -9,7 +9,7 @@ export interface BuiltMachine {
   /** Where the device tree stands that the processor is told of when it comes out of reset; null without one. */
   readonly deviceTree: number | null
   /** What runs before the kernel; null where the machine starts the kernel itself. */
-  readonly firmware: 'SeaBIOS' | 'qboot' | 'UEFI' | 'SLOF' | 'skiboot' | null
+  readonly firmware: 'SeaBIOS' | 'qboot' | 'UEFI' | 'SLOF' | 'skiboot' | 'OpenBIOS' | null
   /** What comes between firmware and kernel, where anything does: a measured launch. */
   readonly launch?: 'tboot'
   /** What the guest is a domain of; left out where it has the machine to itself. */

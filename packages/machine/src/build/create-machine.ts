@@ -19,6 +19,7 @@ import { createBcm3384 } from './create-bcm3384.ts'
 import { createMicrovm } from './create-microvm.ts'
 import { createPowernv } from './create-powernv.ts'
 import { createPseries } from './create-pseries.ts'
+import { createSun4u } from './create-sun4u.ts'
 import { createVirt } from './create-virt.ts'
 import { withDefaultDevices } from './default-devices.ts'
 import { refusePlace, rootBusOf } from './placed-bus.ts'
@@ -53,6 +54,10 @@ export function createMachine(
     return createPowernv(description, options)
   }
   if (name === 'bcm3384') return createBcm3384(description, options)
+  if (name === 'sun4u') {
+    refuseTableEdits(description)
+    return createSun4u(description, options)
+  }
   if (name === 'virt') return createVirt(description, options)
   if (name === 'microvm') return createMicrovm(description, options)
   const chipset = chipsetOf(name, description)

@@ -1,7 +1,8 @@
 import type { Chipset } from '../chipset/chipset.ts'
 import type { DeviceDescription, MachineDescription } from '../description.ts'
 
-const BY_DEFAULT = { text: 'default device' }
+/** Where a device is written that the machine brings itself. */
+export const BY_DEFAULT = { text: 'default device' }
 
 /** Models that stand in for the default display where the user names one. */
 const DISPLAYS = /^(VGA|cirrus-vga|qxl-vga|vmware-svga|virtio-vga(-gl)?|bochs-display|ati-vga)$/
@@ -63,6 +64,33 @@ export function withVirtDefaults(machine: MachineDescription): MachineDescriptio
     location: BY_DEFAULT,
   }
   return { ...machine, devices: [card, ...machine.devices] }
+}
+
+/**
+ * What a sun4u has on its board: the bridges to its two buses, and on the first of these its own devices; unless told
+ * otherwise with a network card and a display, which takes the slot that is left.
+ */
+export function withSun4uDevices(machine: MachineDescription): MachineDescription {
+  const { vga, defaultNic } = machine.machineProperties
+  const on = (model: string, bus: string, device: number, fn: number, multifunction: boolean): DeviceDescription => ({
+    model,
+    bus,
+    addr: { device, function: fn },
+    properties: multifunction ? { multifunction: true } : {},
+    location: BY_DEFAULT,
+  })
+  const card = machine.defaultDevices && defaultNic !== false
+  const hasDisplay = machine.devices.some(({ model }) => DISPLAYS.test(model))
+  const display = machine.defaultDevices && vga !== 'none' && !hasDisplay
+  const onboard = [
+    { ...on('pbm-bridge', 'pci', 1, 0, true), id: 'pciB' },
+    { ...on('pbm-bridge', 'pci', 1, 1, true), id: 'pciA' },
+    on('ebus', 'pciA', 1, 0, true),
+    ...(display ? [on('VGA', 'pciA', 2, 0, false)] : []),
+    ...(card ? [on('sunhme', 'pciA', 1, 1, true)] : []),
+    on('cmd646-ide', 'pciA', 3, 0, false),
+  ]
+  return { ...machine, devices: [...onboard, ...machine.devices] }
 }
 
 /** Host bridges of a chip, each with its root port, where the machine brings its own. No display and no network card. */

@@ -1,5 +1,6 @@
 import type { DeviceModel } from '../catalogue/model.ts'
 import type { DeviceDescription } from '../description.ts'
+import { BY_DEFAULT } from './default-devices.ts'
 import { type PlacedBus, refusePlace } from './placed-bus.ts'
 
 export interface Slot {
@@ -30,7 +31,8 @@ export function findSlot(device: DeviceDescription, model: DeviceModel, bus: Pla
 
 function freeSlot(device: DeviceDescription, model: DeviceModel, bus: PlacedBus): Slot {
   // Only function 0 counts: a slot that has others alone is taken for free, and refused later (QEMU's way).
-  for (let slot = 0; slot < SLOTS; slot++) if (!bus.taken.has(slot << 3)) return { device: slot, fn: 0 }
+  for (let slot = 0; slot < SLOTS; slot++)
+    if (!bus.taken.has(slot << 3) && !isReserved(device, bus, slot)) return { device: slot, fn: 0 }
   throw refusePlace(
     'MACHINE_SLOT',
     device,
@@ -52,8 +54,19 @@ function statedSlot(
       `PCI: slot ${addr.device} function ${addr.function} not available for ${model.name}, in use by ${holder}`,
     )
   }
+  if (isReserved(device, bus, addr.device)) {
+    throw refusePlace(
+      'MACHINE_SLOT',
+      device,
+      `PCI: slot ${addr.device} function ${addr.function} not available for ${model.name}, reserved`,
+    )
+  }
   return { device: addr.device, fn: addr.function }
 }
+
+/** For what the machine brings itself nothing is reserved. */
+const isReserved = (device: DeviceDescription, { reservedSlots = 0 }: PlacedBus, slot: number): boolean =>
+  ((reservedSlots >>> slot) & 1) === 1 && device.location !== BY_DEFAULT
 
 /** Functions beyond 0 are found only where function 0 says that there are some. */
 function checkFunctions(description: DeviceDescription, bus: PlacedBus, { device, fn }: Slot): void {

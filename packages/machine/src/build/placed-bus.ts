@@ -18,6 +18,10 @@ export interface PlacedBus {
   readonly firstSlot: 0 | 1
   /** Firmware's hot-plug methods manage the bus: then those of the bridge above, if any, do not. */
   readonly acpiHotplug: boolean
+  /** Device numbers that are not for devices of the description, a bit each; none unless given. */
+  readonly reservedSlots?: number
+  /** False where the machine takes no messages: then no function on the bus, or below it, has capabilities for them. */
+  readonly messages?: boolean
   /** What sits at device << 3 | function, for QEMU's words about it. */
   readonly taken: Map<number, string>
   /** Of those, where virtual functions are: a function 0 beside them need not say that it is one of several. */
@@ -57,9 +61,14 @@ export interface MachineRoot {
   readonly nature: PlacedBus['nature']
   /** Firmware's hot-plug methods, or the machine's own, reach the buses below it: so unless told otherwise. */
   readonly acpiHotplug?: boolean
+  readonly reservedSlots?: number
+  readonly messages?: boolean
   /** How many virtio-mmio transports the machine has; none unless given. */
   readonly virtioTransports?: number
 }
+
+/** Of a sun4u: on the bus with the board's own devices slots 1 to 3 are there, on the other 0 to 3. */
+const SIMBA_RESERVED: Readonly<Record<string, number>> = { pciA: 0xffff_fff1, pciB: 0xffff_fff0 }
 
 /** The machine's own root bus, with the functions that are there from the start. */
 export function machineBus(
@@ -108,6 +117,8 @@ export function secondaryBus(above: PlacedDevice, name: string): PlacedBus {
     above,
     firstSlot: controller && !bus.acpiHotplug ? 1 : 0,
     acpiHotplug: bus.acpiHotplug,
+    ...(bus.messages === false && { messages: false }),
+    ...(model.name === 'pbm-bridge' && { reservedSlots: SIMBA_RESERVED[name] ?? 0 }),
     taken: new Map(),
     virtual: new Set(),
     multifunction: new Set(),

@@ -9,6 +9,7 @@ import type { Hypervisor } from '../hypervisor/hypervisor.ts'
 import { requireHypervisor } from '../hypervisor/hypervisors.ts'
 import { virtioBehaviour } from '../hypervisor/virtio-behaviour.ts'
 import { AutomaticBusNames } from './bus-names.ts'
+import { BY_DEFAULT } from './default-devices.ts'
 import { findSlot } from './find-slot.ts'
 import { NamedBuses } from './named-buses.ts'
 import { checkNumaNode } from './numa-node.ts'
@@ -134,7 +135,7 @@ class Placer implements Placement {
       this.virtio.push({ ...placed, serialPorts: ports })
     }
     this.#serialPorts.add(description, model, given)
-    if (model.plug === 'built-in') {
+    if (model.plug === 'built-in' && description.location !== BY_DEFAULT) {
       throw refusePlace(
         'MACHINE_PLUG',
         description,

@@ -107,7 +107,7 @@ export function realizeVirtio(
   if (virtio === null || behaviour === null) throw new TypeError(`${model.name} is no virtio device`)
   const { tells } = placed.hypervisor
   const { legacy, modern } = generationOf(placed)
-  const vectors = Number(properties.vectors)
+  const vectors = placed.bus.messages === false ? 0 : Number(properties.vectors)
   const rom = isVirtual ? 0 : romSize(model, properties)
   const virtualFunctions = virtual.map((one, index) =>
     realizeVirtio(one, seed + index + 1, behaviourOf(one, seed + index + 1), [], true),

@@ -29,7 +29,8 @@ export function realize(
   const { model, properties, description } = placed
   const multifunction = properties.multifunction === true
   if (model.virtio !== null) return realizeVirtio(placed, seed, behaviourOf(placed, seed), virtual)
-  const bridge = bridgeModelOf(model, properties)
+  const messages = placed.bus.messages !== false
+  const bridge = bridgeModelOf(model, messages ? properties : { ...properties, msi: 'off' })
   if (bridge !== null) {
     return new ModelledBridge({
       model: bridge,
@@ -77,7 +78,9 @@ export function realize(
       romSize: romSize(model, properties),
     },
     capabilities: [
-      ...planCapabilities(pci, { express: placed.bus.nature === 'express', root: placed.bus.root }),
+      ...planCapabilities(pci, { express: placed.bus.nature === 'express', root: placed.bus.root }).filter(
+        ({ kind }) => messages || (kind !== 'msi' && kind !== 'msix'),
+      ),
       ...(sriov === null ? [] : sriovCapability(sriov, pci)),
     ],
     dma: model.dma,

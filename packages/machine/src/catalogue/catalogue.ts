@@ -9,6 +9,7 @@ import { notPciModels } from './models/not-pci.ts'
 import { powernvModels } from './models/powernv.ts'
 import { pseriesModels } from './models/pseries.ts'
 import { storageModels } from './models/storage.ts'
+import { sun4uModels } from './models/sun4u.ts'
 import { testAndOtherModels } from './models/test-and-other.ts'
 import { usbModels } from './models/usb.ts'
 import { virtioModels } from './models/virtio.ts'
@@ -29,6 +30,7 @@ const FAMILIES: readonly (() => readonly DeviceModel[])[] = [
   notPciModels,
   pseriesModels,
   powernvModels,
+  sun4uModels,
 ]
 
 const made: DeviceModel[] = []

@@ -56,5 +56,6 @@ const IOMMUS: ReadonlySet<ModelKind | undefined> = new Set(['intel-iommu', 'amd-
 /** What `iommu=on` of that time says: the machine has an IOMMU for its devices. */
 const hasIommu = ({ machine, machineProperties, devices }: MachineDescription): boolean =>
   isPower({ machine }) ||
+  machine === 'sun4u' ||
   (machineProperties.iommu !== undefined && machineProperties.iommu !== 'none') ||
   devices.some(({ model }) => IOMMUS.has(findModel(model)?.kind))

@@ -18,6 +18,7 @@ const KIND: Record<ReportIommu['kind'], string> = {
   smmuv3: 'SMMUv3',
   tce: 'sPAPR TCE',
   ioda: 'IODA',
+  sun4u: 'sun4u IOMMU',
 }
 
 /** `q35 (QEMU 11.1), preset default · guest linux-6.12 · intel_iommu=on`. */

@@ -1,4 +1,4 @@
-import { type FirmwareResult, runFirmware, runQboot, runSkiboot, runSlof, runTboot, runUefi } from '@dmascope/firmware'
+import { type FirmwareResult, runFirmware, runOpenBios, runQboot, runSkiboot, runSlof, runTboot, runUefi } from '@dmascope/firmware'
 import type { BootOptions } from '@dmascope/guest'
 import type { BuiltMachine } from '@dmascope/machine'
 import { readDeviceTree, readTables } from './read-tables.ts'
@@ -36,6 +36,10 @@ const FIRMWARE: { readonly [Name in FirmwareName]: (built: BuiltMachine) => Hand
   skiboot: ({ machine: { bus }, deviceTree }) => {
     const skiboot = runSkiboot(bus, { deviceTree: deviceTree ?? 0 })
     return fromTree(skiboot.deviceTree, () => skiboot.blob)
+  },
+  OpenBIOS: ({ machine: { bus } }) => {
+    const openBios = runOpenBios(bus)
+    return fromTree(openBios.deviceTree, () => openBios.blob)
   },
 }
 
