@@ -136,6 +136,11 @@ describe('a BCM3384', () => {
     })
   })
 
+  it('has the windows of a machine file instead, in its tree too', () => {
+    const tree = treeOf(build('memory: 64M\ninbound: [{ windows: [{ bus: 0x40000000, memory: 0, size: 64M }] }]'))
+    expect(tree.find('/ubus')!.cells('dma-ranges')).toEqual([0x4000_0000, 0, 64 * MIB])
+  })
+
   it('gives its other processor two pieces of memory, at their own addresses for everybody (bcm3384_viper.dtsi)', () => {
     const tree = treeOf(build('memory: 64M\ncpu: bmips4350'))
     expect(tree.root.strings('compatible')[1]).toBe('brcm,bcm3384-viper')
@@ -193,6 +198,12 @@ describe('a BCM3384', () => {
     ['memory: 64M\ndevices: [{ model: virtio-iommu-pci }]', /MACHINE_NOT_MODELLED .*virtio-iommu-pci/],
     ['memory: 64M\ndevices: [{ model: pxb-pcie, bus_nr: 8 }]', /MACHINE_NOT_MODELLED .*pxb-pcie/],
     ['memory: 64M\ndevices: [{ model: intel-iommu }]', /MACHINE_UNKNOWN_DEVICE .*intel-iommu/],
+    ['memory: 64M\ninbound: [{ windows: [{ bus: 0x18000000, memory: 0, size: 64M }] }]', /MACHINE_INBOUND .*overlaps/],
+    ['memory: 64M\ninbound: [{ windows: [{ bus: 0xfc000000, memory: 0, size: 128M }] }]', /MACHINE_INBOUND .*4 GiB/],
+    [
+      'memory: 64M\ninbound: [&w { windows: [{ bus: 0, memory: 0, size: 64M }] }, *w]',
+      /MACHINE_NOT_MODELLED .*one bus/,
+    ],
     ['memory: 64M\nmemorySystem: noncoherent', /MACHINE_FILE_VALUE .*only a virt/],
   ])('refuses %j', (text, message) => {
     expect(errorOf(() => build(text))).toMatch(message)

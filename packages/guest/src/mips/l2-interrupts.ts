@@ -17,7 +17,7 @@ export interface L2Place {
 
 const { IE, EXL, ERL, BEV, IM } = STATUS.fields
 const WORD_INPUTS = 32
-/** Interrupts of a controller have numbers from a multiple of this on. */
+/** Interrupts of a controller have numbers from a multiple of this on: it has four words at most. */
 const STRIDE = 128
 
 /** Linux's `mips_cpu_irq` with `brcm,bcm3380-l2-intc` controllers chained to it: levels, and nothing to acknowledge. */

@@ -5,6 +5,8 @@ import type { L2Place } from './l2-interrupts.ts'
 
 const PROCESSOR_INPUTS = 'mti,cpu-interrupt-controller'
 const L2_CONTROLLER = 'brcm,bcm3380-l2-intc'
+/** Linux's MAX_WORDS. */
+const MOST_WORDS = 4
 
 /** What the tree tells of a BMIPS machine. */
 export interface MipsPlatform {
@@ -47,7 +49,7 @@ function controllerPlace(node: DtNode): L2Place | null {
   const registers = places(node)
   const input = node.cell('interrupts')
   if (registers.length < 2 || input === undefined) return null
-  const words = Array.from({ length: Math.floor(registers.length / 2) }, (_, word) => ({
+  const words = Array.from({ length: Math.min(Math.floor(registers.length / 2), MOST_WORDS) }, (_, word) => ({
     enable: registers[2 * word]!.base,
     status: registers[2 * word + 1]!.base,
   }))

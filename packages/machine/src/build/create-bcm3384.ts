@@ -11,7 +11,7 @@ import type { ReadAheadCache } from '../coherency/read-ahead-cache.ts'
 import type { MachineDescription } from '../description.ts'
 import { refuseTableEdits } from '../firmware/table-edits.ts'
 import { requireHypervisor } from '../hypervisor/hypervisors.ts'
-import { InboundWindows } from '../inbound/inbound-windows.ts'
+import { type InboundWindow, InboundWindows, overlapOf } from '../inbound/inbound-windows.ts'
 import { Machine } from '../machine.ts'
 import type { BuiltMachine } from './built-machine.ts'
 import { refusePlace } from './placed-bus.ts'
@@ -22,6 +22,10 @@ const MIB = 0x10_0000
 const SMALLEST_MEMORY = 32 * MIB
 /** Above the kernel, in the first bank. */
 const TREE_OFFSET = 0x100_0000
+/** Devices reach each other's registers at their own addresses. */
+const PEERS: InboundWindow = { bus: PCIE.memory.base, memory: PCIE.memory.base, size: PCIE.memory.size }
+/** Where the chip's buses end. */
+const BUS_END = 0x1_0000_0000
 
 /**
  * Builds a BCM3384: no machine of QEMU's, though its cards are. Its loader has left the device tree in memory for the
@@ -42,12 +46,11 @@ export function createBcm3384(description: MachineDescription, options: { readon
   )
   checkPlacement(placement)
   const memorySystem = planCaches(description, processor)
-  const windows = description.inbound?.[0]?.windows ?? processor.windows
-  const peers = { bus: PCIE.memory.base, memory: PCIE.memory.base, size: PCIE.memory.size }
+  const windows = windowsOf(description, processor)
   const machine = new Machine({
     board,
     memory,
-    inbound: windows === null ? null : new InboundWindows([...windows, peers]),
+    inbound: windows === null ? null : new InboundWindows([...windows, PEERS]),
     memorySystem,
     trace: options.trace === true,
   })
@@ -92,6 +95,24 @@ function checkPlacement({ functions, platform, expanders }: Placement): void {
   if (foreign === undefined) return
   const { description, model } = foreign
   throw refusePlace('MACHINE_NOT_MODELLED', description, `${model.name} on a bcm3384 is not modelled; leave it out`)
+}
+
+/** The chip's own windows, or those of a machine file. */
+function windowsOf({ inbound = [] }: MachineDescription, { windows }: Processor): readonly InboundWindow[] | null {
+  const [ubus] = inbound
+  if (ubus === undefined) return windows
+  for (const window of ubus.windows) {
+    const { bus, memory, size } = window
+    const kept = overlapOf([window, PEERS]) !== null
+    if (!kept && bus + size <= BUS_END && memory + size <= BUS_END) continue
+    const why = kept ? 'overlaps what is kept for devices’ own registers' : 'ends above 4 GiB, where the bus has ended'
+    throw new DmascopeError(
+      'MACHINE_INBOUND',
+      `${ubus.location.text}: the window at bus address 0x${bus.toString(16)} ${why}; move it`,
+      { bus, size },
+    )
+  }
+  return ubus.windows
 }
 
 /** Of a physical chip: cards do not look into its caches. Where the chip itself is emulated, there are none, as in QEMU. */

@@ -23,10 +23,10 @@ export function describeInbound(
   if (inbound === undefined || inbound.length === 0) return {}
   const refuse = (path: readonly (string | number)[], text: string): DmascopeError =>
     new DmascopeError('MACHINE_FILE_VALUE', `${places.where(path)}: ${text}`, { machine })
-  if (machine !== 'virt') {
+  if (machine !== 'virt' && machine !== 'bcm3384') {
     throw new DmascopeError(
       'MACHINE_FILE_VALUE',
-      `${places.whereKey(['inbound'])}: only the host bridge of a virt has windows for devices; leave it out`,
+      `${places.whereKey(['inbound'])}: only a virt’s host bridge and a bcm3384’s bus have windows for devices; leave it out`,
       { machine },
     )
   }

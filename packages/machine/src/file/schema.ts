@@ -168,7 +168,7 @@ export const MACHINE_FILE = z
       .array(inboundBus)
       .optional()
       .describe(
-        "Of a virt without IOMMU and firmware: where devices of the PCI host bridge see memory. First the bridge's windows, then those of the bus that it is on, and so on. QEMU has no such machine",
+        "Of a virt without IOMMU and firmware: where devices of the PCI host bridge see memory. First the bridge's windows, then those of the bus that it is on, and so on. Of a bcm3384: the windows of its one bus, in place of its own. QEMU has no such machine",
       ),
     memorySystem: z
       .enum(MEMORY_SYSTEMS)

@@ -1,4 +1,5 @@
-import { breaks, each, works } from './cases.ts'
+import type { PlatformName } from '../cell/platforms.ts'
+import { breaks, type CellSet, each, works } from './cases.ts'
 import type { Claim, ObservedPart, Said } from './claim.ts'
 
 const JUNE: Said = {
@@ -11,19 +12,22 @@ const KERNELS = ['linux-4.8', 'linux-6.12']
 const VIRTIO = ['virtio-blk', 'virtio-net', 'virtio-rng'] as const
 const VIRTIO_PLATFORM = ['virtio-blk+platform', 'virtio-net+platform', 'virtio-rng+platform'] as const
 
+/** Memory is where it is for everybody, and caches are the processor's alone. */
+const NOT_COHERENT = ['arm64-noncoherent', 'bmips-viper'] as const satisfies readonly PlatformName[]
+
 /** Cards without the bit, to which the kernel gives physical addresses. */
-const withoutTheBit = (platform: 'arm64' | 'arm64-noncoherent' | 'arm64-write-buffer') =>
+const withoutTheBit = (platform: CellSet['platform']) =>
   each({ guest: KERNELS, hypervisor: 'physical-no-flag', platform, iommu: 'none', device: VIRTIO })
 
 /** Cards with the bit, for which the kernel uses the DMA API. */
-const withTheBit = (platform: 'arm64-noncoherent' | 'arm64-write-buffer', guest: readonly string[] = KERNELS) =>
+const withTheBit = (platform: CellSet['platform'], guest: readonly string[] = KERNELS) =>
   each({ guest, hypervisor: 'physical', platform, iommu: 'none', device: VIRTIO })
 
 /** Of claim 36: by default virtio has none of it. */
 export const SKIPS_COHERENCY: ObservedPart = {
   kind: 'observed',
   says: 'a card without the bit breaks where caches are not coherent',
-  cases: withoutTheBit('arm64-noncoherent'),
+  cases: withoutTheBit(NOT_COHERENT),
   holds: breaks,
   otherwise: 'it works all the same',
 }
@@ -38,7 +42,7 @@ export const SKIPS_FLUSHING: ObservedPart = {
 
 const COHERENT_CONTROL: ObservedPart = {
   kind: 'observed',
-  says: 'it works on the same machine without any of that',
+  says: 'it works on the same Arm machine without any of that',
   cases: withoutTheBit('arm64'),
   holds: works,
   otherwise: 'it breaks there too',
@@ -56,14 +60,27 @@ export const HELLWIG_2018_COHERENCY: readonly Claim[] = [
       {
         kind: 'observed',
         says: 'a card with the bit works there',
-        cases: withTheBit('arm64-noncoherent'),
+        cases: withTheBit(NOT_COHERENT),
         holds: works,
         otherwise: 'the DMA API does not help it',
       },
       {
         kind: 'observed',
         says: 'and no longer where the kernel leaves the maintenance of caches out',
-        cases: withTheBit('arm64-noncoherent', ['linux-6.12,cache-maintenance=off']),
+        cases: withTheBit(NOT_COHERENT, ['linux-6.12,cache-maintenance=off']),
+        holds: breaks,
+        otherwise: 'it works all the same',
+      },
+      {
+        kind: 'observed',
+        says: 'where a cache in front of memory reads ahead, as on MIPS chips of Broadcom’s, it takes more than lines: without the flush after DMA, cards’ data is missed',
+        cases: each({
+          guest: 'linux-6.12,ahead-flush=off',
+          hypervisor: 'physical',
+          platform: 'bmips-viper',
+          iommu: 'none',
+          device: ['e1000e', 'nvme', 'virtio-rng'],
+        }),
         holds: breaks,
         otherwise: 'it works all the same',
       },
