@@ -25,6 +25,7 @@ const packages = '../../packages'
  * They export functions and classes alone, which are called, and nothing else.
  */
 const kinds = [
+  `${packages}/firmware/src/openbios/run-openbios.ts`,
   `${packages}/firmware/src/qboot/run-qboot.ts`,
   `${packages}/firmware/src/skiboot/run-skiboot.ts`,
   `${packages}/firmware/src/slof/run-slof.ts`,
@@ -33,6 +34,7 @@ const kinds = [
   `${packages}/guest/src/architecture/arm64.ts`,
   `${packages}/guest/src/architecture/mips.ts`,
   `${packages}/guest/src/architecture/ppc64.ts`,
+  `${packages}/guest/src/architecture/sparc64.ts`,
   `${packages}/guest/src/architecture/x86-xen.ts`,
   `${packages}/guest/src/assign/assign-devices.ts`,
   `${packages}/guest/src/drivers/sriov-numvfs.ts`,
@@ -43,6 +45,7 @@ const kinds = [
   `${packages}/machine/src/build/create-microvm.ts`,
   `${packages}/machine/src/build/create-powernv.ts`,
   `${packages}/machine/src/build/create-pseries.ts`,
+  `${packages}/machine/src/build/create-sun4u.ts`,
   `${packages}/machine/src/build/create-virt.ts`,
   `${packages}/machine/src/iommu/amd/idle-amd-function.ts`,
   `${packages}/machine/src/iommu/amd/plan-amd.ts`,

@@ -2,7 +2,7 @@ import { DmascopeError, nearestName } from '@dmascope/layout'
 import { type MachineDescription, requireHypervisor } from '@dmascope/machine'
 import { type Cell, cellKey } from './cell.ts'
 import { DEVICES, type DeviceInQuestion, describeDevice } from './devices.ts'
-import { missingUnder, PLATFORMS, type Platform } from './platforms.ts'
+import { missingUnder, PLATFORMS, type Platform, type PlatformName } from './platforms.ts'
 import { stateOf } from './states.ts'
 
 const MEMORY = 512 * 1024 * 1024
@@ -11,6 +11,9 @@ const MEMORY = 512 * 1024 * 1024
 export type DescribedCell =
   | { readonly description: MachineDescription; readonly impossible: null }
   | { readonly description: null; readonly impossible: string }
+
+/** Firmware that writes the device tree's nodes of PCI devices itself: no hypervisor can put anything there. */
+const NODE_MAKERS: Readonly<Partial<Record<PlatformName, string>>> = { powernv: 'skiboot', sparc64: 'OpenBIOS' }
 
 const impossible = (reason: string): DescribedCell => ({ description: null, impossible: reason })
 
@@ -27,6 +30,8 @@ export function describeCell(cell: Cell): DescribedCell {
   if (append === undefined) return impossible(`${platform.name} has no state ${cell.iommu}`)
   const missing = missingUnder(platform, hypervisor.name)
   if (missing !== null) return impossible(missing)
+  const lacking = platform.lacks?.[asked.name]
+  if (lacking !== undefined) return impossible(lacking)
   const { change, physicalOnly } = stateOf(cell.iommu)
   if (physicalOnly !== undefined && !hypervisor.name.startsWith('physical')) return impossible(physicalOnly)
   if (cell.iommu === 'uncovered' && hypervisor.dmarScopes === 'include-all') {
@@ -38,8 +43,9 @@ export function describeCell(cell: Cell): DescribedCell {
   if (asked.name === 'assigned' && hypervisor.name.startsWith('physical')) {
     return impossible('nobody assigns devices to a guest on a physical machine')
   }
-  if (hypervisor.tells.startsWith('property') && platform.name === 'powernv') {
-    return impossible('skiboot makes the nodes of PCI devices on powernv, and knows of no such property')
+  const maker = hypervisor.tells.startsWith('property') ? NODE_MAKERS[platform.name] : undefined
+  if (maker !== undefined) {
+    return impossible(`${maker} makes the nodes of PCI devices on ${platform.name}, and knows of no such property`)
   }
   if (hypervisor.tells.startsWith('property') && platform.name !== 'pseries') {
     return impossible(`${platform.name} has no device tree with nodes for PCI devices, where the property would be`)
@@ -75,7 +81,8 @@ export function describeCell(cell: Cell): DescribedCell {
 }
 
 /** Behind a port there is one place. */
-const behind = ({ ports = [] }: Platform): Pick<MachineDescription['devices'][number], 'bus' | 'addr'> => {
+const behind = ({ ports = [], place }: Platform): Pick<MachineDescription['devices'][number], 'bus' | 'addr'> => {
+  if (place !== undefined) return { bus: place.bus, addr: { device: place.device, function: 0 } }
   const bus = ports.at(-1)?.id
   return bus === undefined ? {} : { bus, addr: { device: 0, function: 0 } }
 }

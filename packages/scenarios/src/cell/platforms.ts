@@ -1,4 +1,5 @@
 import type { DeviceDescription, HypervisorName, MachineDescription, PropertyValue } from '@dmascope/machine'
+import type { DeviceName } from './devices.ts'
 
 /**
  * What becomes of the platform's IOMMU: there is none; the guest translates with it; the guest passes all through it;
@@ -35,6 +36,7 @@ export type PlatformName =
   | 'arm64-virtio-iommu'
   | 'pseries'
   | 'powernv'
+  | 'sparc64'
   | 'bmips'
   | 'bmips-viper'
   | 'x86-high'
@@ -56,6 +58,10 @@ export interface Platform {
   readonly iommu: DeviceDescription | null
   /** What has to be there for a device to be behind: the device in question goes on the last one’s bus. */
   readonly ports?: readonly DeviceDescription[]
+  /** Where the device in question goes, where that is not device 4 of the first bus, nor behind a port. */
+  readonly place?: { readonly bus: string; readonly device: number }
+  /** Devices in question that cannot be there, and why. */
+  readonly lacks?: Readonly<Partial<Record<DeviceName, string>>>
   /** Bytes of memory, where it has another amount than the others. */
   readonly memory?: number
   /** The states that there are, and what each adds to the kernel's command line. */
@@ -252,6 +258,18 @@ export const PLATFORMS: readonly Platform[] = [
     iommu: null,
     memory: 64 * MIB,
     states: { none: '' },
+  },
+  {
+    name: 'sparc64',
+    summary: 'a sun4u, whose host bridge translates for every device from the moment that the kernel turns it on',
+    machine: { machine: 'sun4u', machineProperties: {} },
+    iommu: null,
+    place: { bus: 'pciB', device: 1 },
+    lacks: {
+      'late-writer': 'the probe interrupts by messages alone, and a sun4u takes none',
+      assigned: 'the card that is assigned interrupts by messages alone, and a sun4u takes none',
+    },
+    states: { on: '' },
   },
   {
     name: 'x86-high',

@@ -10,11 +10,13 @@ import { DEVICE_NUMBER } from './devices.ts'
 export const SELF_TEST_BYTES = 4096
 
 /** Whether a function's address is that of the device in question. */
-export const askedIn = (id: string): boolean => id === ASKED || id === BEHIND_A_PORT
+export const askedIn = (id: string): boolean => id === ASKED || id === BEHIND_A_PORT || id === ON_BUS_B
 
 const ASKED = `0000:00:${DEVICE_NUMBER.toString(16).padStart(2, '0')}.0`
 /** Where it is on platforms whose devices stand behind a port; nothing else ever is. */
 const BEHIND_A_PORT = '0000:01:00.0'
+/** And where it is on a sun4u. */
+const ON_BUS_B = '0000:02:01.0'
 
 /** Rules in place of those that a cell's names stand for: to see what each of them decides. */
 export interface Exchanged {
