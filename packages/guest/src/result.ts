@@ -92,8 +92,11 @@ export interface GuestDevice {
     readonly status: number
   }
   readonly interrupt: {
-    /** `wire`: an interrupt line of its own, which is no pin of PCI. */
-    readonly mode: 'msix' | 'msi' | 'intx' | 'wire' | 'none'
+    /**
+     * `wire`: an interrupt line of its own, which is no pin of PCI. `adapter`: indicators that devices share, `subchannel`:
+     * those of its own, of a device on a channel.
+     */
+    readonly mode: 'msix' | 'msi' | 'intx' | 'wire' | 'adapter' | 'subchannel' | 'none'
     readonly remapped: boolean
     /** Interrupts that arrived for this device. */
     readonly delivered: number

@@ -82,6 +82,7 @@ describe('drivers', () => {
     expect(drivers.map(({ name, module }) => (module === null ? name : `${name} *`))).toEqual([
       'pcieport',
       'virtio-pci',
+      'virtio_ccw',
       'virtio_console',
       'agpgart-intel',
       'virtio_iommu *',
@@ -101,6 +102,7 @@ describe('drivers', () => {
       'pcieport',
       'agpgart-intel',
       'virtio-pci *',
+      'virtio_ccw',
       'virtio-mmio *',
       'virtio_blk *',
       'virtio_net *',

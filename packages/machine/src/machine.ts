@@ -12,7 +12,7 @@ import type { DeviceMemory } from './fabric/device-memory.ts'
 import { FabricPort } from './fabric/fabric-port.ts'
 import { DeviceLedger, Ledger, type TracedAccess } from './fabric/ledger.ts'
 import type { MemoryOwners } from './fabric/memory-owners.ts'
-import { PlatformDevices, type PluggedPlatformDevice } from './fabric/platform-devices.ts'
+import { type ChannelDevice, PlatformDevices, type PluggedPlatformDevice } from './fabric/platform-devices.ts'
 import { PluggedFunctions } from './fabric/plugged-functions.ts'
 import { RunQueue } from './fabric/run-queue.ts'
 import { type FileRefresh, FwCfg } from './firmware/fw-cfg.ts'
@@ -268,6 +268,11 @@ export class Machine {
   /** Plugs in a device that is on no bus. @throws RangeError where its place is taken */
   plugPlatform(one: PluggedPlatformDevice): void {
     this.#platform.plug(one)
+  }
+
+  /** Gives a device at the end of a subchannel its way to memory. @throws RangeError where another has its name */
+  plugChannel(one: ChannelDevice): void {
+    this.#platform.plugChannel(one)
   }
 
   /**

@@ -16,6 +16,6 @@ export {
 export type { DmaPhase, DmaWitness } from './contracts/dma-witness.ts'
 export type { MmioHandler, PortHandler } from './contracts/mmio.ts'
 export type { InterruptLine, PlatformDevice } from './contracts/platform-device.ts'
-export { platformOwner } from './contracts/platform-device.ts'
+export { channelOwner, platformOwner } from './contracts/platform-device.ts'
 export type { RamRange } from './guest-ram.ts'
 export { GuestRam } from './guest-ram.ts'

@@ -14,7 +14,7 @@ const PROGRAM = /(?:^|[\\/])qemu(?:-system-([a-z0-9_]+)|-kvm)?(?:\.exe)?$/i
 const PROGRAM_PATHS = /^(?:kvm|qemu-kvm|qemu)$/
 
 /** Architectures whose machines are modelled, as QEMU's programs are named. */
-export type Architecture = 'x86_64' | 'aarch64' | 'ppc64' | 'sparc64'
+export type Architecture = 'x86_64' | 'aarch64' | 'ppc64' | 'sparc64' | 's390x'
 
 /** A command line, split. */
 export interface SplitCommandLine {
@@ -28,6 +28,7 @@ const MODELLED: Readonly<Record<string, Architecture>> = {
   aarch64: 'aarch64',
   ppc64: 'ppc64',
   sparc64: 'sparc64',
+  s390x: 's390x',
 }
 
 /** A program's architecture; null for a word that names none of QEMU's. */
@@ -64,7 +65,7 @@ export function readArguments(args: readonly string[]): SplitCommandLine {
     throw refusal(
       'QEMU_ARCHITECTURE',
       { text: program, written: program },
-      `machines of ${named} are not modelled yet; qemu-system-x86_64, qemu-system-aarch64 and qemu-system-ppc64 are`,
+      `machines of ${named} are not modelled yet; qemu-system-x86_64, qemu-system-aarch64, qemu-system-ppc64 and qemu-system-s390x are`,
       { architecture: named },
     )
   }

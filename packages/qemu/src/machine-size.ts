@@ -17,6 +17,7 @@ export const DEFAULT_MEMORY: Readonly<Record<MachineName, number>> = {
   pseries: 512 * MiB,
   powernv9: 1024 * MiB,
   sun4u: 128 * MiB,
+  's390-ccw-virtio': 128 * MiB,
 }
 
 /** QEMU rounds RAM up to this. */
@@ -86,8 +87,8 @@ export function memorySize(
 }
 
 const MAX_CPUS: Readonly<Record<QemuVersion, Readonly<Record<MachineName, number>>>> = {
-  '7.2': { q35: 288, pc: 255, microvm: 288, virt: 512, pseries: 1024, powernv9: 2048, sun4u: 1 },
-  '11.1': { q35: 4096, pc: 255, microvm: 288, virt: 512, pseries: 4096, powernv9: 2048, sun4u: 1 },
+  '7.2': { q35: 288, pc: 255, microvm: 288, virt: 512, pseries: 1024, powernv9: 2048, sun4u: 1, 's390-ccw-virtio': 248 },
+  '11.1': { q35: 4096, pc: 255, microvm: 288, virt: 512, pseries: 4096, powernv9: 2048, sun4u: 1, 's390-ccw-virtio': 248 },
 }
 
 /**

@@ -15,8 +15,8 @@ type VersionedMachine = Exclude<MachineName, 'microvm' | 'powernv9' | 'sun4u'>
 
 /** The oldest versioned types that a release still has: newer ones drop types that are six years old. */
 const OLDEST: Readonly<Record<QemuVersion, Readonly<Record<VersionedMachine, readonly [number, number]>>>> = {
-  '7.2': { q35: [2, 4], pc: [1, 4], virt: [2, 6], pseries: [2, 1] },
-  '11.1': { q35: [5, 1], pc: [5, 1], virt: [5, 1], pseries: [5, 1] },
+  '7.2': { q35: [2, 4], pc: [1, 4], virt: [2, 6], pseries: [2, 1], 's390-ccw-virtio': [2, 4] },
+  '11.1': { q35: [5, 1], pc: [5, 1], virt: [5, 1], pseries: [5, 1], 's390-ccw-virtio': [5, 1] },
 }
 
 /** What an architecture's program has, which one by default, and how versioned types are named. */
@@ -34,6 +34,11 @@ const TYPES: Readonly<
   aarch64: { names: ['virt'], byDefault: null, prefixes: { virt: 'virt' } },
   ppc64: { names: ['pseries', 'powernv9'], byDefault: 'pseries', prefixes: { pseries: 'pseries' } },
   sparc64: { names: ['sun4u'], byDefault: 'sun4u', prefixes: {} },
+  s390x: {
+    names: ['s390-ccw-virtio'],
+    byDefault: 's390-ccw-virtio',
+    prefixes: { 's390-ccw-virtio': 's390-ccw-virtio' },
+  },
 }
 
 /** The last minor release of each major one. */
@@ -56,6 +61,7 @@ const OTHERS: Readonly<Record<Architecture, readonly string[]>> = {
     ...['sam460ex', 'pegasos1', 'pegasos2', '40p', 'amigaone', 'ref405ep', 'virtex-ml507', 'none'],
   ],
   sparc64: ['sun4v', 'niagara', 'none'],
+  s390x: ['none'],
 }
 
 /** Proxmox VE appends its own revision of a machine type, which has no bearing on DMA. */
@@ -139,6 +145,7 @@ const KEPT: readonly (CompatibleDefault & { readonly through: Version })[] = [
   { through: [5, 1], driver: 'nvme', property: 'use-intel-id', value: true },
   { through: [5, 0], driver: 'virtio-device', property: 'x-disable-legacy-check', value: true },
   { through: [2, 6], driver: 'virtio-pci', property: 'disable-modern', value: true },
+  { through: [2, 4], driver: 'virtio-ccw-device', property: 'max_revision', value: 0 },
   { through: [2, 6], driver: 'virtio-pci', property: 'disable-legacy', value: 'off' },
 ]
 

@@ -141,6 +141,7 @@ const DEFAULT_NIC: Readonly<Record<MachineName, string | null>> = {
   pseries: null,
   powernv9: null,
   sun4u: 'sunhme',
+  's390-ccw-virtio': 'virtio-net-ccw',
 }
 
 /** What `-global` says of the machine's own virtio-mmio transports, where it has such, and something is said. */

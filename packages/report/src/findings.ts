@@ -63,7 +63,7 @@ function offerAccessPlatform({ device, seen, machine }: DeviceCase): string | nu
   const option =
     device.interrupt.mode === 'wire' || model.endsWith('-device')
       ? `-global virtio-mmio.force-legacy=false -device ${model},...,iommu_platform=on`
-      : `-device ${model},...,iommu_platform=on,disable-legacy=on`
+      : `-device ${model},...,iommu_platform=on${model.endsWith('-ccw') ? '' : ',disable-legacy=on'}`
   const hypervisor = hypervisorName(machine)
   return hypervisor === 'qemu' || hypervisor === 'qemu-2.9' ? option : `QEMU 2.9 or later, with ${option}`
 }
@@ -77,6 +77,7 @@ function addIommu({ machine, machineProperties, ...of }: MachineKind): string | 
       return '-machine virt,iommu=smmuv3'
     case 'pseries':
     case 'bcm3384':
+    case 's390-ccw-virtio':
       return null
     default:
       return '-machine q35,kernel-irqchip=split -device intel-iommu,intremap=on'
@@ -88,6 +89,8 @@ const INTERRUPT: Record<ReportDevice['interrupt']['mode'], string> = {
   msi: 'MSI',
   intx: 'INTx',
   wire: 'a wire of its own',
+  adapter: 'adapter interruptions',
+  subchannel: 'interruptions of its subchannel',
   none: 'it has none',
 }
 

@@ -28,6 +28,7 @@ const ARCHITECTURES: Readonly<Record<MachineDescription['machine'], Report['mach
   pseries: 'ppc64',
   powernv9: 'ppc64',
   sun4u: 'sparc64',
+  's390-ccw-virtio': 's390x',
   bcm3384: 'mipsel',
 }
 
@@ -147,8 +148,8 @@ function joinDevice(accounts: Accounts): ReportDevice {
 /** Requests of an IOMMU's own are no DMA that it could translate. */
 const isIommu = ({ guest, device }: Accounts): boolean => guest.iommus.some(({ id }) => id === device.id)
 
-/** The model's name without the bus that QEMU puts at its end: `virtio-blk` for `virtio-blk-pci` or `virtio-blk-device`. */
-const kindOf = (seen: DeviceObservation): string => seen.model.replace(/-(pci(-(non-)?transitional)?|device)$/, '')
+/** The model's name without the bus that QEMU puts at its end: `virtio-blk` for `virtio-blk-pci`, `virtio-blk-device` or `virtio-blk-ccw`. */
+const kindOf = (seen: DeviceObservation): string => seen.model.replace(/-(pci(-(non-)?transitional)?|device|ccw)$/, '')
 
 function ioOf(device: GuestDevice): ReportDevice['io'] {
   const { kind, attempted, ok, detail } = device.io

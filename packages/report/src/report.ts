@@ -30,7 +30,7 @@ export interface ReportMachine {
   readonly name: string
   /** QEMU's machine type, without a version: `q35`, `pc`. */
   readonly type: string
-  readonly arch: 'x86_64' | 'aarch64' | 'ppc64' | 'sparc64' | 'mipsel'
+  readonly arch: 'x86_64' | 'aarch64' | 'ppc64' | 'sparc64' | 'mipsel' | 's390x'
   readonly qemuVersion: string
   /** Whose rules its virtio devices and tables follow, where that is not the QEMU release. */
   readonly hypervisor?: string
@@ -102,8 +102,8 @@ export interface ReportDevice {
   }
   readonly wiring: { readonly behindIommu: boolean }
   readonly interrupt: {
-    /** `wire`: a line of its own, of a device on no bus. */
-    readonly mode: 'msix' | 'msi' | 'intx' | 'wire' | 'none'
+    /** `wire`: a line of its own, of a device on no bus. `adapter`, `subchannel`: indicators of a device on a channel. */
+    readonly mode: 'msix' | 'msi' | 'intx' | 'wire' | 'adapter' | 'subchannel' | 'none'
     readonly remapped: boolean
     readonly delivered: number
     readonly lost: number

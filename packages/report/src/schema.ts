@@ -66,7 +66,7 @@ const device = z.strictObject({
   virtio: z.strictObject({ offered: bits, negotiated: bits, accessPlatform: z.boolean(), status: hex }).exactOptional(),
   wiring: z.strictObject({ behindIommu: z.boolean() }),
   interrupt: z.strictObject({
-    mode: z.enum(['msix', 'msi', 'intx', 'wire', 'none']),
+    mode: z.enum(['msix', 'msi', 'intx', 'wire', 'adapter', 'subchannel', 'none']),
     remapped: z.boolean(),
     delivered: count,
     lost: count,
@@ -120,7 +120,7 @@ export const reportSchema = z.strictObject({
   machine: z.strictObject({
     name: z.string(),
     type: z.string(),
-    arch: z.enum(['x86_64', 'aarch64', 'ppc64', 'sparc64', 'mipsel']),
+    arch: z.enum(['x86_64', 'aarch64', 'ppc64', 'sparc64', 'mipsel', 's390x']),
     qemuVersion: z.string(),
     hypervisor: z.string().exactOptional(),
     source: z.enum(['preset', 'file', 'qemu', 'host']),

@@ -51,7 +51,7 @@ export interface AssignedDevice {
   readonly group: number
   /** By addresses that the program had mapped. */
   readonly io: AssignmentIo
-  readonly interrupt: 'msix' | 'msi' | 'intx' | 'wire' | 'none'
+  readonly interrupt: 'msix' | 'msi' | 'intx' | 'wire' | 'adapter' | 'subchannel' | 'none'
   /**
    * What became of DMA to memory that the program had never mapped: `contained` where none of it got through, `open`
    * where the device reached memory of the kernel.

@@ -1,6 +1,7 @@
 import type { RestrictedPool } from '../arm64/restricted-pools.ts'
 import type { InboundWindows } from '../dma/inbound-windows.ts'
 import type { PlatformMaster } from '../iommu/contract.ts'
+import type { ChannelSite } from '../s390x/channel-site.ts'
 
 /** A wired interrupt of its own. */
 export interface WireInterrupt {
@@ -11,8 +12,12 @@ export interface WireInterrupt {
 
 /** A device that firmware tells of, and that is on no bus which could be asked. */
 export interface PlatformDevice {
-  /** As Linux names it: `a003e00.virtio_mmio`, `LNRO0005:1f`. */
+  /** As Linux names it: `a003e00.virtio_mmio`, `LNRO0005:1f`, `0.0.1234`. */
   readonly id: string
+  /** As the witness knows it; by its registers' address unless given. */
+  readonly owner?: string
+  /** The subchannel that it is at the end of, where it has no registers. */
+  readonly channel?: ChannelSite
   /** What says which driver it is for: `virtio,mmio`, `LNRO0005`. */
   readonly compatible: readonly string[]
   /** Guest-physical address of its registers, and their bytes. */

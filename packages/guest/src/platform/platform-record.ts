@@ -31,7 +31,7 @@ export class PlatformRecord extends DeviceNotes {
     super()
     this.device = device
     this.id = device.id
-    this.owner = platformOwner(device.base)
+    this.owner = device.owner ?? platformOwner(device.base)
   }
 
   /**

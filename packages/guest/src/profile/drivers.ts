@@ -54,6 +54,17 @@ const VIRTIO_MMIO: DriverEntry = {
   dmaMaskBits: 64,
 }
 
+/** Of kernels for s390x alone, and the first of virtio's there. */
+const VIRTIO_CCW: DriverEntry = {
+  name: 'virtio_ccw',
+  module: null,
+  pci: [],
+  platform: ['ccw:t3832'],
+  virtio: [],
+  kind: 'virtio-transport',
+  dmaMaskBits: 64,
+}
+
 const virtioDriver = (name: string, type: number, module: string | null): DriverEntry => ({
   name,
   module,
@@ -138,6 +149,7 @@ const DMASCOPE_PROBE: DriverEntry = {
 export const DEBIAN_13_DRIVERS: readonly DriverEntry[] = [
   PCIEPORT,
   virtioPci(null),
+  VIRTIO_CCW,
   virtioConsole(null),
   AGPGART_INTEL,
   VIRTIO_IOMMU,
@@ -156,6 +168,7 @@ export const DEBIAN_12_DRIVERS: readonly DriverEntry[] = [
   PCIEPORT,
   AGPGART_INTEL,
   virtioPci('virtio_pci'),
+  VIRTIO_CCW,
   VIRTIO_MMIO,
   VIRTIO_BLK,
   VIRTIO_NET,

@@ -1,5 +1,6 @@
 import { enableMsix, type MessageInterrupts } from '../interrupts/message-interrupts.ts'
 import type { PciFunction } from '../pci/pci-function.ts'
+import { findQueuesOnChannel } from './channel-queues.ts'
 import { setUpQueue, type WantedQueue } from './set-up-queue.ts'
 import { NO_VECTOR } from './transport.ts'
 import type { VirtioDevice } from './virtio-device.ts'
@@ -14,13 +15,15 @@ type Policy = (typeof POLICIES)[number]
 
 /**
  * Sets up a device's virtqueues and their interrupts: MSI-X with a vector for configuration changes and one for each
- * queue, else MSI-X with two vectors, else the interrupt pin. A device on no bus has one wire.
+ * queue, else MSI-X with two vectors, else the interrupt pin. A device on no bus has one wire, or the indicators of a channel.
  *
  * @returns why there are none, where all of that failed
  */
 export function findQueues(device: VirtioDevice, wanted: readonly WantedQueue[]): readonly Virtqueue[] | string {
-  const { fn } = device.site
-  return fn === null ? findQueuesOnWire(device, wanted) : findQueuesOnPci(device, fn, wanted)
+  const { fn, platform } = device.site
+  if (fn !== null) return findQueuesOnPci(device, fn, wanted)
+  const { channel } = platform ?? {}
+  return channel === undefined ? findQueuesOnWire(device, wanted) : findQueuesOnChannel(device, channel, wanted)
 }
 
 function findQueuesOnPci(

@@ -19,6 +19,7 @@ import { createBcm3384 } from './create-bcm3384.ts'
 import { createMicrovm } from './create-microvm.ts'
 import { createPowernv } from './create-powernv.ts'
 import { createPseries } from './create-pseries.ts'
+import { createS390x } from './create-s390x.ts'
 import { createSun4u } from './create-sun4u.ts'
 import { createVirt } from './create-virt.ts'
 import { withDefaultDevices } from './default-devices.ts'
@@ -52,6 +53,10 @@ export function createMachine(
   if (name === 'powernv9') {
     refuseTableEdits(description)
     return createPowernv(description, options)
+  }
+  if (name === 's390-ccw-virtio') {
+    refuseTableEdits(description)
+    return createS390x(description, options)
   }
   if (name === 'bcm3384') return createBcm3384(description, options)
   if (name === 'sun4u') {

@@ -142,6 +142,13 @@ class Placer implements Placement {
         `Parameter 'driver' expects a pluggable device type: the machine brings each '${model.name}' itself`,
       )
     }
+    if (model.plug === 'channel') {
+      throw refusePlace(
+        'MACHINE_UNKNOWN_DEVICE',
+        description,
+        `'${model.name}' is for channels, which only s390-ccw-virtio has; write ${model.name.replace(/-ccw$/, '-pci')}`,
+      )
+    }
     if (model.plug === 'platform' || model.plug === 'not-pci' || model.plug === 'virtio-bus') return
     const placed = this.#place(description, model, given, this.#findBus(description))
     if (model.kind === 'host-bridge') this.#addExpanderBus(placed)

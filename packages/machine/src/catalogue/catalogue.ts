@@ -2,6 +2,7 @@ import { DmascopeError, nearestName } from '@dmascope/layout'
 import type { PropertyValue, QemuVersion } from '../description.ts'
 import type { CapabilityModel, DeviceModel, PciModel } from './model.ts'
 import { bridgeModels } from './models/bridges.ts'
+import { channelModels } from './models/channel.ts'
 import { displayAndSoundModels } from './models/display-and-sound.ts'
 import { iommuModels } from './models/iommus.ts'
 import { networkModels } from './models/network.ts'
@@ -31,6 +32,7 @@ const FAMILIES: readonly (() => readonly DeviceModel[])[] = [
   pseriesModels,
   powernvModels,
   sun4uModels,
+  () => channelModels(findModel),
 ]
 
 const made: DeviceModel[] = []

@@ -53,7 +53,7 @@ export const MACHINE_PROPERTIES: Readonly<Record<string, PropertyType>> = {
   defaultNic: BOOL,
   acpiHotplug: BOOL,
   firmware: TEXT,
-  confidential: { kind: 'enum', values: ['sev', 'pef'] },
+  confidential: { kind: 'enum', values: ['sev', 'pef', 'pv'] },
 }
 
 /** Properties that name an object, which is another option's to tell of. */
@@ -99,7 +99,7 @@ export function checkMachineProperties(properties: Properties, where: Where = ''
     if (CONFIDENTIAL.includes(name) && read.value !== '') {
       throw new DmascopeError(
         'MACHINE_NOT_MODELLED',
-        `${at}machine property '${key}': the object that it names is none of a guest that is modelled; AMD SEV's and POWER's are, as sev-guest and pef-guest, or confidential: sev in a machine file`,
+        `${at}machine property '${key}': the object that it names is none of a guest that is modelled; those of AMD SEV, of POWER and of s390x are, as sev-guest, pef-guest and s390-pv-guest, or confidential: sev in a machine file`,
         { where: text, property: key },
       )
     }

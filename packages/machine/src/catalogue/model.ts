@@ -159,6 +159,8 @@ export type PlugRule =
   | 'platform'
   /** On the bus of one of the machine's virtio transports: `virtio-mmio-bus.0`. */
   | 'virtio-bus'
+  /** At the end of a subchannel of its own, on machines that have such. */
+  | 'channel'
   /** Nowhere: the machine brings it, and `-global` alone reaches its properties. */
   | 'built-in'
   /** On a bus that is not PCI: `usb-bus.0`, `ide.0`, `scsi0.0`, `virtio-serial0.0`. */

@@ -7,6 +7,7 @@ import type { ConfidentialKind } from './confidential-guest.ts'
 const MACHINES: Readonly<Record<ConfidentialKind, readonly MachineDescription['machine'][]>> = {
   sev: ['q35', 'pc'],
   pef: ['pseries'],
+  pv: ['s390-ccw-virtio'],
 }
 
 /**
@@ -16,7 +17,7 @@ const MACHINES: Readonly<Record<ConfidentialKind, readonly MachineDescription['m
  */
 export function confidentialKind({ machine, machineProperties, devices }: MachineDescription): ConfidentialKind | null {
   const { confidential } = machineProperties
-  if (confidential !== 'sev' && confidential !== 'pef') return null
+  if (confidential !== 'sev' && confidential !== 'pef' && confidential !== 'pv') return null
   const fitting = MACHINES[confidential]
   if (!fitting.includes(machine)) {
     throw new DmascopeError(

@@ -11,9 +11,12 @@ export interface Privacy {
   /**
    * `cipher`: private pages are in memory enciphered, with a key that only the guest's own accesses have. `withheld`: they
    * lie where nobody else gets; what devices read of them is enciphered, what they write is lost, and a page that is
-   * opened, or closed, is an empty one.
+   * opened, or closed, is an empty one. `exported`: they are in memory as they are, and kept from others, who get an
+   * enciphered copy; what these write is lost, and a page that is opened is as it was.
+   *
+   * DEVIATION: on s390x a page that others have written to cannot be read back, and its guest ends once it comes to it.
    */
-  readonly kind: 'cipher' | 'withheld'
+  readonly kind: 'cipher' | 'withheld' | 'exported'
   /** From the kernel's start on, or once the guest asks for it. */
   readonly from: 'kernel' | 'request'
 }
@@ -58,7 +61,7 @@ export class PrivateMemory {
     if (!Number.isSafeInteger(page) || page < 0 || !this.#ram.covers(address, PAGE)) return false
     if (!this.#states.set(page, open)) return true
     if (this.#privacy.kind === 'withheld') this.#ram.clear(address, PAGE)
-    else this.#recode(address)
+    else if (this.#privacy.kind === 'cipher') this.#recode(address)
     return true
   }
 

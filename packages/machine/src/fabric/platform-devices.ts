@@ -23,6 +23,15 @@ export interface PluggedPlatformDevice {
   readonly behind?: { readonly iommu: MachineIommu; readonly requester: RequesterId }
 }
 
+/** A device that has no registers in memory, to give its way to memory: what it is, and how the witness knows it. */
+export interface ChannelDevice {
+  readonly id: string
+  readonly worker: Worker
+  readonly model: string
+  readonly described: DeviceDescription | null
+  connect(port: FabricPort): void
+}
+
 interface Surroundings {
   readonly cpuSpace: AddressSpace
   readonly dmaSpace: AddressSpace
@@ -35,7 +44,7 @@ interface Surroundings {
 
 /** A device as it is plugged in. */
 interface PluggedDevice extends WatchedDevice {
-  readonly device: PlatformDevice
+  readonly device: Worker
   /** Null where it bears none. */
   readonly requester: RequesterId | null
   readonly faults: DeviceObservation['faults'][number][]
@@ -56,27 +65,11 @@ export class PlatformDevices {
 
   /** @throws RangeError where the registers of another begin at the same address */
   plug({ device, model, described, base, size, wire, behind }: PluggedPlatformDevice): void {
-    const { cpuSpace, dmaSpace, books, queue } = this.#around
+    const { cpuSpace, dmaSpace, queue } = this.#around
     const id = platformOwner(base)
     if (this.#plugged.has(id)) throw new RangeError(`the registers of another device begin at 0x${base.toString(16)}`)
     const ledger = new DeviceLedger()
-    const port = new FabricPort(
-      {
-        space: dmaSpace,
-        ...this.#around.memoryOf(ledger),
-        books,
-        messages: { first: 1, last: 0 },
-        sendMessage: () => 'untranslated',
-        ringDoorbell: () => false,
-        setPin: (asserted) => this.#around.setWire(wire, asserted),
-        busMasterEnabled: () => true,
-        turn: () => queue.turns,
-        name: () => id,
-      },
-      ledger,
-      behind === undefined ? null : new PortTlb(behind.iommu.translator, () => behind.requester),
-      null,
-    )
+    const port = this.#portOf(id, ledger, wire, behind)
     device.connect(port, { drive: (asserted) => port.intx(asserted) })
     const handler = {
       read: (offset: number, width: 1 | 2 | 4): number => device.read(offset, width),
@@ -87,6 +80,44 @@ export class PlatformDevices {
     }
     for (const space of [cpuSpace, dmaSpace]) space.add({ name: model, base, size, kind: 'mmio', handler })
     this.#plugged.set(id, { device, requester: behind?.requester ?? null, model, described, port, ledger, faults: [] })
+  }
+
+  /** @throws RangeError where another has its name */
+  plugChannel({ id, worker, connect, model, described }: ChannelDevice): void {
+    if (this.#plugged.has(id)) throw new RangeError(`another device is called ${id}`)
+    const ledger = new DeviceLedger()
+    const port = this.#portOf(id, ledger, null)
+    connect(port)
+    this.#plugged.set(id, { device: worker, requester: null, model, described, port, ledger, faults: [] })
+  }
+
+  /** @param wire - what its line drives; null where it has none */
+  #portOf(
+    id: string,
+    ledger: DeviceLedger,
+    wire: number | null,
+    behind?: PluggedPlatformDevice['behind'],
+  ): FabricPort {
+    const { dmaSpace, books, queue } = this.#around
+    return new FabricPort(
+      {
+        space: dmaSpace,
+        ...this.#around.memoryOf(ledger),
+        books,
+        messages: { first: 1, last: 0 },
+        sendMessage: () => 'untranslated',
+        ringDoorbell: () => false,
+        setPin: (asserted) => {
+          if (wire !== null) this.#around.setWire(wire, asserted)
+        },
+        busMasterEnabled: () => true,
+        turn: () => queue.turns,
+        name: () => id,
+      },
+      ledger,
+      behind === undefined ? null : new PortTlb(behind.iommu.translator, () => behind.requester),
+      null,
+    )
   }
 
   /** The books of the device that the witness knows by this name; null where there is none. */

@@ -13,4 +13,4 @@ export {
 export type { DmaPhase, DmaWitness } from './dma-witness.ts'
 export type { MmioHandler, PortHandler } from './mmio.ts'
 export type { InterruptLine, PlatformDevice } from './platform-device.ts'
-export { platformOwner } from './platform-device.ts'
+export { channelOwner, platformOwner } from './platform-device.ts'

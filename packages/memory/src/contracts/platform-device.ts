@@ -7,6 +7,13 @@ import type { MmioHandler } from './mmio.ts'
  */
 export const platformOwner = (base: number): string => `mmio:0x${base.toString(16)}`
 
+/**
+ * How the witness knows a device at the end of a subchannel: by its subchannel set and device number, as Linux names it,
+ * `ccw:0.0.1234`.
+ */
+export const channelOwner = (set: number, deviceNumber: number): string =>
+  `ccw:0.${set.toString(16)}.${deviceNumber.toString(16).padStart(4, '0')}`
+
 /** A device's interrupt line, where it has a wire of its own instead of messages. */
 export interface InterruptLine {
   /** Drives the line. Whether software sees a level or an edge is the interrupt controller's. */

@@ -1,0 +1,40 @@
+import type { DeviceModel } from '../model.ts'
+import { bearing, on, only, type PropertyList, text, uint32 } from '../property-specs.ts'
+
+/** Virtio devices that QEMU has at the ends of subchannels: their names without a transport, and with this one. */
+const ON_CHANNELS: readonly (readonly [plain: string, channel: string])[] = [
+  ...['blk', 'net', 'serial', 'balloon', 'scsi', 'rng', '9p', 'crypto', 'gpu', 'keyboard', 'mouse', 'tablet'].map(
+    (kind) => [`virtio-${kind}-device`, `virtio-${kind}-ccw`] as const,
+  ),
+  ['vhost-scsi', 'vhost-scsi-ccw'],
+  ['vhost-vsock-device', 'vhost-vsock-ccw'],
+  ['vhost-user-fs-device', 'vhost-user-fs-ccw'],
+]
+
+/** What every one of them takes (QEMU's `ccw-device` and `virtio-ccw-device`). */
+const CHANNEL_PROPERTIES: PropertyList = {
+  devno: bearing(text),
+  max_revision: bearing(uint32(2)),
+  ioeventfd: on,
+  loadparm: only('11.1', text),
+}
+
+/**
+ * Virtio devices on channels, from those without a transport.
+ *
+ * @param find - a model by its name
+ */
+export const channelModels = (find: (name: string) => DeviceModel | null): readonly DeviceModel[] =>
+  ON_CHANNELS.flatMap(([plain, name]) => {
+    const model = find(plain)
+    if (model === null) return []
+    return [
+      {
+        ...model,
+        name,
+        plug: 'channel',
+        parents: ['virtio-ccw-device', 'ccw-device', ...model.parents, model.name],
+        properties: { ...model.properties, ...CHANNEL_PROPERTIES },
+      },
+    ]
+  })
