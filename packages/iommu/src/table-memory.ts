@@ -12,8 +12,8 @@ const NONE = -1
  */
 export class TableMemory {
   readonly #ram: GuestRam
-  readonly #chunks = new Int32Array(LINES).fill(NONE)
-  readonly #places = new Int32Array(LINES)
+  /** Of each line the chunk and one, and its place; 0 where there is none. */
+  readonly #lines = new Int32Array(2 * LINES)
 
   constructor(ram: GuestRam) {
     this.#ram = ram
@@ -30,8 +30,8 @@ export class TableMemory {
    * @param chunk - page number in guest RAM, shifted right by CHUNK_PAGES_LOG2
    */
   placeOf(chunk: number): number {
-    const line = chunk & (LINES - 1)
-    return this.#chunks[line] === chunk ? this.#places[line]! : this.#learn(chunk, line)
+    const line = (chunk & (LINES - 1)) << 1
+    return this.#lines[line] === chunk + 1 ? this.#lines[line + 1]! : this.#learn(chunk, line)
   }
 
   /** Offset of an 8-byte entry of a table page, or -1 where there is no RAM: the slow way. */
@@ -45,8 +45,9 @@ export class TableMemory {
     const last = ram.offsetToRead((chunk + 1) * CHUNK_BYTES - 8)
     // Chunk 0 of the store stands for whatever is not backed. Offsets are kept below 2 GiB, for 32-bit arithmetic.
     if (first < CHUNK_BYTES || last !== first + CHUNK_BYTES - 8 || last >= 0x8000_0000) return NONE
-    this.#chunks[line] = chunk
-    this.#places[line] = first / 4096
-    return this.#places[line]!
+    const place = first / 4096
+    this.#lines[line] = chunk + 1
+    this.#lines[line + 1] = place
+    return place
   }
 }

@@ -30,7 +30,8 @@ export class VtdUnit implements Translator, MmioHandler {
   readonly #registers: RegisterFile
   readonly #faults: FaultRecorder
   readonly #dma: DmaRemapper
-  readonly #scalable: ScalableRemapper
+  /** Null where the unit has no scalable mode. */
+  readonly #scalable: ScalableRemapper | null
   readonly #interrupts: InterruptRemapper
   readonly #queue: InvalidationQueue
   readonly #targets: Invalidations
@@ -51,13 +52,15 @@ export class VtdUnit implements Translator, MmioHandler {
     this.#faults = new FaultRecorder(this.#registers, this.features, options)
     this.#dma = new DmaRemapper(options.ram, this.features, this.#faults)
     const { iotlb, secondStage } = this.#dma
-    this.#scalable = new ScalableRemapper(options.ram, this.features, this.#faults, iotlb, secondStage)
+    this.#scalable = this.features.scalableMode
+      ? new ScalableRemapper(options.ram, this.features, this.#faults, iotlb, secondStage)
+      : null
     this.#interrupts = new InterruptRemapper(options.ram, this.features, this.#faults)
     this.epochs = this.#dma.iotlb.epochs
     this.#targets = {
       context: (granularity, domain, requester, functionMask) =>
         this.#invalidateContexts(granularity, domain, requester, functionMask),
-      pasids: (granularity, domain, pasid) => this.#scalable.invalidatePasids(granularity, domain, pasid),
+      pasids: (granularity, domain, pasid) => this.#scalable?.invalidatePasids(granularity, domain, pasid) ?? false,
       pasidIotlb: (domain, pasid) => this.#dma.iotlb.invalidateSpaces(domain, pasid + 1),
       pasidIotlbPages: (domain, pasid, hi, lo, log2Pages) =>
         this.#dma.iotlb.invalidatePages(domain, pasid + 1, hi & 0x1ff_ffff, lo, log2Pages),
@@ -171,8 +174,8 @@ export class VtdUnit implements Translator, MmioHandler {
       // ATS needs both ECAP.DT and translation turned on.
       return refuse(`${kind === 'translated' ? 'translated' : 'translation'} request with translation off`)
     }
-    if (this.#mode === TABLE_MODE.scalable) {
-      return this.#translateScalable(requester, pasid, kind, hi | 0, lo | 0, access, out)
+    if (this.#scalable !== null && this.#mode === TABLE_MODE.scalable) {
+      return this.#translateScalable(this.#scalable, requester, pasid, kind, hi | 0, lo | 0, access, out)
     }
     if (this.#mode !== TABLE_MODE.legacy || pasid !== NO_PASID) {
       if (!this.features.scalableMode) return refuse('request with a PASID')
@@ -186,6 +189,7 @@ export class VtdUnit implements Translator, MmioHandler {
   }
 
   #translateScalable(
+    scalable: ScalableRemapper,
     requester: RequesterId,
     pasid: number,
     kind: 'untranslated' | 'translated' | 'translation-request',
@@ -199,14 +203,14 @@ export class VtdUnit implements Translator, MmioHandler {
       const type = access & 2 ? 'write' : 'read'
       return this.#faults.reportUnrecorded(requester, type, hi, lo, UNSUPPORTED_REQUEST, text, pasid)
     }
-    if (kind === 'untranslated') return this.#scalable.translate(requester, pasid, hi, lo, access, out)
+    if (kind === 'untranslated') return scalable.translate(requester, pasid, hi, lo, access, out)
     return kind === 'translated'
-      ? this.#scalable.translated(requester, pasid, hi, lo, access, out)
-      : this.#scalable.translationRequest(requester, pasid, hi, lo, access, out)
+      ? scalable.translated(requester, pasid, hi, lo, access, out)
+      : scalable.translationRequest(requester, pasid, hi, lo, access, out)
   }
 
   #invalidateContexts(granularity: number, domain: number, requester: RequesterId, functionMask: number): boolean {
-    return this.#mode === TABLE_MODE.scalable
+    return this.#scalable !== null && this.#mode === TABLE_MODE.scalable
       ? this.#scalable.invalidateContexts(granularity, requester, functionMask)
       : this.#dma.invalidateContexts(granularity, domain, requester, functionMask)
   }
@@ -313,7 +317,7 @@ export class VtdUnit implements Translator, MmioHandler {
   /** Everything that was cached for DMA, and every copy of it, ends. */
   #drop(): void {
     this.#dma.drop()
-    this.#scalable.drop()
+    this.#scalable?.drop()
   }
 
   #report(bit: number, set: boolean): void {
@@ -330,7 +334,7 @@ export class VtdUnit implements Translator, MmioHandler {
     const written = RTADDR.fields.TTM.get(this.#registers.get(AT.RTADDR.offset))
     const mode = this.features.scalableMode ? written : TABLE_MODE.legacy
     this.#dma.contexts.setRoot(root)
-    this.#scalable.contexts.setRoot(root)
+    this.#scalable?.contexts.setRoot(root)
     this.#report(status.RTPS.loMask, true)
     // What one mode cached says nothing in the other.
     if (mode !== this.#mode || this.features.flushOnSetPointer) this.#drop()
@@ -354,7 +358,7 @@ export class VtdUnit implements Translator, MmioHandler {
     this.#protected.refresh()
     this.#modeChanged()
     this.#dma.contexts.setRoot(0)
-    this.#scalable.contexts.setRoot(0)
+    this.#scalable?.contexts.setRoot(0)
     this.#drop()
     this.#interrupts.reset()
     this.#queue.setEnabled(false)
