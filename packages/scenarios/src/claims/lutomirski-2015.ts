@@ -34,6 +34,21 @@ export const LUTOMIRSKI_2015: readonly Claim[] = [
         holds: (seen) => !works(seen),
         otherwise: 'they work with iommu=on too',
       },
+      {
+        kind: 'observed',
+        says: 'on SPARC, whose IOMMU is there without being asked for, they work',
+        cases: each({ guest: 'iommu-flag', hypervisor: 'qemu-2.4', platform: 'sparc64', iommu: 'on' }),
+        holds: works,
+        otherwise:
+          'on SPARC, whose IOMMU is there without iommu=on, they do not: the proposal makes an exception of PowerPC alone',
+      },
+      {
+        kind: 'observed',
+        says: 'those of the series before the proposal, which made one of SPARC too, work there',
+        cases: each({ guest: 'dma-api-but-on-power', hypervisor: 'qemu-2.4', platform: 'sparc64', iommu: 'on' }),
+        holds: works,
+        otherwise: 'those of the series do not work on SPARC either',
+      },
     ],
   },
   {
@@ -44,11 +59,11 @@ export const LUTOMIRSKI_2015: readonly Claim[] = [
     parts: [
       {
         kind: 'observed',
-        says: 'they work on x86 and arm64, with IOMMUs and without',
+        says: 'they work on x86, arm64 and SPARC, with IOMMUs and without',
         cases: each({
           guest: ['iommu-flag', 'iommu-flag-or-refuse'],
           hypervisor: ['iommu-flag', 'physical'],
-          platform: [...NO_IOMMU, ...X86_IOMMUS, ...ARM_IOMMUS],
+          platform: [...NO_IOMMU, ...X86_IOMMUS, ...ARM_IOMMUS, 'sparc64'],
           iommu: ['none', 'on', 'pt', 'off', 'uncovered'],
         }),
         holds: works,
@@ -156,7 +171,7 @@ export const LUTOMIRSKI_2015: readonly Claim[] = [
         cases: each({
           guest: ['linux-4.4', 'linux-4.6'],
           hypervisor: ['physical', 'physical-no-flag'],
-          platform: ['x86-vtd', 'x86-amdvi', 'arm64-smmuv3', 'pseries'],
+          platform: ['x86-vtd', 'x86-amdvi', 'arm64-smmuv3', 'pseries', 'sparc64'],
           iommu: ['on', 'pt'],
         }),
         holds: breaks,

@@ -103,7 +103,7 @@ export const WOODHOUSE_2015: readonly Claim[] = [
           {
             guest: 'linux-4.4',
             hypervisor: ['qemu-2.4', 'physical', 'physical-no-flag'],
-            platform: ['x86', 'x86-vtd', 'arm64', 'arm64-smmuv3', 'pseries'],
+            platform: ['x86', 'x86-vtd', 'arm64', 'arm64-smmuv3', 'pseries', 'sparc64'],
             iommu: ['none', 'on', 'off'],
           },
           { guest: 'always-dma-api' },
@@ -143,7 +143,7 @@ export const WOODHOUSE_2015: readonly Claim[] = [
     parts: [
       {
         kind: 'observed',
-        says: 'on PowerPC every device that is not virtio is translated, whatever the kernel is',
+        says: 'there every device that is not virtio is translated, whatever the kernel is',
         cases: each({
           guest: KERNELS,
           hypervisor: 'qemu',
@@ -164,6 +164,17 @@ export const WOODHOUSE_2015: readonly Claim[] = [
         ],
         holds: breaks,
         otherwise: 'nothing breaks',
+      },
+      {
+        kind: 'separation',
+        says: 'on SPARC, as on PowerPC, nothing tells a kernel which virtio device bypasses',
+        machines: [
+          { hypervisor: 'qemu', platform: 'sparc64', iommu: 'on', device: 'virtio-blk' },
+          { hypervisor: 'physical-no-flag', platform: 'sparc64', iommu: 'on', device: 'virtio-blk' },
+        ],
+        guests: ['linux-4.4', 'linux-6.12', 'always-dma-api', 'dma-api-but-on-power', 'iommu-flag'],
+        claims: 'inseparable',
+        otherwise: 'something told the two apart, or one kernel served both',
       },
     ],
     leftOpen:
