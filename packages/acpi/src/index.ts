@@ -1,5 +1,6 @@
 export type { AnnotatedLine } from '@dmascope/layout'
 export * as aml from './aml/encode.ts'
+export { externalFacingPort, type RootFunction } from './aml/external-ports.ts'
 export { type AcpiDevice, findAcpiDevices } from './aml/find-devices.ts'
 export {
   definitionBlock,

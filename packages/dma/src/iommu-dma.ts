@@ -25,9 +25,10 @@ export interface IommuDmaOptions {
   readonly prefer32Bit?: boolean
   /**
    * For a device that is not trusted: what is not whole pages is bounced, so that it never sees what else lies in a page.
-   * Linux does so for what is behind a port that faces outwards, in domains that invalidate at each unmap.
+   * Linux does so for what is behind a port that faces outwards, in domains that invalidate at each unmap. Null where there
+   * is no pool: then what is not whole pages cannot be mapped.
    */
-  readonly bounce?: Swiotlb
+  readonly bounce?: Swiotlb | null
   /** Bytes that a merged segment may have; Linux's default for PCI is 64 KiB. */
   readonly maxSegment?: number
 }
@@ -43,7 +44,8 @@ export class IommuDma implements DmaOps {
   readonly #pages: PageAllocator
   readonly #live: LiveMappings
   readonly #maxSegment: number
-  readonly #bounce: Swiotlb | null
+  /** Undefined for a device that is trusted. */
+  readonly #bounce: Swiotlb | null | undefined
   readonly #bounced = new Map<DmaMapping, BouncedBuffer>()
   /** Scatter lists that were mapped piece by piece, by their first pieces. */
   readonly #pieces = new Map<DmaMapping, readonly DmaMapping[]>()
@@ -56,7 +58,7 @@ export class IommuDma implements DmaOps {
     this.#pages = options.pages
     this.#live = new LiveMappings(options.owner, options.witness)
     this.#maxSegment = options.maxSegment ?? 0x1_0000
-    this.#bounce = options.bounce ?? null
+    this.#bounce = options.bounce
     this.#try32First = options.prefer32Bit ?? true
   }
 
@@ -206,7 +208,7 @@ export class IommuDma implements DmaOps {
   }
 
   #mustBounce(cpu: number, length: number): boolean {
-    return this.#bounce !== null && (cpu % GRANULE !== 0 || length % GRANULE !== 0)
+    return this.#bounce !== undefined && (cpu % GRANULE !== 0 || length % GRANULE !== 0)
   }
 
   #bounceOf(cpu: number, length: number, direction: Direction): BouncedBuffer | null {

@@ -111,6 +111,8 @@ export interface GuestDevice {
     readonly wrongData: boolean
     /** The machine went idle with the request still out. */
     readonly hung: boolean
+    /** It hung because its driver waits for bus addresses that there are none of. */
+    readonly unmapped?: true
     readonly detail: string
   }
   /** Driver or device declined, and why; null otherwise. */

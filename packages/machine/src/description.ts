@@ -81,6 +81,8 @@ export interface MachineDescription {
   readonly segments?: readonly SegmentDescription[]
   /** Memory that agents of the firmware go on using in devices; of a q35 or pc with an IOMMU, and nothing of QEMU's. */
   readonly firmwareRegions?: readonly FirmwareRegionDescription[]
+  /** Root ports that devices are plugged into from outside, and that firmware says so of; of a q35, and nothing of QEMU's. */
+  readonly externalPorts?: readonly ExternalPortDescription[]
   /** What starts the kernel; without it, a plain boot loader. `tboot`: a measured launch by Intel TXT, of a q35 with VT-d. Nothing of QEMU's. */
   readonly launch?: 'tboot'
   /** Changes to the ACPI tables that the machine would else have: what a broken or a lying firmware says. Nothing of QEMU's. */
@@ -142,6 +144,13 @@ export interface FirmwareRegionDescription {
   readonly device: string
   /** Bytes. */
   readonly size: number
+  readonly location: SourceLocation
+}
+
+/** A root port for devices from outside: by a cable, as of Thunderbolt. */
+export interface ExternalPortDescription {
+  /** `id` of the port. */
+  readonly device: string
   readonly location: SourceLocation
 }
 

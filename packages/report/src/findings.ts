@@ -127,6 +127,12 @@ function staleText(reader: ReportStaleRead['reader'], device: ReportDevice): str
 }
 
 const isOverwrite = (stray: ReportStray): boolean => stray.kind === 'write' && stray.landed === 'ram'
+const nosyRead = ({ strays }: ReportDevice): ReportStray | undefined =>
+  strays.find(({ kind, landed }) => kind === 'read' && landed === 'ram')
+
+const isUnmapped = ({ device, guest }: DeviceCase): boolean =>
+  guest.devices.find((one) => one.id === device.id)?.io.unmapped === true
+
 
 /** It wrote over memory that had been its own. */
 const isLate = ({ strays }: ReportDevice): boolean => strays.find(isOverwrite)?.takenBack === true
@@ -235,16 +241,35 @@ export const DEVICE_RULES: readonly DeviceRule[] = [
     id: 'DMA-0010',
     level: 'error',
     title: 'An interrupt never arrived',
-    applies: ({ device, seen }) =>
-      device.verdict === 'hangs' &&
-      device.dma.stray === 0 &&
-      seen.closed === undefined &&
-      seen.staleReads === undefined,
+    applies: (on) =>
+      on.device.verdict === 'hangs' &&
+      on.device.dma.stray === 0 &&
+      on.seen.closed === undefined &&
+      on.seen.staleReads === undefined &&
+      !isUnmapped(on),
     message: ({ device }) =>
       `${shortId(device.id)} never completed a request: ${plural(device.interrupt.lost, 'request')} waited for an interrupt (${INTERRUPT[device.interrupt.mode]}) that did not come.`,
     fix: () => null,
   },
   {
+  {
+    id: 'DMA-0045',
+    level: 'error',
+    title: 'A driver waits for ever for bus addresses',
+    applies: isUnmapped,
+    message: ({ device }) =>
+      `${shortId(device.id)} was never asked for anything: ${device.io.detail}.${device.guest.dmaPath === 'iommu' ? ' Of a device that is not trusted, what is less than a page is bounced, and the kernel has no bounce buffers.' : ''}`,
+    fix: ({ device }) => (device.guest.dmaPath === 'iommu' ? '--append swiotlb=force' : null),
+  },
+  {
+    id: 'DMA-0046',
+    level: 'warning',
+    title: 'A device read memory that it was not given',
+    applies: ({ device }) => device.verdict === 'works' && nosyRead(device) !== undefined,
+    message: ({ device }) =>
+      `${shortId(device.id)} read memory that it was not given: ${strayText(nosyRead(device)!)}; it saw ${nosyRead(device)?.after?.replaceAll(/[ 0]/g, '') === '' ? 'zeros' : nosyRead(device)?.after}.`,
+    fix: () => null,
+  },
     id: 'DMA-0012',
     level: 'error',
     title: 'The guest programmed an IOMMU that does not translate',

@@ -37,6 +37,7 @@ const OPTION = '-device virtio-blk-pci,...,iommu_platform=on,disable-legacy=on'
 const amd = (more: Parameters<typeof vtd>[0] = {}) => vtd({ id: 'ivhd0', kind: 'amdvi', base: 0xfed8_0000, ...more })
 const overwrite = stray({ kind: 'write', landed: 'ram', length: 4, physical: '0x9000', before: '00', after: 'ff' })
 const hung = withIo({ ok: false, hung: true })
+const unmapped = withIo({ ok: false, hung: true, unmapped: true })
 const STALE = { between: 'cache', address: '0x5000', got: '00 00', newest: '01 00', count: 1 } as const
 const AGENT = { start: '0x1000', end: '0x1fff', turns: 9, refused: 0, refusedAssigned: 0 }
 const { virtio: _none, ...plain } = guestDevice()
@@ -305,6 +306,42 @@ const RULES: readonly [string, { trips: Case; says: RegExp; fix: string | null; 
       says: /^00:03\.0 was sent to private memory of the guest 2 times: .* given physical addresses, past the DMA API/,
       fix: '-device virtio-blk-pci,...,iommu_platform=on,disable-legacy=on',
       not: { device: hung },
+    },
+  ],
+  [
+    'DMA-0045',
+    {
+      trips: { device: { dmaPath: 'iommu', ...unmapped } },
+      says: /^00:03\.0 was never asked for anything: .* Of a device that is not trusted, .* no bounce buffers\.$/,
+      fix: '--append swiotlb=force',
+      not: { device: hung },
+    },
+  ],
+  [
+    'DMA-0045',
+    {
+      trips: { device: { dmaPath: 'direct', ...unmapped } },
+      says: /^00:03\.0 was never asked for anything: [^.]*\.$/,
+      fix: null,
+      not: { device: { dmaPath: 'direct', ...hung } },
+    },
+  ],
+  [
+    'DMA-0046',
+    {
+      trips: { seen: withStrays(stray({ kind: 'read', landed: 'ram', after: '00 10 00' })) },
+      says: /^00:03\.0 read memory that it was not given: a read .* in RAM; it saw 00 10 00\.$/,
+      fix: null,
+      not: { seen: withStrays(stray({ kind: 'read', landed: 'hole' })) },
+    },
+  ],
+  [
+    'DMA-0046',
+    {
+      trips: { seen: withStrays(stray({ kind: 'read', landed: 'ram', after: '00 00 00' })) },
+      says: /; it saw zeros\.$/,
+      fix: null,
+      not: { device: hung, seen: withStrays(stray({ kind: 'read', landed: 'ram', after: '00 00 00' })) },
     },
   ],
   [

@@ -29,6 +29,7 @@ import {
 const R = DMA_PROBE_REGISTERS.registers
 const { OPERATION, INTERRUPT } = DMA_PROBE_COMMAND.fields
 const { START } = DMA_PROBE_DOORBELL.fields
+const PAGE = 4096
 
 /**
  * A PCI function that reads or writes one range of bus addresses when told to, and says how that ended: for testing an
@@ -45,7 +46,10 @@ export class DmaProbe implements PciFunction {
   readonly #maskHi: number
   readonly #maskLo: number
   readonly #dmaBits: number
+  readonly #maxLength: number
   readonly #lateWrite: boolean
+  /** Where the pages of a buffer go that is read with all that is around it; null for one that does not. */
+  readonly #around: Uint8Array | null
   /** What a late write repeats; null where there was no write, or it was repeated. */
   #last: { readonly hi: number; readonly lo: number; readonly length: number; readonly pattern: number } | null = null
   #dma: DmaPort | null = null
@@ -55,20 +59,38 @@ export class DmaProbe implements PciFunction {
    * @param dmaBits - address bits that it drives; 64 unless given
    * @param lateWrite - a fault of the device: a write that was done is done once more before the next transfer, whoever
    *   has the memory by then. How that ends is not told. It has none unless given
-   * @throws RangeError outside [12, 64]
+   * @param readsAround - a fault of the device: of a buffer that it has read it reads the whole pages, too, whoever has the
+   *   rest of them. How that ends is not told. It has none unless given
+   * @param maxLength - bytes of its longest transfer; 65,536 unless given
+   * @throws RangeError for address bits outside [12, 64], or a length that is none
    */
   constructor({
     dmaBits = R.DMA_BITS.resetLo,
     lateWrite = false,
-  }: { readonly dmaBits?: number; readonly lateWrite?: boolean } = {}) {
+    readsAround = false,
+    maxLength = DMA_PROBE_MAX_LENGTH,
+  }: {
+    readonly dmaBits?: number
+    readonly lateWrite?: boolean
+    readonly readsAround?: boolean
+    readonly maxLength?: number
+  } = {}) {
+    if (!Number.isInteger(maxLength) || maxLength < DMA_PROBE_READBACK_BYTES || maxLength > DMA_PROBE_MAX_LENGTH) {
+      throw new RangeError(
+        `a DMA probe transfers ${DMA_PROBE_READBACK_BYTES} to ${DMA_PROBE_MAX_LENGTH} bytes at most, got ${maxLength}`,
+      )
+    }
     if (!Number.isInteger(dmaBits) || dmaBits < 12 || dmaBits > 64) {
       throw new RangeError(`a DMA probe drives 12 to 64 address bits, got ${dmaBits}`)
     }
     this.#dmaBits = dmaBits
     this.#lateWrite = lateWrite
+    this.#maxLength = maxLength
+    this.#around = readsAround ? new Uint8Array(maxLength + 2 * PAGE) : null
     this.#maskHi = dmaBits <= 32 ? 0 : 2 ** (dmaBits - 32) - 1
     this.#maskLo = 2 ** Math.min(dmaBits, 32) - 1
     this.#registers.set(R.DMA_BITS, dmaBits)
+    this.#registers.set(R.MAX_LENGTH, maxLength)
     this.config = new ConfigSpace({
       vendorId: DMA_PROBE_VENDOR_ID,
       deviceId: DMA_PROBE_DEVICE_ID,
@@ -111,6 +133,7 @@ export class DmaProbe implements PciFunction {
     this.config.reset()
     this.#registers.reset()
     this.#registers.set(R.DMA_BITS, this.#dmaBits)
+    this.#registers.set(R.MAX_LENGTH, this.#maxLength)
     this.#clearReadback()
     this.#last = null
   }
@@ -144,7 +167,7 @@ export class DmaProbe implements PciFunction {
     const length = registers.get(R.LENGTH)
     const dma = this.#dma
     registers.set(R.MISMATCH_OFFSET, R.MISMATCH_OFFSET.resetLo)
-    if (operation === DMA_PROBE_COMMAND_NONE || length === 0 || length > DMA_PROBE_MAX_LENGTH) {
+    if (operation === DMA_PROBE_COMMAND_NONE || length === 0 || length > this.#maxLength) {
       return DMA_PROBE_RESULT_BAD_COMMAND
     }
     if (dma === null) return DMA_PROBE_RESULT_DISABLED
@@ -164,6 +187,7 @@ export class DmaProbe implements PciFunction {
       this.#clearReadback()
       if (result === DMA_OK) {
         new Uint8Array(this.#readback.buffer).set(data.subarray(0, DMA_PROBE_READBACK_BYTES))
+        if (!this.#readAround(dma, hi, lo, length)) return null
       }
     }
     if (result === DMA_PENDING) return null
@@ -184,6 +208,14 @@ export class DmaProbe implements PciFunction {
     if (dma.write(hi, lo, data) === DMA_PENDING) return false
     this.#last = null
     return true
+  }
+
+  /** False where the read waits for remote memory, and is to be done again. */
+  #readAround(dma: DmaPort, hi: number, lo: number, length: number): boolean {
+    if (this.#around === null) return true
+    const before = lo % PAGE
+    const pages = Math.ceil((before + length) / PAGE)
+    return dma.read(hi, lo - before, this.#around.subarray(0, pages * PAGE)) !== DMA_PENDING
   }
 
   #clearReadback(): void {

@@ -17,6 +17,7 @@ const COMMAND = 0x18
 const PATTERN = 0x1c
 const MISMATCH_OFFSET = 0x20
 const COMPLETED = 0x24
+const MAX_LENGTH = 0x2c
 const READBACK = 0x40
 const READ = 1
 const WRITE = 2
@@ -129,6 +130,62 @@ describe('a late write', () => {
     expect(probe.work(1)).toBe('idle')
     expect([read(RESULT), memory[0x100]]).toEqual([0, 0x78])
   })
+})
+
+describe('a read of what is around', () => {
+  it('is one of the whole pages after each read, which nobody is told of', () => {
+    const { probe, run, read } = setup({ readsAround: true })
+    const reads: (readonly [lo: number, length: number])[] = []
+    probe.connect(
+      {
+        ...createFlatPort(new Uint8Array(0x4000)),
+        read: (_hi, lo, into) => {
+          reads.push([lo, into.length])
+          return into.length >= 0x1000 ? DMA_FAULT : DMA_OK
+        },
+      },
+      { msi: () => 0, intx: () => {} },
+    )
+    expect(run(READ, 0x1100, 64)).toBe(0)
+    expect(run(READ, 0x1fe0, 64)).toBe(0)
+    expect(reads).toEqual([
+      [0x1100, 64],
+      [0x1000, 0x1000],
+      [0x1fe0, 64],
+      [0x1000, 0x2000],
+    ])
+    expect(read(RESULT)).toBe(0)
+  })
+
+  it('is none where the device is as it should be, and none of a write', () => {
+    for (const [options, command] of [
+      [{}, READ],
+      [{ readsAround: true }, WRITE],
+    ] as const) {
+      const { probe, run } = setup(options)
+      let reads = 0
+      const count = (): 0 => {
+        reads++
+        return 0
+      }
+      probe.connect(
+        { ...createFlatPort(new Uint8Array(0x4000)), read: count, write: () => 0 },
+        { msi: () => 0, intx: () => {} },
+      )
+      run(command, 0x1100, 64)
+      expect(reads).toBe(command === READ ? 1 : 0)
+    }
+  })
+})
+
+it('says how much it transfers at once, and does no more', () => {
+  const { read, run, probe } = setup({ maxLength: 256 })
+  expect(read(MAX_LENGTH)).toBe(256)
+  expect([run(READ, 0x100, 256), run(READ, 0x100, 257)]).toEqual([0, 0xdead_0005])
+  probe.reset('function')
+  expect(read(MAX_LENGTH)).toBe(256)
+  expect(() => new DmaProbe({ maxLength: 63 })).toThrow(RangeError)
+  expect(() => new DmaProbe({ maxLength: 65_537 })).toThrow(RangeError)
 })
 
 describe('transfers', () => {

@@ -1,4 +1,5 @@
 import { buildDefinitionBlock, type DefinitionBlock, readAml } from '../definition-block.ts'
+import { externalPortsBelow, type RootFunction, withProperties } from './external-ports.ts'
 import { AmlInterpreter } from './interpreter.ts'
 import { type AmlValue, childOf, isPackage, isReference, NotDecodable } from './objects.ts'
 import type { ReadConfig } from './region-fields.ts'
@@ -33,6 +34,8 @@ export interface HostBridge {
   resources: Resources | null
   /** _PRT for the I/O APIC, as after `_PIC(1)`; null where it is absent or not decodable. */
   routing: PciRoute[] | null
+  /** Functions of the root bus that are ports for devices from outside (`ExternalFacingPort`). */
+  externalPorts: RootFunction[]
   /** Why `routing` or `resources` is null, and what else was not understood. */
   notes: string[]
 }
@@ -55,10 +58,13 @@ export function findHostBridges(block: Uint8Array | DefinitionBlock, readConfig?
   interpreter.load(aml)
   attempt(() => interpreter.evaluate('\\_PIC', [1n]))
   const bridges: HostBridge[] = []
-  for (const [path, object] of [...interpreter.namespace.entries()]) {
+  const entries = [...interpreter.namespace.entries()]
+  const described = withProperties(entries.map(([path]) => path))
+  for (const [path, object] of entries) {
     if (object.kind !== 'device') continue
     const ids = [...idsOf(interpreter, path, '_HID'), ...idsOf(interpreter, path, '_CID')]
-    if (ids.includes(PNP0A03) || ids.includes(PNP0A08)) bridges.push(describe(interpreter, path, ids.includes(PNP0A08)))
+    if (ids.includes(PNP0A03) || ids.includes(PNP0A08))
+      bridges.push(describe(interpreter, path, ids.includes(PNP0A08), described))
   }
   return bridges
 }
@@ -100,7 +106,12 @@ function numberOf(interpreter: AmlInterpreter, path: string, name: string, notes
   return null
 }
 
-function describe(interpreter: AmlInterpreter, path: string, express: boolean): HostBridge {
+function describe(
+  interpreter: AmlInterpreter,
+  path: string,
+  express: boolean,
+  described: readonly string[],
+): HostBridge {
   const notes = interpreter.undecoded.map(({ message }) => message).filter((message) => message.startsWith(`${path}:`))
   return {
     path,
@@ -111,6 +122,7 @@ function describe(interpreter: AmlInterpreter, path: string, express: boolean): 
     configBase: numberOf(interpreter, path, '_CBA', notes),
     resources: resourcesOf(interpreter, path, '_CRS', notes),
     routing: routingOf(interpreter, path, notes),
+    externalPorts: externalPortsBelow(interpreter, path, described),
     notes,
   }
 }

@@ -19,6 +19,7 @@ import { claimResources } from '../pci/claim-resources.ts'
 import { ConfigAccess } from '../pci/config-access.ts'
 import type { PciFunction } from '../pci/pci-function.ts'
 import { placeVirtualBars } from '../pci/sriov-resources.ts'
+import { untrustedBelow } from '../pci/untrusted.ts'
 import { commandLineDevices } from '../platform/command-line-devices.ts'
 import type { BringUp, EarlyCode, RunningMachine } from './architecture.ts'
 
@@ -70,6 +71,7 @@ function bringUp(
       config,
       hostBridgeWindows: platform.bridgeWindows,
       ram,
+      ...(platform.externalPorts.size > 0 && { isUntrusted: untrustedBelow(platform.externalPorts) }),
       ...(faultVector && { faultVector: faultVector.number }),
     },
     tables,

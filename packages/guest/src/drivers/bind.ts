@@ -255,8 +255,8 @@ export function testDevice(kernel: Kernel, { record, driver, virtio }: Bound): v
   // A mapping may have been bounced that another of the same device was not.
   if (virtio?.dma) record.dmaPath = virtio.dma.kind
   interrupt.lost += outcome.lost
-  const { attempted, ok, wrongData, hung, detail } = outcome
-  record.io = { kind: driver.ioKind, attempted, ok, wrongData, hung, detail }
+  const { attempted, ok, wrongData, hung, detail, unmapped } = outcome
+  record.io = { kind: driver.ioKind, attempted, ok, wrongData, hung, detail, ...(unmapped && { unmapped }) }
   if (driver.ioKind !== 'none') kernel.log(`${id}: I/O self-test: ${verdict(record)}: ${detail}`)
 }
 

@@ -14,6 +14,8 @@ export interface IoOutcome {
   readonly lost: number
   /** Of a hung test: the device was through with it, and only the interrupt is missing. */
   readonly finished?: true
+  /** It hung because nothing could be mapped for it: the device was asked for nothing. */
+  readonly unmapped?: true
 }
 
 /** A driver that has taken its device. */
@@ -45,5 +47,8 @@ export const hung = (lost: number, detail: string, finished = false): IoOutcome 
   lost,
   ...(finished && { finished }),
 })
+
+/** A driver that tries again and again to map a request, as Linux's block layer does where it takes memory for short. */
+export const unmapped = (detail: string): IoOutcome => ({ ...hung(0, detail), unmapped: true })
 
 export const notAttempted = (detail: string): IoOutcome => ({ ...failed(detail), attempted: false })

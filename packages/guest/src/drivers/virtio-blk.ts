@@ -18,7 +18,7 @@ import { ready } from '../virtio/negotiate.ts'
 import type { VirtioDevice } from '../virtio/virtio-device.ts'
 import type { VirtioDriver } from '../virtio/virtio-driver.ts'
 import type { Request, Segment, Virtqueue } from '../virtio/virtqueue.ts'
-import { type BoundDriver, failed, type IoOutcome, notAttempted, passed, wrong } from './driver.ts'
+import { type BoundDriver, failed, type IoOutcome, notAttempted, passed, unmapped, wrong } from './driver.ts'
 import { firstDifference, POISON_SEED, patternOf, sameBytes } from './test-pattern.ts'
 
 const F = VIRTIO_BLK_FEATURES.fields
@@ -108,7 +108,7 @@ function scanPartitions(disk: Disk): string | null {
   const size = Math.min(disk.chunk, disk.capacity)
   if (size === 0) return null
   const made = submit(disk, DEPTH, VIRTIO_BLK_T_IN, 0, size)
-  if (typeof made === 'string') return null
+  if (typeof made === 'string') return disk.queue.unmapped && `reading the partition table: ${tooLittle(made)}`
   disk.queue.kick()
   const stuck = awaitRequests(disk.device, disk.queue, [made])
   return stuck && `reading the partition table: ${stuck.detail}`
@@ -171,7 +171,7 @@ function transfer(
       bus.writeBytes(disk.data + slot * disk.chunk, kind === 'write' ? from[index]! : poison)
       const made = submit(disk, slot, kind === 'write' ? VIRTIO_BLK_T_OUT : VIRTIO_BLK_T_IN, start + index * size, size)
       if (typeof made !== 'string') out.push(made)
-      else if (out.length === 0) return { failure: failed(made) }
+      else if (out.length === 0) return { failure: notSubmitted(disk, kind, made) }
       else break
     }
     disk.queue.kick()
@@ -192,6 +192,12 @@ function transfer(
   }
   return { chunks }
 }
+
+/** Linux takes a request that cannot be mapped for one that comes too early (BLK_STS_RESOURCE), and tries again for ever. */
+const tooLittle = (reason: string): string => `${reason}, which the driver waits for`
+
+const notSubmitted = ({ queue }: Disk, kind: string, reason: string): IoOutcome =>
+  queue.unmapped === null ? failed(reason) : unmapped(`${kind}: ${tooLittle(reason)}`)
 
 function submit(disk: Disk, slot: number, type: number, position: number, size: number): Request | string {
   const { bus } = disk.device.kernel
@@ -228,7 +234,7 @@ function checkStatus(disk: Disk, slot: number, kind: string): IoOutcome | null {
 
 function flush(disk: Disk): IoOutcome | null {
   const made = submit(disk, 0, VIRTIO_BLK_T_FLUSH, 0, 0)
-  if (typeof made === 'string') return failed(`flush: ${made}`)
+  if (typeof made === 'string') return notSubmitted(disk, 'flush', made)
   disk.queue.kick()
   return awaitRequests(disk.device, disk.queue, [made]) ?? checkStatus(disk, 0, 'flush')
 }

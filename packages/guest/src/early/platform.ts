@@ -25,6 +25,8 @@ export interface Platform {
   readonly bridgeWindows: readonly AddressRange[]
   /** What each host bridge passes on, by `busKey` of its root bus. */
   readonly windows: ReadonlyMap<number, HostBridgeWindows>
+  /** Ports for devices from outside, as Linux names them. */
+  readonly externalPorts: ReadonlySet<string>
   /** Devices on no bus, in the order of the namespace. */
   readonly devices: readonly PlatformDevice[]
 }
@@ -61,7 +63,7 @@ function readInterruptControllers(tables: AcpiTables, log: (line: string) => voi
   return { localApic: localApic === 0 ? DEFAULT_LOCAL_APIC : localApic, ioApics }
 }
 
-type Bridges = Pick<Platform, 'ecam' | 'pinRoutes' | 'rootBuses' | 'bridgeWindows' | 'windows'>
+type Bridges = Pick<Platform, 'ecam' | 'pinRoutes' | 'rootBuses' | 'bridgeWindows' | 'windows' | 'externalPorts'>
 
 /**
  * Reads the host bridges of the namespace. One may say itself where its configuration space is (_CBA): that holds for
@@ -76,7 +78,8 @@ function readHostBridges(tables: AcpiTables, mcfg: readonly EcamWindow[], log: (
   const bridgeWindows: AddressRange[] = []
   const windows = new Map<number, HostBridgeWindows>()
   const ecam = [...mcfg]
-  for (const { path, segment, bus, configBase, routing, resources, notes } of bridges) {
+  const externalPorts = new Set<string>()
+  for (const { path, segment, bus, configBase, routing, resources, notes, ...more } of bridges) {
     const domain = segment.toString(16).padStart(4, '0')
     if (segment > LAST_SEGMENT || bus > 0xff) {
       log(`ACPI: ${path} is for segment ${segment}, bus ${bus}: not used`)
@@ -102,11 +105,15 @@ function readHostBridges(tables: AcpiTables, mcfg: readonly EcamWindow[], log: (
     for (const { device, pin, gsi } of routing ?? []) {
       if (gsi !== null) pinRoutes.push({ segment, bus, device, pin: pin + 1, gsi })
     }
+    for (const { device, function: fn } of more.externalPorts) {
+      const at = [bus, device].map((value) => value.toString(16).padStart(2, '0'))
+      externalPorts.add(`${domain}:${at.join(':')}.${fn}`)
+    }
     for (const { first, last } of resources?.memory ?? []) bridgeWindows.push({ start: first, end: last + 1 })
     windows.set(busKey(root), windowsOf(resources))
     for (const note of notes.slice(0, 4)) log(`ACPI: ${note}`)
   }
-  return { ecam: ecam.sort(byBus), pinRoutes, bridgeWindows, windows, rootBuses: [...buses.values()] }
+  return { ecam: ecam.sort(byBus), pinRoutes, bridgeWindows, windows, rootBuses: [...buses.values()], externalPorts }
 }
 
 /** What Linux would place BARs in: of memory, the first window below 4 GiB and the first above. */
@@ -137,6 +144,5 @@ export function readPlatform(
   const devices = readAcpiDevices(tables, log)
   const { localApic, ioApics } = readInterruptControllers(tables, log)
   const bridges = readHostBridges(tables, options.noEcam ? [] : readEcam(tables, map, log), log)
-  const { ecam, pinRoutes, rootBuses, bridgeWindows, windows } = bridges
-  return { devices, localApic, ioApics, ecam, pinRoutes, rootBuses, bridgeWindows, windows }
+  return { devices, localApic, ioApics, ...bridges }
 }

@@ -2,6 +2,7 @@ import type { PageAllocator } from '@dmascope/dma'
 import type { CpuBus, DmaWitness } from '@dmascope/memory/contracts'
 import type { DmaPlatform } from '../dma/dma-platform.ts'
 import type { ConfigAccess } from '../pci/config-access.ts'
+import type { IsUntrusted } from '../pci/untrusted.ts'
 import type { GuestProfile } from '../profile/guest-profile.ts'
 import type { KernelCommandLine } from '../profile/kernel-command-line.ts'
 
@@ -27,6 +28,8 @@ export interface IommuContext {
   readonly ram?: readonly { readonly start: number; readonly end: number }[]
   /** The kernel for this architecture was built with strict invalidation; unless given, the profile's configuration says. */
   readonly strictByDefault?: boolean
+  /** What says which devices are not trusted; all are unless given. */
+  readonly isUntrusted?: IsUntrusted
   /** Vector for the units' fault events; without it they stay masked, and only `readFaults` tells. */
   readonly faultVector?: number
 }

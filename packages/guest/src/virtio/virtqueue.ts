@@ -88,6 +88,9 @@ export class Virtqueue {
     this.ring = createDriverQueue<Request>(bus, ring.cpu, features)
   }
 
+  /** What there was no bus address for, where that kept the last request out of the ring. */
+  unmapped: string | null = null
+
   /**
    * Maps a request's memory and puts it into the ring; `kick` makes the device see it.
    *
@@ -95,6 +98,7 @@ export class Virtqueue {
    * @throws RangeError for more than 32 segments
    */
   add(segments: readonly Segment[]): Request | string {
+    this.unmapped = null
     const mappings: DmaMapping[] = []
     const buffers = this.#buffers.clear()
     for (const segment of segments) {
@@ -102,6 +106,7 @@ export class Virtqueue {
       const mapping = this.#dma.map(cpu, length, direction, purpose)
       if (mapping === null) {
         this.#release(mappings, null)
+        this.unmapped = purpose
         return `${purpose}: no bus address for it`
       }
       mappings.push(mapping)

@@ -4,6 +4,7 @@ import { type Chipset, I440FX, Q35 } from '../chipset/chipset.ts'
 import { txtRegisters } from '../chipset/txt-registers.ts'
 import { confidentialKind } from '../confidential/plan-confidential.ts'
 import type { MachineDescription, PcName } from '../description.ts'
+import { planExternalPorts, refuseExternalPorts } from '../external-ports/plan-external-ports.ts'
 import type { PlatformFacts } from '../firmware/acpi-tables.ts'
 import { firmwareFiles } from '../firmware/firmware-files.ts'
 import { REBUILT_FILES } from '../firmware/linked-tables.ts'
@@ -46,6 +47,7 @@ export function createMachine(
   const confidential = confidentialKind(description)
   checkLaunch(description)
   if (name !== 'q35' && name !== 'pc') checkXen(description, false)
+  refuseExternalPorts(description)
   if (name === 'pseries') {
     refuseTableEdits(description)
     return createPseries(description, options)
@@ -95,7 +97,8 @@ export function createMachine(
   const regions = placeFirmwareRegions(description, lowRamEnd).map(({ device, base, size }) =>
     machine.leaveRunning(device, base, size),
   )
-  const facts = platformFacts(name, description, roots, plan, segments, regions)
+  const externalPorts = planExternalPorts(description, placement.functions)
+  const facts = { ...platformFacts(name, description, roots, plan, segments, regions), externalPorts }
   const ram = pcBoard(chipset).ramRanges(description.memory)
   const memory = segments.places.length + regions.length === 0 ? null : { ram, segments, reserved: regions }
   const make = firmwareFiles(chipset, facts, { lowRamEnd, memory, edits: description.tables })
@@ -159,7 +162,7 @@ function platformFacts(
   plan: IommuPlan | null,
   segments: SegmentMap,
   regions: readonly FirmwareRegion[],
-): PlatformFacts {
+): Omit<PlatformFacts, 'externalPorts'> {
   return {
     machine,
     qemuVersion: description.qemuVersion,

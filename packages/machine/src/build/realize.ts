@@ -42,7 +42,12 @@ export function realize(
     })
   }
   if (model.kind === 'probe')
-    return new DmaProbe({ dmaBits: probeBits(placed), lateWrite: properties['late-write'] === true })
+    return new DmaProbe({
+      dmaBits: probeBits(placed),
+      lateWrite: properties['late-write'] === true,
+      readsAround: properties['reads-around'] === true,
+      maxLength: probeLength(placed),
+    })
   if (model.kind === 'amd-iommu-function') return idleAmdFunction(multifunction)
   const pci = model.pci
   if (pci === null) throw new TypeError(`${model.name} (${description.location.text}) has no PCI function`)
@@ -91,6 +96,17 @@ export function realize(
 
 /** What QEMU's NVMe controller was before it had a number of its own; `use-intel-id` keeps that. */
 const INTEL_NVME = { vendorId: 0x8086, deviceId: 0x5845 }
+
+/** `max_transfer` of a DMA probe. @throws DmascopeError MACHINE_PROPERTY_VALUE */
+function probeLength(placed: PlacedDevice): number {
+  const bytes = Number(placed.properties.max_transfer)
+  if (Number.isInteger(bytes) && bytes >= 64 && bytes <= 0x1_0000 && bytes % 4 === 0) return bytes
+  throw refusePlace(
+    'MACHINE_PROPERTY_VALUE',
+    placed.description,
+    `a DMA probe transfers 64 to 65536 bytes at once, in words of 4; write max_transfer=256, not max_transfer=${bytes}`,
+  )
+}
 
 /** `dma_bits` of a DMA probe. @throws DmascopeError MACHINE_PROPERTY_VALUE */
 function probeBits(placed: PlacedDevice): number {

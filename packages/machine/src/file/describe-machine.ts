@@ -15,6 +15,7 @@ import type {
   QemuVersion,
 } from '../description.ts'
 import { requireHypervisor } from '../hypervisor/hypervisors.ts'
+import { describeExternalPorts } from './describe-external-ports.ts'
 import { describeFirmwareRegions } from './describe-firmware-regions.ts'
 import { describeInbound } from './describe-inbound.ts'
 import { describeMemorySystem } from './describe-memory-system.ts'
@@ -98,6 +99,7 @@ export function describeMachine(
     ...describeInbound(content, places),
     ...describeRestrictedPool(content, places),
     ...describeFirmwareRegions(content, places),
+    ...describeExternalPorts(content, places),
     ...describeXen(content, memory, places),
     ...(content.launch !== undefined && { launch: content.launch }),
     ...describeTables(content, places, options.readTable),

@@ -187,6 +187,12 @@ export const MACHINE_FILE = z
       .describe(
         'Of a q35 or pc with an IOMMU: memory that agents of the firmware go on using in devices, and that its tables name (RMRR, IVMD). QEMU has none',
       ),
+    externalPorts: z
+      .array(identifier)
+      .optional()
+      .describe(
+        'Of a q35: the ids of root ports that firmware calls external-facing (ExternalFacingPort), so that what is plugged into them is not trusted. Nothing of QEMU’s',
+      ),
     launch: z
       .enum(['tboot'])
       .optional()

@@ -37,6 +37,8 @@ export interface PlatformFacts {
   readonly expanders: readonly PciBus[]
   /** Host bridges of segments beside segment 0. */
   readonly segments: readonly SegmentPlace[]
+  /** Root ports on bus 0 that firmware calls external-facing. */
+  readonly externalPorts: readonly RootFunction[]
 }
 
 const NO_ADDRESS: GenericAddress = {

@@ -1,10 +1,12 @@
 import {
   aml,
   buildDefinitionBlock,
+  externalFacingPort,
   type HostBridgeDescription,
   hostBridge,
   interruptLink,
   type PciRouteDescription,
+  type RootFunction,
   toHex,
 } from '@dmascope/acpi'
 import type { PciBus } from '@dmascope/pci'
@@ -21,6 +23,8 @@ export interface DsdtFacts {
   readonly expanders: readonly PciBus[]
   /** Host bridges of segments beside segment 0. */
   readonly segments: readonly SegmentPlace[]
+  /** Root ports on bus 0 for devices from outside. */
+  readonly externalPorts: readonly RootFunction[]
 }
 
 const PINS = [0, 1, 2, 3] as const
@@ -40,7 +44,8 @@ const MOST_KEPT = 16
  * @returns bytes that others may have as well: they are not to be written to
  */
 export function dsdt(chipset: Chipset, facts: DsdtFacts, lowRamEnd: number): Uint8Array {
-  if (facts.expanders.length + facts.segments.length > 0) return assemble(chipset, facts, lowRamEnd)
+  if (facts.expanders.length + facts.segments.length + facts.externalPorts.length > 0)
+    return assemble(chipset, facts, lowRamEnd)
   const key = `${chipset.rootBusName} ${lowRamEnd} ${facts.ecamBase}`
   let table = kept.get(key)
   if (table === undefined) {
@@ -89,6 +94,7 @@ function firstBridge(
     ports: [{ first: 0, last: 0x0cf7 }, ...without({ first: 0x0d00, last: LAST_PORT }, ports)],
     memory: [{ first: 0xa_0000, last: 0xb_ffff }, ...holes.flatMap((hole) => without(hole, memory))],
     routing: chipsetRouting(chipset),
+    terms: facts.externalPorts.map(externalFacingPort),
   }
 }
 

@@ -323,6 +323,23 @@ const PRESETS: readonly Preset[] = [
     content: { ...behindWindows([{ bus: 0x4000_0000, memory: 0x4000_0000, size: '1G' }]), memory: '2G' },
   },
   {
+    name: 'external-port',
+    summary: 'VT-d, and two root ports with the same devices: firmware calls the first external-facing',
+    content: q35(
+      'intel_iommu=on',
+      [
+        iommu,
+        { model: 'pcie-root-port', id: 'outside', addr: '02.0', chassis: 1 },
+        { model: 'pcie-root-port', id: 'inside', addr: '03.0', chassis: 2 },
+        ...['outside', 'inside'].flatMap((bus): DeviceContent[] => [
+          { model: 'virtio-blk-pci', id: `blk-${bus}`, bus, addr: '00.0', multifunction: true, ...translated },
+          { model: 'dmascope-probe', id: `nosy-${bus}`, bus, addr: '00.1', max_transfer: 256, 'reads-around': true },
+        ]),
+      ],
+      { memory: '3G', externalPorts: ['outside'] },
+    ),
+  },
+  {
     name: 'restricted-pool',
     summary: 'an Arm machine whose devices reach no memory but a pool that the tree names; the kernel knows',
     content: {

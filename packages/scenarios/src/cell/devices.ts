@@ -12,6 +12,7 @@ export type DeviceName =
   | 'nvme'
   | 'rtl8139'
   | 'late-writer'
+  | 'nosy-reader'
   | 'assigned'
 
 export interface DeviceInQuestion {
@@ -65,6 +66,13 @@ export const DEVICES: readonly DeviceInQuestion[] = [
     summary: 'a device that writes to a buffer once more after its driver has taken it back',
     model: 'dmascope-probe',
     properties: { dma_bits: 64, 'late-write': true },
+    asksForPlatform: false,
+  },
+  {
+    name: 'nosy-reader',
+    summary: 'a device that reads the whole page of which a part is its buffer',
+    model: 'dmascope-probe',
+    properties: { dma_bits: 64, max_transfer: 256, 'reads-around': true },
     asksForPlatform: false,
   },
   {

@@ -21,6 +21,8 @@ export type IommuState =
 export type PlatformName =
   | 'x86'
   | 'x86-vtd'
+  | 'x86-vtd-port'
+  | 'x86-vtd-external'
   | 'x86-amdvi'
   | 'x86-virtio-iommu'
   | 'arm64'
@@ -53,7 +55,7 @@ export interface Platform {
   /** What a machine of it is described by, but for devices. */
   readonly machine: Pick<
     MachineDescription,
-    'machine' | 'cpu' | 'machineProperties' | 'inbound' | 'memorySystem' | 'restrictedPool' | 'xen'
+    'machine' | 'cpu' | 'machineProperties' | 'inbound' | 'memorySystem' | 'restrictedPool' | 'externalPorts' | 'xen'
   >
   readonly iommu: DeviceDescription | null
   /** What has to be there for a device to be behind: the device in question goes on the last one’s bus. */
@@ -91,6 +93,7 @@ const MIB = 0x10_0000
 const PARAVIRTUAL: readonly (readonly [string, string])[] = [
   ['qemu-2', 'QEMU 2 had no virtio IOMMU'],
   ['physical', 'a virtio IOMMU is a hypervisor’s; no physical machine has one'],
+const ROOT_PORT: DeviceDescription = { ...device('pcie-root-port', { chassis: 1 }), id: 'port0' }
 ]
 
 const CONFIDENTIAL: readonly (readonly [string, string])[] = [
@@ -125,6 +128,24 @@ export const PLATFORMS: readonly Platform[] = [
   {
     name: 'x86-amdvi',
     summary: 'q35 with an AMD IOMMU that translates',
+  {
+    name: 'x86-vtd-port',
+    summary: 'q35 with VT-d and 3 GiB of memory, whose devices stand behind a root port',
+    machine: Q35,
+    iommu: device('intel-iommu', { intremap: 'on' }),
+    ports: [ROOT_PORT],
+    memory: 3072 * MIB,
+    states: { on: 'intel_iommu=on', pt: 'intel_iommu=on iommu=pt', off: 'intel_iommu=off' },
+  },
+  {
+    name: 'x86-vtd-external',
+    summary: 'the same, with a port that firmware calls external-facing: its devices are not trusted',
+    machine: { ...Q35, externalPorts: [{ device: 'port0', location: place }] },
+    iommu: device('intel-iommu', { intremap: 'on' }),
+    ports: [ROOT_PORT],
+    memory: 3072 * MIB,
+    states: { on: 'intel_iommu=on', pt: 'intel_iommu=on iommu=pt', off: 'intel_iommu=off' },
+  },
     machine: Q35,
     iommu: device('amd-iommu', { 'dma-remap': true }),
     states: { on: '', pt: 'iommu=pt', off: 'amd_iommu=off', uncovered: '' },

@@ -8,7 +8,7 @@ export const DMA_PROBE_CLASS_CODE = 0xff0000
 
 /** Bytes of BAR 0. */
 export const DMA_PROBE_BAR_BYTES = 4096
-/** Longest transfer, in bytes. */
+/** Longest transfer of a probe that is not told otherwise, in bytes. */
 export const DMA_PROBE_MAX_LENGTH = 65_536
 /** Bytes of the readback window at DMA_PROBE_READBACK: the first bytes of what the last read brought. */
 export const DMA_PROBE_READBACK = 0x40
@@ -40,7 +40,7 @@ export const DMA_PROBE_RESULT_DECODE_ERROR = 0xdead_0002
 export const DMA_PROBE_RESULT_DISABLED = 0xdead_0003
 /** What came back is not what was written. */
 export const DMA_PROBE_RESULT_MISMATCH = 0xdead_0004
-/** LENGTH is 0 or above DMA_PROBE_MAX_LENGTH, or COMMAND asks for nothing. */
+/** LENGTH is 0 or above MAX_LENGTH, or COMMAND asks for nothing. */
 export const DMA_PROBE_RESULT_BAD_COMMAND = 0xdead_0005
 export const DMA_PROBE_RESULT_BUSY = 0xffff_fffe
 export const DMA_PROBE_RESULT_IDLE = 0xffff_ffff
@@ -82,4 +82,6 @@ export const DMA_PROBE_REGISTERS = registers('DMA probe, BAR 0', SOURCE, {
   COMPLETED: reg32(0x24, 'ro'),
   /** Address bits that the probe drives: it drops those above. */
   DMA_BITS: reg32(0x28, 'ro', undefined, 64),
+  /** Bytes of the longest transfer. */
+  MAX_LENGTH: reg32(0x2c, 'ro', undefined, DMA_PROBE_MAX_LENGTH),
 })

@@ -6,7 +6,7 @@ import { formatRequesterId, PCI_CAP_ID_MSI } from '@dmascope/pci/spec'
 import { writeMsi } from '../../interrupts/message-interrupts.ts'
 import type { PciDevice } from '../contract.ts'
 import { DeviceFacts } from '../device-facts.ts'
-import type { GroupDomain } from '../group-domain.ts'
+import { domainTypeOf, type GroupDomain } from '../group-domain.ts'
 import { dmaAliases, ownRequester } from '../groups/dma-alias.ts'
 import { type IommuGroup, IommuGroups } from '../groups/iommu-groups.ts'
 import type { IommuContext } from '../iommu-context.ts'
@@ -194,13 +194,14 @@ export class AmdTranslation {
 
   #makeDomain(group: IommuGroup): GroupDomain | null {
     const { profile, hostBridgeWindows = [], log } = this.#context
-    if (this.#defaultDomain === 'identity') {
+    const type = domainTypeOf(this.#context, group.devices, this.#defaultDomain, this.facts)
+    if (type === 'identity') {
       const id = this.#takeDomainId()
       if (id === null) return null
       const domain = new AmdDomain('identity', id, null, 2 ** APERTURE_BITS, false)
       return { domain, space: null }
     }
-    const domain = this.#makePagingDomain(this.#defaultDomain)
+    const domain = this.#makePagingDomain(type)
     if (domain === null) return null
     const end = domain.apertureEnd
     const direct = this.#directRegions(group)

@@ -5,7 +5,7 @@ import type { GroupOwnership, IommuSubsystem, MsiMessage, PciDevice, RecordedFau
 import { type DefaultDomain, decideDefaultDomain } from '../default-domain.ts'
 import { DeviceFacts } from '../device-facts.ts'
 import { type DeviceRegion, SOFTWARE_MSI_REGION } from '../device-region.ts'
-import { dmaOpsIn, type GroupDomain } from '../group-domain.ts'
+import { dmaOpsIn, domainTypeOf, type GroupDomain } from '../group-domain.ts'
 import { ownershipOf } from '../group-ownership.ts'
 import { dmaAliases, ownRequester } from '../groups/dma-alias.ts'
 import { type IommuGroup, IommuGroups } from '../groups/iommu-groups.ts'
@@ -143,7 +143,7 @@ export class RequestSubsystem implements IommuSubsystem {
     const { group, because } = this.#groups.assign(device)
     this.#facts.add(device, { fact: `IOMMU group ${group.id}: ${because}`, source: 'pci_device_group' })
     log(`pci ${device.id}: IOMMU group ${group.id}`)
-    const made = this.#domains.get(group) ?? this.#makeDomain(unit, regions)
+    const made = this.#domains.get(group) ?? this.#makeDomain(unit, group.devices, regions)
     if (made === null) {
       this.#facts.add(device, { fact: 'no domain ID is left', source: 'domain_range' })
       return
@@ -205,11 +205,15 @@ export class RequestSubsystem implements IommuSubsystem {
     this.#context.log(`pci ${device.id}: not added to the IOMMU: ${fact}`)
   }
 
-  #makeDomain(unit: RequestIommu, regions: readonly EndpointRegion[]): GroupDomain | null {
+  #makeDomain(
+    unit: RequestIommu,
+    devices: readonly PciDevice[],
+    regions: readonly EndpointRegion[],
+  ): GroupDomain | null {
     const { log, profile, hostBridgeWindows = [] } = this.#context
     const id = unit.takeDomain()
     if (id === null) return null
-    const { type } = this.#default
+    const type = domainTypeOf(this.#context, devices, this.#default.type, this.#facts)
     const bypass = type === 'identity' && unit.bypassDomains
     const domain = new RequestDomain(unit, { type, id, bypass, log })
     if (type === 'identity') {

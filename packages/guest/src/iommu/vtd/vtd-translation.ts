@@ -4,7 +4,7 @@ import { CAP } from '@dmascope/iommu/vtd/spec'
 import { formatRequesterId } from '@dmascope/pci/spec'
 import type { PciDevice } from '../contract.ts'
 import { DeviceFacts } from '../device-facts.ts'
-import { type GroupDomain, PASS_THROUGH_DOMAIN } from '../group-domain.ts'
+import { domainTypeOf, type GroupDomain, PASS_THROUGH_DOMAIN } from '../group-domain.ts'
 import { dmaAliases, ownRequester } from '../groups/dma-alias.ts'
 import { type IommuGroup, IommuGroups } from '../groups/iommu-groups.ts'
 import type { IommuContext } from '../iommu-context.ts'
@@ -210,7 +210,8 @@ export class VtdTranslation {
 
   #makeDomain(group: IommuGroup): GroupDomain | null {
     const units = group.devices.map((device) => this.#unitOf(device))
-    if (this.defaultDomain !== 'identity') return this.#makeTranslated(group, units, this.defaultDomain)
+    const type = domainTypeOf(this.#context, group.devices, this.defaultDomain, this.facts)
+    if (type !== 'identity') return this.#makeTranslated(group, units, type)
     if (units.every(({ unit }) => unit.capabilities.passThrough)) return { domain: PASS_THROUGH_DOMAIN, space: null }
     if (this.#context.profile.configuration.identityWithoutPassThrough === 'dma') {
       for (const device of group.devices) {

@@ -211,6 +211,12 @@ export const testAndOtherModels = (): readonly DeviceModel[] => [
       msiVectors: 1,
       dmaBits: 64,
     }),
-    properties: { bypass: bearing(off), dma_bits: bearing(uint8(28)), 'late-write': bearing(off) },
+    properties: {
+      bypass: bearing(off),
+      dma_bits: bearing(uint8(28)),
+      'late-write': bearing(off),
+      'reads-around': bearing(off),
+      max_transfer: bearing(uint32(0x1_0000)),
+    },
   }),
 ]
