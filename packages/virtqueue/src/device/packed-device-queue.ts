@@ -1,5 +1,6 @@
 import type { DmaPort, DmaResult } from '@dmascope/memory'
 import { ACCESS_READ, ACCESS_READ_WRITE, DMA_DISABLED } from '@dmascope/memory'
+import { keepShape } from '../keep-shape.ts'
 import { needPackedEvent } from '../need-event.ts'
 import { checkPackedQueueSize, PACKED_EVENT_BYTES, packedRingBytes } from '../packed-ring-layout.ts'
 import {
@@ -12,6 +13,7 @@ import {
   RING_EVENT_FLAGS_ENABLE,
 } from '../spec/packed-ring.ts'
 import type { DeviceQueue } from './device-queue.ts'
+import { NO_PORT, SMALLEST } from './no-port.ts'
 import { PACKED_DONE, PACKED_REFUSED, PackedChain } from './packed-chain.ts'
 import type { QueueAddresses, RingFeatures } from './queue.ts'
 import { RingPart } from './ring-part.ts'
@@ -38,6 +40,10 @@ const WRAP_SHIFT = 15
  * for each side a structure that says when it wants to be told.
  */
 export class PackedDeviceQueue extends TakenChain<PackedChain> implements DeviceQueue {
+  static {
+    keepShape(new PackedDeviceQueue(NO_PORT, SMALLEST, { indirect: false, eventIndex: false }))
+  }
+
   readonly size: number
   readonly #eventIndex: boolean
   readonly #ring: RingPart

@@ -1,5 +1,6 @@
 import type { DmaPort, DmaResult } from '@dmascope/memory'
 import { ACCESS_READ, ACCESS_READ_WRITE, DMA_DISABLED } from '@dmascope/memory'
+import { keepShape } from '../keep-shape.ts'
 import { needEvent } from '../need-event.ts'
 import {
   VIRTQ_AVAIL,
@@ -12,6 +13,7 @@ import {
 import { availableRingBytes, checkQueueSize, descriptorTableBytes, usedRingBytes } from '../split-ring-layout.ts'
 import { CHAIN_DONE, CHAIN_REFUSED, DescriptorChain } from './descriptor-chain.ts'
 import type { DeviceQueue } from './device-queue.ts'
+import { NO_PORT, SMALLEST } from './no-port.ts'
 import type { QueueAddresses, RingFeatures } from './queue.ts'
 import { RingPart } from './ring-part.ts'
 import { TakenChain } from './taken-chain.ts'
@@ -35,6 +37,10 @@ const ELEM_LEN = VIRTQ_USED_ELEM.fields.len.offset >>> 2
 
 /** The device's half of a split virtqueue (virtio 1.3 §2.7). */
 export class SplitDeviceQueue extends TakenChain<DescriptorChain> implements DeviceQueue {
+  static {
+    keepShape(new SplitDeviceQueue(NO_PORT, SMALLEST, { indirect: false, eventIndex: false }))
+  }
+
   readonly size: number
   readonly #mask: number
   readonly #eventIndex: boolean

@@ -1,4 +1,5 @@
 import type { RingFeatures } from '../device/queue.ts'
+import { keepShape } from '../keep-shape.ts'
 import { needPackedEvent } from '../need-event.ts'
 import { checkPackedQueueSize } from '../packed-ring-layout.ts'
 import {
@@ -12,7 +13,7 @@ import {
 } from '../spec/packed-ring.ts'
 import { BUFFER_WORDS, type BufferList } from './buffer-list.ts'
 import type { DriverQueue } from './driver-queue.ts'
-import type { IndirectTable, RingAddresses, RingMemory } from './ring-memory.ts'
+import { type IndirectTable, NO_MEMORY, type RingAddresses, type RingMemory } from './ring-memory.ts'
 
 const NEXT = PVIRTQ_DESC_F.fields.VIRTQ_DESC_F_NEXT.loMask
 const WRITE = PVIRTQ_DESC_F.fields.VIRTQ_DESC_F_WRITE.loMask
@@ -37,6 +38,16 @@ const NOT_IN_FLIGHT = 0
  * chain's first flags are written last, every descriptor of it bears its id, and ids are given out as Linux does.
  */
 export class PackedDriverQueue<Token = number> implements DriverQueue<Token> {
+  static {
+    keepShape(
+      new PackedDriverQueue(
+        NO_MEMORY,
+        { size: 1, desc: 0, driver: 0, device: 0 },
+        { indirect: false, eventIndex: false },
+      ),
+    )
+  }
+
   readonly size: number
   free: number
   broken: string | null = null

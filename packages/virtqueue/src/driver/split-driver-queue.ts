@@ -1,4 +1,5 @@
 import type { RingFeatures } from '../device/queue.ts'
+import { keepShape } from '../keep-shape.ts'
 import { needEvent } from '../need-event.ts'
 import {
   VIRTQ_AVAIL,
@@ -12,7 +13,7 @@ import {
 import { checkQueueSize } from '../split-ring-layout.ts'
 import { BUFFER_WORDS, type BufferList } from './buffer-list.ts'
 import type { DriverQueue } from './driver-queue.ts'
-import type { IndirectTable, RingAddresses, RingMemory } from './ring-memory.ts'
+import { type IndirectTable, NO_MEMORY, type RingAddresses, type RingMemory } from './ring-memory.ts'
 
 const NEXT = VIRTQ_DESC_F.fields.VIRTQ_DESC_F_NEXT.loMask
 const WRITE = VIRTQ_DESC_F.fields.VIRTQ_DESC_F_WRITE.loMask
@@ -31,6 +32,16 @@ const NOT_IN_FLIGHT = 0
 
 /** The driver's half of a split virtqueue (virtio 1.3 §2.7), in the guest's own memory accesses. */
 export class SplitDriverQueue<Token = number> implements DriverQueue<Token> {
+  static {
+    keepShape(
+      new SplitDriverQueue(
+        NO_MEMORY,
+        { size: 1, desc: 0, driver: 0, device: 0 },
+        { indirect: false, eventIndex: false },
+      ),
+    )
+  }
+
   readonly size: number
   free: number
   broken: string | null = null
