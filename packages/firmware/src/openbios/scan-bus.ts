@@ -47,23 +47,18 @@ function configureFunction(config: SabreConfig, id: number, room: Room, numberin
   if (!isBridge || numbering.last >= LAST_BUS) return new DtNode(`${name}@${unit}`, properties)
   room.memory = alignUp(room.memory, BRIDGE_MEMORY)
   room.io = alignUp(room.io, BRIDGE_IO)
-  const below = scanBehind(config, id, room, room.io, numbering)
+  const below = scanBehind(config, id, room, numbering)
   return new DtNode(`${name}@${unit}`, [...properties, property('bus-range', below.buses)], below.nodes)
 }
 
-/**
- * Numbers the bus behind a bridge, scans it, and closes the bridge's windows around what was placed there.
- *
- * @param io - where the window of ports begins
- */
+/** Numbers the bus behind a bridge, scans it, and closes the bridge's windows around what was placed there. */
 export function scanBehind(
   config: SabreConfig,
   id: number,
   room: Room,
-  io: number,
   numbering: Numbering,
 ): { readonly nodes: DtNode[]; readonly buses: readonly [number, number] } {
-  const memory = room.memory
+  const { memory, io } = room
   const secondary = ++numbering.last
   config.write(id, TYPE1.PRIMARY_BUS_NUMBER.offset, 1, id >>> 8)
   config.write(id, TYPE1.SECONDARY_BUS_NUMBER.offset, 1, secondary)

@@ -42,12 +42,12 @@ export function scanSabre(bus: CpuBus): DtNode {
   const config = new SabreConfig(bus)
   const { properties } = describeFunction(config, HOST, placeBars(config, HOST, { memory: 0, io: 0 }))
   const numbering: Numbering = { last: 0 }
-  const children = SIMBA_BUSES.flatMap(({ fn, memory, io, ioWindow }) => {
+  const children = SIMBA_BUSES.flatMap(({ fn, memory, io }) => {
     const id = (SIMBA_DEVICE << 3) | fn
     if (!isThere(config, id)) return []
     const room = { memory, io }
     const simba = describeFunction(config, id, placeBars(config, id, room))
-    const { nodes, buses } = scanBehind(config, id, room, ioWindow, numbering)
+    const { nodes, buses } = scanBehind(config, id, room, numbering)
     return [
       new DtNode(
         `${simba.name}@${unitOf(id)}`,

@@ -22,7 +22,7 @@ export const TREE_ROOM = 0x10_0000
 
 /** The buses behind the two functions of Simba: memory and ports of each begin here. */
 export const SIMBA_BUSES = [
-  { fn: 1, memory: 0x2000_0000, io: 0x8000, ioWindow: 0 },
-  { fn: 0, memory: 0x6000_0000, io: 0x80_0000, ioWindow: 0x80_0000 },
+  { fn: 1, memory: 0x2000_0000, io: 0 },
+  { fn: 0, memory: 0x6000_0000, io: 0x80_0000 },
 ] as const
 export const SIMBA_DEVICE = 1

@@ -1,5 +1,6 @@
 import { Sun4uUnit } from '@dmascope/iommu/sun4u'
 import { DmascopeError } from '@dmascope/layout'
+import { findModel } from '../catalogue/catalogue.ts'
 import type { MachineDescription } from '../description.ts'
 import { requireHypervisor } from '../hypervisor/hypervisors.ts'
 import type { MachineIommu } from '../iommu/machine-iommu.ts'
@@ -58,7 +59,15 @@ const sun4uIommu = (translator: Sun4uUnit): MachineIommu => ({
   ioApicRequester: null,
 })
 
-function check({ memory, cpu, cpus }: MachineDescription): void {
+function check({ memory, cpu, cpus, devices }: MachineDescription): void {
+  for (const device of devices) {
+    if (findModel(device.model)?.kind !== 'virtio-iommu') continue
+    throw refusePlace(
+      'MACHINE_REFUSED',
+      device,
+      `Check your machine implements a hotplug handler for the ${device.model} device`,
+    )
+  }
   if (cpu !== undefined && !/^(TI UltraSparc IIi|TI-UltraSparc-IIi)(,|$)/i.test(cpu)) {
     throw new DmascopeError(
       'MACHINE_NOT_MODELLED',
@@ -87,13 +96,6 @@ function checkPlacement({ functions, platform }: Placement): void {
     throw refusePlace('MACHINE_UNKNOWN_DEVICE', description, `'${model.name}' is not a valid device model for sparc64`)
   }
   for (const { description, model, bus } of functions) {
-    if (model.kind === 'virtio-iommu') {
-      throw refusePlace(
-        'MACHINE_REFUSED',
-        description,
-        `Check your machine implements a hotplug handler for the ${model.name} device`,
-      )
-    }
     if (model.kind === 'host-bridge' || (model.bridge !== null && model.bridge.secondary === 'express')) {
       throw refusePlace('MACHINE_UNKNOWN_DEVICE', description, `'${model.name}' is not a valid device model name`)
     }
