@@ -252,7 +252,6 @@ export const DEVICE_RULES: readonly DeviceRule[] = [
     fix: () => null,
   },
   {
-  {
     id: 'DMA-0045',
     level: 'error',
     title: 'A driver waits for ever for bus addresses',
@@ -270,6 +269,7 @@ export const DEVICE_RULES: readonly DeviceRule[] = [
       `${shortId(device.id)} read memory that it was not given: ${strayText(nosyRead(device)!)}; it saw ${nosyRead(device)?.after?.replaceAll(/[ 0]/g, '') === '' ? 'zeros' : nosyRead(device)?.after}.`,
     fix: () => null,
   },
+  {
     id: 'DMA-0012',
     level: 'error',
     title: 'The guest programmed an IOMMU that does not translate',

@@ -8,6 +8,7 @@ import {
   type GenericAddress,
   ioAddress,
   type MadtRecord,
+  type RootFunction,
 } from '@dmascope/acpi'
 import type { PciBus } from '@dmascope/pci'
 import type { PcName, ProcessorTopology, QemuVersion } from '../description.ts'

@@ -90,10 +90,10 @@ const virtThrough = (...windows: readonly (readonly [bus: number, memory: number
   inbound: [{ windows: windows.map(([bus, memory, size]) => ({ bus, memory, size })), location: place }],
 })
 const MIB = 0x10_0000
+const ROOT_PORT: DeviceDescription = { ...device('pcie-root-port', { chassis: 1 }), id: 'port0' }
 const PARAVIRTUAL: readonly (readonly [string, string])[] = [
   ['qemu-2', 'QEMU 2 had no virtio IOMMU'],
   ['physical', 'a virtio IOMMU is a hypervisor’s; no physical machine has one'],
-const ROOT_PORT: DeviceDescription = { ...device('pcie-root-port', { chassis: 1 }), id: 'port0' }
 ]
 
 const CONFIDENTIAL: readonly (readonly [string, string])[] = [
@@ -126,9 +126,6 @@ export const PLATFORMS: readonly Platform[] = [
     },
   },
   {
-    name: 'x86-amdvi',
-    summary: 'q35 with an AMD IOMMU that translates',
-  {
     name: 'x86-vtd-port',
     summary: 'q35 with VT-d and 3 GiB of memory, whose devices stand behind a root port',
     machine: Q35,
@@ -146,6 +143,9 @@ export const PLATFORMS: readonly Platform[] = [
     memory: 3072 * MIB,
     states: { on: 'intel_iommu=on', pt: 'intel_iommu=on iommu=pt', off: 'intel_iommu=off' },
   },
+  {
+    name: 'x86-amdvi',
+    summary: 'q35 with an AMD IOMMU that translates',
     machine: Q35,
     iommu: device('amd-iommu', { 'dma-remap': true }),
     states: { on: '', pt: 'iommu=pt', off: 'amd_iommu=off', uncovered: '' },
