@@ -1,0 +1,54 @@
+import { createMachine, type DmascopeError } from '@dmascope/machine'
+import { describe, expect, it } from 'vitest'
+import { parseQemuCommandLine } from '../src/index.ts'
+
+const parse = (line: string) =>
+  parseQemuCommandLine(['qemu-system-sparc64', ...line.split(/\s+/).filter((word) => word !== '')], {
+    qemuVersion: '11.1',
+  })
+
+const refused = (line: string): string => {
+  try {
+    createMachine(parse(line)).machine.dispose()
+  } catch (error) {
+    return `${(error as DmascopeError).code}: ${(error as Error).message}`
+  }
+  return 'accepted'
+}
+
+describe('qemu-system-sparc64', () => {
+  it('makes a sun4u with 128 MiB unless told otherwise', () => {
+    expect(parse('')).toMatchObject({ machine: 'sun4u', memory: 2 ** 27, cpus: 1, defaultDevices: true })
+    expect(parse('-M sun4u -m 1G -nodefaults')).toMatchObject({ memory: 2 ** 30, defaultDevices: false })
+    expect(refused('')).toBe('accepted')
+  })
+
+  it('places devices on bus B', () => {
+    const line = '-nodefaults -device virtio-rng-pci,bus=pciB,disable-legacy=on,iommu_platform=on'
+    expect(parse(line).devices).toMatchObject([{ model: 'virtio-rng-pci', bus: 'pciB' }])
+    expect(refused(line)).toBe('accepted')
+  })
+
+  it('leaves out its card with -net none, and its display with -vga none', () => {
+    const { machineProperties } = parse('-net none -vga none')
+    expect(machineProperties).toMatchObject({ defaultNic: false, vga: 'none' })
+    // So there is room on bus A.
+    expect(refused('-net none -vga none -device virtio-rng-pci,bus=pciA')).toBe('accepted')
+    expect(refused('-net none -device virtio-rng-pci,bus=pciA')).toMatch(/all in use or reserved/)
+  })
+
+  it.each([
+    ['-M sun4v', /^QEMU_MACHINE: .*'sun4v' is not modelled; modelled are sun4u/],
+    ['-M niagara', /is not modelled/],
+    ['-M q35', /^QEMU_MACHINE: .*unsupported machine type 'q35'/],
+    ['-smp 2', /max CPUs/i],
+    ['-nodefaults -device virtio-rng-pci', /no slot\/function available for virtio-rng-pci/],
+    ['-nodefaults -device virtio-rng-pci,bus=pcib', /Bus 'pcib' not found; did you mean 'pciB'/],
+    ['-nodefaults -device virtio-rng-pci,bus=pciB,iommu_platform=on', /neither legacy nor transitional/],
+    ['-nodefaults -device virtio-iommu-pci,bus=pciB', /hotplug handler/],
+    ['-nodefaults -device spapr-pci-host-bridge', /spapr-pci-host-bridge/],
+    ['-M sun4u,gic-version=3', /Property 'gic-version' not found/],
+  ])('refuses %s', (line, message) => {
+    expect(refused(line)).toMatch(message)
+  })
+})
