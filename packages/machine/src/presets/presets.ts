@@ -399,8 +399,7 @@ const PRESETS: readonly Preset[] = [
   },
   {
     name: 'bmips-viper',
-    summary:
-      'its other processor, whose read-ahead cache wants to be flushed: cards that know nothing of it, and others',
+    summary: 'the chip’s other processor, whose cache reads ahead: cards that nobody flushes it for, and others',
     content: {
       machine: 'bcm3384',
       qemuVersion: '11.1',

@@ -54,7 +54,10 @@ export interface CacheBus {
   invalidate(address: number, length: number): void
 }
 
-/** System registers of an Arm processor: named by op0, op1, CRn, CRm, op2 in 16 bits; values below 2^53. */
+/**
+ * System registers; values below 2^53. Of an Arm processor they are named by op0, op1, CRn, CRm, op2 in 16 bits; of a
+ * MIPS one, they are those of coprocessor 0, named by register << 3 | select.
+ */
 export interface SystemRegisterBus {
   read(register: number): number
   write(register: number, value: number): void
