@@ -1,4 +1,4 @@
-import { nextValue, nextValueHigh, type Register, type Registers, readValue, readValueHigh } from '@dmascope/layout'
+import { nextValue, nextValueHigh, type Register, readValue, readValueHigh } from '@dmascope/layout'
 
 /** One 32-bit half of a register's place. */
 interface Place {
@@ -6,6 +6,44 @@ interface Place {
   readonly high: boolean
   /** Of the half, as `write` answers it. */
   readonly offset: number
+  /** Of the word that it is. */
+  readonly index: number
+}
+
+/** Registers, and where the first of them starts. */
+export interface PlacedRegisters {
+  readonly registers: Iterable<Register>
+  readonly base?: number
+}
+
+/** Which registers stand where: the same for all units of a kind, and so made once. */
+export class RegisterLayout {
+  /** Bytes. */
+  readonly size: number
+  /** Words, as the registers show again behind these. */
+  readonly words: number
+  readonly mask: number
+  /** By word; undefined where there is no register. */
+  readonly places: readonly (Place | undefined)[]
+  readonly placed: readonly Place[]
+
+  /** @param repeat - a power of two: the registers show again every so many bytes; 0 where they do not */
+  constructor(size: number, files: readonly PlacedRegisters[], repeat = 0) {
+    this.size = size
+    this.words = (repeat || size) / 4
+    this.mask = repeat - 1
+    const places = new Array<Place | undefined>(this.words).fill(undefined)
+    for (const { registers, base = 0 } of files) {
+      for (const register of registers) {
+        const offset = base + register.offset
+        const index = (offset & this.mask) >>> 2
+        places[index] = { register, high: false, offset, index }
+        if (register.width === 64) places[index + 1] = { register, high: true, offset: offset + 4, index: index + 1 }
+      }
+    }
+    this.places = places
+    this.placed = places.filter((place) => place !== undefined)
+  }
 }
 
 /**
@@ -13,42 +51,33 @@ interface Place {
  * the hardware's side; `read` and `write` are software's.
  */
 export abstract class RegisterWords {
-  /** Bytes. */
-  readonly size: number
+  readonly #layout: RegisterLayout
   readonly #words: Uint32Array
-  readonly #places: (Place | undefined)[]
+  readonly #places: readonly (Place | undefined)[]
   readonly #mask: number
 
-  /** @param repeat - a power of two: the registers show again every so many bytes; 0 where they do not */
-  constructor(size: number, repeat = 0) {
-    this.size = size
-    this.#mask = repeat - 1
-    this.#words = new Uint32Array((repeat || size) / 4)
-    this.#places = new Array<Place | undefined>((repeat || size) / 4)
+  constructor(layout: RegisterLayout) {
+    this.#layout = layout
+    this.#mask = layout.mask
+    this.#words = new Uint32Array(layout.words)
+    this.#places = layout.places
+  }
+
+  /** Bytes. */
+  get size(): number {
+    return this.#layout.size
   }
 
   #indexOf(offset: number): number {
     return (offset & this.#mask) >>> 2
   }
 
-  /** Makes a register stand at its offset from `base`. */
-  protected place(register: Register, base = 0): void {
-    const offset = base + register.offset
-    const index = this.#indexOf(offset)
-    this.#places[index] = { register, high: false, offset }
-    if (register.width === 64) this.#places[index + 1] = { register, high: true, offset: offset + 4 }
-  }
-
-  protected placeAll(file: Registers, base = 0): void {
-    for (const register of Object.values(file.registers)) this.place(register, base)
-  }
-
   /** Every register to its declared reset value. */
   reset(): void {
     this.#words.fill(0)
-    this.#places.forEach((place, index) => {
-      if (place !== undefined) this.#words[index] = place.high ? place.register.resetHi : place.register.resetLo
-    })
+    for (const { register, high, index } of this.#layout.placed) {
+      this.#words[index] = high ? register.resetHi : register.resetLo
+    }
   }
 
   protected setPair(offset: number, [hi, lo]: readonly [hi: number, lo: number]): void {

@@ -69,24 +69,32 @@ export class AddressSpace {
   /** Lays a region over what is there. Returns a function that takes it away again. */
   add(region: Region): () => void {
     this.#regions.unshift(region)
-    this.#measureOverlay()
-    return () => {
-      this.#regions = this.#regions.filter((other) => other !== region)
-      this.#measureOverlay()
-    }
+    this.#widenOverlay(region)
+    return () => this.#remove(region)
+  }
+
+  #remove(region: Region): void {
+    const { base, size } = region
+    const last = this.#regions.indexOf(region)
+    if (last < 0) return
+    this.#regions.splice(last, 1)
+    // What ends within the bounds does not bear on them.
+    if (base > this.#overlayBase && base + size < this.#overlayEnd) return
+    this.#overlayBase = Number.POSITIVE_INFINITY
+    this.#overlayEnd = 0
+    for (const other of this.#regions) this.#widenOverlay(other)
   }
 
   addWindow(window: Window): void {
     this.#windows.push(window)
   }
 
-  #measureOverlay(): void {
-    this.#overlayBase = Number.POSITIVE_INFINITY
-    this.#overlayEnd = 0
-    for (const { base, size } of this.#regions) {
-      if (!this.ram.ranges.some((range) => base < range.base + range.size && base + size > range.base)) continue
+  #widenOverlay({ base, size }: Region): void {
+    for (const range of this.ram.ranges) {
+      if (base >= range.base + range.size || base + size <= range.base) continue
       this.#overlayBase = Math.min(this.#overlayBase, base)
       this.#overlayEnd = Math.max(this.#overlayEnd, base + size)
+      return
     }
   }
 
@@ -156,7 +164,7 @@ export class AddressSpace {
     const region = this.find(address)
     if (region !== null) return region.handler.read(address - region.base, width) >>> 0
     const offset = this.ram.offsetToRead(address)
-    if (offset < 0) return width === 4 ? 0xffff_ffff : 2 ** (8 * width) - 1
+    if (offset < 0) return width === 4 ? 0xffff_ffff : width === 2 ? 0xffff : 0xff
     const { view } = this.ram
     return width === 4
       ? view.getUint32(offset, true)
@@ -268,7 +276,7 @@ export class PortSpace {
     }
     const found = this.#fallback?.(port)
     if (found) return found.handler.read(found.offset, width) >>> 0
-    return width === 4 ? 0xffff_ffff : 2 ** (8 * width) - 1
+    return width === 4 ? 0xffff_ffff : width === 2 ? 0xffff : 0xff
   }
 
   write(port: number, width: 1 | 2 | 4, value: number): void {

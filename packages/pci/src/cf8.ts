@@ -16,11 +16,12 @@ const DATA = 4
  * width, at the byte that the port's two low bits name.
  */
 export function createCf8Ports(target: ConfigTarget): PortHandler {
+  // A signed word: one that is no small integer would be a heap number, and a new one at each write.
   let address = 0
   const registerAt = (offset: number): number => (REGISTER_NUMBER.get(address) << 2) | (offset & 3)
   return {
     read(offset, width) {
-      if (offset === 0 && width === 4) return address
+      if (offset === 0 && width === 4) return address >>> 0
       if (offset < DATA || ENABLE.get(address) === 0) return width === 4 ? 0xffff_ffff : width === 2 ? 0xffff : 0xff
       return target.configRead(
         BUS_NUMBER.get(address),
@@ -31,7 +32,7 @@ export function createCf8Ports(target: ConfigTarget): PortHandler {
       )
     },
     write(offset, width, value) {
-      if (offset === 0 && width === 4) address = (value & WRITABLE) >>> 0
+      if (offset === 0 && width === 4) address = (value & WRITABLE) | 0
       if (offset < DATA || ENABLE.get(address) === 0) return
       target.configWrite(
         BUS_NUMBER.get(address),

@@ -3,6 +3,7 @@ import type { PciConfig } from '../pci/config-access.ts'
 import { CHIPSET_DEVICE, I440FX, PAM, Q35_MCH } from '../spec/chipset.ts'
 
 const AREA = { base: 0xe_0000, size: 0x2_0000 } as const
+const PIECE = 0x4000
 /** The same bytes of the ROM, below 4 GiB. */
 const ROM = 0x1_0000_0000 - AREA.size
 const { HIGH_READ, HIGH_WRITE, LOW_READ, LOW_WRITE } = PAM.fields
@@ -31,9 +32,11 @@ function setAll(config: PciConfig, register: number, attributes: number): void {
 export function shadowBios(bus: CpuBus, config: PciConfig): (() => void) | null {
   const register = pamRegister(config.read16(0, 2))
   if (register === null) return null
-  const image = new Uint8Array(AREA.size)
-  bus.readBytes(ROM, image)
   setAll(config, register, READ | WRITE)
-  bus.writeBytes(AREA.base, image)
+  const piece = new Uint8Array(PIECE)
+  for (let done = 0; done < AREA.size; done += PIECE) {
+    bus.readBytes(ROM + done, piece)
+    bus.writeBytes(AREA.base + done, piece)
+  }
   return () => setAll(config, register, READ)
 }

@@ -1,20 +1,21 @@
-import { RegisterWords } from '../register-words.ts'
+import { RegisterLayout, RegisterWords } from '../register-words.ts'
 import { type AmdViFeatures, extendedFeature2Of, extendedFeatureOf } from './options.ts'
 import { AMDVI_REGISTERS, MMIO_SIZE } from './spec/registers.ts'
 
 const { ExtendedFeature, ExtendedFeature2 } = AMDVI_REGISTERS.registers
 const PPR_REGISTERS: readonly string[] = ['PprLogBase', 'PprHead', 'PprTail']
 
+const ALL = Object.values(AMDVI_REGISTERS.registers)
+const WITH_PAGE_REQUESTS = new RegisterLayout(MMIO_SIZE, [{ registers: ALL }])
+const WITHOUT = new RegisterLayout(MMIO_SIZE, [{ registers: ALL.filter(({ name }) => !PPR_REGISTERS.includes(name)) }])
+
 /** The unit's registers; those of page requests where it announces these. */
 export class RegisterFile extends RegisterWords {
   readonly #features: AmdViFeatures
 
   constructor(features: AmdViFeatures) {
-    super(MMIO_SIZE)
+    super(features.announcesPageRequests ? WITH_PAGE_REQUESTS : WITHOUT)
     this.#features = features
-    for (const register of Object.values(AMDVI_REGISTERS.registers)) {
-      if (!PPR_REGISTERS.includes(register.name) || features.announcesPageRequests) this.place(register)
-    }
     this.reset()
   }
 

@@ -1,4 +1,4 @@
-import { RegisterWords } from '../register-words.ts'
+import { RegisterLayout, RegisterWords } from '../register-words.ts'
 import { identificationOf, type SmmuV3Features } from './options.ts'
 import { GBPA, MMIO_SIZE, PAGE_1, SMMU_REGISTERS } from './spec/registers.ts'
 
@@ -6,16 +6,17 @@ const { registers } = SMMU_REGISTERS
 /** GBPA after reset: attributes as they come in, no abort. */
 const GBPA_RESET = GBPA.fields.SHCFG.setLo(0, 1)
 
+const ALL = Object.values(registers)
+const WITH_GBPA = new RegisterLayout(MMIO_SIZE, [{ registers: ALL }], PAGE_1)
+const WITHOUT = new RegisterLayout(MMIO_SIZE, [{ registers: ALL.filter(({ name }) => name !== 'GBPA') }], PAGE_1)
+
 /** The unit's registers. Both pages show the same ones, which the architecture leaves open. */
 export class RegisterFile extends RegisterWords {
   readonly #features: SmmuV3Features
 
   constructor(features: SmmuV3Features) {
-    super(MMIO_SIZE, PAGE_1)
+    super(features.globalBypassAttribute ? WITH_GBPA : WITHOUT)
     this.#features = features
-    for (const register of Object.values(registers)) {
-      if (register.name !== 'GBPA' || features.globalBypassAttribute) this.place(register)
-    }
     this.reset()
   }
 

@@ -76,12 +76,28 @@ function unknownProperty(model: DeviceModel, name: string, version: QemuVersion,
   )
 }
 
-/** The values that hold: those given (already checked), and QEMU's defaults for the rest. Without those that have none. */
-export function withDefaults(model: DeviceModel, properties: Properties, version: QemuVersion): Properties {
-  const values: Record<string, PropertyValue> = {}
-  for (const name of propertyNames(model, version)) {
-    const value = model.properties[name]!.defaults[version]
-    if (value !== null) values[name] = value
+/** QEMU's defaults of a model, by release: the catalogue's own, which no machine changes. */
+const defaults = new WeakMap<DeviceModel, Map<QemuVersion, Properties>>()
+
+function defaultsOf(model: DeviceModel, version: QemuVersion): Properties {
+  let byVersion = defaults.get(model)
+  if (byVersion === undefined) {
+    byVersion = new Map()
+    defaults.set(model, byVersion)
   }
-  return { ...values, ...properties }
+  let values = byVersion.get(version)
+  if (values === undefined) {
+    const known = propertyNames(model, version).map(
+      (name) => [name, model.properties[name]!.defaults[version]] as const,
+    )
+    values = Object.fromEntries(known.filter(([, value]) => value !== null)) as Properties
+    byVersion.set(version, values)
+  }
+  return values
 }
+
+/** The values that hold: those given (already checked), and QEMU's defaults for the rest. Without those that have none. */
+export const withDefaults = (model: DeviceModel, properties: Properties, version: QemuVersion): Properties => ({
+  ...defaultsOf(model, version),
+  ...properties,
+})

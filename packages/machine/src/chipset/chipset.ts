@@ -1,11 +1,11 @@
 import { bits, field, reg8, registers } from '@dmascope/layout'
-import type { AddressSpace } from '@dmascope/memory'
+import type { AddressSpace, Region } from '@dmascope/memory'
 import { romRegion } from '@dmascope/memory'
 import { type ConfigSpace, Msi, type PciFunction, type RootComplex, registerImage } from '@dmascope/pci'
 import { AhciFunction } from './ahci-function.ts'
 import { BIOS_ROM_BASE, biosRom, lowBiosRom } from './bios-rom.ts'
 import { ICH9_ROUTING, type InterruptRouting, PIIX3_ROUTING } from './interrupt-routing.ts'
-import { ShadowMap } from './shadow.ts'
+import { ShadowMap, shadowAreas } from './shadow.ts'
 import { StaticFunction } from './static-function.ts'
 
 /** What a machine type brings with it, whatever devices are added. */
@@ -175,15 +175,26 @@ function withLeadingByte(image: ReturnType<typeof registerImage>): ReturnType<ty
   return { bytes: shifted(image.bytes), writeMask: shifted(image.writeMask), clearMask: shifted(image.clearMask) }
 }
 
+/** The ROM's regions, which all machines share: nobody writes to them. */
+let romRegions: { readonly top: Region; readonly areas: readonly Region[] } | null = null
+
+function biosRegions(): { readonly top: Region; readonly areas: readonly Region[] } {
+  if (romRegions !== null) return romRegions
+  const legacy = lowBiosRom()
+  romRegions = {
+    top: romRegion('bios', BIOS_ROM_BASE, biosRom()),
+    areas: shadowAreas((base, size) =>
+      romRegion('bios below 1 MiB', base, legacy.subarray(base - 0xc_0000, base - 0xc_0000 + size)),
+    ),
+  }
+  return romRegions
+}
+
 /** Lays the firmware's ROM out: below 4 GiB always, below 1 MiB as the attribute map says. */
 export function placeBiosRom(chipset: Chipset, host: ConfigSpace, spaces: readonly AddressSpace[]): ShadowMap {
-  const rom = romRegion('bios', BIOS_ROM_BASE, biosRom())
-  for (const space of spaces) space.add(rom)
-  const legacy = lowBiosRom()
-  const register = chipset.express ? Q35_PAM_OFFSET : I440FX_PAM_OFFSET + 1
-  return new ShadowMap(host, register, spaces, (base, size) =>
-    romRegion('bios below 1 MiB', base, legacy.subarray(base - 0xc_0000, base - 0xc_0000 + size)),
-  )
+  const { top, areas } = biosRegions()
+  for (const space of spaces) space.add(top)
+  return new ShadowMap(host, chipset.express ? Q35_PAM_OFFSET : I440FX_PAM_OFFSET + 1, spaces, areas)
 }
 
 /** Keeps the ECAM's window where PCIEXBAR puts it. */

@@ -7,6 +7,15 @@ const AREAS = 13
 const READ_RAM = 1
 
 /**
+ * The ROM's regions, an area each: 0xf0000 to 0xfffff is one, under the first register's high nibble; the others are of
+ * 16 KiB.
+ */
+export const shadowAreas = (romAt: (base: number, size: number) => Region): readonly Region[] => [
+  ...Array.from({ length: AREAS - 1 }, (_, index) => romAt(FIRST + index * AREA, AREA)),
+  romAt(0xf_0000, 0x1_0000),
+]
+
+/**
  * The programmable attribute map: which parts of 0xc0000 to 0xfffff read the ROM, and which read RAM that firmware has
  * copied itself to. Seven registers of two nibbles; bit 0 of a nibble sends reads to RAM, bit 1 writes (82441FX §3.2.13,
  * Q35 MCH §5.1.19).
@@ -18,44 +27,34 @@ export class ShadowMap {
   readonly #register: number
   readonly #rom: readonly Region[]
   readonly #spaces: readonly AddressSpace[]
-  readonly #remove = new Map<Region, (() => void)[]>()
+  /** By area: what takes the ROM away again; undefined where RAM is read. */
+  readonly #laid: ((() => void)[] | undefined)[] = new Array(AREAS).fill(undefined)
 
   /**
    * @param register - offset of the first attribute register in `config`
-   * @param romAt - the ROM's region for an area's first address
+   * @param rom - the ROM's regions, as `shadowAreas` makes them; they may be others' as well
    */
-  constructor(
-    config: ConfigSpace,
-    register: number,
-    spaces: readonly AddressSpace[],
-    romAt: (base: number, size: number) => Region,
-  ) {
+  constructor(config: ConfigSpace, register: number, spaces: readonly AddressSpace[], rom: readonly Region[]) {
     this.#config = config
     this.#register = register
     this.#spaces = spaces
-    // 0xf0000 to 0xfffff is one area, under the first register's high nibble; the others are of 16 KiB.
-    this.#rom = [
-      ...Array.from({ length: AREAS - 1 }, (_, index) => romAt(FIRST + index * AREA, AREA)),
-      romAt(0xf_0000, 0x1_0000),
-    ]
+    this.#rom = rom
     config.onWrite(register, 7, () => this.update())
     this.update()
   }
 
   update(): void {
-    this.#rom.forEach((region, index) => {
-      const readsRam = (this.#nibble(index) & READ_RAM) !== 0
-      const laid = this.#remove.get(region)
+    for (let area = 0; area < this.#rom.length; area++) {
+      const readsRam = (this.#nibble(area) & READ_RAM) !== 0
+      const laid = this.#laid[area]
       if (readsRam && laid !== undefined) {
         for (const take of laid) take()
-        this.#remove.delete(region)
+        this.#laid[area] = undefined
       } else if (!readsRam && laid === undefined) {
-        this.#remove.set(
-          region,
-          this.#spaces.map((space) => space.add(region)),
-        )
+        const region = this.#rom[area]!
+        this.#laid[area] = this.#spaces.map((space) => space.add(region))
       }
-    })
+    }
   }
 
   #nibble(area: number): number {
