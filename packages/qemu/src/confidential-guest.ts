@@ -7,9 +7,12 @@ import type { Settings } from './settings.ts'
 export const CONFIDENTIAL_PROPERTIES: readonly string[] = ['confidential-guest-support', 'memory-encryption']
 
 /** Kinds of such objects that are modelled, and the machines' processors that they are for. */
-const KINDS: Readonly<Record<string, { readonly kind: 'sev' | 'pef'; readonly architecture: Architecture }>> = {
+const KINDS: Readonly<
+  Record<string, { readonly kind: 'sev' | 'pef' | 'pv'; readonly architecture: Architecture }>
+> = {
   'sev-guest': { kind: 'sev', architecture: 'x86_64' },
   'pef-guest': { kind: 'pef', architecture: 'ppc64' },
+  's390-pv-guest': { kind: 'pv', architecture: 's390x' },
 }
 
 /**
@@ -21,7 +24,7 @@ export function confidentialGuest(
   settings: Settings,
   objects: ReadonlyMap<string, ResolvedObject>,
   architecture: Architecture,
-): { readonly confidential?: 'sev' | 'pef' } {
+): { readonly confidential?: 'sev' | 'pef' | 'pv' } {
   for (const [key, value] of settings.values) {
     const id = String(value)
     if (!CONFIDENTIAL_PROPERTIES.includes(key.replaceAll('_', '-')) || id === '') continue
@@ -37,7 +40,7 @@ export function confidentialGuest(
     throw refusal(
       'MACHINE_NOT_MODELLED',
       place,
-      `a guest of '${object.type}' on ${architecture} is not modelled; sev-guest on x86_64 and pef-guest on ppc64 are`,
+      `a guest of '${object.type}' on ${architecture} is not modelled; sev-guest on x86_64, pef-guest on ppc64 and s390-pv-guest on s390x are`,
       { property: key, type: object.type },
     )
   }

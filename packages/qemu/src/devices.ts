@@ -16,6 +16,7 @@ import {
   requireModel,
 } from '@dmascope/machine'
 import type { Architecture } from './arguments.ts'
+import { modelNameOn } from './channel-names.ts'
 import type { Collected, Entry } from './collected.ts'
 import type { Drive } from './drives.ts'
 import { globalProperties } from './globals.ts'
@@ -89,8 +90,16 @@ export class DeviceReader {
     if (driver === null) {
       throw refusal('QEMU_MISSING_PROPERTY', place, "Parameter 'driver' is missing", { property: 'driver' })
     }
-    const model = requireModel(driver, this.#version, place.text)
     const { architecture } = this.#collected
+    const model = requireModel(modelNameOn(architecture, driver), this.#version, place.text)
+    if (model.plug === 'channel' && architecture !== 's390x') {
+      throw refusal(
+        'QEMU_BUS',
+        place,
+        `'${model.name}' is not a valid device model name of qemu-system-${architecture}; it is for channels, which s390x has`,
+        { device: model.name },
+      )
+    }
     if (model.plug === 'platform' && architecture !== (PLATFORM_HOMES[model.kind] ?? 'x86_64')) {
       throw refusal(
         'QEMU_BUS',

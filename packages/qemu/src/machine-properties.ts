@@ -25,6 +25,9 @@ const IGNORED_ON_PSERIES =
 /** Of the Arm machine alone, and without bearing on DMA. */
 const IGNORED_ON_VIRT = new Set(['ras'])
 
+/** Those of s390-ccw-virtio alone. */
+const IGNORED_ON_S390X = new Set(['aes-key-wrap', 'dea-key-wrap', 'loadparm', 'zpcii-disable'])
+
 /** Properties that one architecture's machines have alone. */
 const ARM_ONLY = [
   ...['gic-version', 'its', 'msi', 'iommu', 'highmem', 'highmem-ecam', 'highmem-mmio', 'highmem-redists'],
@@ -85,6 +88,7 @@ export function machineProperties(
     if (IGNORED.has(key.replaceAll('_', '-').split('.')[0]!)) continue
     if (machine === 'pseries' && IGNORED_ON_PSERIES.test(key.replaceAll('_', '-'))) continue
     if (architecture === 'aarch64' && IGNORED_ON_VIRT.has(key.replaceAll('_', '-'))) continue
+    if (architecture === 's390x' && IGNORED_ON_S390X.has(key.replaceAll('_', '-'))) continue
     if (FIRMWARE.includes(key) || CONFIDENTIAL_PROPERTIES.includes(key.replaceAll('_', '-'))) continue
     if (key === 'iommu' && architecture === 'x86_64') {
       throw refusal('QEMU_MACHINE_PROPERTY', place, "Property 'iommu' not found; write -device intel-iommu instead", {

@@ -137,7 +137,8 @@ export function resolveNic(
   }
   const model = textOf(pairs, 'model') ?? defaultModel
   const device = new Map<string, PropertyValue>()
-  device.set('driver', Object.hasOwn(NIC_MODELS, model) ? NIC_MODELS[model]! : model)
+  const named = Object.hasOwn(NIC_MODELS, model) ? NIC_MODELS[model]! : model
+  device.set('driver', model === 'virtio' && defaultModel === 'virtio-net-ccw' ? defaultModel : named)
   const mac = textOf(pairs, 'mac') ?? textOf(pairs, 'macaddr')
   if (mac !== null) device.set('mac', mac)
   for (const key of ['addr', 'vectors']) {

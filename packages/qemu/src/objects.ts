@@ -67,6 +67,7 @@ const OBJECTS: Readonly<Record<string, readonly string[]>> = {
   'sev-guest': SEV,
   'sev-snp-guest': SEV,
   'pef-guest': [],
+  's390-pv-guest': [],
   'tdx-guest': words('attributes sept-ve-disable mrconfigid mrowner mrownerconfig quote-generation-socket'),
 }
 

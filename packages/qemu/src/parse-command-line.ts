@@ -101,7 +101,7 @@ export function parseQemuCommandLine(args: readonly string[], options: CommandLi
   }
   const { device } = collected.entries
   for (const entry of device) if (!entry.json) create(entry)
-  for (const drive of drives.values()) if (drive.interface === 'virtio') create(virtioDisk(drive))
+  for (const drive of drives.values()) if (drive.interface === 'virtio') create(virtioDisk(drive, architecture))
   for (const entry of device) if (entry.json) create(entry)
   ignored.push(...unusedDrives(collected, drives, reader))
 
@@ -150,11 +150,11 @@ function virtioTransports(reader: DeviceReader, machine: MachineName): Pick<Mach
   return Object.keys(given).length > 0 ? { virtioTransports: given } : {}
 }
 
-/** `-drive if=virtio` is a drive, and a `virtio-blk-pci` on it. */
-const virtioDisk = (drive: Drive): Entry => ({
+/** `-drive if=virtio` is a drive, and a `virtio-blk-pci` on it, or a `virtio-blk-ccw`. */
+const virtioDisk = (drive: Drive, architecture: Collected['architecture']): Entry => ({
   id: null,
   pairs: new Map([
-    ['driver', 'virtio-blk-pci'],
+    ['driver', architecture === 's390x' ? 'virtio-blk-ccw' : 'virtio-blk-pci'],
     ['drive', drive.id],
   ]),
   place: drive.place,

@@ -1,7 +1,7 @@
 import { DmascopeError, nearestName } from '@dmascope/layout'
 import { type MachineDescription, requireHypervisor } from '@dmascope/machine'
 import { type Cell, cellKey } from './cell.ts'
-import { DEVICES, type DeviceInQuestion, describeDevice } from './devices.ts'
+import { DEVICES, type DeviceInQuestion, describeChannelDevice, describeDevice } from './devices.ts'
 import { missingUnder, PLATFORMS, type Platform, type PlatformName } from './platforms.ts'
 import { stateOf } from './states.ts'
 
@@ -67,10 +67,12 @@ export function describeCell(cell: Cell): DescribedCell {
       devices: [
         ...iommuOf(platform, cell),
         ...(platform.ports ?? []),
-        {
-          ...describeDevice(asked, platform.machine.machineProperties.confidential !== undefined),
-          ...behind(platform),
-        },
+        platform.channels === true
+          ? describeChannelDevice(asked)
+          : {
+              ...describeDevice(asked, platform.machine.machineProperties.confidential !== undefined),
+              ...behind(platform),
+            },
       ],
       append,
       ...change,

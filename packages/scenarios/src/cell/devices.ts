@@ -97,3 +97,11 @@ export const describeDevice = (
   properties: confidential && model.startsWith('virtio') && !asksForPlatform ? UNASKED : properties,
   location: { text: name },
 })
+
+/** A virtio device at the end of a subchannel, which is of virtio 1 in any case. */
+export const describeChannelDevice = ({ name, model, asksForPlatform }: DeviceInQuestion): DeviceDescription => ({
+  model: model.replace(/-pci$/, '-ccw'),
+  id: 'asked',
+  properties: { iommu_platform: asksForPlatform },
+  location: { text: name },
+})

@@ -47,6 +47,8 @@ export type PlatformName =
   | 'x86-xen-scattered'
   | 'x86-xen-shared'
   | 'pseries-pef'
+  | 's390x'
+  | 's390x-pv'
 
 export interface Platform {
   readonly name: PlatformName
@@ -64,6 +66,8 @@ export interface Platform {
   readonly place?: { readonly bus: string; readonly device: number }
   /** Devices in question that cannot be there, and why. */
   readonly lacks?: Readonly<Partial<Record<DeviceName, string>>>
+  /** Its virtio devices are at the ends of subchannels, not on PCI. */
+  readonly channels?: true
   /** Bytes of memory, where it has another amount than the others. */
   readonly memory?: number
   /** The states that there are, and what each adds to the kernel's command line. */
@@ -104,6 +108,15 @@ const CONFIDENTIAL: readonly (readonly [string, string])[] = [
 const EMULATED: readonly (readonly [string, string])[] = [
   ['physical', 'nobody emulates the devices of a physical machine'],
 ]
+
+const ON_PCI = 'the device is on PCI, and this platform has channels alone'
+const NO_PCI: Platform['lacks'] = {
+  e1000e: ON_PCI,
+  nvme: ON_PCI,
+  rtl8139: ON_PCI,
+  'late-writer': ON_PCI,
+  assigned: ON_PCI,
+}
 
 /** Every platform that a cell can have. */
 export const PLATFORMS: readonly Platform[] = [
@@ -335,6 +348,29 @@ export const PLATFORMS: readonly Platform[] = [
     machine: { machine: 'pseries', cpu: 'power9', machineProperties: { confidential: 'pef' } },
     iommu: null,
     states: { on: 'svm=on' },
+    not: CONFIDENTIAL,
+  },
+  {
+    name: 's390x',
+    summary: 'an s390x guest, whose virtio devices are on channels, which no IOMMU stands in front of',
+    machine: { machine: 's390-ccw-virtio', machineProperties: {} },
+    iommu: null,
+    channels: true,
+    lacks: NO_PCI,
+    states: { none: '' },
+    not: [
+      ['qemu-2.4', 'QEMU 2.4 had channel devices of revision 0 alone, whose rings are big-endian and not modelled'],
+      ['physical', 'no physical machine has virtio devices on channels'],
+    ],
+  },
+  {
+    name: 's390x-pv',
+    summary: 'the same, protected: devices, and the channels themselves, reach the pages that it shares',
+    machine: { machine: 's390-ccw-virtio', machineProperties: { confidential: 'pv' } },
+    iommu: null,
+    channels: true,
+    lacks: NO_PCI,
+    states: { none: '' },
     not: CONFIDENTIAL,
   },
 ]

@@ -9,14 +9,17 @@ import { DEVICE_NUMBER } from './devices.ts'
 /** Bytes that a cell's self-test moves each way. */
 export const SELF_TEST_BYTES = 4096
 
-/** Whether a function's address is that of the device in question. */
-export const askedIn = (id: string): boolean => id === ASKED || id === BEHIND_A_PORT || id === ON_BUS_B
+/** Whether a device's name is that of the one in question. */
+export const askedIn = (id: string): boolean =>
+  id === ASKED || id === BEHIND_A_PORT || id === ON_BUS_B || id === ON_A_CHANNEL
 
 const ASKED = `0000:00:${DEVICE_NUMBER.toString(16).padStart(2, '0')}.0`
 /** Where it is on platforms whose devices stand behind a port; nothing else ever is. */
 const BEHIND_A_PORT = '0000:01:00.0'
 /** And where it is on a sun4u. */
 const ON_BUS_B = '0000:02:01.0'
+/** The only device of platforms with channels. */
+const ON_A_CHANNEL = '0.0.0000'
 
 /** Rules in place of those that a cell's names stand for: to see what each of them decides. */
 export interface Exchanged {

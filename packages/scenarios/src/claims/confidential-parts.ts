@@ -5,6 +5,10 @@ import type { ObservedPart } from './claim.ts'
 const TAKES_ANY = ['linux-4.8', 'linux-5.10'] as const
 const VIRTIO = ['virtio-blk', 'virtio-net', 'virtio-rng'] as const
 const CONFIDENTIAL = ['x86-sev', 'pseries-pef'] as const
+const CLOSED = [...CONFIDENTIAL, 's390x-pv'] as const
+/** Kernels whose driver takes one in a protected guest of s390x; those since 5.10 refuse it. */
+const TAKES_ANY_ON_S390X = 'linux-4.8'
+const ASKING = ['virtio-blk+platform', 'virtio-net+platform', 'virtio-rng+platform'] as const
 
 /** Encryption bits as translation: part of what the DMA API does beyond IOMMUs. */
 export const ENCRYPTION_PARTS: readonly ObservedPart[] = [
@@ -43,6 +47,7 @@ export const SKIPS_BOUNCING: ObservedPart = {
       iommu: 'on',
       device: VIRTIO,
     }),
+    ...each({ guest: TAKES_ANY_ON_S390X, hypervisor: 'qemu', platform: 's390x-pv', iommu: 'none', device: VIRTIO }),
   ],
   holds: breaks,
   otherwise: 'it works, or is not taken',
@@ -66,13 +71,22 @@ export const BOUNCE_PARTS: readonly ObservedPart[] = [
   {
     kind: 'observed',
     says: 'where memory is closed to devices, those that go by the DMA API work, a virtio device with the bit among them',
-    cases: each({
-      guest: ['linux-4.8', 'linux-5.10', 'linux-6.1', 'linux-6.12'],
-      hypervisor: 'qemu',
-      platform: CONFIDENTIAL,
-      iommu: ['none', 'on'],
-      device: ['e1000e', 'nvme', 'virtio-blk+platform', 'virtio-net+platform', 'virtio-rng+platform'],
-    }),
+    cases: [
+      ...each({
+        guest: ['linux-4.8', 'linux-5.10', 'linux-6.1', 'linux-6.12'],
+        hypervisor: 'qemu',
+        platform: CONFIDENTIAL,
+        iommu: ['none', 'on'],
+        device: ['e1000e', 'nvme', ...ASKING],
+      }),
+      ...each({
+        guest: ['linux-4.8', 'linux-5.10', 'linux-6.1', 'linux-6.12'],
+        hypervisor: 'qemu',
+        platform: 's390x-pv',
+        iommu: 'none',
+        device: ASKING,
+      }),
+    ],
     holds: works,
     otherwise: 'one does not work',
   },
@@ -87,7 +101,7 @@ export const INACCESSIBLE_PARTS: readonly ObservedPart[] = [
     cases: each({
       guest: 'platform-dma-two-bits',
       hypervisor: 'platform-dma',
-      platform: CONFIDENTIAL,
+      platform: CLOSED,
       iommu: ['none', 'on'],
     }),
     holds: works,
@@ -99,7 +113,7 @@ export const INACCESSIBLE_PARTS: readonly ObservedPart[] = [
     cases: each({
       guest: 'platform-dma',
       hypervisor: 'qemu',
-      platform: CONFIDENTIAL,
+      platform: CLOSED,
       iommu: ['none', 'on'],
       device: ['virtio-blk+platform', 'virtio-net+platform', 'virtio-rng+platform'],
     }),
@@ -112,7 +126,7 @@ export const INACCESSIBLE_PARTS: readonly ObservedPart[] = [
     cases: each({
       guest: ['platform-dma', 'platform-dma-two-bits'],
       hypervisor: 'qemu',
-      platform: CONFIDENTIAL,
+      platform: CLOSED,
       iommu: ['none', 'on'],
     }),
     holds: breaks,
@@ -144,6 +158,32 @@ export const RESTRICTED_PARTS: readonly ObservedPart[] = [
       platform: 'x86-sev',
       iommu: 'none',
       device: ['virtio-blk+platform', 'virtio-net+platform', 'virtio-rng+platform'],
+    }),
+    holds: works,
+    otherwise: 'it does not work',
+  },
+  {
+    kind: 'observed',
+    says: 'so does a protected guest of s390x, since 5.10, by what the ultravisor says of it',
+    cases: each({
+      guest: ['linux-5.10', 'linux-6.1', 'linux-6.12'],
+      hypervisor: 'qemu',
+      platform: 's390x-pv',
+      iommu: 'none',
+      device: VIRTIO,
+    }),
+    holds: refuses,
+    otherwise: 'it is taken',
+  },
+  {
+    kind: 'observed',
+    says: 'and takes one with it, which works through bounce buffers there, too',
+    cases: each({
+      guest: ['linux-5.10', 'linux-6.1', 'linux-6.12'],
+      hypervisor: 'qemu',
+      platform: 's390x-pv',
+      iommu: 'none',
+      device: ASKING,
     }),
     holds: works,
     otherwise: 'it does not work',

@@ -1,3 +1,4 @@
+import { backend, deviceModel } from '../build-model.ts'
 import type { DeviceModel } from '../model.ts'
 import { bearing, on, only, type PropertyList, text, uint32 } from '../property-specs.ts'
 
@@ -19,13 +20,25 @@ const CHANNEL_PROPERTIES: PropertyList = {
   loadparm: only('11.1', text),
 }
 
+/** The service processor's consoles, which master no memory. */
+const consoles = (): readonly DeviceModel[] =>
+  ['sclpconsole', 'sclplmconsole'].map((name) =>
+    deviceModel({
+      name,
+      kind: 'none',
+      properties: { chardev: text },
+      backends: [backend('chardev', 'chardev', null)],
+    }),
+  )
+
 /**
  * Virtio devices on channels, from those without a transport.
  *
  * @param find - a model by its name
  */
-export const channelModels = (find: (name: string) => DeviceModel | null): readonly DeviceModel[] =>
-  ON_CHANNELS.flatMap(([plain, name]) => {
+export const channelModels = (find: (name: string) => DeviceModel | null): readonly DeviceModel[] => [
+  ...consoles(),
+  ...ON_CHANNELS.flatMap(([plain, name]): readonly DeviceModel[] => {
     const model = find(plain)
     if (model === null) return []
     return [
@@ -37,4 +50,5 @@ export const channelModels = (find: (name: string) => DeviceModel | null): reado
         properties: { ...model.properties, ...CHANNEL_PROPERTIES },
       },
     ]
-  })
+  }),
+]
