@@ -1,6 +1,7 @@
 import { highWord, lowWord } from '@dmascope/layout'
 import type { DmaWitness } from '@dmascope/memory/contracts'
 import { type BusView, IDENTITY_VIEW } from './bus-view.ts'
+import { type DmaAttributes, NO_CPU_ADDRESS, PLAIN } from './dma-attributes.ts'
 import type { Direction, DmaMapping, DmaOps, PageAllocator } from './dma-ops.ts'
 import {
   accessOf,
@@ -13,6 +14,8 @@ import {
   type Segment,
 } from './live-mappings.ts'
 import type { ClosedMemory, Coherency, WriteBarrier } from './memory-platform.ts'
+import { PoolPages } from './pool-pages.ts'
+import { outOfMemory, poolFull } from './shortage.ts'
 import type { BouncedBuffer, Swiotlb } from './swiotlb.ts'
 
 export interface DirectDmaOptions {
@@ -34,6 +37,8 @@ export interface DirectDmaOptions {
   readonly closed?: ClosedMemory
   /** Where writes can still be on their way when the device looks. */
   readonly barrier?: WriteBarrier
+  /** Told of what the kernel's log would say: that memory, or bounce buffers, ran out. */
+  warn?(line: string): void
 }
 
 const PAGE = 4096
@@ -66,12 +71,12 @@ export class DirectDma implements DmaOps {
     return this.#hasBounced || this.#options.bounceAll === true ? 'swiotlb' : this.#view.kind
   }
 
-  allocCoherent(length: number, purpose: string): DmaMapping | null {
+  allocCoherent(length: number, purpose: string, attributes: DmaAttributes = PLAIN): DmaMapping | null {
     checkSegment(0, length)
     const { pages, closed, coherency, barrier } = this.#options
     const count = Math.ceil(length / PAGE)
     const memory = pages.allocate(count, this.#view.cpuEnd(this.#highest + 1))
-    if (memory === null) return null
+    if (memory === null) return this.#warn(attributes, outOfMemory(this.#options.owner, count))
     const opened = closed?.open(memory, count * PAGE) ?? true
     // An address can depend on whether memory is open.
     const bus = opened ? this.#toBus(memory, length) : null
@@ -83,7 +88,9 @@ export class DirectDma implements DmaOps {
     // What the cache holds of it is of its last owner, and must not be written back over what comes.
     coherency?.beforeDevice(memory, count * PAGE, 'bidirectional')
     barrier?.drain()
-    const mapping = mappingAt(coherency?.uncached(memory, length) ?? memory, bus, length)
+    const unmapped = attributes.noKernelMapping === true && closed === undefined && !(pages instanceof PoolPages)
+    const cpu = unmapped ? NO_CPU_ADDRESS : (coherency?.uncached(memory, length) ?? memory)
+    const mapping = mappingAt(cpu, bus, length)
     this.#live.add('coherent', [mapping], [{ cpu: memory, length }], 3, purpose, { start: memory, length: 0 })
     return mapping
   }
@@ -95,28 +102,39 @@ export class DirectDma implements DmaOps {
     this.#options.pages.free(memory, count)
   }
 
-  map(cpu: number, length: number, direction: Direction, purpose: string): DmaMapping | null {
+  map(
+    cpu: number,
+    length: number,
+    direction: Direction,
+    purpose: string,
+    attributes: DmaAttributes = PLAIN,
+  ): DmaMapping | null {
     checkSegment(cpu, length)
-    const mapping = this.#make(cpu, length, direction)
+    const mapping = this.#make(cpu, length, direction, attributes)
     if (mapping === null) return null
     this.#enter('streaming', [mapping], direction, purpose)
     return mapping
   }
 
-  unmap(mapping: DmaMapping): void {
+  unmap(mapping: DmaMapping, attributes: DmaAttributes = PLAIN): void {
     this.#live.remove('streaming', mapping)
-    this.#end(mapping)
+    this.#end(mapping, attributes)
   }
 
   /** Without an IOMMU, only segments that are adjacent in CPU memory are adjacent on the bus; Linux keeps even those. */
-  mapScatter(segments: readonly Segment[], direction: Direction, purpose: string): readonly DmaMapping[] | null {
+  mapScatter(
+    segments: readonly Segment[],
+    direction: Direction,
+    purpose: string,
+    attributes: DmaAttributes = PLAIN,
+  ): readonly DmaMapping[] | null {
     if (segments.length === 0) throw new RangeError('a scatter list has at least one segment')
     for (const { cpu, length } of segments) checkSegment(cpu, length)
     const mappings: DmaMapping[] = []
     for (const { cpu, length } of segments) {
-      const mapping = this.#make(cpu, length, direction)
+      const mapping = this.#make(cpu, length, direction, attributes)
       if (mapping === null) {
-        for (const one of mappings) this.#end(one)
+        for (const one of mappings) this.#end(one, { skipCpuSync: true })
         return null
       }
       mappings.push(mapping)
@@ -125,9 +143,9 @@ export class DirectDma implements DmaOps {
     return mappings
   }
 
-  unmapScatter(mappings: readonly DmaMapping[]): void {
+  unmapScatter(mappings: readonly DmaMapping[], attributes: DmaAttributes = PLAIN): void {
     this.#live.remove('scatter', mappings[0])
-    for (const mapping of mappings) this.#end(mapping)
+    for (const mapping of mappings) this.#end(mapping, attributes)
   }
 
   syncForCpu(mapping: DmaMapping, offset = 0, length = mapping.length - offset): void {
@@ -156,11 +174,14 @@ export class DirectDma implements DmaOps {
     return bus === null || bus + length - 1 > this.#highest ? null : bus
   }
 
-  #make(cpu: number, length: number, direction: Direction): DmaMapping | null {
+  #make(cpu: number, length: number, direction: Direction, attributes: DmaAttributes): DmaMapping | null {
     const { bounce, bounceAll = false, coherency, barrier } = this.#options
     const straight = bounceAll ? null : this.#toBus(cpu, length)
     if (straight === null && bounce === undefined) return null
     const bounced = straight === null ? (bounce?.map(cpu, length, direction) ?? null) : null
+    if (bounced === null && straight === null && bounce !== undefined) {
+      return this.#warn(attributes, poolFull(this.#options.owner, bounce, length))
+    }
     const bus = straight ?? (bounced === null ? null : this.#toBus(bounced.cpu, length))
     if (bus === null) {
       if (bounced !== null) bounce?.unmap(bounced)
@@ -172,6 +193,7 @@ export class DirectDma implements DmaOps {
       this.#bounced.set(mapping, bounced)
     }
     this.#directions.set(mapping, direction)
+    if (attributes.skipCpuSync === true) return mapping
     coherency?.beforeDevice((bounced ?? mapping).cpu, length, direction)
     barrier?.drain()
     return mapping
@@ -182,13 +204,18 @@ export class DirectDma implements DmaOps {
     this.#live.add(kind, mappings, granted, accessOf(direction), purpose, { start: 0, length: 0 })
   }
 
-  #end(mapping: DmaMapping): void {
+  #end(mapping: DmaMapping, { skipCpuSync = false }: DmaAttributes): void {
     const direction = this.#directions.get(mapping) ?? 'bidirectional'
     const bounced = this.#bounced.get(mapping)
-    this.#options.coherency?.afterDevice((bounced ?? mapping).cpu, mapping.length, direction)
-    if (bounced !== undefined) this.#options.bounce?.unmap(bounced)
+    if (!skipCpuSync) this.#options.coherency?.afterDevice((bounced ?? mapping).cpu, mapping.length, direction)
+    if (bounced !== undefined) this.#options.bounce?.unmap(bounced, !skipCpuSync)
     this.#bounced.delete(mapping)
     this.#directions.delete(mapping)
+  }
+
+  #warn({ noWarn = false }: DmaAttributes, line: string): null {
+    if (!noWarn) this.#options.warn?.(line)
+    return null
   }
 
   /** @throws RangeError where the mapping does not stand, or the part is not of it */

@@ -1,6 +1,7 @@
 import { highWord, lowWord } from '@dmascope/layout'
 import type { Access, DmaWitness } from '@dmascope/memory/contracts'
-import type { Direction, DmaMapping, DmaOps, PageAllocator } from './dma-ops.ts'
+import { type DmaAttributes, NO_CPU_ADDRESS, PLAIN } from './dma-attributes.ts'
+import type { Direction, DmaMapping, DmaOps, MappingUse, PageAllocator } from './dma-ops.ts'
 import { GRANULE } from './iova-allocator.ts'
 import type { IovaSpace } from './iova-space.ts'
 import {
@@ -13,6 +14,9 @@ import {
   LiveMappings,
   type Segment,
 } from './live-mappings.ts'
+import { mergeSegments, pagesSpanned } from './merge-segments.ts'
+import { collectPages, type PageRun } from './page-runs.ts'
+import { outOfMemory, poolFull } from './shortage.ts'
 import type { BouncedBuffer, Swiotlb } from './swiotlb.ts'
 
 export interface IommuDmaOptions {
@@ -29,6 +33,8 @@ export interface IommuDmaOptions {
    * is no pool: then what is not whole pages cannot be mapped.
    */
   readonly bounce?: Swiotlb | null
+  /** Told of what the kernel's log would say: that memory, or bounce buffers, ran out. */
+  warn?(line: string): void
   /** Bytes that a merged segment may have; Linux's default for PCI is 64 KiB. */
   readonly maxSegment?: number
 }
@@ -44,6 +50,10 @@ export class IommuDma implements DmaOps {
   readonly #pages: PageAllocator
   readonly #live: LiveMappings
   readonly #maxSegment: number
+  readonly #owner: string
+  readonly #warning: ((line: string) => void) | undefined
+  /** Runs of pages of coherent memory that is in several pieces. */
+  readonly #scattered = new Map<DmaMapping, readonly PageRun[]>()
   /** Undefined for a device that is trusted. */
   readonly #bounce: Swiotlb | null | undefined
   readonly #bounced = new Map<DmaMapping, BouncedBuffer>()
@@ -59,21 +69,29 @@ export class IommuDma implements DmaOps {
     this.#live = new LiveMappings(options.owner, options.witness)
     this.#maxSegment = options.maxSegment ?? 0x1_0000
     this.#bounce = options.bounce
+    this.#owner = options.owner
+    this.#warning = options.warn
     this.#try32First = options.prefer32Bit ?? true
   }
 
-  allocCoherent(length: number, purpose: string): DmaMapping | null {
+  /** Memory that the kernel does not look at need not be in one piece: the IOMMU joins what there is. */
+  allocCoherent(length: number, purpose: string, attributes: DmaAttributes = PLAIN): DmaMapping | null {
     checkSegment(0, length)
     const count = Math.ceil(length / GRANULE)
+    if (attributes.noKernelMapping === true && attributes.forceContiguous !== true) {
+      return this.#allocScattered(length, count, purpose, attributes)
+    }
     const cpu = this.#pages.allocate(count)
-    if (cpu === null) return null
-    const iova = this.#place(cpu, count * GRANULE, 3)
+    if (cpu === null) return this.#warn(attributes, outOfMemory(this.#owner, count))
+    const iova = this.#place(cpu, count * GRANULE, 3, useOf(attributes))
     if (iova === null) {
       this.#pages.free(cpu, count)
       return null
     }
-    const mapping = { cpu, hi: highWord(iova), lo: lowWord(iova), length }
-    this.#live.add('coherent', [mapping], [mapping], 3, purpose, { start: iova, length: count * GRANULE })
+    const seen = attributes.noKernelMapping === true ? NO_CPU_ADDRESS : cpu
+    const mapping = { cpu: seen, hi: highWord(iova), lo: lowWord(iova), length }
+    if (seen !== cpu) this.#scattered.set(mapping, [{ start: cpu, count }])
+    this.#live.add('coherent', [mapping], [{ cpu, length }], 3, purpose, { start: iova, length: count * GRANULE })
     return mapping
   }
 
@@ -81,19 +99,58 @@ export class IommuDma implements DmaOps {
   freeCoherent(mapping: DmaMapping): void {
     const { busStart, busLength } = this.#live.remove('coherent', mapping)
     this.#space.unmap(busStart, busLength)
-    this.#pages.free(mapping.cpu, Math.ceil(mapping.length / GRANULE))
+    const runs = this.#scattered.get(mapping) ?? [{ start: mapping.cpu, count: Math.ceil(mapping.length / GRANULE) }]
+    this.#scattered.delete(mapping)
+    for (const { start, count } of runs) this.#pages.free(start, count)
   }
 
-  map(cpu: number, length: number, direction: Direction, purpose: string): DmaMapping | null {
+  #allocScattered(length: number, count: number, purpose: string, attributes: DmaAttributes): DmaMapping | null {
+    const runs = collectPages(this.#pages, count, attributes.allocSinglePages === true)
+    if (runs === null) return this.#warn(attributes, outOfMemory(this.#owner, 1))
+    const iova = this.#placeRuns(runs, count * GRANULE, useOf(attributes))
+    if (iova === null) {
+      for (const { start, count: pages } of runs) this.#pages.free(start, pages)
+      return null
+    }
+    const mapping = { cpu: NO_CPU_ADDRESS, hi: highWord(iova), lo: lowWord(iova), length }
+    this.#scattered.set(mapping, runs)
+    const segments = runs.map(({ start, count: pages }) => ({ cpu: start, length: pages * GRANULE }))
+    this.#live.add('coherent', [mapping], segments, 3, purpose, { start: iova, length: count * GRANULE })
+    return mapping
+  }
+
+  /** One run of bus addresses for all of them; null, with nothing mapped, where that cannot be. */
+  #placeRuns(runs: readonly PageRun[], length: number, use: MappingUse): number | null {
+    const first = this.#allocate(length)
+    if (first === null) return null
+    let at = first
+    for (const { start, count } of runs) {
+      if (!this.#space.map(at, start, count * GRANULE, 3, use)) {
+        if (at > first) this.#space.domain.unmap(first, at - first)
+        this.#space.release(first, length)
+        return null
+      }
+      at += count * GRANULE
+    }
+    return first
+  }
+
+  map(
+    cpu: number,
+    length: number,
+    direction: Direction,
+    purpose: string,
+    attributes: DmaAttributes = PLAIN,
+  ): DmaMapping | null {
     checkSegment(cpu, length)
     const offset = cpu % GRANULE
     const busLength = pagesSpanned(offset, length) * GRANULE
     const access = accessOf(direction)
     const bounced = this.#mustBounce(cpu, length) ? this.#bounceOf(cpu, length, direction) : null
-    if (bounced === null && this.#mustBounce(cpu, length)) return null
-    const iova = this.#place((bounced?.cpu ?? cpu) - offset, busLength, access)
+    if (bounced === null && this.#mustBounce(cpu, length)) return this.#warn(attributes, this.#notBounced(length))
+    const iova = this.#place((bounced?.cpu ?? cpu) - offset, busLength, access, useOf(attributes))
     if (iova === null) {
-      if (bounced !== null) this.#bounce?.unmap(bounced)
+      if (bounced !== null) this.#bounce?.unmap(bounced, false)
       return null
     }
     const mapping = { cpu, hi: highWord(iova), lo: lowWord(iova + offset), length }
@@ -103,24 +160,29 @@ export class IommuDma implements DmaOps {
   }
 
   /** The device is kept from the memory before what it wrote is copied back. */
-  unmap(mapping: DmaMapping): void {
+  unmap(mapping: DmaMapping, { skipCpuSync = false }: DmaAttributes = PLAIN): void {
     const { busStart, busLength } = this.#live.remove('streaming', mapping)
     this.#space.unmap(busStart, busLength)
     const bounced = this.#bounced.get(mapping)
     if (bounced === undefined) return
     this.#bounced.delete(mapping)
-    this.#bounce?.unmap(bounced)
+    this.#bounce?.unmap(bounced, !skipCpuSync)
   }
 
   /**
    * One run of bus addresses for the whole list. A segment that starts on a page boundary joins the one before it
    * where that ended on one, up to the largest segment; `cpu` of a merged mapping is its first segment's.
    */
-  mapScatter(segments: readonly Segment[], direction: Direction, purpose: string): readonly DmaMapping[] | null {
+  mapScatter(
+    segments: readonly Segment[],
+    direction: Direction,
+    purpose: string,
+    attributes: DmaAttributes = PLAIN,
+  ): readonly DmaMapping[] | null {
     if (segments.length === 0) throw new RangeError('a scatter list has at least one segment')
     for (const { cpu, length } of segments) checkSegment(cpu, length)
     if (segments.some(({ cpu, length }) => this.#mustBounce(cpu, length))) {
-      return this.#mapPieces(segments, direction, purpose)
+      return this.#mapPieces(segments, direction, purpose, attributes)
     }
     let busLength = 0
     for (const { cpu, length } of segments) {
@@ -133,25 +195,30 @@ export class IommuDma implements DmaOps {
     for (const { cpu, length } of segments) {
       const offset = cpu % GRANULE
       const span = pagesSpanned(offset, length) * GRANULE
-      if (!this.#space.map(at, cpu - offset, span, access)) {
+      if (!this.#space.map(at, cpu - offset, span, access, useOf(attributes))) {
         if (at > start) this.#space.domain.unmap(start, at - start)
         this.#space.release(start, busLength)
         return null
       }
       at += span
     }
-    const mappings = this.#merge(segments, start)
+    const mappings = mergeSegments(segments, start, this.#maxSegment)
     this.#live.add('scatter', mappings, segments, access, purpose, { start, length: busLength })
     return mappings
   }
 
   /** As Linux's `iommu_dma_map_sg_swiotlb`: a list of which anything is bounced is mapped segment by segment. */
-  #mapPieces(segments: readonly Segment[], direction: Direction, purpose: string): readonly DmaMapping[] | null {
+  #mapPieces(
+    segments: readonly Segment[],
+    direction: Direction,
+    purpose: string,
+    attributes: DmaAttributes,
+  ): readonly DmaMapping[] | null {
     const pieces: DmaMapping[] = []
     for (const { cpu, length } of segments) {
-      const piece = this.map(cpu, length, direction, purpose)
+      const piece = this.map(cpu, length, direction, purpose, attributes)
       if (piece === null) {
-        for (const one of pieces) this.unmap(one)
+        for (const one of pieces) this.unmap(one, { skipCpuSync: true })
         return null
       }
       pieces.push(piece)
@@ -160,12 +227,12 @@ export class IommuDma implements DmaOps {
     return pieces
   }
 
-  unmapScatter(mappings: readonly DmaMapping[]): void {
+  unmapScatter(mappings: readonly DmaMapping[], attributes: DmaAttributes = PLAIN): void {
     const [first] = mappings
     const pieces = first && this.#pieces.get(first)
     if (first !== undefined && pieces !== undefined) {
       this.#pieces.delete(first)
-      for (const piece of pieces) this.unmap(piece)
+      for (const piece of pieces) this.unmap(piece, attributes)
       return
     }
     const { busStart, busLength } = this.#live.remove('scatter', mappings[0])
@@ -189,24 +256,6 @@ export class IommuDma implements DmaOps {
     return this.#live.leaks()
   }
 
-  #merge(segments: readonly Segment[], start: number): DmaMapping[] {
-    const mappings: DmaMapping[] = []
-    let at = start
-    let open = false
-    for (const { cpu, length } of segments) {
-      const offset = cpu % GRANULE
-      const last = mappings[mappings.length - 1]
-      if (open && last && offset === 0 && last.length + length <= this.#maxSegment) {
-        mappings[mappings.length - 1] = { ...last, length: last.length + length }
-      } else {
-        mappings.push({ cpu, hi: highWord(at), lo: lowWord(at + offset), length })
-      }
-      at += pagesSpanned(offset, length) * GRANULE
-      open = (offset + length) % GRANULE === 0
-    }
-    return mappings
-  }
-
   #mustBounce(cpu: number, length: number): boolean {
     return this.#bounce !== undefined && (cpu % GRANULE !== 0 || length % GRANULE !== 0)
   }
@@ -217,10 +266,21 @@ export class IommuDma implements DmaOps {
     return bounced
   }
 
-  #place(physical: number, length: number, access: Access): number | null {
+  #notBounced(length: number): string {
+    return this.#bounce
+      ? poolFull(this.#owner, this.#bounce, length)
+      : `${this.#owner}: DMA bounce buffers are inactive, unable to map unaligned transaction.`
+  }
+
+  #warn({ noWarn = false }: DmaAttributes, line: string): null {
+    if (!noWarn) this.#warning?.(line)
+    return null
+  }
+
+  #place(physical: number, length: number, access: Access, use: MappingUse): number | null {
     const iova = this.#allocate(length)
     if (iova === null) return null
-    if (this.#space.map(iova, physical, length, access)) return iova
+    if (this.#space.map(iova, physical, length, access, use)) return iova
     this.#space.release(iova, length)
     return null
   }
@@ -235,4 +295,4 @@ export class IommuDma implements DmaOps {
   }
 }
 
-const pagesSpanned = (offset: number, length: number): number => Math.ceil((offset + length) / GRANULE)
+const useOf = ({ privileged = false }: DmaAttributes): MappingUse => (privileged ? 'privileged' : 'memory')

@@ -1,5 +1,5 @@
 import type { Access } from '@dmascope/memory/contracts'
-import type { IommuDomain } from './dma-ops.ts'
+import type { IommuDomain, MappingUse } from './dma-ops.ts'
 import { FlushQueue } from './flush-queue.ts'
 import { IovaAllocator } from './iova-allocator.ts'
 
@@ -51,8 +51,8 @@ export class IovaSpace {
     this.#allocator.free(iova, length)
   }
 
-  map(iova: number, physical: number, length: number, access: Access): boolean {
-    return this.domain.map(iova, physical, length, access)
+  map(iova: number, physical: number, length: number, access: Access, use: MappingUse = 'memory'): boolean {
+    return this.domain.map(iova, physical, length, access, use)
   }
 
   /** Undoes `allocate` and `map`: now, or for a `dma-fq` domain once the queue is flushed. */

@@ -62,6 +62,11 @@ export class Swiotlb {
     this.#used = new Uint8Array(slots)
   }
 
+  /** All of it. */
+  get slots(): number {
+    return this.#used.length
+  }
+
   /** Slots in use. */
   get used(): number {
     return this.#used.reduce((sum, one) => sum + one, 0)
@@ -93,11 +98,16 @@ export class Swiotlb {
     return buffer
   }
 
-  /** Copies what the device wrote to where it belongs, and gives the slots back. @throws RangeError where it is not held */
-  unmap(buffer: BouncedBuffer): void {
+  /**
+   * Copies what the device wrote to where it belongs, and gives the slots back.
+   *
+   * @param copyBack - false for a driver that has seen to that itself
+   * @throws RangeError where it is not held
+   */
+  unmap(buffer: BouncedBuffer, copyBack = true): void {
     const held = this.#held.get(buffer)
     if (held === undefined) throw new RangeError(`0x${buffer.cpu.toString(16)} is no buffer of this pool`)
-    this.syncForCpu(buffer, 0, buffer.length)
+    if (copyBack) this.syncForCpu(buffer, 0, buffer.length)
     this.#held.delete(buffer)
     this.#used.fill(0, held.firstSlot, held.firstSlot + held.slots)
   }

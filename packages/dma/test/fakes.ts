@@ -1,5 +1,5 @@
 import type { DmaWitness } from '@dmascope/memory'
-import type { IommuDomain, PageAllocator } from '../src/index.ts'
+import type { IommuDomain, MappingUse, PageAllocator } from '../src/index.ts'
 
 /** Pages from the top of [0x100000, end) down. */
 export class BumpPages implements PageAllocator {
@@ -28,6 +28,8 @@ export class BumpPages implements PageAllocator {
 export class MapDomain implements IommuDomain {
   readonly table = new Map<number, { physical: number; access: number }>()
   readonly cached = new Map<number, { physical: number; access: number }>()
+  /** What each page is for, where that is said. */
+  readonly uses = new Map<number, MappingUse>()
   readonly flushes: (string | { iova: number; length: number })[] = []
   /** Pages that may still be mapped before memory runs out. */
   budget = Number.POSITIVE_INFINITY
@@ -39,11 +41,12 @@ export class MapDomain implements IommuDomain {
     this.apertureEnd = apertureEnd
   }
 
-  map(iova: number, physical: number, length: number, access: 1 | 2 | 3): boolean {
+  map(iova: number, physical: number, length: number, access: 1 | 2 | 3, use: MappingUse = 'memory'): boolean {
     if (length / 4096 > this.budget) return false
     for (let done = 0; done < length; done += 4096) if (this.table.has(iova + done)) return false
     this.budget -= length / 4096
     for (let done = 0; done < length; done += 4096) this.table.set(iova + done, { physical: physical + done, access })
+    for (let done = 0; done < length; done += 4096) this.uses.set(iova + done, use)
     return true
   }
 

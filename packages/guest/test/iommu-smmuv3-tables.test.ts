@@ -36,9 +36,13 @@ describe('long descriptor tables', () => {
     table.map(0x1000, 0x12_3456_7000, PAGE, 3)
     table.map(0x2000, RAM_BASE, PAGE, 1)
     table.map(0x3000, 0x0809_0000, PAGE, 2, 'registers')
+    table.map(0x4000, RAM_BASE, PAGE, 3, 'privileged')
+    table.map(0x5000, RAM_BASE, PAGE, 1, 'privileged')
     expect(leaf(0x1000)).toEqual([0x3456_7f47, 0x12])
     expect(leaf(0x2000)).toEqual([0x4000_0fc7, 0])
     expect(leaf(0x3000)).toEqual([0x0809_0f4b, 0x0060_0000])
+    expect(leaf(0x4000)).toEqual([0x4000_0f07, 0])
+    expect(leaf(0x5000)).toEqual([0x4000_0f87, 0])
   })
 
   it('nothing is mapped twice, beyond the output, or beyond 48 bits; a failed map leaves nothing behind', () => {

@@ -214,6 +214,22 @@ describe('domains', () => {
     expect(machine.access(requesterOf(NIC), 0xffff_e000, READ)).toEqual({ event: ABORTED })
   })
 
+  it('what is mapped for privileged transactions is closed to a device’s plain ones, but to QEMU’s SMMU', () => {
+    for (const [checksUnprivileged, met] of [
+      [true, { event: 0x13 }],
+      [false, { to: BUFFER, route: 'translated' }],
+    ] as const) {
+      const machine = new SmmuMachine({ ...smmuv3OptionsFor('11.1'), checksUnprivileged })
+      const iommu = machine.boot([DISK])
+      iommu.configure(DISK)
+      const ops = iommu.dmaOps(DISK, 64)
+      const kept = ops.map(BUFFER, 4096, 'bidirectional', 'test', { privileged: true })!
+      const open = ops.map(BUFFER, 4096, 'bidirectional', 'test')!
+      expect(machine.access(requesterOf(DISK), kept.lo, WRITE)).toEqual(met)
+      expect(machine.access(requesterOf(DISK), open.lo, WRITE)).toEqual({ to: BUFFER, route: 'translated' })
+    }
+  })
+
   it('strict: each unmap sends a range with Leaf and its level; without ranges a command for each page', () => {
     for (const [options, expected] of [
       [smmuv3OptionsFor('11.1'), [[0x0010_0012, 1 << 16, 0xffff_0701, 0]]],

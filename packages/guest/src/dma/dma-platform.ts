@@ -38,7 +38,26 @@ export const joinDma = (...platforms: readonly DmaPlatform[]): DmaPlatform => ({
 
 /** The DMA API of a device that no IOMMU translates for. */
 export const directDma = (
-  { pages, witness, dma }: { readonly pages: PageAllocator; readonly witness: DmaWitness; readonly dma: DmaPlatform },
+  {
+    pages,
+    witness,
+    dma,
+    log,
+  }: {
+    readonly pages: PageAllocator
+    readonly witness: DmaWitness
+    readonly dma: DmaPlatform
+    /** Told of shortages. */
+    readonly log?: (line: string) => void
+  },
   device: DmaDevice,
   maskBits: number,
-): DirectDma => new DirectDma({ owner: device.id, maskBits, pages, witness, ...dma.partsOf(device) })
+): DirectDma =>
+  new DirectDma({
+    owner: device.id,
+    maskBits,
+    pages,
+    witness,
+    ...(log !== undefined && { warn: log }),
+    ...dma.partsOf(device, maskBits),
+  })

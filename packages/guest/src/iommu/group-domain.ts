@@ -22,7 +22,7 @@ export function dmaOpsIn(
   const prefer32Bit = !options.forceDac
   // Where there is no pool, what is not whole pages cannot be mapped for it (Linux's dev_use_swiotlb).
   const bounce = context.isUntrusted?.(device) === true ? { bounce: dma.partsOf(device).bounce ?? null } : {}
-  return new IommuDma({ owner, maskBits, space, pages, witness, prefer32Bit, ...bounce })
+  return new IommuDma({ owner, maskBits, space, pages, witness, prefer32Bit, ...bounce, warn: context.log })
 }
 
 /**

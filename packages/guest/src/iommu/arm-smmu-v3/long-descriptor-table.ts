@@ -1,4 +1,4 @@
-import type { PageAllocator } from '@dmascope/dma'
+import type { MappingUse, PageAllocator } from '@dmascope/dma'
 import { DESCRIPTOR_TYPE, STAGE_1_DESCRIPTOR_BITS } from '@dmascope/iommu/smmuv3/spec'
 import { highWord, lowWord } from '@dmascope/layout'
 import type { CpuBus } from '@dmascope/memory/contracts'
@@ -23,7 +23,7 @@ const spanOf = (depth: number): number => PAGE * ENTRIES ** (LEVELS - 1 - depth)
 const FIRST_LEAF_DEPTH = 1
 
 /** What a page is for. */
-export type PageUse = 'memory' | 'registers'
+export type PageUse = MappingUse | 'registers'
 
 /** What an unmap left to be invalidated. */
 export interface Unmapped {
@@ -195,8 +195,8 @@ function largestDepth(iova: number, physical: number, length: number): number {
 function attributesOf(access: 1 | 2 | 3, use: PageUse): readonly [hi: number, lo: number] {
   let lo = nG.setLo(AF.setLo(0, 1), 1)
   lo = SH.setLo(lo, INNER_SHAREABLE)
-  lo = AP.setLo(lo, (access & 2) === 0 ? UNPRIVILEGED | READ_ONLY : UNPRIVILEGED)
-  lo = AttrIndx.setLo(lo, use === 'memory' ? ATTRIBUTES_CACHED : ATTRIBUTES_DEVICE)
+  lo = AP.setLo(lo, (use === 'privileged' ? 0 : UNPRIVILEGED) | ((access & 2) === 0 ? READ_ONLY : 0))
+  lo = AttrIndx.setLo(lo, use === 'registers' ? ATTRIBUTES_DEVICE : ATTRIBUTES_CACHED)
   const noExecute = use === 'registers' ? UXN.hiMask | PXN.hiMask : 0
   return [noExecute, lo]
 }
