@@ -7,9 +7,7 @@ import type { Settings } from './settings.ts'
 export const CONFIDENTIAL_PROPERTIES: readonly string[] = ['confidential-guest-support', 'memory-encryption']
 
 /** Kinds of such objects that are modelled, and the machines' processors that they are for. */
-const KINDS: Readonly<
-  Record<string, { readonly kind: 'sev' | 'pef' | 'pv'; readonly architecture: Architecture }>
-> = {
+const KINDS: Readonly<Record<string, { readonly kind: 'sev' | 'pef' | 'pv'; readonly architecture: Architecture }>> = {
   'sev-guest': { kind: 'sev', architecture: 'x86_64' },
   'pef-guest': { kind: 'pef', architecture: 'ppc64' },
   's390-pv-guest': { kind: 'pv', architecture: 's390x' },

@@ -6,9 +6,9 @@ import type { PlatformRecord } from '../platform/platform-record.ts'
 import type { DriverEntry } from '../profile/driver-entry.ts'
 import { matchesPci, matchesPlatform } from '../profile/driver-entry.ts'
 import { bindVirtioDriver } from '../virtio/negotiate.ts'
+import { probeVirtioCcw } from '../virtio/virtio-ccw.ts'
 import type { VirtioDevice } from '../virtio/virtio-device.ts'
 import type { VirtioDriver } from '../virtio/virtio-driver.ts'
-import { probeVirtioCcw } from '../virtio/virtio-ccw.ts'
 import { probeVirtioMmio } from '../virtio/virtio-mmio.ts'
 import { probeVirtioPci } from '../virtio/virtio-pci.ts'
 import { probeBusMaster } from './bus-master-test.ts'
@@ -149,9 +149,7 @@ function probePlatform(kernel: Kernel, record: PlatformRecord, entry: DriverEntr
   const unattached = record.configure({ configurePlatform: (device) => iommu.configurePlatform?.(device) ?? null })
   const { channel } = record.device
   const found =
-    channel === undefined
-      ? probeVirtioMmio(kernel, record, index)
-      : probeVirtioCcw(kernel, record, channel, index)
+    channel === undefined ? probeVirtioMmio(kernel, record, index) : probeVirtioCcw(kernel, record, channel, index)
   if (found === null) return null
   record.driver = entry.name
   record.why(`bound by ${entry.name}`, `${entry.name} match table`)

@@ -92,12 +92,7 @@ export class PlatformDevices {
   }
 
   /** @param wire - what its line drives; null where it has none */
-  #portOf(
-    id: string,
-    ledger: DeviceLedger,
-    wire: number | null,
-    behind?: PluggedPlatformDevice['behind'],
-  ): FabricPort {
+  #portOf(id: string, ledger: DeviceLedger, wire: number | null, behind?: PluggedPlatformDevice['behind']): FabricPort {
     const { dmaSpace, books, queue } = this.#around
     return new FabricPort(
       {
