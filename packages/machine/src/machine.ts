@@ -18,7 +18,7 @@ import { RunQueue } from './fabric/run-queue.ts'
 import { type FileRefresh, FwCfg } from './firmware/fw-cfg.ts'
 import type { FirmwareRegion } from './firmware-regions/firmware-region.ts'
 import { ResidentEngine } from './firmware-regions/resident-engine.ts'
-import type { InboundWindows } from './inbound/inbound-windows.ts'
+import type { InboundMap } from './inbound/inbound-map.ts'
 import type { IommuWiring, MachineIommu } from './iommu/machine-iommu.ts'
 import type { DeviceObservation } from './observation.ts'
 import { MemoryFilter, type OpenRegion } from './restricted/memory-filter.ts'
@@ -61,7 +61,7 @@ export interface MachineOptions {
   /** Which of the IOMMUs is in front of the first root bus: the first unless given; null where none is. */
   readonly rootIommu?: number | null
   /** How the buses of PCI see memory; at its own address unless given. */
-  readonly inbound?: InboundWindows | null
+  readonly inbound?: InboundMap | null
   /** What stands between the processor and RAM, where that is not nothing. */
   readonly memorySystem?: MemorySystemPlan | null
   /** The only memory that devices reach; all of it unless given. */
@@ -97,7 +97,7 @@ export class Machine {
   readonly #memory: number
   readonly #private: PrivateMemory | null
   readonly #memorySystem: MemorySystem | null
-  readonly #inbound: InboundWindows | null
+  readonly #inbound: InboundMap | null
   readonly #filter: MemoryFilter | null
 
   constructor(options: MachineOptions) {

@@ -14,7 +14,7 @@ const PROGRAM = /(?:^|[\\/])qemu(?:-system-([a-z0-9_]+)|-kvm)?(?:\.exe)?$/i
 const PROGRAM_PATHS = /^(?:kvm|qemu-kvm|qemu)$/
 
 /** Architectures whose machines are modelled, as QEMU's programs are named. */
-export type Architecture = 'x86_64' | 'aarch64' | 'ppc64' | 'sparc64' | 's390x'
+export type Architecture = 'x86_64' | 'aarch64' | 'ppc' | 'ppc64' | 'sparc64' | 's390x'
 
 /** A command line, split. */
 export interface SplitCommandLine {
@@ -26,6 +26,7 @@ const MODELLED: Readonly<Record<string, Architecture>> = {
   x86_64: 'x86_64',
   i386: 'x86_64',
   aarch64: 'aarch64',
+  ppc: 'ppc',
   ppc64: 'ppc64',
   sparc64: 'sparc64',
   s390x: 's390x',
@@ -65,7 +66,7 @@ export function readArguments(args: readonly string[]): SplitCommandLine {
     throw refusal(
       'QEMU_ARCHITECTURE',
       { text: program, written: program },
-      `machines of ${named} are not modelled yet; qemu-system-x86_64, qemu-system-aarch64, qemu-system-ppc64 and qemu-system-s390x are`,
+      `machines of ${named} are not modelled yet; qemu-system-x86_64, qemu-system-aarch64, qemu-system-ppc, qemu-system-ppc64 and qemu-system-s390x are`,
       { architecture: named },
     )
   }

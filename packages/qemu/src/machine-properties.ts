@@ -51,7 +51,7 @@ const PC_ONLY = [
 /** Whether this machine lacks a property that others have. */
 function lacks(machine: MachineName, name: string): boolean {
   const plain = name.replaceAll('_', '-')
-  if (machine === 'powernv9' && plain === 'ic-mode') return true
+  if (machine !== 'pseries' && plain === 'ic-mode') return true
   return (machine === 'microvm' ? PC_ONLY : MICROVM_ONLY).some((one) => one.replaceAll('_', '-') === plain)
 }
 

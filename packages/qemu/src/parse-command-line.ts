@@ -140,6 +140,7 @@ const DEFAULT_NIC: Readonly<Record<MachineName, string | null>> = {
   virt: 'virtio-net-pci',
   pseries: null,
   powernv9: null,
+  ppce500: 'virtio-net-pci',
   sun4u: 'sunhme',
   's390-ccw-virtio': 'virtio-net-ccw',
 }

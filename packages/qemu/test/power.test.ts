@@ -84,7 +84,7 @@ describe('qemu-system-ppc64', () => {
 
   it.each([
     ['-M q35', /^QEMU_MACHINE: .*unsupported machine type 'q35'; known are pseries/],
-    ['-M powernv', /^QEMU_MACHINE: .*'powernv' is not modelled; modelled are pseries and powernv9/],
+    ['-M powernv', /^QEMU_MACHINE: .*'powernv' is not modelled; modelled are pseries, ppce500/],
     ['-M powernv9,ic-mode=xive', /^QEMU_MACHINE_PROPERTY: .*Property 'ic-mode' not found/],
     ['-M powernv9,cap-htm=off', /^QEMU_MACHINE_PROPERTY: .*Property 'cap-htm' not found/],
     ['-device intel-iommu', /^QEMU_BUS: .*'intel-iommu' is not a valid device model name of qemu-system-ppc64$/],

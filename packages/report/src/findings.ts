@@ -76,6 +76,7 @@ function addIommu({ machine, machineProperties, ...of }: MachineKind): string | 
     case 'virt':
       return '-machine virt,iommu=smmuv3'
     case 'pseries':
+    case 'ppce500':
     case 'bcm3384':
     case 's390-ccw-virtio':
       return null

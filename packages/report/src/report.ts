@@ -30,7 +30,7 @@ export interface ReportMachine {
   readonly name: string
   /** QEMU's machine type, without a version: `q35`, `pc`. */
   readonly type: string
-  readonly arch: 'x86_64' | 'aarch64' | 'ppc64' | 'sparc64' | 'mipsel' | 's390x'
+  readonly arch: 'x86_64' | 'aarch64' | 'ppc' | 'ppc64' | 'sparc64' | 'mipsel' | 's390x'
   readonly qemuVersion: string
   /** Whose rules its virtio devices and tables follow, where that is not the QEMU release. */
   readonly hypervisor?: string

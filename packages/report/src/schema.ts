@@ -120,7 +120,7 @@ export const reportSchema = z.strictObject({
   machine: z.strictObject({
     name: z.string(),
     type: z.string(),
-    arch: z.enum(['x86_64', 'aarch64', 'ppc64', 'sparc64', 'mipsel', 's390x']),
+    arch: z.enum(['x86_64', 'aarch64', 'ppc', 'ppc64', 'sparc64', 'mipsel', 's390x']),
     qemuVersion: z.string(),
     hypervisor: z.string().exactOptional(),
     source: z.enum(['preset', 'file', 'qemu', 'host']),

@@ -2,7 +2,7 @@ import type { EarlyCode } from './architecture.ts'
 import type { Architecture } from './architecture-name.ts'
 import { startArm64 } from './arm64.ts'
 import { startMips } from './mips.ts'
-import { startPpc64 } from './ppc64.ts'
+import { startPpc, startPpc64 } from './ppc64.ts'
 import { startS390x } from './s390x.ts'
 import { startSparc64 } from './sparc64.ts'
 import { startX86 } from './x86.ts'
@@ -13,6 +13,7 @@ export const EARLY_CODE: Readonly<Record<Architecture, EarlyCode>> = {
   // A paravirtual domain starts at an entry of its own, which an ELF note of the kernel names.
   x86_64: (bus, entry, log) => (entry.startInfo === undefined ? startX86 : startXenDomain)(bus, entry, log),
   aarch64: startArm64,
+  ppc: startPpc,
   ppc64: startPpc64,
   s390x: startS390x,
   sparc64: startSparc64,

@@ -5,6 +5,7 @@ import { dmaOfAll } from '../dma/dma-platform.ts'
 import { SharedMemory } from '../dma/shared-memory.ts'
 import { memoryNodes, readDeviceTree, reservedByTree, wholePages } from '../early/device-tree.ts'
 import { type AddressRange, mergeRanges } from '../early/memory-map.ts'
+import { ANYWHERE } from '../early/page-allocator.ts'
 import { Vectors } from '../interrupts/vectors.ts'
 import { TceSubsystem } from '../iommu/tce/tce-subsystem.ts'
 import { findPhbs } from '../powernv/phbs.ts'
@@ -20,16 +21,34 @@ import { enterSecureMode, sharingByUltracalls } from '../pseries/secure-guest.ts
 import { TreePins } from '../pseries/tree-pins.ts'
 import { XICS_COMPATIBLE, XIVE_COMPATIBLE } from '../spec/papr.ts'
 import type { BringUp, EarlyCode, RunningMachine } from './architecture.ts'
+import { startE500 } from './e500.ts'
 import { bringUpPowernv } from './powernv.ts'
 
 const LARGEST_TREE = 0x100_0000
 /** Kernel image and exception vectors: what Linux keeps for itself from address 0 on. */
 const KERNEL_BYTES = 0x400_0000
 
-/** A POWER machine: a partition, with RTAS and hypervisor calls, or one without a hypervisor, with OPAL. */
+/** What a kernel of 32 bits maps of memory, and so has for itself. */
+const LOW_MEMORY = 0x3000_0000
+
+/** A PowerPC machine with a kernel of 32 bits: an embedded one. */
+export const startPpc: EarlyCode = (bus, { deviceTree }, log) => {
+  const tree = deviceTree === undefined ? 'r3 points to no device tree' : readDeviceTree(bus, deviceTree, LARGEST_TREE)
+  if (typeof tree === 'string') return tree
+  return isE500(tree)
+    ? startE500({ bus, tree, treeAt: deviceTree!, kernelBytes: KERNEL_BYTES, lowMemory: LOW_MEMORY }, log)
+    : 'no kind of machine is known that a kernel of 32 bits runs on'
+}
+
+const isE500 = ({ root }: DeviceTree): boolean => root.strings('compatible').some((one) => one === 'fsl,qemu-e500')
+
+/** A POWER machine: a partition, with RTAS and hypervisor calls, or one without a hypervisor, with OPAL; or an embedded one. */
 export const startPpc64: EarlyCode = (bus, { deviceTree }, log) => {
   const tree = deviceTree === undefined ? 'r3 points to no device tree' : readDeviceTree(bus, deviceTree, LARGEST_TREE)
   if (typeof tree === 'string') return tree
+  if (isE500(tree)) {
+    return startE500({ bus, tree, treeAt: deviceTree!, kernelBytes: KERNEL_BYTES, lowMemory: ANYWHERE }, log)
+  }
   if (tree.find('/ibm,opal') !== undefined && bus.hypercall !== undefined)
     return startPowernv(bus, tree, deviceTree!, log)
   if (tree.root.string('device_type') !== 'chrp' || bus.hypercall === undefined) {

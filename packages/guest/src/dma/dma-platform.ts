@@ -16,7 +16,8 @@ export interface DmaDevice {
 
 /** The architecture's choice for each device, from what it found: tables, trees, registers, hypercalls. */
 export interface DmaPlatform {
-  partsOf(device: DmaDevice): DmaParts
+  /** @param maskBits - address bits of the device, where they are known */
+  partsOf(device: DmaDevice, maskBits?: number): DmaParts
   /** What firmware says of it, for the reasons; nothing unless given. */
   why?(device: DmaDevice): readonly Fact[]
   /** What says that its bus sees memory at other addresses than the processor; null, or left out, for nothing. */
@@ -31,7 +32,7 @@ export const dmaOfAll = (parts: DmaParts): DmaPlatform => ({ partsOf: () => part
 
 /** What several rules say of a device together; of two that name the same part, the later one holds. */
 export const joinDma = (...platforms: readonly DmaPlatform[]): DmaPlatform => ({
-  partsOf: (device) => Object.assign({}, ...platforms.map((one) => one.partsOf(device))),
+  partsOf: (device, maskBits) => Object.assign({}, ...platforms.map((one) => one.partsOf(device, maskBits))),
   why: (device) => platforms.flatMap((one) => one.why?.(device) ?? []),
   windowsBy: (device) => platforms.map((one) => one.windowsBy?.(device) ?? null).find((by) => by !== null) ?? null,
 })

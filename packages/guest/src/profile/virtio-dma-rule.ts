@@ -87,14 +87,16 @@ export const ALWAYS_DMA_API: VirtioDmaRule = {
     dmaApi(accessPlatform ? NEGOTIATED : 'this kernel uses the DMA API for every virtio device, bit 33 or not'),
 }
 
+const isPowerPc = (architecture: Architecture): boolean => architecture === 'ppc' || architecture === 'ppc64'
+
 /** Lutomirski's series of 2015, fourth version. */
 export const DMA_API_BUT_ON_POWER: VirtioDmaRule = {
   name: 'dma-api-but-on-power',
   says: 'The DMA API for every virtio device, but physical addresses on PowerPC and SPARC.',
   decide: ({ architecture }) =>
-    architecture === 'ppc64' || architecture === 'sparc64'
+    isPowerPc(architecture) || architecture === 'sparc64'
       ? physical(
-          `on ${architecture === 'ppc64' ? 'PowerPC' : 'SPARC'} this kernel takes every virtio device to bypass the IOMMU`,
+          `on ${architecture === 'sparc64' ? 'SPARC' : 'PowerPC'} this kernel takes every virtio device to bypass the IOMMU`,
         )
       : dmaApi('this kernel uses the DMA API for every virtio device'),
 }
@@ -108,7 +110,7 @@ export const iommuFlag = (refusesUnflagged: boolean): VirtioDmaRule => ({
   name: refusesUnflagged ? 'iommu-flag-or-refuse' : 'iommu-flag',
   says: `The DMA API for every virtio device${refusesUnflagged ? ', but none that is behind an IOMMU without saying so by bit 33' : ''}; on PowerPC physical addresses, and none that says so.`,
   decide({ architecture, offersAccessPlatform, hasIommu, whitelisted, xen }) {
-    if (architecture === 'ppc64') {
+    if (isPowerPc(architecture)) {
       return offersAccessPlatform
         ? refuse('the device respects the IOMMU (bit 33), which this kernel has no way to serve on PowerPC')
         : physical('on PowerPC this kernel takes every virtio device to bypass the IOMMU')

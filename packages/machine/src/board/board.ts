@@ -8,7 +8,7 @@ import type { FwCfg } from '../firmware/fw-cfg.ts'
 import type { MachineIommu } from '../iommu/machine-iommu.ts'
 
 /** The processors that software is for, as QEMU's programs are named. */
-export type Architecture = 'x86_64' | 'aarch64' | 'ppc64' | 'sparc64' | 'mipsel' | 's390x'
+export type Architecture = 'x86_64' | 'aarch64' | 'ppc' | 'ppc64' | 'sparc64' | 'mipsel' | 's390x'
 
 /** A function that is on the root bus whatever devices are added. */
 interface BoardFunction {

@@ -14,7 +14,7 @@ import {
   type InterruptPort,
   type RingView,
 } from '@dmascope/memory'
-import type { InboundWindows } from '../inbound/inbound-windows.ts'
+import type { InboundMap } from '../inbound/inbound-map.ts'
 import type { DeviceMemory } from './device-memory.ts'
 import { type Landing, landingOf, previewOf, ramPreview } from './dma-space.ts'
 import { FabricView } from './fabric-view.ts'
@@ -57,8 +57,8 @@ export interface Fabric {
 
 /** Windows of the buses above a function, where those see memory elsewhere. Null: addresses are memory's own. */
 export interface InboundWay {
-  readonly dma: InboundWindows | null
-  readonly messages: InboundWindows | null
+  readonly dma: InboundMap | null
+  readonly messages: InboundMap | null
 }
 
 const STRAIGHT: InboundWay = { dma: null, messages: null }
@@ -76,8 +76,8 @@ export class FabricPort implements DmaPort, InterruptPort {
   /** What messages meet that are no more than writes: the IOMMU of the bus, whatever the data goes through. */
   readonly #messageTlb: PortTlb | null
   /** What stands on the way of data that no IOMMU translates. Replaced with the IOMMU. */
-  #inbound: InboundWindows | null
-  readonly #messageInbound: InboundWindows | null
+  #inbound: InboundMap | null
+  readonly #messageInbound: InboundMap | null
   readonly #messageHi: number
   readonly #messageFirst: number
   readonly #messageLast: number
@@ -108,11 +108,16 @@ export class FabricPort implements DmaPort, InterruptPort {
     return this.#tlb !== null
   }
 
+  /** Grows with each change of what the port is plugged into, and with each that software makes there. */
+  get #wiring(): number {
+    return this.#views + (this.#inbound?.revision ?? 0)
+  }
+
   /** Plugs the port in elsewhere: behind this IOMMU or these windows, or past all of them. Views end. */
-  rewire(tlb: PortTlb | null, inbound: InboundWindows | null = null): void {
+  rewire(tlb: PortTlb | null, inbound: InboundMap | null = null): void {
+    this.#views = this.#wiring + 1 - (inbound?.revision ?? 0)
     this.#tlb = tlb
     this.#inbound = inbound
-    this.#views++
   }
 
   read(hi: number, lo: number, into: Uint8Array): DmaResult {
@@ -196,7 +201,7 @@ export class FabricPort implements DmaPort, InterruptPort {
   }
 
   /** A piece of one page: where the window has it, or nowhere, since nothing on the bus answers. */
-  #landThrough(windows: InboundWindows, hi: number, lo: number, piece: Uint8Array, access: 1 | 2): DmaResult {
+  #landThrough(windows: InboundMap, hi: number, lo: number, piece: Uint8Array, access: 1 | 2): DmaResult {
     const memory = windows.memoryOf(hi * 0x1_0000_0000 + lo, piece.length)
     if (memory >= 0) return this.#land(hi, lo, highWord(memory), lowWord(memory), piece, access, 'untranslated')
     this.#trace(access === ACCESS_READ ? 'read' : 'write', hi, lo, null, piece.length, 'untranslated')
@@ -338,7 +343,7 @@ export class FabricPort implements DmaPort, InterruptPort {
     return new FabricView({
       data: new DataView(space.ram.bytes.buffer, offset, length),
       bytes: space.ram.bytes.subarray(offset, offset + length),
-      epoch: this.#views,
+      epoch: this.#wiring,
       generation: space.ram.generation,
       revocations: this.#ledger.grants.revocations,
       unjudged: this.#ledger.unjudged,
@@ -349,7 +354,7 @@ export class FabricPort implements DmaPort, InterruptPort {
   }
 
   isCurrent(view: RingView): boolean {
-    if (!(view instanceof FabricView) || view.epoch !== this.#views || !this.#fabric.busMasterEnabled()) return false
+    if (!(view instanceof FabricView) || view.epoch !== this.#wiring || !this.#fabric.busMasterEnabled()) return false
     const { origin } = view
     if (origin.generation !== this.#fabric.space.ram.generation) return false
     if (origin.revocations !== this.#ledger.grants.revocations) return false

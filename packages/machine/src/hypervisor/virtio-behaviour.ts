@@ -47,15 +47,18 @@ function offers(rule: Hypervisor['accessPlatform'], power: boolean, iommuPlatfor
 const goesThrough = (rule: Exclude<Hypervisor['virtioDma'], 'as-offered'>, power: boolean): boolean =>
   rule === 'platform' || (rule === 'platform-but-on-power' && !power)
 
-/** Machines with processors of POWER, all of which have an IOMMU. */
-const isPower = ({ machine }: Pick<MachineDescription, 'machine'>): boolean =>
-  machine === 'pseries' || machine === 'powernv9'
+const POWER: ReadonlySet<MachineDescription['machine']> = new Set(['pseries', 'powernv9', 'ppce500'])
+/** Of these, the ones that have an IOMMU. */
+const TRANSLATED_POWER: ReadonlySet<MachineDescription['machine']> = new Set(['pseries', 'powernv9'])
+
+/** Machines with processors of POWER. */
+const isPower = ({ machine }: Pick<MachineDescription, 'machine'>): boolean => POWER.has(machine)
 
 const IOMMUS: ReadonlySet<ModelKind | undefined> = new Set(['intel-iommu', 'amd-iommu', 'arm-smmuv3', 'virtio-iommu'])
 
 /** What `iommu=on` of that time says: the machine has an IOMMU for its devices. */
 const hasIommu = ({ machine, machineProperties, devices }: MachineDescription): boolean =>
-  isPower({ machine }) ||
+  TRANSLATED_POWER.has(machine) ||
   machine === 'sun4u' ||
   (machineProperties.iommu !== undefined && machineProperties.iommu !== 'none') ||
   devices.some(({ model }) => IOMMUS.has(findModel(model)?.kind))

@@ -385,6 +385,23 @@ const PRESETS: readonly Preset[] = [
     },
   },
   {
+    name: 'e500',
+    summary: 'an embedded PowerPC with 8 GiB: the kernel opens windows through which devices see 3 GiB; no IOMMU',
+    content: {
+      machine: 'ppce500',
+      qemuVersion: '11.1',
+      memory: '8G',
+      cpu: 'e5500',
+      append: '',
+      devices: [
+        { model: 'virtio-blk-pci', id: 'blk0' },
+        { model: 'virtio-blk-pci', id: 'blk1', ...translated },
+        { model: 'virtio-net-pci', id: 'net0', mac: '52:54:00:12:34:00' },
+        { model: 'nvme', id: 'nvme0', serial: 'e500' },
+      ],
+    },
+  },
+  {
     name: 'bmips',
     summary: 'a Broadcom BCM3384 (MIPS): cards behind a bus that sees two banks of memory in each other’s place',
     content: {

@@ -66,7 +66,8 @@ export class HostBridge {
   }
 }
 
-const portRegion = (pci: PciWindow, port: number): Region | null => {
+/** A function's ports, where they are memory. */
+export const portRegion = (pci: PciWindow, port: number): Region | null => {
   const found = pci.findPort(port)
   if (found === null) return null
   return { name: 'BAR', base: port - found.offset, size: found.offset + 1, kind: 'mmio', handler: found.handler }

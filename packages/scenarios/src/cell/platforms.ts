@@ -38,6 +38,8 @@ export type PlatformName =
   | 'arm64-virtio-iommu'
   | 'pseries'
   | 'powernv'
+  | 'e500'
+  | 'e500-high'
   | 'sparc64'
   | 'bmips'
   | 'bmips-viper'
@@ -93,6 +95,7 @@ const virtThrough = (...windows: readonly (readonly [bus: number, memory: number
   machineProperties: { 'gic-version': '3' },
   inbound: [{ windows: windows.map(([bus, memory, size]) => ({ bus, memory, size })), location: place }],
 })
+const E500 = { machine: 'ppce500', cpu: 'e5500', machineProperties: {} } as const
 const MIB = 0x10_0000
 const ROOT_PORT: DeviceDescription = { ...device('pcie-root-port', { chassis: 1 }), id: 'port0' }
 const PARAVIRTUAL: readonly (readonly [string, string])[] = [
@@ -276,6 +279,21 @@ export const PLATFORMS: readonly Platform[] = [
     memory: 1024 * MIB,
     states: { on: 'iommu=nobypass', pt: '' },
     not: [['qemu-2', 'QEMU’s powernv machines got their host bridges in 5.0']],
+  },
+  {
+    name: 'e500',
+    summary: 'an embedded PowerPC without an IOMMU, whose kernel opens the windows through which devices see memory',
+    machine: E500,
+    iommu: null,
+    states: { none: '' },
+  },
+  {
+    name: 'e500-high',
+    summary: 'the same with 8 GiB of memory, of which the windows show devices 3 GiB',
+    machine: E500,
+    iommu: null,
+    memory: 8 * 1024 * MIB,
+    states: { none: '' },
   },
   {
     name: 'bmips',

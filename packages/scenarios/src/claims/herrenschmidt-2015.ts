@@ -74,8 +74,19 @@ export const HERRENSCHMIDT_2015: readonly Claim[] = [
         claims: 'inseparable',
         otherwise: 'something told the two apart there, or one kernel served both',
       },
+      {
+        kind: 'separation',
+        says: 'where windows stand in an IOMMU’s place (e500), nothing has to be told: a kernel that uses the DMA API for all serves both',
+        machines: [
+          { hypervisor: 'qemu', platform: 'e500-high', iommu: 'none', device: 'virtio-blk' },
+          { hypervisor: 'physical-no-flag', platform: 'e500-high', iommu: 'none', device: 'virtio-blk' },
+        ],
+        guests: ['always-dma-api'],
+        claims: 'served',
+        otherwise: 'there too, a kernel must be told',
+      },
     ],
-    leftOpen: 'Of PowerPC’s platforms, pseries and powernv were run; e500 and mac99 were not.',
+    leftOpen: 'Of PowerPC’s platforms, pseries, powernv and e500 were run; mac99 was not.',
   },
   {
     number: 3,

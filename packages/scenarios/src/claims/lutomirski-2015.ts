@@ -1,6 +1,10 @@
+import type { PlatformName } from '../cell/platforms.ts'
 import { ARM_IOMMUS, beside, breaks, compareVerdicts, each, NO_IOMMU, refuses, works, X86_IOMMUS } from './cases.ts'
 import type { Claim, Said } from './claim.ts'
 import { XEN_HOSTS } from './lutomirski-2015-xen.ts'
+
+/** PowerPC with an IOMMU, and without one: there with windows over all of memory, and over less. */
+const POWER = ['pseries', 'e500', 'e500-high'] as const satisfies readonly PlatformName[]
 
 const SAID: Said = { who: 'Andy Lutomirski', when: '2015', in: 'virtio: Clean up scatterlists and use the DMA API' }
 
@@ -23,7 +27,7 @@ export const LUTOMIRSKI_2015: readonly Claim[] = [
       {
         kind: 'observed',
         says: 'on PowerPC they work',
-        cases: each({ guest: 'iommu-flag', hypervisor: 'qemu-2.4', platform: 'pseries', iommu: 'on' }),
+        cases: each({ guest: 'iommu-flag', hypervisor: 'qemu-2.4', platform: POWER, iommu: ['on', 'none'] }),
         holds: works,
         otherwise: 'they do not work on PowerPC',
       },
@@ -84,14 +88,14 @@ export const LUTOMIRSKI_2015: readonly Claim[] = [
       {
         kind: 'observed',
         says: 'QEMU’s work on PowerPC',
-        cases: each({ guest: 'iommu-flag', hypervisor: 'iommu-flag', platform: 'pseries', iommu: 'on' }),
+        cases: each({ guest: 'iommu-flag', hypervisor: 'iommu-flag', platform: POWER, iommu: ['on', 'none'] }),
         holds: works,
         otherwise: 'QEMU’s do not work on PowerPC',
       },
       {
         kind: 'observed',
         says: 'physical ones do not',
-        cases: each({ guest: 'iommu-flag', hypervisor: 'physical', platform: 'pseries', iommu: 'on' }),
+        cases: each({ guest: 'iommu-flag', hypervisor: 'physical', platform: POWER, iommu: ['on', 'none'] }),
         holds: (seen) => !works(seen),
         otherwise: 'physical ones work on PowerPC',
       },
@@ -246,8 +250,8 @@ export const LUTOMIRSKI_2015: readonly Claim[] = [
             {
               guest: 'linux-4.4',
               hypervisor: 'qemu-2.4',
-              platform: 'pseries',
-              iommu: 'on',
+              platform: POWER,
+              iommu: ['on', 'none'],
               device: ['virtio-blk', 'virtio-net', 'virtio-rng', 'e1000e'],
             },
             other,

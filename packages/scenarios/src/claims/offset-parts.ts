@@ -102,14 +102,14 @@ export const PLATFORM_RULE_PARTS: readonly ObservedPart[] = [
       ...each({
         guest: 'platform-dma-two-bits',
         hypervisor: 'platform-dma',
-        platform: ['x86', 'arm64', ...OFFSETS, 'arm64-window', 'x86-vtd', 'x86-amdvi', 'arm64-smmuv3', 'pseries'],
+        platform: ['x86', 'arm64', ...OFFSETS, 'arm64-window', 'e500-high', 'x86-vtd', 'x86-amdvi', 'arm64-smmuv3', 'pseries'],
         iommu: ['none', 'on'],
       }),
       // The other reading: bit 33 itself says so.
       ...each({
         guest: 'platform-dma',
         hypervisor: 'physical',
-        platform: ['x86', 'arm64', ...OFFSETS, 'arm64-window', 'x86-vtd', 'x86-amdvi', 'arm64-smmuv3', 'pseries'],
+        platform: ['x86', 'arm64', ...OFFSETS, 'arm64-window', 'e500-high', 'x86-vtd', 'x86-amdvi', 'arm64-smmuv3', 'pseries'],
         iommu: ['none', 'on'],
       }),
     ],
@@ -134,7 +134,7 @@ export const PLATFORM_RULE_PARTS: readonly ObservedPart[] = [
     cases: each({
       guest: ['platform-dma', 'platform-dma-two-bits'],
       hypervisor: 'physical-no-flag',
-      platform: [...OFFSETS, 'x86-vtd', 'x86-amdvi', 'arm64-smmuv3', 'pseries'],
+      platform: [...OFFSETS, 'e500-high', 'x86-vtd', 'x86-amdvi', 'arm64-smmuv3', 'pseries'],
       iommu: ['none', 'on'],
     }),
     holds: breaks,

@@ -166,6 +166,19 @@ export const WOODHOUSE_2015: readonly Claim[] = [
         otherwise: 'nothing breaks',
       },
       {
+        kind: 'observed',
+        says: 'so do all platforms of PowerPC',
+        cases: each({
+          guest: KERNELS,
+          hypervisor: 'qemu',
+          platform: ['e500', 'e500-high'],
+          iommu: 'none',
+          device: ['e1000e', 'nvme'],
+        }),
+        holds: isTranslated,
+        otherwise: 'on an embedded PowerPC (e500) nothing is translated: it has no IOMMU that it could tell of',
+      },
+      {
         kind: 'separation',
         says: 'on SPARC, as on PowerPC, nothing tells a kernel which virtio device bypasses',
         machines: [
