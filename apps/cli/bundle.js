@@ -53,6 +53,7 @@ const kinds = [
   `${packages}/machine/src/build/create-s390x.ts`,
   `${packages}/machine/src/build/create-sun4u.ts`,
   `${packages}/machine/src/build/create-virt.ts`,
+  `${packages}/machine/src/coherency/read-ahead-cache.ts`,
   `${packages}/machine/src/iommu/amd/idle-amd-function.ts`,
   `${packages}/machine/src/iommu/amd/plan-amd.ts`,
   `${packages}/machine/src/iommu/virtio/plan-virtio-iommu.ts`,

@@ -187,7 +187,10 @@ describe('the device tree', () => {
 
 describe('a machine file with windows that cannot be', () => {
   it.each([
-    [file(ONE).replace('virt', 'q35'), 'MACHINE_FILE_VALUE m.yaml:5:1: only a virt’s host bridge and a bcm3384’s bus have windows'],
+    [
+      file(ONE).replace('virt', 'q35'),
+      'MACHINE_FILE_VALUE m.yaml:5:1: only a virt’s host bridge and a bcm3384’s bus have windows',
+    ],
     [file('  - windows: [{ bus: 1, memory: 0, size: 4K }]'), 'expected an address such as 0xc0000000, of whole pages'],
     [file('  - windows: [{ bus: 0, memory: 0, size: 100 }]'), 'expected a size such as 512M, of whole pages'],
     [file('  - windows: [{ bus: 0, memory: 0, size: 0 }]'), 'expected a size such as 512M'],

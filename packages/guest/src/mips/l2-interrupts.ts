@@ -3,7 +3,7 @@ import type { CpuInterruptController } from '../interrupts/vectors.ts'
 import { CAUSE, CP0, STATUS } from '../spec/bmips.ts'
 
 /** One word of a controller: where its registers are. */
-export interface L2Word {
+interface L2Word {
   readonly enable: number
   readonly status: number
 }

@@ -2,7 +2,7 @@ import type { CpuBus } from '@dmascope/memory/contracts'
 import { BMIPS4380_REVISIONS, BROADCOM, CORE, CORE_BYTES, CP0, PRID, PROCESSOR_ID, RAC_CONFIG } from '../spec/bmips.ts'
 
 /** What a kernel has to do after DMA, beside what every cache wants: what processors read on their own. */
-export type FetchesAhead = 'read-ahead cache' | 'lines' | null
+type FetchesAhead = 'read-ahead cache' | 'lines' | null
 
 export interface Processor {
   readonly name: string

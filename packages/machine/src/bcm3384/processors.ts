@@ -33,7 +33,7 @@ const MIB = 0x10_0000
  * DEVIATION: shapes of data caches are what Linux prints of such cores; how far they fetch ahead, and the shape of the
  * read-ahead cache, is published nowhere and is ours.
  */
-export const PROCESSORS: readonly Processor[] = [
+const PROCESSORS: readonly Processor[] = [
   {
     // Zephyr: two threads, of which one runs.
     name: 'bmips5000',

@@ -6,8 +6,6 @@ export interface AddressBlock {
 
 const MIB = 0x10_0000
 
-/** Memory ends where the chip's registers begin. */
-export const REGISTERS_BASE = 0x1000_0000
 /** The two banks that the UBUS shows in each other's place (Linux, bcm3384_zephyr.dtsi: `dma-ranges`). */
 export const BANK_BYTES = 128 * MIB
 
