@@ -42,6 +42,9 @@ const PLATFORM_HOMES: Readonly<Partial<Record<DeviceModel['kind'], Architecture>
   'arm-smmuv3': 'aarch64',
 }
 
+/** Models of PCI functions that the programs of other processors do not have. */
+const OF_SPARC64 = ['sunhme', 'cmd646-ide']
+
 /** Turns `-device` entries into descriptions, in the order in which QEMU creates them. */
 export class DeviceReader {
   /** Backends that a device has taken, and which device. */
@@ -100,7 +103,8 @@ export class DeviceReader {
         { device: model.name },
       )
     }
-    if (model.plug === 'platform' && architecture !== (PLATFORM_HOMES[model.kind] ?? 'x86_64')) {
+    const isForeign = OF_SPARC64.includes(model.name) && architecture !== 'sparc64'
+    if (isForeign || (model.plug === 'platform' && architecture !== (PLATFORM_HOMES[model.kind] ?? 'x86_64'))) {
       throw refusal(
         'QEMU_BUS',
         place,

@@ -17,6 +17,7 @@ import { compatibleChipset, compatibleDefaults, compatiblePseries, machineType }
 import { resolveNetworks, resolveNic } from './networks.ts'
 import { numaNodes } from './numa-nodes.ts'
 import { resolveObjects } from './objects.ts'
+import { OnboardPlaces } from './onboard-places.ts'
 import { isPlain } from './processor-topology.ts'
 
 export interface CommandLineOptions {
@@ -89,7 +90,8 @@ export function parseQemuCommandLine(args: readonly string[], options: CommandLi
     else devices.push(device)
   }
   const display = readDisplay(collected, type.machine)
-  if (display.entry !== null) create(display.entry)
+  const onboard = new OnboardPlaces(type.machine)
+  if (display.entry !== null) create(onboard.display(display.entry))
   const defaultNic = DEFAULT_NIC[type.machine]
   for (const nic of collected.nics) {
     if (type.machine === 'microvm' || (defaultNic === null && !nic.entry.pairs.has('model'))) {
@@ -97,7 +99,7 @@ export function parseQemuCommandLine(args: readonly string[], options: CommandLi
       continue
     }
     const { entry, backend } = resolveNic(nic, networks, chardevs, defaultNic ?? '')
-    create(entry, backend)
+    create(onboard.card(entry), backend)
   }
   const { device } = collected.entries
   for (const entry of device) if (!entry.json) create(entry)

@@ -37,7 +37,25 @@ describe('qemu-system-sparc64', () => {
     expect(refused('-net none -device virtio-rng-pci,bus=pciA')).toMatch(/all in use or reserved/)
   })
 
+  it('puts the display and the first card of its own where they are on the board, further cards on bus B', () => {
+    expect(parse('-nodefaults -vga std -nic user -nic user -nic user,model=e1000').devices).toMatchObject([
+      { model: 'VGA', bus: 'pciA', addr: { device: 2, function: 0 } },
+      { model: 'sunhme', bus: 'pciA', addr: { device: 1, function: 1 } },
+      { model: 'sunhme', bus: 'pciB' },
+      { model: 'e1000', bus: 'pciB' },
+    ])
+    expect(refused('-nodefaults -vga std -nic user -nic user -nic user,model=e1000')).toBe('accepted')
+    expect(refused('-net nic -device sunhme,bus=pciB')).toBe('accepted')
+  })
+
+  it('has a card that machines of other processors have not', () => {
+    expect(() => parseQemuCommandLine(['qemu-system-x86_64', '-device', 'sunhme'], { qemuVersion: '11.1' })).toThrow(
+      /'sunhme' is not a valid device model name of qemu-system-x86_64/,
+    )
+  })
+
   it.each([
+    ['-nodefaults -device virtio-rng-pci,bus=pci,addr=1.2', /no interrupt of a device on 'pci' is modelled/],
     ['-M sun4v', /^QEMU_MACHINE: .*'sun4v' is not modelled; modelled are sun4u/],
     ['-M niagara', /is not modelled/],
     ['-M q35', /^QEMU_MACHINE: .*unsupported machine type 'q35'/],

@@ -17,8 +17,8 @@ const SMALLEST_MEMORY = 64 * MIB
 /** Entries of the IOMMU have 41 address bits, of which the bridge's windows take the upper end. */
 const LARGEST_MEMORY = 2 ** 40
 
-/** Only the bridges to the two buses are on the host bridge's own. */
-const NO_SLOTS = -1
+/** Slots of the first bus that are not for devices: all but those of the host bridge and of the bridge on it. */
+const RESERVED_SLOTS = 0xffff_fffc
 
 /**
  * Builds a sun4u machine: an UltraSPARC-IIi whose PCI host bridge, Sabre, has its IOMMU in front of every device.
@@ -27,16 +27,17 @@ const NO_SLOTS = -1
  */
 export function createSun4u(description: MachineDescription, options: { readonly trace?: boolean }): BuiltMachine {
   check(description)
+  let unit: Sun4uUnit | null = null
+  const board = sun4uBoard(() => unit)
   const placement = placeDevices(
     withSun4uDevices(description),
-    { name: 'pci', nature: 'conventional', acpiHotplug: false, messages: false, reservedSlots: NO_SLOTS },
-    [],
+    { name: 'pci', nature: 'conventional', acpiHotplug: false, messages: false, reservedSlots: RESERVED_SLOTS },
+    board.functions(),
   )
   checkPlacement(placement)
   const asHardware = requireHypervisor(description.hypervisor ?? 'qemu').name.startsWith('physical')
-  let unit: Sun4uUnit | null = null
   const machine = new Machine({
-    board: sun4uBoard(() => unit),
+    board,
     memory: description.memory,
     createIommus: ({ ram, onFault }) => {
       const features = { keepsEntries: asHardware, recordsErrors: asHardware, decodesTargets: asHardware }
@@ -100,7 +101,11 @@ function checkPlacement({ functions, platform }: Placement): void {
       throw refusePlace('MACHINE_UNKNOWN_DEVICE', description, `'${model.name}' is not a valid device model name`)
     }
     if (bus.above === null && model.name !== 'pbm-bridge') {
-      throw refusePlace('MACHINE_BUS', description, `there is no place on '${bus.name}'; write bus=pciB`)
+      throw refusePlace(
+        'MACHINE_NOT_MODELLED',
+        description,
+        `no interrupt of a device on '${bus.name}' is modelled; write bus=pciB`,
+      )
     }
   }
 }

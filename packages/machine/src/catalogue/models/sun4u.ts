@@ -40,14 +40,12 @@ export const sun4uModels = (): readonly DeviceModel[] => [
     name: 'sunhme',
     kind: 'network',
     dma: true,
-    plug: 'built-in',
     pci: pciModel({ ids: [SUN, 0x1001], classCode: 0x020000, bars: [mem(0, 0x8000)] }),
   }),
   deviceModel({
     name: 'cmd646-ide',
     kind: 'ahci',
     dma: true,
-    plug: 'built-in',
     pci: pciModel({
       ids: [0x1095, 0x0646],
       classCode: 0x01018f,
