@@ -8,6 +8,8 @@ const CONFIDENTIAL = ['x86-sev', 'pseries-pef'] as const
 const CLOSED = [...CONFIDENTIAL, 's390x-pv'] as const
 /** Kernels whose driver takes one in a protected guest of s390x; those since 5.10 refuse it. */
 const TAKES_ANY_ON_S390X = 'linux-4.8'
+/** Kernels that keep devices in the pool that a device tree names for them. */
+const KNOWS_POOLS = ['linux-6.1,restricted-pools=on', 'linux-6.12,restricted-pools=on'] as const
 const ASKING = ['virtio-blk+platform', 'virtio-net+platform', 'virtio-rng+platform'] as const
 
 /** Encryption bits as translation: part of what the DMA API does beyond IOMMUs. */
@@ -37,7 +39,7 @@ export const ENCRYPTION_PARTS: readonly ObservedPart[] = [
 /** Virtio’s way past bounce buffers. */
 export const SKIPS_BOUNCING: ObservedPart = {
   kind: 'observed',
-  says: 'virtio without the bit skips bouncing: where memory is closed it reads what it cannot decipher, and breaks',
+  says: 'virtio without the bit skips bouncing: where memory is closed it reads what was never meant for it, and breaks',
   cases: [
     ...each({ guest: TAKES_ANY, hypervisor: 'qemu', platform: 'x86-sev', iommu: 'none', device: VIRTIO }),
     ...each({
@@ -48,6 +50,13 @@ export const SKIPS_BOUNCING: ObservedPart = {
       device: VIRTIO,
     }),
     ...each({ guest: TAKES_ANY_ON_S390X, hypervisor: 'qemu', platform: 's390x-pv', iommu: 'none', device: VIRTIO }),
+    ...each({
+      guest: KNOWS_POOLS,
+      hypervisor: 'qemu',
+      platform: 'arm64-restricted-pool',
+      iommu: 'none',
+      device: VIRTIO,
+    }),
   ],
   holds: breaks,
   otherwise: 'it works, or is not taken',
@@ -85,6 +94,13 @@ export const BOUNCE_PARTS: readonly ObservedPart[] = [
         platform: 's390x-pv',
         iommu: 'none',
         device: ASKING,
+      }),
+      ...each({
+        guest: KNOWS_POOLS,
+        hypervisor: 'qemu',
+        platform: 'arm64-restricted-pool',
+        iommu: 'none',
+        device: ['e1000e', 'nvme', ...ASKING],
       }),
     ],
     holds: works,

@@ -132,5 +132,7 @@ export const WHAT_CAME: readonly Claim[] = [
       },
       ...RESTRICTED_PARTS,
     ],
+    leftOpen:
+      'No boot of real Linux is recorded for this: it makes the demand where it runs confidentially (AMD SEV, Intel TDX, protected guests of s390x), which takes a processor that QEMU does not emulate.',
   },
 ]
