@@ -55,6 +55,15 @@ const linesOf = (text: string): string[] => text.split('\n')
 const longest = (text: string): number => Math.max(...linesOf(text).map((line) => line.length))
 
 describe('the text report', () => {
+  it('says of a machine that QEMU has none, where its devices are QEMU’s', () => {
+    const first = (machine: Partial<Report['machine']>): string | undefined => {
+      const report = { ...small, machine: { ...small.machine, type: 'bcm3384', ...machine } }
+      return linesOf(formatText(report, { whyCommand: '' }))[0]
+    }
+    expect(first({ addedWindows: 2 })).toMatch(/^bcm3384 \(devices of QEMU 11\.1, which has no such machine\), preset/)
+    expect(first({ hypervisor: 'physical' })).toMatch(/^bcm3384 \(hypervisor physical\), preset/)
+  })
+
   it('has a headline, the IOMMUs, a table, and findings with what to write instead', () => {
     expect(formatText(small, { whyCommand: 'dmascope boot --why' })).toBe(
       `\

@@ -21,16 +21,14 @@ const KIND: Record<ReportIommu['kind'], string> = {
   sun4u: 'sun4u IOMMU',
 }
 
+/** Machines that QEMU does not have: their devices are its all the same. */
+const FOREIGN: readonly string[] = ['bcm3384']
+
 /** `q35 (QEMU 11.1), preset default · guest linux-6.12 · intel_iommu=on`. */
 export function headline({ machine, guest }: Report): string {
   const name = machine.source === 'preset' ? `, preset ${machine.name}` : `, ${machine.name}`
   const own = ['', machine.type].includes(machine.name.trim()) ? '' : name
-  const rules = machine.hypervisor === undefined ? `QEMU ${machine.qemuVersion}` : `hypervisor ${machine.hypervisor}`
-  return [
-    `${machine.type} (${rules}${segmentsText(machine.addedSegments)}${windowsText(machine.addedWindows)})${own}`,
-    `guest ${guest.profile}`,
-    machine.commandLine,
-  ]
+  return [`${machine.type} (${rulesText(machine)})${own}`, `guest ${guest.profile}`, machine.commandLine]
     .filter((part) => part !== '')
     .join(' · ')
 }
@@ -40,6 +38,16 @@ export const refusedVirtualFunctions = ({ virtualFunctions = [] }: Report): stri
   virtualFunctions.flatMap(({ device, refused }) =>
     refused === null ? [] : [`no virtual functions of ${shortId(device)}: ${refused}`],
   )
+
+function rulesText({ type, qemuVersion, hypervisor, addedSegments, addedWindows }: Report['machine']): string {
+  if (FOREIGN.includes(type)) {
+    return hypervisor === undefined
+      ? `devices of QEMU ${qemuVersion}, which has no such machine`
+      : `hypervisor ${hypervisor}`
+  }
+  const rules = hypervisor === undefined ? `QEMU ${qemuVersion}` : `hypervisor ${hypervisor}`
+  return `${rules}${segmentsText(addedSegments)}${windowsText(addedWindows)}`
+}
 
 /** What is said at once of a machine that no QEMU has. */
 function segmentsText(segments: readonly number[] = []): string {
