@@ -46,6 +46,8 @@ export interface BalloonDevice extends VirtioDevice {
   readonly stats: BalloonStats
 }
 
+type Counting = BalloonDevice & { actual: number; inflated: number; deflated: number; stats: BalloonStats }
+
 const F = VIRTIO_BALLOON_FEATURES.fields
 const { fields } = virtio_balloon_config
 const { pfn } = virtio_balloon_pfn.fields
@@ -70,9 +72,6 @@ export function createBalloon(options: BalloonOptions = {}): BalloonDevice {
   const pump = new QueuePump(serve)
   /** Bytes of the current inflate and deflate chain that were seen. */
   const seen = [0, 0]
-  let inflated = 0
-  let deflated = 0
-  let stats: BalloonStats = {}
   let holdsStats = false
   let wantsStats = false
 
@@ -91,10 +90,10 @@ export function createBalloon(options: BalloonOptions = {}): BalloonDevice {
     for (let at = 0; at < length; at += virtio_balloon_pfn.size) {
       const page = pfn.get(pages, at)
       if (index === VIRTIO_BALLOON_DEFLATEQ) {
-        deflated++
+        device.deflated++
         memory?.deflate(page)
       } else {
-        inflated++
+        device.inflated++
         memory?.inflate(page)
       }
     }
@@ -113,7 +112,7 @@ export function createBalloon(options: BalloonOptions = {}): BalloonDevice {
     const count = Math.min(Math.floor(queue.readableBytes / virtio_balloon_stat.size), MAX_STATS)
     const result = queue.read(0, new Uint8Array(report.buffer, 0, count * virtio_balloon_stat.size))
     if (result === DMA_PENDING) return SERVE_WAIT
-    if (result === DMA_OK) stats = decode(count)
+    if (result === DMA_OK) device.stats = decode(count)
     holdsStats = true
     return SERVE_HOLD
   }
@@ -129,7 +128,9 @@ export function createBalloon(options: BalloonOptions = {}): BalloonDevice {
     return found
   }
 
-  return {
+  // Fields, and no getters: those would make a hidden class of each balloon, which keeps the machine around it until a
+  // full garbage collection.
+  const device: Counting = {
     type: VIRTIO_ID_BALLOON,
     kind: 'virtio-balloon',
     queueSizes: [128, 128, 128],
@@ -142,6 +143,7 @@ export function createBalloon(options: BalloonOptions = {}): BalloonDevice {
           // §5.5.4: `actual` and `poison_val` are the driver's.
           if (isIn(fields.actual, at) || isIn(fields.poison_val, at)) view.setUint8(at, byte)
         })
+        device.actual = fields.actual.get(view, 0)
       },
     },
     setTarget(target) {
@@ -151,24 +153,16 @@ export function createBalloon(options: BalloonOptions = {}): BalloonDevice {
       fields.num_pages.set(view, 0, target)
       pump.host?.configChanged()
     },
-    get actual() {
-      return fields.actual.get(view, 0)
-    },
-    get inflated() {
-      return inflated
-    },
-    get deflated() {
-      return deflated
-    },
+    actual: 0,
+    inflated: 0,
+    deflated: 0,
     requestStats() {
       if (!holdsStats) return false
       wantsStats = true
       pump.wake(VIRTIO_BALLOON_STATSQ)
       return true
     },
-    get stats() {
-      return stats
-    },
+    stats: {},
     activate(queues, _negotiated, host) {
       if (pump.queue(VIRTIO_BALLOON_STATSQ) !== queues[VIRTIO_BALLOON_STATSQ]) {
         holdsStats = false
@@ -183,13 +177,15 @@ export function createBalloon(options: BalloonOptions = {}): BalloonDevice {
       // §5.5.5: a driver that starts anew has no balloon yet; what the device asks for stands.
       fields.actual.set(view, 0, 0)
       fields.poison_val.set(view, 0, 0)
-      inflated = 0
-      deflated = 0
-      stats = {}
+      device.actual = 0
+      device.inflated = 0
+      device.deflated = 0
+      device.stats = {}
       holdsStats = false
       wantsStats = false
     },
   }
+  return device
 }
 
 const isIn = (field: { readonly offset: number; readonly size: number }, at: number): boolean =>

@@ -71,6 +71,23 @@ const isControl = (index: number): boolean =>
   index === VIRTIO_CONSOLE_CONTROL_RECEIVEQ || index === VIRTIO_CONSOLE_CONTROL_TRANSMITQ
 
 /**
+ * What the guest printed. A class, for its getter: in a literal it would make a hidden class of each console, which
+ * keeps the machine around it until a full garbage collection.
+ */
+class Printout {
+  readonly kept: BoundedBytes
+  printed = 0
+
+  constructor(kept: BoundedBytes) {
+    this.kept = kept
+  }
+
+  get output(): Uint8Array {
+    return this.kept.head(this.kept.length).slice()
+  }
+}
+
+/**
  * A console (virtio 1.3 §5.3): keeps or passes on what the guest prints, and hands it what is typed; with one port, or
  * with several that it tells the driver of.
  *
@@ -104,17 +121,16 @@ export function createConsole(options: ConsoleOptions = {}): ConsoleDevice {
   fields.max_nr_ports.set(view, 0, maxPorts)
   fields.cols.set(view, 0, size?.cols ?? 0)
   fields.rows.set(view, 0, size?.rows ?? 0)
-  const output = new BoundedBytes(outputLimit)
   const chunk = new Uint8Array(CHUNK_BYTES)
   const pump = new QueuePump(serve)
-  let printed = 0
+  const printout = new Printout(new BoundedBytes(outputLimit))
   let reportsSize = false
   let multiport = false
 
   function print(bytes: Uint8Array, port: number): void {
-    printed += bytes.length
+    printout.printed += bytes.length
     if (sink !== undefined) sink(bytes.slice(), port)
-    else output.append(bytes)
+    else printout.kept.append(bytes)
   }
 
   /** Whether anything is to be put into this queue's buffers. */
@@ -170,7 +186,7 @@ export function createConsole(options: ConsoleOptions = {}): ConsoleDevice {
     return port.transmitted < queue.readableBytes ? SERVE_MORE : 0
   }
 
-  return {
+  return Object.assign(printout, {
     type: VIRTIO_ID_CONSOLE,
     kind: 'virtio-console',
     queueSizes,
@@ -188,12 +204,6 @@ export function createConsole(options: ConsoleOptions = {}): ConsoleDevice {
           if (at === fields.emerg_wr.offset) print(Uint8Array.of(byte), 0)
         })
       },
-    },
-    get output() {
-      return output.head(output.length).slice()
-    },
-    get printed() {
-      return printed
     },
     typeIn(bytes, port = 0) {
       const taken = ports.get(port)?.input.append(bytes) ?? 0
@@ -229,5 +239,5 @@ export function createConsole(options: ConsoleOptions = {}): ConsoleDevice {
       reportsSize = false
       multiport = false
     },
-  }
+  } satisfies Omit<ConsoleDevice, 'output' | 'printed'>)
 }

@@ -12,14 +12,19 @@ interface Part {
   readonly written: number
 }
 
+/** What the way of frames counts. */
+interface ReceiveCounters {
+  received: number
+  /** The backlog was full, no buffer was large enough, or the IOMMU refused the buffer. */
+  dropped: number
+}
+
 /**
  * The way of frames into receive buffers (virtio 1.3 §5.1.6.4), with VIRTIO_NET_F_MRG_RXBUF over as many chains as a
  * frame takes. Its chains go onto the used ring only when the last of them is filled, and `num_buffers` is known.
  */
 export class NetReceive {
-  /** Frames lost: the backlog was full, no buffer was large enough, or the IOMMU refused the buffer. */
-  dropped = 0
-  received = 0
+  readonly #counters: ReceiveCounters
   readonly #backlog: number
   readonly #maxFrame: number
   readonly #frames: Uint8Array[] = []
@@ -35,7 +40,8 @@ export class NetReceive {
   readonly #countHi = new Uint32Array(2)
   readonly #countLo = new Uint32Array(2)
 
-  constructor(backlog: number, maxFrame: number) {
+  constructor(backlog: number, maxFrame: number, counters: ReceiveCounters) {
+    this.#counters = counters
     this.#backlog = backlog
     this.#maxFrame = maxFrame
     this.#packet = new Uint8Array(virtio_net_hdr.size + maxFrame)
@@ -61,7 +67,7 @@ export class NetReceive {
   /** Takes a copy. False where it is dropped. */
   push(frame: Uint8Array): boolean {
     if (frame.length > this.#maxFrame || this.#frames.length >= this.#backlog) {
-      this.dropped++
+      this.#counters.dropped++
       return false
     }
     this.#frames.push(frame.slice())
@@ -74,7 +80,7 @@ export class NetReceive {
       if (!this.#begin()) return SERVE_HOLD
       // Without merging a frame that does not fit is lost, and the buffer waits for one that does.
       if (!this.#mergeable && this.#length > queue.writableBytes) {
-        this.dropped++
+        this.#counters.dropped++
         this.#abandon()
       }
     }
@@ -120,7 +126,7 @@ export class NetReceive {
       }
       for (const part of this.#parts) queue.complete(part.written, part.head)
     }
-    this.received++
+    this.#counters.received++
     this.#abandon()
     return written
   }
@@ -128,7 +134,7 @@ export class NetReceive {
   /** The packet is lost; its buffers go back, the current one by what this answers. */
   #lose(queue: DeviceQueue): number {
     for (const part of this.#parts) queue.complete(0, part.head)
-    this.dropped++
+    this.#counters.dropped++
     this.#abandon()
     return 0
   }

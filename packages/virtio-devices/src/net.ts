@@ -45,6 +45,7 @@ export interface NetDevice extends VirtioDevice {
   setLink(up: boolean): void
   /** Asks the driver to announce itself, where it negotiated VIRTIO_NET_F_GUEST_ANNOUNCE. */
   announce(): void
+  /** Goes on counting. */
   readonly counters: NetCounters
 }
 
@@ -95,13 +96,12 @@ export function createNet(options: NetOptions): NetDevice {
   const peer = options.peer ?? createLoopbackPeer()
   const config = new DataView(new ArrayBuffer(virtio_net_config.size))
   const filter = new ReceiveFilter()
-  const receive = new NetReceive(backlog, MAX_FRAME)
+  const counters = { transmitted: 0, received: 0, dropped: 0 }
+  const receive = new NetReceive(backlog, MAX_FRAME, counters)
   const packet = new Uint8Array(MAX_PACKET)
   const pump = new QueuePump(serve)
   let headerBytes: number = virtio_net_hdr.size
   let negotiated: FeatureBits = { lo: 0, hi: 0 }
-  let transmitted = 0
-  let lost = 0
   const control = new NetControl({
     filter,
     setAddress(address) {
@@ -145,16 +145,16 @@ export function createNet(options: NetOptions): NetDevice {
     const length = queue.readableBytes
     if (length < headerBytes) return pump.fail('virtio-net: a packet is shorter than its header')
     if (length > packet.length) {
-      lost++
+      counters.dropped++
       return 0
     }
     const result = queue.read(0, packet.subarray(0, length))
     if (result === DMA_PENDING) return SERVE_WAIT
     if (result === DMA_OK && isUp()) {
-      transmitted++
+      counters.transmitted++
       peer.receive(packet.subarray(headerBytes, length), deliver)
     } else {
-      lost++
+      counters.dropped++
     }
     return 0
   }
@@ -199,9 +199,7 @@ export function createNet(options: NetOptions): NetDevice {
       setStatus(VIRTIO_NET_S_ANNOUNCE, 1)
       changed()
     },
-    get counters() {
-      return { transmitted, received: receive.received, dropped: lost + receive.dropped }
-    },
+    counters,
     activate(queues, features, host) {
       negotiated = features
       const mergeable = hasFeature(features, F.VIRTIO_NET_F_MRG_RXBUF)

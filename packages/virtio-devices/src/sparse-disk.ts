@@ -27,13 +27,11 @@ export function createSparseDisk(size: number, options: SparseDiskOptions = {}):
   }
   // Leaves come into being with their first block, so that an empty disk of any size costs nothing.
   const leaves = new Map<number, (Uint8Array | undefined)[]>()
-  let allocated = 0
-
   const blockAt = (number: number): Uint8Array | undefined =>
     leaves.get(Math.floor(number / LEAF_BLOCKS))?.[number % LEAF_BLOCKS]
 
   const allocate = (number: number): Uint8Array | null => {
-    if (allocated + BLOCK_BYTES > limit) return null
+    if (disk.allocated + BLOCK_BYTES > limit) return null
     const key = Math.floor(number / LEAF_BLOCKS)
     let leaf = leaves.get(key)
     if (leaf === undefined) {
@@ -42,15 +40,14 @@ export function createSparseDisk(size: number, options: SparseDiskOptions = {}):
     }
     const block = new Uint8Array(BLOCK_BYTES)
     leaf[number % LEAF_BLOCKS] = block
-    allocated += BLOCK_BYTES
+    disk.allocated += BLOCK_BYTES
     return block
   }
 
-  return {
+  // A field, and no getter: that would make a hidden class of each disk, which keeps the data for as long as it lives.
+  const disk: SparseDisk & { allocated: number } = {
     size,
-    get allocated() {
-      return allocated
-    },
+    allocated: 0,
     read(offset, into) {
       for (let done = 0; done < into.length; ) {
         const at = offset + done
@@ -89,7 +86,7 @@ export function createSparseDisk(size: number, options: SparseDiskOptions = {}):
           if (block === undefined || start >= end || start + BLOCK_BYTES <= offset) continue
           if (start >= offset && start + BLOCK_BYTES <= end) {
             leaf[index] = undefined
-            allocated -= BLOCK_BYTES
+            disk.allocated -= BLOCK_BYTES
           } else {
             block.fill(0, Math.max(offset - start, 0), Math.min(end - start, BLOCK_BYTES))
           }
@@ -98,4 +95,5 @@ export function createSparseDisk(size: number, options: SparseDiskOptions = {}):
       return true
     },
   }
+  return disk
 }

@@ -1,6 +1,7 @@
 import type { DmaOps } from '@dmascope/dma'
 import type { DeviceRecord } from '../device-record.ts'
 import { directDma } from '../dma/dma-platform.ts'
+import type { IommuSubsystem } from '../iommu/contract.ts'
 import type { Kernel } from '../kernel.ts'
 import type { PciFunction } from '../pci/pci-function.ts'
 import type { PlatformDevice } from '../platform/platform-device.ts'
@@ -18,14 +19,30 @@ export interface VirtioSite {
   dmaOps(maskBits: number): DmaOps
 }
 
-export const siteOnPci = ({ iommu }: Kernel, { fn }: DeviceRecord): VirtioSite => ({
-  fn,
-  platform: null,
-  get hasIommu() {
-    return iommu.domain(fn) !== null
-  },
-  dmaOps: (maskBits) => iommu.dmaOps(fn, maskBits),
-})
+/**
+ * A class, for its getter: in a literal it would make a hidden class of each site, which lives, with all that the getter
+ * can see, until a full garbage collection.
+ */
+class PciSite implements VirtioSite {
+  readonly fn: PciFunction
+  readonly platform = null
+  readonly #iommu: IommuSubsystem
+
+  constructor(iommu: IommuSubsystem, fn: PciFunction) {
+    this.#iommu = iommu
+    this.fn = fn
+  }
+
+  get hasIommu(): boolean {
+    return this.#iommu.domain(this.fn) !== null
+  }
+
+  dmaOps(maskBits: number): DmaOps {
+    return this.#iommu.dmaOps(this.fn, maskBits)
+  }
+}
+
+export const siteOnPci = ({ iommu }: Kernel, { fn }: DeviceRecord): VirtioSite => new PciSite(iommu, fn)
 
 /** Where no IOMMU is in front of it, its DMA is direct. */
 export const siteOnPlatform = (kernel: Kernel, { device, owner, attachment }: PlatformRecord): VirtioSite => ({

@@ -37,6 +37,26 @@ interface BuiltGic {
   pulseSpi(spi: number): void
 }
 
+/**
+ * The line to the processor. A class, for its getter: in a literal it would make a hidden class of each machine, which
+ * keeps the machine until a full garbage collection.
+ */
+class ProcessorLine {
+  readonly #gic: { readonly asserted: boolean }
+
+  constructor(gic: { readonly asserted: boolean }) {
+    this.#gic = gic
+  }
+
+  get pending(): boolean {
+    return this.#gic.asserted
+  }
+
+  take(): number {
+    return this.#gic.asserted ? 0 : -1
+  }
+}
+
 function buildVirt(options: VirtBoardOptions, site: BoardSite): BoardHardware {
   const { cpuSpace, dmaSpace, root, queue, expanderOf } = site
   const add = (name: string, { base, size }: AddressBlock, handler: MmioHandler): void => {
@@ -67,12 +87,7 @@ function buildVirt(options: VirtBoardOptions, site: BoardSite): BoardHardware {
   return {
     bus: new MachineCpuBus(
       cpuSpace,
-      {
-        get pending() {
-          return gic.asserted
-        },
-        take: () => (gic.asserted ? 0 : -1),
-      },
+      new ProcessorLine(gic),
       queue,
       gic instanceof GicV3
         ? {
