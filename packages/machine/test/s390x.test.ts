@@ -110,7 +110,6 @@ describe('places at channels', () => {
     expect(refusal({ devices: [rng('fe.4.0001')] })).toContain('write it as fe.0.1234')
     expect(refusal({ devices: [device('virtio-blk-pci')] })).toContain('write virtio-blk-ccw')
     expect(refusal({ devices: [device('e1000e')] })).toContain('not modelled')
-    expect(refusal({ devices: [device('virtio-rng-ccw', { max_revision: 0 })] })).toContain('max_revision=1')
     expect(refusal({ memory: 2049 * MIB })).toContain('multiple of 4M')
     expect(refusal({ machine: 'q35', memory: 512 * MIB })).toContain('write virtio-rng-pci')
   })

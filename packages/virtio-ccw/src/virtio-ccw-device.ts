@@ -8,6 +8,7 @@ import {
   type TransportOptions,
   VirtioTransport,
 } from '@dmascope/virtio-pci/transport'
+import { splitRingLayout } from '@dmascope/virtqueue'
 import type { ChannelData } from './channel-data.ts'
 import {
   type ChannelCommand,
@@ -29,25 +30,31 @@ import {
   virtio_thinint_area,
   vq_config_block,
   vq_info_block,
+  vq_info_block_legacy,
 } from './spec/index.ts'
 
 export interface VirtioCcwOptions extends Omit<OfferOptions, 'legacy' | 'modern'>, Pick<TransportOptions, 'insists'> {
   readonly device: VirtioDevice
-  /** The highest revision that it takes: 1, or 2 (the default), from which on drivers read the status back. */
-  readonly maxRevision?: 1 | 2
+  /**
+   * The highest revision that it takes: 0, the legacy one, which has no VIRTIO_F_VERSION_1; 1; or 2 (the default), from
+   * which on drivers read the status back.
+   */
+  readonly maxRevision?: 0 | 1 | 2
 }
 
 const CLASSIC_QUEUES = 64
 /** QEMU's VIRTIO_QUEUE_MAX. */
 const MOST_QUEUES = 1024
+/** Of rings of revision 0, and the only alignment that QEMU takes. */
+const LEGACY_ALIGNMENT = 4096
 /** Bytes of the longest payload of a fixed size. */
 const PAYLOAD = Math.max(vq_info_block.size, virtio_thinint_area.size)
 
 /**
  * A virtio device at the end of a subchannel (virtio 1.3 §4.3): negotiation, queues and indicators by channel commands.
  *
- * A driver has to choose revision 1 or 2 before anything else, as QEMU wants it for device types that came with
- * virtio 1. DEVIATION: QEMU's other types, and the specification, have revision 0 too, whose rings are big-endian.
+ * A driver that chooses no revision gets 0, the legacy one. DEVIATION: its rings and configuration are little-endian, where
+ * they are big-endian as a driver of this architecture has them.
  */
 export class VirtioCcwDevice implements ChannelDevice {
   readonly cuType = VIRTIO_CCW_CU_TYPE
@@ -69,7 +76,7 @@ export class VirtioCcwDevice implements ChannelDevice {
     this.cuModel = device.type
     this.#transport = new VirtioTransport(
       device,
-      offeredBits(device, { ...options, legacy: false, modern: true }),
+      offeredBits(device, { ...options, legacy: true, modern: this.#maxRevision > 0 }),
       { raise: (vector, config) => this.#raise(vector, config), clear: () => {} },
       options.insists === undefined ? {} : { insists: options.insists },
     )
@@ -90,6 +97,11 @@ export class VirtioCcwDevice implements ChannelDevice {
   get brokenReason(): string | null {
     return this.#transport.brokenReason
   }
+  /** Revision 0, also before any is chosen. */
+  get #isLegacy(): boolean {
+    return this.#revision < 1
+  }
+
   /** What the driver chose; null before. */
   get revision(): number | null {
     return this.#revision < 0 ? null : this.#revision
@@ -118,7 +130,6 @@ export class VirtioCcwDevice implements ChannelDevice {
 
   execute({ code, exact, data }: ChannelCommand): CommandResult {
     if (code === VIRTIO_CCW_COMMAND.SET_VIRTIO_REV) return this.#setRevision(exact, data)
-    if (this.#revision < 0) return COMMAND_REJECTED
     switch (code) {
       case VIRTIO_CCW_COMMAND.VDEV_RESET:
         this.#reset()
@@ -138,7 +149,7 @@ export class VirtioCcwDevice implements ChannelDevice {
       case VIRTIO_CCW_COMMAND.READ_VQ_CONF:
         return this.#readQueue(exact, data)
       case VIRTIO_CCW_COMMAND.SET_VQ:
-        return this.#setQueue(exact, data)
+        return this.#isLegacy ? this.#setLegacyQueue(exact, data) : this.#setQueue(exact, data)
       case VIRTIO_CCW_COMMAND.SET_IND:
       case VIRTIO_CCW_COMMAND.SET_CONF_IND:
         return this.#setIndicators(code, exact, data)
@@ -170,7 +181,7 @@ export class VirtioCcwDevice implements ChannelDevice {
     const wanted = size + fields.length.get(this.#view, 0)
     if (data.count < wanted || (exact && data.count > wanted)) return COMMAND_PROGRAM_CHECK
     const revision = fields.revision.get(this.#view, 0)
-    if (this.#revision >= 0 || revision === 0 || revision > this.#maxRevision) return COMMAND_REJECTED
+    if (this.#revision >= 0 || revision > this.#maxRevision) return COMMAND_REJECTED
     this.#revision = revision
     return COMMAND_DONE
   }
@@ -186,20 +197,20 @@ export class VirtioCcwDevice implements ChannelDevice {
     const taken = this.#take(size, exact, data)
     if (taken !== COMMAND_DONE) return taken
     const { offered, device } = this.#transport
-    const hidden = LEGACY_ONLY_FEATURES.lo | (device.legacyFeatures?.lo ?? 0)
+    const hidden = this.#isLegacy ? 0 : LEGACY_ONLY_FEATURES.lo | (device.legacyFeatures?.lo ?? 0)
     const index = fields.index.get(this.#view, 0)
-    const word = index === 0 ? offered.lo & ~hidden : index === 1 ? offered.hi : 0
+    const word = index === 0 ? offered.lo & ~hidden : index === 1 && !this.#isLegacy ? offered.hi : 0
     fields.features.set(this.#view, 0, word >>> 0)
     return this.#give(size, data)
   }
 
-  /** Words beyond the second have no bits that anybody could accept. */
+  /** Words beyond the second, and beyond the first in revision 0, have no bits that anybody could accept. */
   #writeFeatures(exact: boolean, data: ChannelData): CommandResult {
     const { size, fields } = virtio_feature_desc
     const taken = this.#take(size, exact, data)
     if (taken !== COMMAND_DONE) return taken
     const index = fields.index.get(this.#view, 0)
-    if (index > 1) return COMMAND_DONE
+    if (index > (this.#isLegacy ? 0 : 1)) return COMMAND_DONE
     this.#driverFeatures[index as 0 | 1] = fields.features.get(this.#view, 0)
     const [lo, hi] = this.#driverFeatures
     this.#transport.setDriverFeatures({ lo, hi })
@@ -282,6 +293,36 @@ export class VirtioCcwDevice implements ChannelDevice {
     return COMMAND_DONE
   }
 
+  /** The ring is as large as the device has it, or the driver's is larger and not used up. */
+  #setLegacyQueue(exact: boolean, data: ChannelData): CommandResult {
+    const { size, fields } = vq_info_block_legacy
+    const taken = this.#take(size, exact, data)
+    if (taken !== COMMAND_DONE) return taken
+    const view = this.#view
+    const index = fields.index.get(view, 0)
+    const [hi, lo] = [fields.queue.hi.get(view, 0), fields.queue.lo.get(view, 0)]
+    const placed = hi !== 0 || lo !== 0
+    const state = this.#transport.queues[index]
+    const entries = state?.size ?? 0
+    if (index >= MOST_QUEUES) return COMMAND_PROGRAM_CHECK
+    if (placed && (fields.align.get(view, 0) !== LEGACY_ALIGNMENT || fields.num.get(view, 0) < entries)) {
+      return COMMAND_PROGRAM_CHECK
+    }
+    if (state === undefined) return COMMAND_DONE
+    this.#transport.disableQueue(index)
+    if (!placed) return COMMAND_DONE
+    const { driver, device } = splitRingLayout(entries, LEGACY_ALIGNMENT)
+    state.vector = index
+    state.descHi = hi
+    state.descLo = lo
+    state.driverHi = highAfter(hi, lo, driver)
+    state.driverLo = (lo + driver) >>> 0
+    state.deviceHi = highAfter(hi, lo, device)
+    state.deviceLo = (lo + device) >>> 0
+    this.#transport.enableQueue(index)
+    return COMMAND_DONE
+  }
+
   /** Address 0 takes them away. */
   #setIndicators(code: number, exact: boolean, data: ChannelData): CommandResult {
     const ofQueues = code === VIRTIO_CCW_COMMAND.SET_IND
@@ -324,3 +365,6 @@ export class VirtioCcwDevice implements ChannelDevice {
     else if (vector < this.#transport.queues.length) this.#indicators.queue(vector, this.#transport.dma, interrupts)
   }
 }
+
+/** The upper half of an address `offset` bytes on. */
+const highAfter = (hi: number, lo: number, offset: number): number => (hi + (lo + offset >= 2 ** 32 ? 1 : 0)) >>> 0

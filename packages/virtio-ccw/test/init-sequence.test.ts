@@ -131,3 +131,33 @@ test('a driver that declines bit 33 has its FEATURES_OK rejected, and reads the 
   expect(bench.command(0x72, '00')).toBe(DONE)
   expect(bench.hex(0x1000, 1)).toBe('03')
 })
+
+test('revision 0, as Linux sets it up: 32 feature bits, no FEATURES_OK, one address for a queue', () => {
+  const bench = new Bench({ maxRevision: 0, accessPlatform: false })
+  bench.enable()
+  // 1. Nothing else is to be had.
+  expect([bench.command(0x83, '0002 0000'), bench.command(0x83, '0001 0000')]).toEqual(['0200', '0200'])
+  expect(bench.command(0x83, '0000 0000')).toBe(DONE)
+  // 2. ANY_LAYOUT, INDIRECT_DESC and EVENT_IDX; no upper word, nor is one taken.
+  bench.command(0x31, '03')
+  bench.command(0x12, '00000000 00')
+  expect((bench.view.getUint32(0x1000, true) & 0x3800_0000) >>> 0).toBe(0x3800_0000)
+  bench.command(0x12, '00000000 01')
+  expect(bench.hex(0x1000, 4)).toBe('00000000')
+  bench.command(0x11, '44000000 00')
+  bench.command(0x11, 'ffffffff 01')
+  expect(bench.device.negotiatedFeatures).toEqual({ lo: 0x44, hi: 0 })
+  // 3. A page-aligned ring of all entries, not of fewer, nor aligned otherwise.
+  const ring = (align: string, num: string): string => bench.command(0x13, `0000000000010000 ${align} 0000 ${num}`)
+  expect([ring('00000800', '0100'), ring('00001000', '0080')]).toEqual(['0020', '0020'])
+  expect(ring('00001000', '0100')).toBe(DONE)
+  bench.command(0x43, '0000000000002000')
+  bench.command(0x31, '07')
+  readSector(bench)
+  bench.subchannel.work(64)
+  expect(bench.hex(0x2000, 8)).toBe('0000000000000001')
+  expect(bench.memory.subarray(DATA, DATA + 512)).toEqual(bench.disk.subarray(1024, 1536))
+  // 4. Taken away again.
+  bench.io(IO_INSTRUCTION.TSCH, 0x300)
+  expect(bench.command(0x13, '0000000000000000 00000000 0000 0000')).toBe(DONE)
+})

@@ -17,6 +17,7 @@ import {
   virtio_thinint_area,
   vq_config_block,
   vq_info_block,
+  vq_info_block_legacy,
 } from '@dmascope/virtio-ccw/spec'
 import { expect, test } from 'vitest'
 
@@ -60,6 +61,7 @@ test('virtio 1.3 §4.3.2: payloads of commands, big-endian but for feature bits'
   expect(vq_config_block.size).toBe(4)
   expect(offsets(vq_info_block.fields)).toEqual({ desc: 0, res0: 8, index: 12, num: 14, driver: 16, device: 24 })
   expect(vq_info_block.size).toBe(32)
+  expect(offsets(vq_info_block_legacy.fields)).toEqual({ queue: 0, align: 8, index: 12, num: 14 })
   expect(virtio_feature_desc.size).toBe(5)
   expect(offsets(virtio_thinint_area.fields)).toEqual({ summary_indicator: 0, indicator: 8, bit_nr: 16, isc: 24 })
   expect(virtio_thinint_area.size).toBe(25)

@@ -7,6 +7,7 @@ import {
   virtio_thinint_area,
   vq_config_block,
   vq_info_block,
+  vq_info_block_legacy,
 } from '@dmascope/virtio-ccw/spec'
 import { type FeatureBits, hasFeature, VIRTIO_F_VERSION_1 } from '@dmascope/virtio-pci/spec'
 import type { AdapterArea, ChannelSite, CommandOutcome } from '../s390x/channel-site.ts'
@@ -26,7 +27,7 @@ const WORD = 0x1_0000_0000
 
 /** Virtio over channel I/O as Linux's `virtio_ccw` drives it: each step is a channel program of one command. */
 export class CcwTransport implements VirtioTransport {
-  readonly kind = 'modern'
+  readonly kind: 'modern' | 'legacy'
   readonly type: number
   readonly featureSource: string
   readonly queueAddressBits = 64
@@ -46,6 +47,7 @@ export class CcwTransport implements VirtioTransport {
     this.#site = site
     this.#area = site.area.cpu
     this.revision = revision
+    this.kind = revision === 0 ? 'legacy' : 'modern'
     this.type = site.cuModel
     this.featureSource = `virtio-ccw device ${id}, revision ${revision}, READ_FEAT`
   }
@@ -71,7 +73,7 @@ export class CcwTransport implements VirtioTransport {
 
   readFeatures(): FeatureBits {
     const lo = this.#readFeatures(0)
-    return { lo, hi: this.#readFeatures(1) }
+    return { lo, hi: this.revision === 0 ? 0 : this.#readFeatures(1) }
   }
 
   #readFeatures(index: number): number {
@@ -85,7 +87,8 @@ export class CcwTransport implements VirtioTransport {
 
   writeFeatures(features: FeatureBits): void {
     const { fields, size } = virtio_feature_desc
-    for (const [index, word] of [features.lo, features.hi].entries()) {
+    const words = this.revision === 0 ? [features.lo] : [features.lo, features.hi]
+    for (const [index, word] of words.entries()) {
       const view = this.#payload(size)
       fields.features.set(view, 0, word)
       fields.index.set(view, 0, index)
@@ -95,7 +98,7 @@ export class CcwTransport implements VirtioTransport {
   }
 
   declines(features: FeatureBits): string | null {
-    if (hasFeature(features, VIRTIO_F_VERSION_1)) return null
+    if (this.revision === 0 || hasFeature(features, VIRTIO_F_VERSION_1)) return null
     return 'virtio: device uses revision 1 but does not have VIRTIO_F_VERSION_1'
   }
 
@@ -148,6 +151,7 @@ export class CcwTransport implements VirtioTransport {
   }
 
   placeQueue(queue: number, { size, desc, driver, device }: PlacedQueue): string | null {
+    if (this.revision === 0) return this.#placeLegacyQueue(queue, size, desc)
     const { fields } = vq_info_block
     const view = this.#payload(vq_info_block.size)
     fields.index.set(view, 0, queue)
@@ -162,6 +166,19 @@ export class CcwTransport implements VirtioTransport {
     }
     this.#put(bytesOf(view))
     const outcome = this.#run(VIRTIO_CCW_COMMAND.SET_VQ, vq_info_block.size)
+    return outcome === 'done' ? null : `SET_VQ ${outcome}`
+  }
+
+  #placeLegacyQueue(queue: number, size: number, address: PlacedQueue['desc']): string | null {
+    const { fields } = vq_info_block_legacy
+    const view = this.#payload(vq_info_block_legacy.size)
+    fields.queue.hi.set(view, 0, address.hi)
+    fields.queue.lo.set(view, 0, address.lo)
+    fields.align.set(view, 0, RING_ALIGN)
+    fields.index.set(view, 0, queue)
+    fields.num.set(view, 0, size)
+    this.#put(bytesOf(view))
+    const outcome = this.#run(VIRTIO_CCW_COMMAND.SET_VQ, vq_info_block_legacy.size)
     return outcome === 'done' ? null : `SET_VQ ${outcome}`
   }
 
@@ -243,7 +260,7 @@ const bytesOf = (view: DataView): Uint8Array => new Uint8Array(view.buffer)
 /** Tries revisions from the highest on (`virtio_ccw_set_transport_rev`). @returns null where the device takes none */
 export function chooseRevision(bus: CpuBus, site: ChannelSite): number | null {
   const { fields, size } = virtio_rev_info
-  for (let revision = HIGHEST_REVISION; revision > 0; revision--) {
+  for (let revision = HIGHEST_REVISION; revision >= 0; revision--) {
     const view = new DataView(new ArrayBuffer(size))
     fields.revision.set(view, 0, revision)
     bus.writeBytes(site.area.cpu + DATA, bytesOf(view))

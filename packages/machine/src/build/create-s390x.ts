@@ -54,7 +54,7 @@ export function createS390x(description: MachineDescription, options: { readonly
     const properties = withDefaults(model, stated, qemuVersion)
     const place = places.place(device, properties)
     const serialPorts = model.kind === 'virtio-console' ? ports.addController(device, properties) : []
-    const { hypervisor, virtio, maxRevision } = generation(description, device, model, properties)
+    const { hypervisor, virtio, maxRevision } = generation(description, model, properties)
     const one = new VirtioCcwDevice({
       device: behaviourOf({ description: device, model, properties, serialPorts }, seed),
       accessPlatform: virtio.offersAccessPlatform,
@@ -121,27 +121,19 @@ function refuseModel(device: DeviceDescription, model: DeviceModel): void {
 
 function generation(
   machine: MachineDescription,
-  device: DeviceDescription,
   model: DeviceModel,
   properties: Properties,
 ): {
   readonly hypervisor: ReturnType<typeof requireHypervisor>
   readonly virtio: ReturnType<typeof virtioBehaviour>
-  readonly maxRevision: 1 | 2
+  readonly maxRevision: 0 | 1 | 2
 } {
   const hypervisor = requireHypervisor(machine.hypervisor ?? 'qemu')
-  const revision = Number(properties.max_revision ?? 2)
-  if (revision === 0 || hypervisor.virtioInterface === 'legacy') {
-    throw refusePlace(
-      'MACHINE_NOT_MODELLED',
-      device,
-      `a device of revision 0, whose rings are big-endian, is not modelled${revision === 0 ? '; write max_revision=1, or 2' : ` (${hypervisor.name})`}`,
-    )
-  }
+  const revision = hypervisor.virtioInterface === 'legacy' ? 0 : Number(properties.max_revision ?? 2)
   return {
     hypervisor,
     virtio: virtioBehaviour(hypervisor, model, properties, machine),
-    maxRevision: revision === 1 ? 1 : 2,
+    maxRevision: revision === 0 ? 0 : revision === 1 ? 1 : 2,
   }
 }
 

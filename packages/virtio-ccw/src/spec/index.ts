@@ -38,4 +38,5 @@ export {
   virtio_thinint_area,
   vq_config_block,
   vq_info_block,
+  vq_info_block_legacy,
 } from './virtio-ccw.ts'

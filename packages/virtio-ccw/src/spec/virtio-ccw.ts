@@ -34,6 +34,14 @@ export const vq_info_block = struct('vq_info_block', 'virtio 1.3 §4.3.2.2', {
   device: be64,
 })
 
+/** What revision 0 has instead: one address, of descriptors and both rings. */
+export const vq_info_block_legacy = struct('vq_info_block_legacy', 'virtio 1.3 §4.3.2.2', {
+  queue: be64,
+  align: be32,
+  index: be16,
+  num: be16,
+})
+
 /** A word of feature bits, little-endian whatever else is big-endian. */
 export const virtio_feature_desc = struct('virtio_feature_desc', 'virtio 1.3 §4.3.2.4', { features: le32, index: u8 })
 
