@@ -1,4 +1,4 @@
-import { type DmaOps, type IommuDomain, type PageAllocator, TableArena, TableDma } from '@dmascope/dma'
+import { type DmaOps, type IommuDomain, TableArena, TableDma } from '@dmascope/dma'
 import {
   IOMMU_CONTROL,
   IOMMU_DATA_OFFSET,
@@ -8,6 +8,7 @@ import {
   IOTLB_ENTRIES,
   SUN4U_IOMMU_REGISTERS,
 } from '@dmascope/iommu/sun4u/spec'
+import type { KernelPages } from '../../early/page-allocator.ts'
 import type { DomainType, Fact, GuestIommu } from '../../result.ts'
 import type { SabreBridge } from '../../sparc64/sabre-bridge.ts'
 import type { SabreRegisters } from '../../sparc64/sabre-registers.ts'
@@ -29,6 +30,11 @@ const NAME = 'sabre'
 
 const hex = (number: number): string => `0x${number.toString(16)}`
 
+/** The kernel's own pages are there: the table is too large to be cleared before it is written. */
+interface Sun4uContext extends IommuContext {
+  readonly pages: KernelPages
+}
+
 /**
  * Linux's code for the IOMMU in Sabre (`psycho_iommu_init`, `dma_4u_*`): one table for every device, on from the moment
  * that the bridge is probed. There are no groups, and no other domains; nothing on the command line leaves it out.
@@ -37,7 +43,7 @@ export class Sun4uSubsystem implements IommuSubsystem {
   readonly acsRequested = false
   readonly interruptRemapping = false
   readonly panic = null
-  readonly #context: IommuContext
+  readonly #context: Sun4uContext
   readonly #bridge: SabreBridge
   readonly #registers: SabreRegisters
   readonly #facts = new DeviceFacts()
@@ -45,7 +51,7 @@ export class Sun4uSubsystem implements IommuSubsystem {
   /** The whole of it, as one whom the kernel asks for a domain is told. */
   #domain: IommuDomain | null = null
 
-  constructor(context: IommuContext, bridge: SabreBridge, registers: SabreRegisters) {
+  constructor(context: Sun4uContext, bridge: SabreBridge, registers: SabreRegisters) {
     this.#context = context
     this.#bridge = bridge
     this.#registers = registers
@@ -60,7 +66,7 @@ export class Sun4uSubsystem implements IommuSubsystem {
     if (entries === null) return `sabre: Strange virtual-dma size ${hex(dvma.size)}`
     this.#writeControl(DENAB.setLo(this.#registers.readLow(CONTROL), 1))
     this.#clearDiagnostics()
-    const tsb = Tsb.create(bus, pages as PageAllocator, dvma.base, entries, () => this.#flush())
+    const tsb = Tsb.create(bus, pages, dvma.base, entries, () => this.#flush())
     if (tsb === null) return 'IOMMU: Error, gfp(tsb) failed'
     this.#registers.write(TSBBASE, Math.floor(tsb.address / 0x1_0000_0000), tsb.address % 0x1_0000_0000)
     const control = TBWSZ.setLo(this.#registers.readLow(CONTROL), 0)

@@ -1,5 +1,6 @@
-import type { PageAllocator, TranslationTable } from '@dmascope/dma'
+import type { TranslationTable } from '@dmascope/dma'
 import type { Access, CpuBus } from '@dmascope/memory/contracts'
+import type { KernelPages } from '../../early/page-allocator.ts'
 
 const CPU_PAGE = 4096
 const PAGE_SHIFT = 13
@@ -47,16 +48,16 @@ export class Tsb implements TranslationTable {
    * @param base - bus address of the first page
    * @returns null without memory
    */
-  static create(bus: CpuBus, pages: PageAllocator, base: number, entries: number, flushAll: () => void): Tsb | null {
+  static create(bus: CpuBus, pages: KernelPages, base: number, entries: number, flushAll: () => void): Tsb | null {
     const dummy = alignedBytes(pages, PAGE)
     const address = alignedBytes(pages, entries * ENTRY)
     if (dummy === null || address === null) return null
-    const chunk = new DataView(new ArrayBuffer(CHUNK))
-    for (let at = 0; at < CHUNK; at += ENTRY) {
-      chunk.setUint32(at, Math.floor(dummy / 0x1_0000_0000))
-      chunk.setUint32(at + 4, dummy % 0x1_0000_0000)
-    }
-    const bytes = new Uint8Array(chunk.buffer)
+    bus.writeBytes(dummy, new Uint8Array(PAGE))
+    const bytes = new Uint8Array(CHUNK)
+    const first = new DataView(bytes.buffer)
+    first.setUint32(0, Math.floor(dummy / 0x1_0000_0000))
+    first.setUint32(4, dummy % 0x1_0000_0000)
+    for (let done = ENTRY; done < CHUNK; done *= 2) bytes.copyWithin(done, 0, done)
     for (let at = 0; at < entries * ENTRY; at += CHUNK) bus.writeBytes(address + at, bytes)
     return new Tsb(bus, { address, dummy }, base, entries, flushAll)
   }
@@ -82,10 +83,10 @@ export class Tsb implements TranslationTable {
   }
 }
 
-/** Memory that begins at a multiple of its own size, a power of two. What is around it goes back. */
-function alignedBytes(pages: PageAllocator, bytes: number): number | null {
+/** Memory that begins at a multiple of its own size, a power of two; not cleared. What is around it goes back. */
+function alignedBytes(pages: KernelPages, bytes: number): number | null {
   const count = bytes / CPU_PAGE
-  const around = pages.allocate(2 * count - 1)
+  const around = pages.reserve(2 * count - 1)
   if (around === null) return null
   const address = Math.ceil(around / bytes) * bytes
   const before = (address - around) / CPU_PAGE
