@@ -1,4 +1,5 @@
 import { DeviceTree, node, parseDts } from '@dmascope/devicetree'
+import { DirectDma } from '@dmascope/dma'
 import type { CpuBus } from '@dmascope/memory/contracts'
 import fc from 'fast-check'
 import { afterEach, describe, expect, it } from 'vitest'
@@ -266,8 +267,8 @@ describe('Linux on a BCM3384', () => {
 
   const DEVICES = [disk(2, ACCESS_PLATFORM), device('virtio-rng-pci', 3), device('nvme', 4, { serial: 'x' })]
 
-  function boot(profile: string, more: Partial<MachineDescription> = {}): GuestResult {
-    const { machine, deviceTree } = createMachine({
+  function bcm3384(more: Partial<MachineDescription> = {}) {
+    const built = createMachine({
       machine: 'bcm3384',
       qemuVersion: '11.1',
       hypervisor: 'physical',
@@ -282,7 +283,12 @@ describe('Linux on a BCM3384', () => {
       ignored: [],
       ...more,
     })
-    machines.push(machine)
+    machines.push(built.machine)
+    return built
+  }
+
+  function boot(profile: string, more: Partial<MachineDescription> = {}): GuestResult {
+    const { machine, deviceTree } = bcm3384(more)
     machine.endFirmwarePhase()
     const entry = deviceTree === null ? {} : { deviceTree }
     return bootGuest(machine.bus, { profile, witness: machine.witness, architecture: 'mipsel', entry })
@@ -295,6 +301,33 @@ describe('Linux on a BCM3384', () => {
     expect(ioOf(boot(profile))).toEqual([true, true, true])
     expect(ioOf(boot(profile, { cpu: 'bmips4350', memory: 64 * MIB }))).toEqual([true, true, true])
   })
+
+  it.each([
+    ['bmips5000', true, 7],
+    ['bmips5000', false, 0],
+    ['bmips4350', true, 7],
+    ['bmips4350', false, 0],
+  ] as const)(
+    'on a %s, flush after DMA %s: a buffer whose neighbour was read meanwhile has %i',
+    (cpu, aheadFlush, got) => {
+      const { machine } = bcm3384({ cpu, memory: 64 * MIB, devices: [] })
+      const { bus, witness } = machine
+      const processor = identifyProcessor(bus)
+      if (typeof processor === 'string') throw new Error(processor)
+      const { coherency } = maintainedCaches(processor, bus, { cacheMaintenance: true, aheadFlush }).partsOf({
+        id: 'x',
+      })
+      const pages = { allocate: () => null, free: () => {} }
+      const dma = new DirectDma({ owner: 'x', maskBits: 32, pages, witness, ...(coherency && { coherency }) })
+      const buffer = cpu === 'bmips5000' ? 0x200_0000 : 0x680_0000
+      const mapping = dma.map(buffer, 4096, 'from-device', 'a test')!
+      bus.read32(buffer - 4)
+      // What a device writes goes past the caches.
+      bus.write8(buffer + bus.uncachedOffset!, 7)
+      dma.unmap(mapping)
+      expect(bus.read8(buffer)).toBe(got)
+    },
+  )
 
   it('interrupts by pins: nothing takes messages', () => {
     const { devices } = boot('linux-6.12')

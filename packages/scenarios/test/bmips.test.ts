@@ -1,7 +1,7 @@
 import { bootGuest, recordCpuBus, replayCpuBus } from '@dmascope/guest'
 import { createMachine, describePreset, findPreset } from '@dmascope/machine'
 import { describe, expect, it } from 'vitest'
-import { type Cell, describeCell, runCell } from '../src/index.ts'
+import { type Cell, describeCell, runCell, startGuest } from '../src/index.ts'
 
 type Asked = readonly [guest: string, hypervisor: Cell['hypervisor'], device: Cell['device'], expected: string]
 
@@ -48,6 +48,22 @@ describe('cells on bmips-viper: no windows, and a cache that reads ahead', () =>
   ])('%s/%s/%s: %s', (...asked) => {
     expect(outcome('bmips-viper', asked)).toBe(asked[3])
   })
+})
+
+it('shows a card that was wired past the bus, though nothing describes it so', () => {
+  const boot = (isRewired: boolean) => {
+    const built = createMachine(describePreset(findPreset('bmips')))
+    if (isRewired) built.machine.rewire('0000:00:05.0', false)
+    const { result } = startGuest(built, 'linux-6.12')
+    const seen = built.machine.observe()
+    built.machine.dispose()
+    const io = result.devices.find(({ id }) => id === '0000:00:05.0')?.io
+    return { ok: io?.ok, strays: seen.find(({ id }) => id === '0000:00:05.0')?.strays.length }
+  }
+  expect(boot(false)).toEqual({ ok: true, strays: 0 })
+  const { ok, strays } = boot(true)
+  expect(ok).toBe(false)
+  expect(strays).toBeGreaterThan(0)
 })
 
 it('assigns nothing there', () => {
