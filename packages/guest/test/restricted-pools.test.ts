@@ -3,7 +3,8 @@ import { PoolPages, type Swiotlb } from '@dmascope/dma'
 import type { CpuBus } from '@dmascope/memory'
 import { describe, expect, it } from 'vitest'
 import type { ArmHostBridge } from '../src/arm64/arm-platform.ts'
-import { type RestrictedPool, restrictedDma, restrictedPoolOf } from '../src/arm64/restricted-pools.ts'
+import { restrictedDma, restrictedPoolOf } from '../src/arm64/restricted-pools.ts'
+import type { RestrictedPool } from '../src/dma/restricted-pool.ts'
 import type { PlatformDevice } from '../src/platform/platform-device.ts'
 
 /** A tree with these properties in the pool's node, and these in the device's. */

@@ -148,7 +148,7 @@ export interface FirmwareRegionDescription {
 }
 
 /** A root port for devices from outside: by a cable, as of Thunderbolt. */
-export interface ExternalPortDescription {
+interface ExternalPortDescription {
   /** `id` of the port. */
   readonly device: string
   readonly location: SourceLocation

@@ -1,11 +1,11 @@
 import type { InboundWindows } from '../dma/inbound-windows.ts'
+import type { RestrictedPool } from '../dma/restricted-pool.ts'
 import type { IommuTables } from '../iommu/iommu-tables.ts'
 import type { HostBridgeWindows } from '../pci/assign-resources.ts'
 import type { EcamWindow } from '../pci/config-access.ts'
 import type { PciFunction } from '../pci/pci-function.ts'
 import type { PlatformDevice } from '../platform/platform-device.ts'
 import type { GicV3Place } from './gic-v3.ts'
-import type { RestrictedPool } from './restricted-pools.ts'
 
 /** Where the interrupt controller is. */
 export type GicPlace =

@@ -2,16 +2,9 @@ import { type DeviceTree, type DtNode, memoryRegions, pathOf, RESTRICTED_DMA_POO
 import { PoolPages, SEGMENT_SLOTS, SLOT_BYTES, Swiotlb } from '@dmascope/dma'
 import { type CpuBus, platformOwner } from '@dmascope/memory/contracts'
 import type { DmaParts, DmaPlatform } from '../dma/dma-platform.ts'
+import type { RestrictedPool } from '../dma/restricted-pool.ts'
 import type { Fact } from '../result.ts'
 import type { ArmPlatform } from './arm-platform.ts'
-
-/** The only memory that firmware lets a device's DMA go to. */
-export interface RestrictedPool {
-  readonly base: number
-  readonly size: number
-  /** Where firmware says so: the node's path, and the device's. */
-  readonly by: string
-}
 
 const SEGMENT_BYTES = SEGMENT_SLOTS * SLOT_BYTES
 const PAGE = 4096

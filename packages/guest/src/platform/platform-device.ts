@@ -1,5 +1,5 @@
-import type { RestrictedPool } from '../arm64/restricted-pools.ts'
 import type { InboundWindows } from '../dma/inbound-windows.ts'
+import type { RestrictedPool } from '../dma/restricted-pool.ts'
 import type { PlatformMaster } from '../iommu/contract.ts'
 import type { ChannelSite } from '../s390x/channel-site.ts'
 
