@@ -18,7 +18,7 @@ export interface Numbering {
 }
 
 /** Function IDs on a bus, in order. */
-export function functionsOf(config: SabreConfig, bus: number): number[] {
+function functionsOf(config: SabreConfig, bus: number): number[] {
   const found: number[] = []
   for (let device = 0; device < 32; device++) {
     for (let fn = 0; fn < 8; fn++) {
@@ -34,7 +34,7 @@ export function functionsOf(config: SabreConfig, bus: number): number[] {
 }
 
 /** Places, numbers and describes what is on a bus and below it, depth first. */
-export function scanBus(config: SabreConfig, bus: number, room: Room, numbering: Numbering): DtNode[] {
+function scanBus(config: SabreConfig, bus: number, room: Room, numbering: Numbering): DtNode[] {
   return functionsOf(config, bus).map((id) => configureFunction(config, id, room, numbering))
 }
 

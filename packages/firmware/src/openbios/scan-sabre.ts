@@ -21,7 +21,7 @@ import { SabreConfig } from './sabre-config.ts'
 import { type Numbering, scanBehind, unitOf } from './scan-bus.ts'
 
 /** Of Open Firmware’s handles, the one that others refer to. */
-export const HOST_PHANDLE = 0xffe2_e430
+const HOST_PHANDLE = 0xffe2_e430
 const HOST = 0
 const UPA_PORT = 0x1f
 /** PCI error, uncorrectable and correctable memory errors, power: numbers with the bridge’s group. */

@@ -3,7 +3,6 @@ export const SABRE_COMPATIBLE = ['pci108e,a000', 'pci108e,a001']
 
 /** From its registers: configuration space, 256 bytes a function. */
 export const SABRE_CONFIGSPACE = 0x100_0000
-export const SABRE_CONFIGSPACE_SIZE = 0x100_0000
 
 /** Mapping and clear registers of interrupts, 8 bytes each. */
 export const SABRE_IMAP_A_SLOT0 = 0x0c00

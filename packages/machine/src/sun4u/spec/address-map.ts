@@ -45,6 +45,3 @@ export const FIRST_B_INO = 0x10
 
 /** What is on the board, by its slot on bus A. */
 export const ONBOARD_INO: Readonly<Record<number, number>> = { 1: 0x21, 3: 0x20 }
-
-/** Where firmware has devices reach memory, of eighths of the 32-bit space: that of 0xc0000000. */
-export const DVMA_TARGETS = 0x40
