@@ -16,7 +16,8 @@ const VGA_MODELS: Readonly<Record<string, string | null>> = {
 const REPLACES_DEFAULT = /^(?:VGA|(?:cirrus|qxl|virtio|ati|isa|isa-cirrus)-vga|virtio-vga-gl|vmware-svga)$/
 
 /** Whether the machine makes a display, of the kind that `-vga` names. */
-export const hasDefaultDisplay = (machine: MachineName): boolean => machine !== 'virt' && machine !== 'microvm' && machine !== 's390-ccw-virtio'
+export const hasDefaultDisplay = (machine: MachineName): boolean =>
+  machine !== 'virt' && machine !== 'microvm' && machine !== 's390-ccw-virtio'
 
 /** What becomes of the display. */
 export interface Display {

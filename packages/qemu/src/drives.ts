@@ -24,7 +24,14 @@ const INTERFACES = ['none', 'virtio', 'ide', 'scsi', 'floppy', 'pflash', 'mtd', 
 const NOWHERE = ['mtd', 'sd', 'xen', 'scsi']
 
 /** What a drive is that says nothing. */
-const DEFAULT_INTERFACE: Readonly<Record<Architecture, string>> = { x86_64: 'ide', aarch64: 'virtio', ppc: 'ide', ppc64: 'ide', sparc64: 'ide', s390x: 'virtio' }
+const DEFAULT_INTERFACE: Readonly<Record<Architecture, string>> = {
+  x86_64: 'ide',
+  aarch64: 'virtio',
+  ppc: 'ide',
+  ppc64: 'ide',
+  sparc64: 'ide',
+  s390x: 'virtio',
+}
 
 /** Keys of `-drive` of its own; those of the block layer and of its drivers are below. */
 const DRIVE_KEYS = [

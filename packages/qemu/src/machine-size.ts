@@ -16,8 +16,8 @@ export const DEFAULT_MEMORY: Readonly<Record<MachineName, number>> = {
   virt: 128 * MiB,
   pseries: 512 * MiB,
   powernv9: 1024 * MiB,
-  ppce500: 128 * MiB,
   sun4u: 128 * MiB,
+  ppce500: 128 * MiB,
   's390-ccw-virtio': 128 * MiB,
 }
 
@@ -88,8 +88,28 @@ export function memorySize(
 }
 
 const MAX_CPUS: Readonly<Record<QemuVersion, Readonly<Record<MachineName, number>>>> = {
-  '7.2': { q35: 288, pc: 255, microvm: 288, virt: 512, pseries: 1024, powernv9: 2048, ppce500: 32, sun4u: 1, 's390-ccw-virtio': 248 },
-  '11.1': { q35: 4096, pc: 255, microvm: 288, virt: 512, pseries: 4096, powernv9: 2048, ppce500: 32, sun4u: 1, 's390-ccw-virtio': 248 },
+  '7.2': {
+    q35: 288,
+    pc: 255,
+    microvm: 288,
+    virt: 512,
+    pseries: 1024,
+    powernv9: 2048,
+    ppce500: 32,
+    sun4u: 1,
+    's390-ccw-virtio': 248,
+  },
+  '11.1': {
+    q35: 4096,
+    pc: 255,
+    microvm: 288,
+    virt: 512,
+    pseries: 4096,
+    powernv9: 2048,
+    ppce500: 32,
+    sun4u: 1,
+    's390-ccw-virtio': 248,
+  },
 }
 
 /**

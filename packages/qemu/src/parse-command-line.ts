@@ -142,8 +142,8 @@ const DEFAULT_NIC: Readonly<Record<MachineName, string | null>> = {
   virt: 'virtio-net-pci',
   pseries: null,
   powernv9: null,
-  ppce500: 'virtio-net-pci',
   sun4u: 'sunhme',
+  ppce500: 'virtio-net-pci',
   's390-ccw-virtio': 'virtio-net-ccw',
 }
 

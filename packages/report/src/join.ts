@@ -27,8 +27,8 @@ const ARCHITECTURES: Readonly<Record<MachineDescription['machine'], Report['mach
   virt: 'aarch64',
   pseries: 'ppc64',
   powernv9: 'ppc64',
-  ppce500: 'ppc64',
   sun4u: 'sparc64',
+  ppce500: 'ppc64',
   's390-ccw-virtio': 's390x',
   bcm3384: 'mipsel',
 }

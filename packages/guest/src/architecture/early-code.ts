@@ -15,7 +15,7 @@ export const EARLY_CODE: Readonly<Record<Architecture, EarlyCode>> = {
   aarch64: startArm64,
   ppc: startPpc,
   ppc64: startPpc64,
-  s390x: startS390x,
   sparc64: startSparc64,
+  s390x: startS390x,
   mipsel: startMips,
 }

@@ -47,8 +47,8 @@ export function createMachine(
   const { machine: name } = description
   const confidential = confidentialKind(description)
   checkLaunch(description)
-  if (name !== 'q35' && name !== 'pc') checkXen(description, false)
   refuseExternalPorts(description)
+  if (name !== 'q35' && name !== 'pc') checkXen(description, false)
   if (name === 'pseries') {
     refuseTableEdits(description)
     return createPseries(description, options)
