@@ -35,7 +35,7 @@ function boot(device: VirtioDevice, legacy = false, hidden = 0): GuestDevice {
     },
   })
   // Methods of the machine's bus know their own fields alone.
-  for (const name of BUS_METHODS) Object.assign(bus, { [name]: Reflect.get(machine.bus, name).bind(machine.bus) })
+  for (const name of BUS_METHODS) Object.assign(bus, { [name]: Reflect.get(machine.bus, name)!.bind(machine.bus) })
   const result = bootGuest(bus, { profile: 'linux-6.12', witness: machine.witness })
   expect(machine.observe().reduce((sum, { strayCount }) => sum + strayCount, 0)).toBe(0)
   return result.devices.find(({ id }) => id === '0000:00:02.0')!
@@ -50,6 +50,7 @@ const BUS_METHODS = [
   'write32',
   'readBytes',
   'writeBytes',
+  'clear',
   'nextInterrupt',
   'idle',
 ] as const

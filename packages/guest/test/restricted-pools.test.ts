@@ -98,8 +98,18 @@ describe('direct DMA in a pool', () => {
     expect((dma.partsOf({ id: '0000:00:03.0' }).bounce as Swiotlb).end).toBe(0x5004_0000)
   })
 
+  it('uses the first GiB of one that is larger than any', () => {
+    const large = { ...pool, size: 2 ** 50 }
+    const { dma } = dmaOf(true, {
+      hostBridges: [{ ecam: { segment: 0 }, restrictedPool: large } as ArmHostBridge],
+      devices: [],
+    })
+    expect((dma.partsOf({ id: '0000:00:03.0' }, 64).bounce as Swiotlb).end).toBe(0x9000_0000)
+  })
+
   it.each([
     ['smaller than a segment', { ...pool, size: 0x3_ffff }],
+    ['past what a number counts', { ...pool, base: 2 ** 53 - 4096 }],
     ['on no page', { ...pool, base: 0x5000_0800 }],
   ])('maps nothing where the pool is %s', (_what, none) => {
     const { dma } = dmaOf(true, {

@@ -7,6 +7,8 @@ import type { Fact } from '../result.ts'
 import type { ArmPlatform } from './arm-platform.ts'
 
 const SEGMENT_BYTES = SEGMENT_SLOTS * SLOT_BYTES
+/** 1 GiB: what a tree says may be anything. */
+const MOST_SEGMENTS = 4096
 const PAGE = 4096
 const PCI_SEGMENT = /^([0-9a-f]{4}):/
 
@@ -50,15 +52,15 @@ class Pools {
   /**
    * All is bounced through it, and memory for both comes from it (`force_bounce`, `for_alloc`).
    *
-   * DEVIATION: of its end, what is no whole segment of 256 KiB is not used.
+   * DEVIATION: what is beyond 1 GiB, or at its end no whole segment of 256 KiB, is not used.
    */
   partsOf({ base, size }: RestrictedPool): DmaParts {
     const known = this.#made.get(base)
     if (known !== undefined) return known
-    const segments = Math.floor(size / SEGMENT_BYTES)
+    const segments = Math.min(Math.floor(size / SEGMENT_BYTES), MOST_SEGMENTS)
     this.#log(`Reserved memory: created restricted DMA pool at 0x${base.toString(16)}, size ${size / 0x10_0000} MiB`)
     const bounce =
-      segments === 0 || base % PAGE !== 0
+      segments === 0 || base % PAGE !== 0 || !Number.isSafeInteger(base + size)
         ? null
         : new Swiotlb({ memory: this.#bus, start: base, slots: segments * SEGMENT_SLOTS })
     const parts: DmaParts =
