@@ -110,9 +110,9 @@ export function parseLoaderScript(data: Uint8Array, at?: TableLocation): LoaderC
     throw tableError('ACPI_LOADER', 'table loader script', data.length, message, at)
   }
   const view = new DataView(data.buffer, data.byteOffset, data.length)
-  return Array.from({ length: data.length / LOADER_ENTRY_SIZE }, (_, index) => {
-    return parseCommand(view, index * LOADER_ENTRY_SIZE)
-  })
+  const commands: LoaderCommand[] = []
+  for (let base = 0; base < data.length; base += LOADER_ENTRY_SIZE) commands.push(parseCommand(view, base))
+  return commands
 }
 
 function parseCommand(view: DataView, base: number): LoaderCommand {

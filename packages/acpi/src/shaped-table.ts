@@ -8,7 +8,7 @@ import { buildRecords, parseRecords, type RecordSet } from './records.ts'
 import { finishTable, HEADER_SIZE, openTable, type ParsedTable, startTable } from './sdt-header.ts'
 import { DESCRIPTION_HEADER } from './spec/header.ts'
 import type { TableWriter } from './table-writer.ts'
-import { growingSize, listOf, type PlainValues, readValues, writeGrowing, writeValues } from './values.ts'
+import { growingSize, listOf, type PlainValues, readInto, readValues, writeGrowing, writeValues } from './values.ts'
 
 /** What follows a table's fixed part. */
 type List =
@@ -51,9 +51,8 @@ export function parseShaped(shape: TableShape, data: Uint8Array, at?: TableLocat
       const message = `the table ends, but its fixed fields take ${hex(HEADER_SIZE + needed)} bytes`
       throw tableError('ACPI_TRUNCATED', shape.signature, end, message, at)
     }
-    const values = readValues(of, view, HEADER_SIZE, bodyLimit(shape, header.revision, end))
-    Object.assign(table, values)
-    rest += shape.bodyMinimum === undefined ? of.size : growingSize(of, values)
+    readInto(table, of, view, HEADER_SIZE, bodyLimit(shape, header.revision, end))
+    rest += shape.bodyMinimum === undefined ? of.size : growingSize(of, table)
   }
   if (shape.list !== undefined) rest = parseList(shape.list, view, rest, end, table)
   if (rest < end) {

@@ -101,8 +101,13 @@ export const readValues = (of: Struct<object>, view: DataView, base: number, lim
   readFields(planOf(of), view, base, limit, {})
 
 /** The same into `values`, behind what they have already. */
-export const readInto = (values: PlainValues, of: Struct<object>, view: DataView, base: number): PlainValues =>
-  readFields(planOf(of), view, base, of.size, values)
+export const readInto = (
+  values: PlainValues,
+  of: Struct<object>,
+  view: DataView,
+  base: number,
+  limit = of.size,
+): PlainValues => readFields(planOf(of), view, base, limit, values)
 
 const WORD_LIMIT = [0, 0xff, 0xffff, 0, 0xffff_ffff]
 

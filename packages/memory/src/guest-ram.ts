@@ -12,6 +12,8 @@ const NOT_RAM = -1
 const PARTIAL = -2
 const UNTOUCHED = 0
 const MASK = CHUNK_BYTES - 1
+/** Up to so many bytes, a loop copies faster than it takes to make a part of the store to copy. */
+const FEW = 32
 const LARGEST_END = 2 ** 42
 
 /**
@@ -175,7 +177,10 @@ export class GuestRam {
       const run = Math.min(this.runLength(address + done), into.length - done)
       if (run === 0) break
       const offset = this.offsetToRead(address + done)
-      into.set(this.bytes.subarray(offset, offset + run), done)
+      if (run <= FEW) {
+        const { bytes } = this
+        for (let index = 0; index < run; index++) into[done + index] = bytes[offset + index]!
+      } else into.set(this.bytes.subarray(offset, offset + run), done)
       done += run
     }
     return done
@@ -188,7 +193,10 @@ export class GuestRam {
       const run = Math.min(this.runLength(address + done), from.length - done)
       if (run === 0) break
       const offset = this.offsetToWrite(address + done, run)
-      this.bytes.set(run === from.length ? from : from.subarray(done, done + run), offset)
+      if (run <= FEW) {
+        const { bytes } = this
+        for (let index = 0; index < run; index++) bytes[offset + index] = from[done + index]!
+      } else this.bytes.set(run === from.length ? from : from.subarray(done, done + run), offset)
       done += run
     }
     return done

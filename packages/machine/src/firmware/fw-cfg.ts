@@ -100,7 +100,8 @@ export class FwCfg implements PortHandler {
       const { fields } = FW_CFG_FILE
       fields.size.set(view, base, data.length)
       fields.select.set(view, base, FW_CFG.FILE_FIRST + index)
-      text.encodeInto(name, directory.subarray(base + fields.name.offset, base + FW_CFG_FILE.size))
+      const letters = Math.min(name.length, fields.name.size)
+      for (let at = 0; at < letters; at++) directory[base + fields.name.offset + at] = name.charCodeAt(at)
       this.#entries.set(FW_CFG.FILE_FIRST + index, data)
       this.#selectors.set(name, FW_CFG.FILE_FIRST + index)
     }

@@ -31,7 +31,8 @@ export class IndirectWindows {
   readonly #port: DmaPort
   #used = false
   #batch = 0
-  readonly #windows = Array.from({ length: WINDOWS }, () => new Window())
+  /** Each is made when it is first looked through: many a queue has no indirect tables. */
+  readonly #windows: (Window | null)[] = new Array<Window | null>(WINDOWS).fill(null)
 
   constructor(port: DmaPort) {
     this.#port = port
@@ -45,9 +46,15 @@ export class IndirectWindows {
   /** The window that holds bus address (hi, lo), which is at `lo % 4096` in it. */
   find(hi: number, lo: number): IndirectWindow {
     this.#used = true
-    const window = this.#windows[(lo >>> 12) & (WINDOWS - 1)]!
+    const window = this.#windows[(lo >>> 12) & (WINDOWS - 1)] ?? this.#make((lo >>> 12) & (WINDOWS - 1))
     if (window.page === lo >>> 12 && window.hi === hi && window.batch === this.#batch) return window
     return this.#load(window, hi, lo >>> 12)
+  }
+
+  #make(index: number): Window {
+    const window = new Window()
+    this.#windows[index] = window
+    return window
   }
 
   #load(window: Window, hi: number, page: number): Window {
@@ -75,6 +82,6 @@ export class IndirectWindows {
   account(): void {
     if (!this.#used) return
     this.#used = false
-    for (const window of this.#windows) if (window.descriptors > 0) this.#account(window)
+    for (const window of this.#windows) if (window !== null && window.descriptors > 0) this.#account(window)
   }
 }
