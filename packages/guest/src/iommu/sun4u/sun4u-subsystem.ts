@@ -161,7 +161,7 @@ export class Sun4uSubsystem implements IommuSubsystem {
     const { base, entries } = arena.table
     this.#facts.add(device, {
       fact: `DMA addresses are ${hex(base)} to ${hex(base + entries * 2 ** PAGE_SHIFT - 1)}, by the TSB`,
-      source: 'dma_4u_map_phys',
+      source: 'dma_4u_map_page',
     })
     return new TableDma({ owner: device.id, maskBits, arena, pages, witness })
   }
