@@ -94,7 +94,7 @@ export interface MachineDescription {
   readonly inbound?: readonly InboundBusDescription[]
   /** What firmware starts is Xen, and the guest is its first domain; of a q35 or pc, and nothing of QEMU's. */
   readonly xen?: XenDescription
-  /** Properties of the machine's own virtio-mmio transports, which `-global` reaches: on virt and microvm. */
+  /** Properties of the machine's own virtio-mmio transports, which `-global` reaches: on virt and microvm; and on bcm3384. */
   readonly virtioTransports?: Readonly<Record<string, PropertyValue>>
   /** Only of a virt without IOMMU, ITS and firmware; nothing stands there where left out. */
   readonly memorySystem?: MemorySystemName

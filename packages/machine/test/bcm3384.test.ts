@@ -136,6 +136,20 @@ describe('a BCM3384', () => {
     })
   })
 
+  it('has four virtio transports on its bus, modern ones unless told otherwise', () => {
+    const built = build('memory: 64M\ndevices: [{ model: virtio-rng-device }]')
+    const transport = treeOf(built).find('/ubus/virtio_mmio@15600600')!
+    expect(transport.cells('reg')).toEqual([0x1560_0600, 0x200])
+    expect(transport.cell('interrupts')).toBe(55)
+    const { bus } = built.machine
+    // MagicValue, Version, DeviceID: an entropy device in the last; none in the first.
+    expect([0, 4, 8].map((offset) => bus.read32(0x1560_0600 + offset))).toEqual([0x7472_6976, 2, 4])
+    expect([0, 4, 8].map((offset) => bus.read32(0x1560_0000 + offset))).toEqual([0x7472_6976, 2, 0])
+    machine?.dispose()
+    const legacy = build('memory: 64M\nvirtioTransports: { force-legacy: on }')
+    expect(legacy.machine.bus.read32(0x1560_0004)).toBe(1)
+  })
+
   it('has the windows of a machine file instead, in its tree too', () => {
     const tree = treeOf(build('memory: 64M\ninbound: [{ windows: [{ bus: 0x40000000, memory: 0, size: 64M }] }]'))
     expect(tree.find('/ubus')!.cells('dma-ranges')).toEqual([0x4000_0000, 0, 64 * MIB])

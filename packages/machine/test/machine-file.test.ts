@@ -283,7 +283,7 @@ describe('the virtio transports of a board', () => {
 
   it('are refused of a machine that has none', () => {
     expect(() => readMachineFile(file('q35'))).toThrow(
-      /:3:1: only a virt or a microvm has virtio transports of its own/,
+      /:3:1: only a virt, a microvm or a bcm3384 has virtio transports of its own/,
     )
   })
 })

@@ -1,7 +1,7 @@
 import { bootGuest, recordCpuBus, replayCpuBus } from '@dmascope/guest'
 import { createMachine, describePreset, findPreset } from '@dmascope/machine'
 import { describe, expect, it } from 'vitest'
-import { type Cell, describeCell, runCell, startGuest } from '../src/index.ts'
+import { bootMachine, type Cell, describeCell, runCell, startGuest } from '../src/index.ts'
 
 type Asked = readonly [guest: string, hypervisor: Cell['hypervisor'], device: Cell['device'], expected: string]
 
@@ -47,6 +47,36 @@ describe('cells on bmips-viper: no windows, and a cache that reads ahead', () =>
     ['linux-6.12', 'qemu', 'virtio-blk', 'passthrough works'],
   ])('%s/%s/%s: %s', (...asked) => {
     expect(outcome('bmips-viper', asked)).toBe(asked[3])
+  })
+})
+
+describe('virtio transports on the chip’s own bus', () => {
+  const boot = (guest: string, hypervisor: 'physical' | 'physical-no-flag' | 'qemu', iommu_platform: boolean) => {
+    const { report } = bootMachine({
+      description: {
+        ...describePreset(findPreset('bmips')),
+        hypervisor,
+        devices: [{ model: 'virtio-blk-device', properties: { iommu_platform }, location: { text: 'test' } }],
+      },
+      guest,
+    })
+    const disk = report.devices.find(({ kind }) => kind === 'virtio-blk')
+    return `${disk?.guest.dmaPath} ${disk?.interrupt.mode} ${disk?.verdict}`
+  }
+
+  it.each([
+    ['linux-6.12', 'physical', false, 'direct wire works'],
+    ['linux-5.10', 'physical', false, 'direct wire works'],
+    ['linux-6.12', 'physical-no-flag', false, 'physical wire corrupts'],
+    ['linux-6.12,bus-windows=off', 'physical', false, 'direct wire corrupts'],
+    ['linux-6.12,cache-maintenance=off', 'physical', false, 'direct wire hangs'],
+    // A hypervisor’s are wired past the bus unless they ask for what the platform does.
+    ['linux-6.12', 'qemu', false, 'physical wire works'],
+    ['linux-6.12,bus-windows=off', 'qemu', false, 'physical wire works'],
+    ['linux-6.12', 'qemu', true, 'direct wire works'],
+    ['linux-6.12,bus-windows=off', 'qemu', true, 'direct wire corrupts'],
+  ] as const)('%s on %s, iommu_platform %s: %s', (guest, hypervisor, asks, expected) => {
+    expect(boot(guest, hypervisor, asks)).toBe(expected)
   })
 })
 

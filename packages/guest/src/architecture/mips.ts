@@ -80,10 +80,13 @@ function bringUp(
   )
   const acs = acsParameters(options, profile)
   const nodes = new Map(hostBridges.map(({ node, bridge }) => [bridge.ecam.segment, node]))
+  const pins = new L2Pins({ tree, bridges: nodes, controllers }, interrupts, vectors)
   return {
     vectors,
     messages: NO_MESSAGES,
-    pins: new L2Pins({ tree, bridges: nodes, controllers }, interrupts, vectors),
+    pins,
+    wires: pins,
+    platform: platform.devices,
     config,
     iommu,
     dma,
@@ -92,10 +95,10 @@ function bringUp(
 }
 
 /** Each bus's own windows, or, before 5.18, one table for all. */
-function windowsOf({ profile, log }: BringUp, { tree, hostBridges }: MipsPlatform): DmaPlatform {
+function windowsOf({ profile, log }: BringUp, { tree, hostBridges, devices }: MipsPlatform): DmaPlatform {
   if (!profile.busWindows) return { partsOf: () => ({}) }
   if (!isBefore(profile, '6.1')) {
-    return windowDma({ hostBridges: hostBridges.map(({ bridge }) => bridge), devices: [] })
+    return windowDma({ hostBridges: hostBridges.map(({ bridge }) => bridge), devices })
   }
   const found = ubusWindows(tree, log)
   if (found === null) return { partsOf: () => ({}) }

@@ -19,16 +19,21 @@ const KNOWN = ['virtio,mmio']
 /** Third cell of the GIC's binding: rising and falling edges. */
 const EDGE_MASK = 3
 
-/** Devices on no bus that a tree tells of, in the tree's order, which is the order in which Linux makes them. */
+/**
+ * Devices on no bus that a tree tells of, in the tree's order, which is the order in which Linux makes them.
+ *
+ * @param interruptOf - by the binding of the machine's interrupt controllers; the GIC's unless given
+ */
 export const readTreeDevices = (
   tree: DeviceTree,
   nodes: readonly DtNode[],
   log: (line: string) => void = () => {},
+  interruptOf: (node: DtNode) => WireInterrupt | null = gicInterrupt,
 ): PlatformDevice[] =>
   nodes.flatMap((node) => {
     const compatible = node.strings('compatible')
     if (!compatible.some((name) => KNOWN.includes(name)) || !isPopulated(node)) return []
-    return deviceOf(tree, node, compatible, log) ?? []
+    return deviceOf(tree, node, compatible, log, interruptOf(node)) ?? []
   })
 
 /** Neither the device nor a bus above it is switched off, and each bus is one that Linux looks into. */
@@ -46,6 +51,7 @@ function deviceOf(
   node: DtNode,
   compatible: readonly string[],
   log: (line: string) => void,
+  interrupt: WireInterrupt | null,
 ): PlatformDevice | null {
   const [registers] = parseReg(node)
   if (registers === undefined || node.parent === null || typeof registers.size !== 'number') return null
@@ -61,7 +67,7 @@ function deviceOf(
     compatible,
     base,
     size: registers.size,
-    interrupt: interruptOf(node),
+    interrupt,
     coherent: findCoherency(node).coherent,
     ...(inbound !== null && { inbound }),
     ...(restrictedPool !== null && { restrictedPool }),
@@ -70,7 +76,7 @@ function deviceOf(
   }
 }
 
-function interruptOf(node: DtNode): WireInterrupt | null {
+function gicInterrupt(node: DtNode): WireInterrupt | null {
   const specifier = node.cells('interrupts').slice(0, 3)
   const number = intidOf(specifier)
   if (number === null) return null

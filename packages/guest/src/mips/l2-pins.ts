@@ -2,6 +2,8 @@ import { type DeviceTree, type DtNode, pathOf, resolveInterrupt } from '@dmascop
 import { type ConnectedPin, type PinInterrupts, rootPinOf } from '../interrupts/pin-interrupts.ts'
 import type { InterruptHandler, Vector, Vectors } from '../interrupts/vectors.ts'
 import type { PciFunction } from '../pci/pci-function.ts'
+import type { WireInterrupt } from '../platform/platform-device.ts'
+import type { WireInterrupts } from '../platform/wire-interrupts.ts'
 import { L2Interrupts, type L2Place } from './l2-interrupts.ts'
 
 /** What is known of the tree's controllers. */
@@ -12,8 +14,8 @@ export interface PinSources {
   readonly controllers: ReadonlyMap<DtNode, L2Place>
 }
 
-/** Interrupt pins of PCI functions, which the maps of host bridges lead to second-level controllers. */
-export class L2Pins implements PinInterrupts {
+/** Interrupt pins of PCI functions, which the maps of host bridges lead to second-level controllers, and others' wires. */
+export class L2Pins implements PinInterrupts, WireInterrupts {
   readonly #sources: PinSources
   readonly #interrupts: L2Interrupts
   readonly #vectors: Vectors
@@ -35,22 +37,38 @@ export class L2Pins implements PinInterrupts {
     const address = [(((at.bus << 8) | (at.device << 3) | at.function) << 8) >>> 0, 0, 0]
     const found = resolveInterrupt(tree, bridge, address, [pin])
     if (!found.ok) return `${name}: ${found.reason}`
-    const place = controllers.get(found.controller)
     const input = found.specifier[0] ?? -1
-    const index = [...controllers.keys()].indexOf(found.controller)
-    const number = place === undefined ? null : L2Interrupts.numberOf(index, input, place)
+    const place = controllers.get(found.controller)
+    const number = numberOf(controllers, found.controller, input)
     if (place === undefined || number === null) return `${name}: ${pathOf(found.controller)} takes no input ${input}`
-    const by = `interrupt-map of ${pathOf(bridge)}: ${name} is input ${input} of ${place.path}`
+    return this.#connect(
+      number,
+      handler,
+      `interrupt-map of ${pathOf(bridge)}: ${name} is input ${input} of ${place.path}`,
+    )
+  }
+
+  connectWire({ number }: WireInterrupt, handler: InterruptHandler): ConnectedPin | string {
+    return this.#connect(number, handler, `interrupt ${number} of the chip`)
+  }
+
+  #connect(number: number, handler: InterruptHandler, by: string): ConnectedPin | string {
     const shared = this.#lines.get(number)
     if (shared !== undefined) {
       shared.handlers.push(handler)
-      return { gsi: input, vector: number, by }
+      return { gsi: number, vector: number, by }
     }
     const vector = this.#vectors.claim(number, 'level', () => this.#interrupts.disable(number))
-    if (vector === null) return `input ${input} of ${place.path} has another use`
+    if (vector === null) return `interrupt ${number} of the chip has another use`
     vector.handlers.push(handler)
     this.#lines.set(number, vector)
     this.#interrupts.enable(number)
-    return { gsi: input, vector: number, by }
+    return { gsi: number, vector: number, by }
   }
+}
+
+/** The number of an input of one of the controllers; null where there is no such. */
+export function numberOf(controllers: PinSources['controllers'], controller: DtNode, input: number): number | null {
+  const place = controllers.get(controller)
+  return place === undefined ? null : L2Interrupts.numberOf([...controllers.keys()].indexOf(controller), input, place)
 }

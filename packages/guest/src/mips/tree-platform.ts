@@ -1,7 +1,10 @@
-import { type DeviceTree, type DtNode, pathOf } from '@dmascope/devicetree'
+import { type DeviceTree, type DtNode, interruptParent, pathOf } from '@dmascope/devicetree'
 import type { ArmHostBridge } from '../arm64/arm-platform.ts'
+import { readTreeDevices } from '../arm64/tree-devices.ts'
 import { HOST_BRIDGE, hostBridge, places } from '../arm64/tree-platform.ts'
+import type { PlatformDevice, WireInterrupt } from '../platform/platform-device.ts'
 import type { L2Place } from './l2-interrupts.ts'
+import { numberOf } from './l2-pins.ts'
 
 const PROCESSOR_INPUTS = 'mti,cpu-interrupt-controller'
 const L2_CONTROLLER = 'brcm,bcm3380-l2-intc'
@@ -14,6 +17,8 @@ export interface MipsPlatform {
   /** Controllers on the processor's own inputs, in the tree's order. */
   readonly controllers: ReadonlyMap<DtNode, L2Place>
   readonly hostBridges: readonly { readonly node: DtNode; readonly bridge: ArmHostBridge }[]
+  /** Devices on no bus of PCI, in the tree's order. */
+  readonly devices: readonly PlatformDevice[]
 }
 
 const isA = (node: DtNode, compatible: string): boolean => node.strings('compatible').includes(compatible)
@@ -41,6 +46,7 @@ export function readMipsPlatform(tree: DeviceTree, log: (line: string) => void):
     tree,
     controllers,
     hostBridges: nodes.filter((node) => isA(node, HOST_BRIDGE)).flatMap((node) => hostBridge(tree, node, log) ?? []),
+    devices: readTreeDevices(tree, nodes, log, (node) => wireOf(tree, node, controllers)),
   }
 }
 
@@ -54,4 +60,11 @@ function controllerPlace(node: DtNode): L2Place | null {
     status: registers[2 * word + 1]!.base,
   }))
   return { input, words, path: pathOf(node) }
+}
+
+/** A level at one of the controllers' inputs. */
+function wireOf(tree: DeviceTree, node: DtNode, controllers: MipsPlatform['controllers']): WireInterrupt | null {
+  const parent = interruptParent(tree, node)
+  const number = parent === undefined ? null : numberOf(controllers, parent, node.cell('interrupts') ?? -1)
+  return number === null ? null : { number, trigger: 'level' }
 }

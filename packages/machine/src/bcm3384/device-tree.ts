@@ -1,7 +1,7 @@
 import { DeviceTree, DtNode, type PropertyInput, property } from '@dmascope/devicetree'
 import type { InboundWindow } from '../inbound/inbound-windows.ts'
 import type { Processor } from './processors.ts'
-import { type AddressBlock, BCM3384, PCIE, PERIPHERAL_INTERRUPT, PERIPHERAL_LINE } from './spec/address-map.ts'
+import { type AddressBlock, BCM3384, PCIE, PERIPHERAL_INTERRUPT, PERIPHERAL_LINE, VIRTIO } from './spec/address-map.ts'
 
 /** What the tree of a machine tells. */
 export interface Bcm3384Facts {
@@ -123,8 +123,19 @@ function ubus({ processor, windows }: Bcm3384Facts): DtNode {
       usb('ehci', ehci0, PERIPHERAL_INTERRUPT.ehci0),
       usb('ohci', ohci0, PERIPHERAL_INTERRUPT.ohci0),
       hostBridge(),
+      ...Array.from({ length: VIRTIO.count }, (_, index) => transport(index)),
     ],
   )
+}
+
+function transport(index: number): DtNode {
+  const base = VIRTIO.base + index * VIRTIO.size
+  return node(at('virtio_mmio', base), {
+    compatible: 'virtio,mmio',
+    reg: [base, VIRTIO.size],
+    'interrupt-parent': PERIPHERAL_INPUTS,
+    interrupts: PERIPHERAL_INTERRUPT.virtio + index,
+  })
 }
 
 /** It names no windows for devices: its devices see memory as the UBUS does. */

@@ -4,7 +4,7 @@ import type { MmioHandler } from '@dmascope/memory'
 import { bankRanges, bcm3384Board } from '../bcm3384/bcm3384-board.ts'
 import { bcm3384Tree } from '../bcm3384/device-tree.ts'
 import { type Processor, processorOf } from '../bcm3384/processors.ts'
-import { PCIE } from '../bcm3384/spec/address-map.ts'
+import { PCIE, PERIPHERAL_INTERRUPT, VIRTIO } from '../bcm3384/spec/address-map.ts'
 import { CORE, RAC_CONFIG } from '../bcm3384/spec/core-registers.ts'
 import type { MemorySystemPlan } from '../coherency/memory-system.ts'
 import type { ReadAheadCache } from '../coherency/read-ahead-cache.ts'
@@ -17,6 +17,7 @@ import type { BuiltMachine } from './built-machine.ts'
 import { refusePlace } from './placed-bus.ts'
 import { type Placement, placeDevices } from './placement.ts'
 import { plugDevices } from './plug-devices.ts'
+import { plugVirtioTransports } from './plug-virtio-mmio.ts'
 
 const MIB = 0x10_0000
 const SMALLEST_MEMORY = 32 * MIB
@@ -41,20 +42,29 @@ export function createBcm3384(description: MachineDescription, options: { readon
   const board = bcm3384Board(processor)
   const placement = placeDevices(
     description,
-    { name: board.rootBusName, nature: 'express', acpiHotplug: false },
+    { name: board.rootBusName, nature: 'express', acpiHotplug: false, virtioTransports: VIRTIO.count },
     board.functions(),
   )
   checkPlacement(placement)
   const memorySystem = planCaches(description, processor)
   const windows = windowsOf(description, processor)
+  const inbound = windows === null ? null : new InboundWindows([...windows, PEERS])
   const machine = new Machine({
     board,
     memory,
-    inbound: windows === null ? null : new InboundWindows([...windows, PEERS]),
+    inbound,
     memorySystem,
     trace: options.trace === true,
   })
   plugDevices(machine, placement, false, [])
+  const { base, count } = VIRTIO
+  plugVirtioTransports(
+    machine,
+    description,
+    placement.virtio,
+    { count, base, wire: PERIPHERAL_INTERRUPT.virtio, bus: { inbound } },
+    placement.functions.length,
+  )
   const { controlBase } = processor
   if (processor.readAhead !== null) {
     const handler = readAheadRegisters(machine.readAhead)

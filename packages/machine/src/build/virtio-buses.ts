@@ -17,7 +17,7 @@ export interface PlacedVirtioDevice {
   readonly serialPorts: readonly ConsolePort[]
 }
 
-const MACHINES: readonly string[] = ['virt', 'microvm']
+const MACHINES: readonly string[] = ['virt', 'microvm', 'bcm3384']
 
 /** Whether machines of this type have virtio transports of their own. */
 export const hasVirtioBuses = (machine: MachineDescription['machine']): boolean => MACHINES.includes(machine)

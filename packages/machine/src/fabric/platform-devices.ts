@@ -1,6 +1,7 @@
 import { PortTlb, type RequesterId } from '@dmascope/iommu'
 import { type AddressSpace, type PlatformDevice, platformOwner } from '@dmascope/memory'
 import type { DeviceDescription } from '../description.ts'
+import type { InboundMap } from '../inbound/inbound-map.ts'
 import type { IommuFault, MachineIommu } from '../iommu/machine-iommu.ts'
 import type { DeviceObservation } from '../observation.ts'
 import type { DeviceMemory } from './device-memory.ts'
@@ -21,6 +22,8 @@ export interface PluggedPlatformDevice {
   readonly wire: number
   /** An IOMMU that its DMA goes through, and the ID that it bears there; straight to memory unless given. */
   readonly behind?: { readonly iommu: MachineIommu; readonly requester: RequesterId }
+  /** How the bus that it is on sees memory; at its own address unless given. */
+  readonly inbound?: InboundMap
 }
 
 /** A device that has no registers in memory, to give its way to memory: what it is, and how the witness knows it. */
@@ -64,12 +67,12 @@ export class PlatformDevices {
   }
 
   /** @throws RangeError where the registers of another begin at the same address */
-  plug({ device, model, described, base, size, wire, behind }: PluggedPlatformDevice): void {
+  plug({ device, model, described, base, size, wire, behind, inbound }: PluggedPlatformDevice): void {
     const { cpuSpace, dmaSpace, queue } = this.#around
     const id = platformOwner(base)
     if (this.#plugged.has(id)) throw new RangeError(`the registers of another device begin at 0x${base.toString(16)}`)
     const ledger = new DeviceLedger()
-    const port = this.#portOf(id, ledger, wire, behind)
+    const port = this.#portOf(id, ledger, wire, behind, inbound)
     device.connect(port, { drive: (asserted) => port.intx(asserted) })
     const handler = {
       read: (offset: number, width: 1 | 2 | 4): number => device.read(offset, width),
@@ -92,7 +95,13 @@ export class PlatformDevices {
   }
 
   /** @param wire - what its line drives; null where it has none */
-  #portOf(id: string, ledger: DeviceLedger, wire: number | null, behind?: PluggedPlatformDevice['behind']): FabricPort {
+  #portOf(
+    id: string,
+    ledger: DeviceLedger,
+    wire: number | null,
+    behind?: PluggedPlatformDevice['behind'],
+    inbound: InboundMap | null = null,
+  ): FabricPort {
     const { dmaSpace, books, queue } = this.#around
     return new FabricPort(
       {
@@ -112,6 +121,7 @@ export class PlatformDevices {
       ledger,
       behind === undefined ? null : new PortTlb(behind.iommu.translator, () => behind.requester),
       null,
+      { dma: inbound, messages: null },
     )
   }
 

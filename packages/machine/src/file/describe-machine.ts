@@ -170,7 +170,7 @@ function describeTransports(
   if (!hasVirtioBuses(machine)) {
     throw new DmascopeError(
       'MACHINE_FILE_VALUE',
-      `${where}: only a virt or a microvm has virtio transports of its own; leave it out`,
+      `${where}: only a virt, a microvm or a bcm3384 has virtio transports of its own; leave it out`,
       { machine },
     )
   }

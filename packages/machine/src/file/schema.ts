@@ -220,7 +220,7 @@ export const MACHINE_FILE = z
       .record(z.string(), scalar)
       .optional()
       .describe(
-        "Of a virt or microvm: properties of its own virtio-mmio transports, under QEMU's names: force-legacy: off",
+        "Of a virt, microvm or bcm3384: properties of its own virtio-mmio transports, under QEMU's names: force-legacy: off",
       ),
     append: z.string().optional().describe("The guest's kernel command line"),
     guest: z.string().optional().describe('The guest profile to boot, e.g. linux-6.12'),

@@ -23,8 +23,14 @@ export const PCIE = {
   configuration: { base: 0x1c00_0000, size: 16 * MIB },
 } as const satisfies Readonly<Record<string, AddressBlock>>
 
-/** Inputs of the controller of the chip's peripherals. Those of the host bridge, four for its pins, are ours. */
-export const PERIPHERAL_INTERRUPT = { uart0: 2, ohci0: 40, ehci0: 41, pcie: 48 } as const
+/** Virtio transports that no BCM3384 has either, one after the other. */
+export const VIRTIO = { base: 0x1560_0000, size: 0x200, count: 4 } as const
+
+/**
+ * Inputs of the controller of the chip's peripherals. Those of the host bridge, four for its pins, and of the virtio
+ * transports, one each, are ours.
+ */
+export const PERIPHERAL_INTERRUPT = { uart0: 2, ohci0: 40, ehci0: 41, pcie: 48, virtio: 52 } as const
 /** The processor's own input that this controller drives. */
 export const PERIPHERAL_LINE = 4
 
