@@ -9,6 +9,11 @@ const PAGE = 4096
 const DONE = 0
 const NOT_DONE = 1
 
+/** A guest shares thousands of pages as it starts, a call each: what a call needs is here once. */
+const bytes = new Uint8Array(UVCB_SHARE.size)
+const block = new DataView(bytes.buffer)
+const answer = bytes.subarray(0, UVCB.size)
+
 /**
  * UVC: a protected guest's call on the ultravisor, with its control block at an absolute address.
  *
@@ -17,20 +22,20 @@ const NOT_DONE = 1
 export function ultravisorCall(space: AddressSpace, sharing: Sharing, address: number): number {
   if (address % 8 !== 0) return PROGRAM_INTERRUPTION.specification
   if (!space.isRam(address, UVCB.size)) return PROGRAM_INTERRUPTION.addressing
-  const header = new DataView(new ArrayBuffer(UVCB.size))
-  const bytes = new Uint8Array(header.buffer)
-  space.readBytes(address, bytes)
-  const length = UVCB.fields.len.get(header, 0)
-  const rc = space.isRam(address, Math.max(length, 1))
-    ? carryOut(space, sharing, UVCB.fields.cmd.get(header, 0), address, length)
-    : UVC_RC.invalidLength
-  UVCB.fields.rc.set(header, 0, rc)
-  UVCB.fields.rrc.set(header, 0, 0)
-  space.writeBytes(address, bytes)
+  const there = space.isRam(address, UVCB_SHARE.size)
+  space.readBytes(address, there ? bytes : answer)
+  const length = UVCB.fields.len.get(block, 0)
+  const whole = length <= UVCB_SHARE.size ? there || length <= UVCB.size : space.isRam(address, length)
+  const rc = whole ? carryOut(space, sharing, address, length) : UVC_RC.invalidLength
+  UVCB.fields.rc.set(block, 0, rc)
+  UVCB.fields.rrc.set(block, 0, 0)
+  space.writeBytes(address, answer)
   return rc === UVC_RC.executed ? DONE : NOT_DONE
 }
 
-function carryOut(space: AddressSpace, sharing: Sharing, command: number, address: number, length: number): number {
+/** The block's first bytes were read. */
+function carryOut(space: AddressSpace, sharing: Sharing, address: number, length: number): number {
+  const command = UVCB.fields.cmd.get(block, 0)
   switch (command) {
     case UVC.QUI: {
       if (length < QUI_CALLS.offset + QUI_CALLS.bytes) return UVC_RC.invalidLength
@@ -42,8 +47,6 @@ function carryOut(space: AddressSpace, sharing: Sharing, command: number, addres
     case UVC.SET_SHARED:
     case UVC.REMOVE_SHARED: {
       if (length !== UVCB_SHARE.size) return UVC_RC.invalidLength
-      const block = new DataView(new ArrayBuffer(UVCB_SHARE.size))
-      space.readBytes(address, new Uint8Array(block.buffer))
       const { hi, lo } = UVCB_SHARE.fields.paddr
       const page = (hi.get(block, 0) * 0x1_0000_0000 + lo.get(block, 0)) / PAGE
       return sharing.setShared(page, command === UVC.SET_SHARED) ? UVC_RC.executed : UVC_RC.noPage
