@@ -92,11 +92,23 @@ export function buildLoaderScript(commands: readonly LoaderCommand[]): Uint8Arra
   return out
 }
 
-/** The text up to the first NUL. */
-function fileName(view: DataView, base: number, { offset, size }: BytesField): string {
+/** A script names the same few files over and over. */
+const MOST_KNOWN = 8
+
+/** The text up to the first NUL: one of those in `known`, to which it is added, where it is the same. */
+function fileName(view: DataView, base: number, { offset, size }: BytesField, known: string[]): string {
+  const start = base + offset
+  for (const name of known) if (isNamed(view, start, size, name)) return name
   let length = 0
-  while (length < size && view.getUint8(base + offset + length) !== 0) length++
-  return textOf(view, base + offset, length)
+  while (length < size && view.getUint8(start + length) !== 0) length++
+  const name = textOf(view, start, length)
+  if (known.length < MOST_KNOWN) known.push(name)
+  return name
+}
+
+function isNamed(view: DataView, start: number, size: number, name: string): boolean {
+  for (let at = 0; at < name.length; at++) if (view.getUint8(start + at) !== name.charCodeAt(at)) return false
+  return name.length === size || view.getUint8(start + name.length) === 0
 }
 
 /**
@@ -111,11 +123,12 @@ export function parseLoaderScript(data: Uint8Array, at?: TableLocation): LoaderC
   }
   const view = new DataView(data.buffer, data.byteOffset, data.length)
   const commands: LoaderCommand[] = []
-  for (let base = 0; base < data.length; base += LOADER_ENTRY_SIZE) commands.push(parseCommand(view, base))
+  const known: string[] = []
+  for (let base = 0; base < data.length; base += LOADER_ENTRY_SIZE) commands.push(parseCommand(view, base, known))
   return commands
 }
 
-function parseCommand(view: DataView, base: number): LoaderCommand {
+function parseCommand(view: DataView, base: number, known: string[]): LoaderCommand {
   const number = view.getUint32(base, true)
   switch (number) {
     case LOADER_COMMAND.ALLOCATE: {
@@ -123,7 +136,7 @@ function parseCommand(view: DataView, base: number): LoaderCommand {
       const where = zone.get(view, base)
       return {
         command: 'allocate',
-        file: fileName(view, base, file),
+        file: fileName(view, base, file, known),
         align: align.get(view, base),
         zone: where === LOADER_ZONE.HIGH ? 'high' : where === LOADER_ZONE.FSEG ? 'fseg' : where,
       }
@@ -132,8 +145,8 @@ function parseCommand(view: DataView, base: number): LoaderCommand {
       const { dest_file, src_file, offset, size } = LOADER_ADD_POINTER.fields
       return {
         command: 'add-pointer',
-        file: fileName(view, base, dest_file),
-        source: fileName(view, base, src_file),
+        file: fileName(view, base, dest_file, known),
+        source: fileName(view, base, src_file, known),
         offset: offset.get(view, base),
         size: size.get(view, base),
       }
@@ -142,7 +155,7 @@ function parseCommand(view: DataView, base: number): LoaderCommand {
       const { file, offset, start, length } = LOADER_ADD_CHECKSUM.fields
       return {
         command: 'add-checksum',
-        file: fileName(view, base, file),
+        file: fileName(view, base, file, known),
         offset: offset.get(view, base),
         start: start.get(view, base),
         length: length.get(view, base),
@@ -152,8 +165,8 @@ function parseCommand(view: DataView, base: number): LoaderCommand {
       const { dest_file, src_file, dst_offset, src_offset, size } = LOADER_WRITE_POINTER.fields
       return {
         command: 'write-pointer',
-        file: fileName(view, base, dest_file),
-        source: fileName(view, base, src_file),
+        file: fileName(view, base, dest_file, known),
+        source: fileName(view, base, src_file, known),
         offset: dst_offset.get(view, base),
         sourceOffset: src_offset.get(view, base),
         size: size.get(view, base),

@@ -61,6 +61,10 @@ export interface InboundWay {
   readonly messages: InboundMap | null
 }
 
+/** Of a view that no IOMMU translates. */
+const NO_TAGS = new Int32Array(0)
+const NO_EPOCHS = new Uint32Array(0)
+
 const STRAIGHT: InboundWay = { dma: null, messages: null }
 
 /**
@@ -312,8 +316,8 @@ export class FabricPort implements DmaPort, InterruptPort {
     if (length <= 0 || books.trace !== null || !this.#fabric.busMasterEnabled()) return null
     const tlb = this.#tlb
     const pages = tlb === null ? 0 : Math.ceil(((lo & (PAGE - 1)) + length) / PAGE)
-    const tags = new Int32Array(pages)
-    const tagEpochs = new Uint32Array(pages)
+    const tags = pages === 0 ? NO_TAGS : new Int32Array(pages)
+    const tagEpochs = pages === 0 ? NO_EPOCHS : new Uint32Array(pages)
     let physical = hi >= FIRST_UNREACHABLE_HIGH ? -1 : hi * 0x1_0000_0000 + lo
     if (this.#inbound !== null && tlb === null) physical = this.#inbound.memoryOf(physical, length)
     let translated = false
