@@ -124,7 +124,7 @@ describe('bad usage and bad input end with 2, a message, and nothing on standard
     ],
     [
       ['boot', '--', 'qemu-system-mips'],
-      'dmascope: error: qemu-system-mips: machines of mips are not modelled yet; qemu-system-x86_64, qemu-system-aarch64 and qemu-system-ppc64 are\n  [QEMU_ARCHITECTURE]\n',
+      'dmascope: error: qemu-system-mips: machines of mips are not modelled yet; qemu-system-x86_64, qemu-system-aarch64, qemu-system-ppc, qemu-system-ppc64, qemu-system-sparc64 and qemu-system-s390x are\n  [QEMU_ARCHITECTURE]\n',
     ],
     [
       ['schema', 'nothing'],

@@ -66,7 +66,7 @@ export function readArguments(args: readonly string[]): SplitCommandLine {
     throw refusal(
       'QEMU_ARCHITECTURE',
       { text: program, written: program },
-      `machines of ${named} are not modelled yet; qemu-system-x86_64, qemu-system-aarch64, qemu-system-ppc, qemu-system-ppc64 and qemu-system-s390x are`,
+      `machines of ${named} are not modelled yet; qemu-system-x86_64, qemu-system-aarch64, qemu-system-ppc, qemu-system-ppc64, qemu-system-sparc64 and qemu-system-s390x are`,
       { architecture: named },
     )
   }
