@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { afterEach, describe, expect, it } from 'vitest'
 import { createMachine, type Machine, type MachineDescription, type PropertyValue } from '../src/index.ts'
 
@@ -255,5 +256,31 @@ describe('a protected guest', () => {
     }
     run('83', '0004', '00020000')
     expect(run('12', '0005', '0000000001')).toBe('0301000001')
+  })
+})
+
+describe('whatever software asks', () => {
+  const codes = fc.constantFrom(STSCH, MSCH, SSCH, TSCH, 0xb230, 0xb231, SERVC, STFLE, UVC, DIAGNOSE, 0x1234)
+  const argument = fc.oneof(
+    fc.constantFrom(0, 3, 0x500, 0x1_0000, 0x1_0001, 0x8000, 0x2_0001, 0x1fff_fff8, 0x2000_0000),
+    fc.maxSafeNat(),
+  )
+
+  it('the machine answers a condition code, or a program interruption', () => {
+    const shared = build({ machineProperties: { confidential: 'pv' } })
+    fc.assert(
+      fc.property(
+        codes,
+        fc.array(argument, { maxLength: 4 }),
+        fc.uint8Array({ maxLength: 64 }),
+        (code, args, bytes) => {
+          shared.bus.writeBytes(0x8000, bytes)
+          const condition = shared.trap(code, ...args)
+          expect([0, 1, 2, 3, -1, -5, -6, -0x15]).toContain(condition)
+          shared.bus.nextInterrupt()
+        },
+      ),
+      { numRuns: Number(process.env.DMASCOPE_FUZZ_RUNS ?? 300) },
+    )
   })
 })

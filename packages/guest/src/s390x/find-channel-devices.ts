@@ -46,8 +46,8 @@ export function findChannelDevices(
         'channel program and its data',
       )
       if (area === null) {
-        log(`cio: no memory below 2 GiB for device ${name}`)
-        continue
+        log(`cio: no memory below 2 GiB for device ${name}, nor for any other`)
+        return found
       }
       const subchannel = new Subchannel(kernel, id, area)
       if (!subchannel.enable()) continue
