@@ -13,19 +13,21 @@ export class VirtualSlot implements PciSlot {
   readonly physical: PciSlot
   readonly bus: PciBus
   readonly #distance: number
-  readonly #isThere: () => boolean
+  readonly #sriov: SriovCapability
+  readonly #index: number
 
   constructor(physical: PciSlot, sriov: SriovCapability, one: PciFunction, index: number) {
     this.function = one
     this.physical = physical
     this.bus = physical.bus
     this.#distance = sriov.firstVfOffset + index * sriov.vfStride
-    this.#isThere = () => index < sriov.enabledVfs
+    this.#sriov = sriov
+    this.#index = index
   }
 
   /** Software has enabled it. */
   get enabled(): boolean {
-    return this.#isThere()
+    return this.#index < this.#sriov.enabledVfs
   }
 
   get requesterId(): number {

@@ -13,7 +13,7 @@ import { findQueues, type WantedQueue } from '../virtio/find-queues.ts'
 import { ready } from '../virtio/negotiate.ts'
 import type { VirtioDevice } from '../virtio/virtio-device.ts'
 import type { VirtioDriver } from '../virtio/virtio-driver.ts'
-import type { Request, Virtqueue } from '../virtio/virtqueue.ts'
+import type { Request, RequestListener, Virtqueue } from '../virtio/virtqueue.ts'
 import { type BoundDriver, failed, hung, type IoOutcome, notAttempted, passed } from './driver.ts'
 
 const F = VIRTIO_CONSOLE_FEATURES.fields
@@ -78,7 +78,7 @@ function writeLine(device: VirtioDevice, queue: Virtqueue, buffer: number): IoOu
 }
 
 /** The talk about ports: the device adds them, the driver says that it is ready for each (virtio 1.3 §5.3.6.2). */
-class ControlChannel {
+class ControlChannel implements RequestListener {
   readonly #device: VirtioDevice
   readonly #receive: Virtqueue
   readonly #transmit: Virtqueue
@@ -100,7 +100,7 @@ class ControlChannel {
     this.#receive = queues[VIRTIO_CONSOLE_CONTROL_RECEIVEQ]!
     this.#transmit = queues[VIRTIO_CONSOLE_CONTROL_TRANSMITQ]!
     this.#page = page
-    this.#receive.onDone = (request) => this.#received(request)
+    this.#receive.listener = this
   }
 
   start(): string | null {
@@ -132,7 +132,7 @@ class ControlChannel {
     return typeof made === 'string' ? made : null
   }
 
-  #received(request: Request): void {
+  requestDone(request: Request): void {
     const cpu = request.segments[0]!.cpu
     const bytes = new Uint8Array(virtio_console_control.size)
     this.#device.kernel.bus.readBytes(cpu, bytes)

@@ -158,7 +158,7 @@ function probe(device: VirtioDevice): BoundDriver | string {
     controlPage: pages + PAGE,
     received: [],
   }
-  card.rx.onDone = (request) => receive(card, request)
+  card.rx.listener = { requestDone: (request) => receive(card, request) }
   return { ioKind: 'net', selfTest: () => selfTest(card) }
 }
 

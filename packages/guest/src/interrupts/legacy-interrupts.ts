@@ -57,7 +57,7 @@ export class LegacyInterrupts implements PinInterrupts, WireInterrupts {
     const entry = this.#iommu.ioapicEntry(ioApic.id, pin, vector.number, trigger === 'level')
     // A remapped entry may bear an index instead: the processor's end of interrupt does not find it.
     const known = entry.lo & 0xff
-    if (known !== vector.number) vector.ended = () => ioApic.endOfInterrupt(known)
+    if (known !== vector.number) vector.source = { endOfInterrupt: () => ioApic.endOfInterrupt(known) }
     ioApic.program(pin, entry)
     return { gsi, vector: vector.number, by }
   }

@@ -11,8 +11,8 @@ export interface Vector {
   unclaimed: number
   /** Called once, where a level interrupt keeps coming and nobody takes it. */
   readonly disable: () => void
-  /** Called after each end of interrupt of a level one: its source may not know it by this vector's number. */
-  ended: () => void
+  /** Is told of each end of interrupt of a level one: its source may not know it by this vector's number. */
+  source: { endOfInterrupt(): void } | null
 }
 
 /** What interrupts the CPU. */
@@ -76,7 +76,7 @@ export class Vectors {
   /** The vector of this number; null where it is taken. */
   claim(number: number, trigger: Vector['trigger'], disable: () => void = () => {}): Vector | null {
     if (this.#table.has(number)) return null
-    const vector: Vector = { number, trigger, handlers: [], unclaimed: 0, disable, ended: () => {} }
+    const vector: Vector = { number, trigger, handlers: [], unclaimed: 0, disable, source: null }
     this.#table.set(number, vector)
     return vector
   }
@@ -121,7 +121,7 @@ export class Vectors {
     for (const handler of vector.handlers) claimed = handler() || claimed
     if (vector.trigger === 'level') {
       this.#controller.endOfInterrupt(number)
-      vector.ended()
+      vector.source?.endOfInterrupt()
     }
     this.#account(vector, claimed)
     return true

@@ -33,6 +33,14 @@ export interface Request {
   written: number
 }
 
+/**
+ * Who wants to know of requests that have come back. An object, and no function: V8 keeps a function that stands in a
+ * field of a class, and with it the machine that it can see, until a full garbage collection.
+ */
+export interface RequestListener {
+  requestDone(request: Request): void
+}
+
 /** Room for one indirect table, reused. */
 interface IndirectSlot {
   readonly cpu: number
@@ -50,8 +58,8 @@ export class Virtqueue {
   readonly ring: DriverQueue<Request>
   /** The ring's own memory. */
   readonly pieces: RingPlace['pieces']
-  /** Called for each request that has come back, from the interrupt. */
-  onDone: ((request: Request) => void) | null = null
+  /** Is told of each request that has come back, from the interrupt. */
+  listener: RequestListener | null = null
   readonly #dma: DmaPath
   readonly #pages: PageAllocator
   readonly #transport: VirtioTransport
@@ -161,7 +169,7 @@ export class Virtqueue {
       request.written = ring.reapedLength
       this.#release(request.mappings, request.table)
       request.done = true
-      this.onDone?.(request)
+      this.listener?.requestDone(request)
     }
     return any
   }

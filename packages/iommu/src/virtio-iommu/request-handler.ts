@@ -67,7 +67,7 @@ export class RequestHandler {
   negotiated = 0
   readonly #features: VirtioIommuFeatures
   readonly #domains: Domains
-  readonly #endpointExists: (endpoint: number) => boolean
+  readonly #isThere: (endpoint: number) => boolean
   readonly #request = new DataView(new ArrayBuffer(LARGEST_REQUEST))
   readonly #answer: Uint8Array
   readonly #properties: Uint8Array
@@ -75,9 +75,13 @@ export class RequestHandler {
   constructor(features: VirtioIommuFeatures, domains: Domains, endpointExists: (endpoint: number) => boolean) {
     this.#features = features
     this.#domains = domains
-    this.#endpointExists = (endpoint) => endpoint <= 0xffff && endpointExists(endpoint)
+    this.#isThere = endpointExists
     this.#answer = new Uint8Array(features.probeSize + TAIL_BYTES)
     this.#properties = propertiesOf(features)
+  }
+
+  #endpointExists(endpoint: number): boolean {
+    return endpoint <= 0xffff && this.#isThere(endpoint)
   }
 
   /**

@@ -1,7 +1,7 @@
 import { VIRTIO_IOMMU_FAULT_FLAGS, virtio_iommu_fault } from '@dmascope/iommu/virtio-iommu/spec'
 import type { EndpointFault } from '../../iommu/pci-iommu.ts'
 import type { VirtioDevice } from '../../virtio/virtio-device.ts'
-import type { Request, Virtqueue } from '../../virtio/virtqueue.ts'
+import type { Request, RequestListener, Virtqueue } from '../../virtio/virtqueue.ts'
 
 const FAULT = virtio_iommu_fault.fields
 const { VIRTIO_IOMMU_FAULT_F_ADDRESS, VIRTIO_IOMMU_FAULT_F_READ, VIRTIO_IOMMU_FAULT_F_WRITE } =
@@ -11,7 +11,7 @@ const PAGE = 4096
 const MOST_KEPT = 256
 
 /** The event queue of a virtio IOMMU: filled with buffers, each of which comes back with a fault. */
-export class EventQueue {
+export class EventQueue implements RequestListener {
   readonly #device: VirtioDevice
   readonly #queue: Virtqueue
   readonly #view = new DataView(new ArrayBuffer(virtio_iommu_fault.size))
@@ -21,7 +21,7 @@ export class EventQueue {
   constructor(device: VirtioDevice, queue: Virtqueue) {
     this.#device = device
     this.#queue = queue
-    queue.onDone = (request) => this.#take(request)
+    queue.listener = this
   }
 
   /** Leaves a buffer in every descriptor. Answers why not. */
@@ -50,7 +50,7 @@ export class EventQueue {
     return typeof added === 'string' ? added : null
   }
 
-  #take({ segments, written }: Request): void {
+  requestDone({ segments, written }: Request): void {
     const { cpu } = segments[0]!
     if (written > virtio_iommu_fault.size) {
       if (!this.#toldOfSize) this.#device.log(`an event of ${written} bytes, more than its buffer has`)

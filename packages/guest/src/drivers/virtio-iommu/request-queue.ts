@@ -1,6 +1,6 @@
 import { VIRTIO_IOMMU_S_OK, virtio_iommu_req_tail } from '@dmascope/iommu/virtio-iommu/spec'
 import type { VirtioDevice } from '../../virtio/virtio-device.ts'
-import type { Request, Virtqueue } from '../../virtio/virtqueue.ts'
+import type { Request, RequestListener, Virtqueue } from '../../virtio/virtqueue.ts'
 
 const PAGE = 4096
 /** A request and its tail; all but PROBE fit. */
@@ -17,7 +17,7 @@ const STATUS_NAMES = ['OK', 'IOERR', 'UNSUPP', 'DEVERR', 'INVAL', 'RANGE', 'NOEN
  * The request queue of a virtio IOMMU. Nobody is interrupted for it: requests are collected in the ring, and the driver
  * spins until they are answered, in batches where it can wait.
  */
-export class RequestQueue {
+export class RequestQueue implements RequestListener {
   readonly #device: VirtioDevice
   readonly #queue: Virtqueue
   readonly #freeSlots: number[] = []
@@ -31,12 +31,14 @@ export class RequestQueue {
   constructor(device: VirtioDevice, queue: Virtqueue) {
     this.#device = device
     this.#queue = queue
-    queue.onDone = (request) => {
-      this.#out--
-      const slot = this.#slotOf.get(request)
-      if (slot !== undefined) this.#freeSlots.push(slot)
-      this.#slotOf.delete(request)
-    }
+    queue.listener = this
+  }
+
+  requestDone(request: Request): void {
+    this.#out--
+    const slot = this.#slotOf.get(request)
+    if (slot !== undefined) this.#freeSlots.push(slot)
+    this.#slotOf.delete(request)
   }
 
   /** Why the queue is of no more use; null while it is. */

@@ -61,9 +61,8 @@ export function decideVtdPolicy(profile: GuestProfile, options: KernelCommandLin
   } else if (launched) {
     why.push({ fact: 'tboot launched the kernel; intel_iommu=tboot_noforce', source: COMMAND_LINE })
   }
-  const common = { enabled, wanted, forced, opensMemory }
   const scalableMode = options.scalableMode ?? profile.configuration.scalableModeDefaultOn
-  if (!enabled) return { ...common, defaultDomain: 'identity', scalableMode, why }
+  if (!enabled) return { enabled, wanted, forced, opensMemory, defaultDomain: 'identity', scalableMode, why }
   const { type, why: because } = decideDefaultDomain(profile, options)
-  return { ...common, defaultDomain: type, scalableMode, why: [...why, ...because] }
+  return { enabled, wanted, forced, opensMemory, defaultDomain: type, scalableMode, why: [...why, ...because] }
 }
