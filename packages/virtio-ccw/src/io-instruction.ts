@@ -17,7 +17,7 @@ const WORD1 = ORB_WORD1.fields
 const ORB_ZERO = WORD1.B.loMask | 0x3e
 const ADDRESS_LIMIT = 0x8000_0000
 /** Of a path management control word's flags, what must be zero in MSCH. */
-const PMCW_ZERO = 0xc000
+const PMCW_ZERO = 0xc700
 
 /** Storage, as the processor's operands reach it. */
 export interface OperandStorage {

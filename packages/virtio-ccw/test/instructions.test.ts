@@ -70,6 +70,11 @@ test('operands: alignment, storage, identification, ORBs of other formats', () =
     expect(bench.io(SSCH, 0x200)).toBe(PROGRAM_INTERRUPTION.operand)
   }
   expect(bench.io(MSCH, 0x100, subsystemId(0, 7))).toBe(3)
+  bench.io(STSCH, 0x100)
+  for (const flags of [0x8000, 0x4000, 0x0100]) {
+    bench.view.setUint16(0x104, flags)
+    expect(bench.io(MSCH, 0x100)).toBe(PROGRAM_INTERRUPTION.operand)
+  }
 })
 
 test('CSCH ends what was started, and no end of it is told', () => {
