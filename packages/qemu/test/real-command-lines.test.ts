@@ -225,7 +225,7 @@ const REFUSED: readonly (readonly [name: string, line: string, message: string])
   [
     'a guest encrypted by something else than AMD SEV',
     '-M q35,confidential-guest-support=tdx0 -object tdx-guest,id=tdx0',
-    "argument 1 (-M q35,confidential-guest-support=tdx0): a guest of 'tdx-guest' on x86_64 is not modelled; sev-guest on x86_64 and pef-guest on ppc64 are",
+    "argument 1 (-M q35,confidential-guest-support=tdx0): a guest of 'tdx-guest' on x86_64 is not modelled; sev-guest on x86_64, pef-guest on ppc64 and s390-pv-guest on s390x are",
   ],
   [
     'an encrypted guest without the object for it',
