@@ -98,9 +98,9 @@ export function openTable(data: Uint8Array, wanted: readonly string[] | undefine
     oemRevision: FIELDS.oemRevision.get(view, 0),
     creatorId: textOf(view, FIELDS.creatorId.offset, FIELDS.creatorId.size),
     creatorRevision: FIELDS.creatorRevision.get(view, 0),
-    ...(length !== end && { length }),
-    ...(right !== stored && { checksum: stored }),
   }
+  if (length !== end) header.length = length
+  if (right !== stored) header.checksum = stored
   return { view, signature, header, end, beyond: end < data.length ? toHex(data.subarray(end)) : undefined, problems }
 }
 

@@ -33,13 +33,16 @@ export function readPackage(
   const end = reader.packageEnd()
   const inner = new AmlReader(reader.data, reader.position, end)
   reader.position = end
-  if (variable) evaluator.integer(inner, scope, frame)
-  else inner.byte()
-  const elements: AmlValue[] = []
+  const told = variable ? Number(evaluator.integer(inner, scope, frame)) : inner.byte()
+  // Room for as many as there can be: an element takes a byte at least.
+  const elements = new Array<AmlValue>(Math.min(told, end - inner.position))
+  let count = 0
   while (inner.position < end) {
-    if (inner.isName()) elements.push({ kind: 'reference', name: inner.name(), scope })
-    else elements.push(evaluator.term(inner, scope, frame))
+    elements[count++] = inner.isName()
+      ? { kind: 'reference', name: inner.name(), scope }
+      : evaluator.term(inner, scope, frame)
   }
+  elements.length = count
   return { kind: 'package', elements }
 }
 
