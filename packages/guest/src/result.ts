@@ -38,7 +38,7 @@ export interface SriovOutcome {
   readonly refused: string | null
 }
 
-type IommuKind = 'vtd' | 'amdvi' | 'virtio-iommu' | 'smmuv3' | 'tce' | 'ioda' | 'sun4u'
+type IommuKind = 'vtd' | 'amdvi' | 'virtio-iommu' | 'smmuv3' | 'tce' | 'ioda' | 'sun4u' | 'dart'
 
 export interface GuestIommu {
   /** `dmar0`, `ivhd0`, as Linux names it. */

@@ -18,6 +18,7 @@ export const DEFAULT_MEMORY: Readonly<Record<MachineName, number>> = {
   powernv9: 1024 * MiB,
   sun4u: 128 * MiB,
   ppce500: 128 * MiB,
+  mac99: 128 * MiB,
   's390-ccw-virtio': 128 * MiB,
 }
 
@@ -96,6 +97,7 @@ const MAX_CPUS: Readonly<Record<QemuVersion, Readonly<Record<MachineName, number
     pseries: 1024,
     powernv9: 2048,
     ppce500: 32,
+    mac99: 1,
     sun4u: 1,
     's390-ccw-virtio': 248,
   },
@@ -107,6 +109,7 @@ const MAX_CPUS: Readonly<Record<QemuVersion, Readonly<Record<MachineName, number
     pseries: 4096,
     powernv9: 2048,
     ppce500: 32,
+    mac99: 1,
     sun4u: 1,
     's390-ccw-virtio': 248,
   },

@@ -11,7 +11,7 @@ export interface MachineType {
 const VERSION: Readonly<Record<QemuVersion, readonly [number, number]>> = { '7.2': [7, 2], '11.1': [11, 1] }
 
 /** Types that have versions. */
-type VersionedMachine = Exclude<MachineName, 'microvm' | 'powernv9' | 'ppce500' | 'sun4u'>
+type VersionedMachine = Exclude<MachineName, 'microvm' | 'powernv9' | 'ppce500' | 'mac99' | 'sun4u'>
 
 /** The oldest versioned types that a release still has: newer ones drop types that are six years old. */
 const OLDEST: Readonly<Record<QemuVersion, Readonly<Record<VersionedMachine, readonly [number, number]>>>> = {
@@ -34,7 +34,7 @@ const TYPES: Readonly<
   aarch64: { names: ['virt'], byDefault: null, prefixes: { virt: 'virt' } },
   // By default it is a g3beige, which is refused by name.
   ppc: { names: ['ppce500'], byDefault: 'g3beige', prefixes: {} },
-  ppc64: { names: ['pseries', 'powernv9', 'ppce500'], byDefault: 'pseries', prefixes: { pseries: 'pseries' } },
+  ppc64: { names: ['pseries', 'powernv9', 'ppce500', 'mac99'], byDefault: 'pseries', prefixes: { pseries: 'pseries' } },
   sparc64: { names: ['sun4u'], byDefault: 'sun4u', prefixes: {} },
   s390x: {
     names: ['s390-ccw-virtio'],
@@ -60,7 +60,7 @@ const OTHERS: Readonly<Record<Architecture, readonly string[]>> = {
   ),
   ppc: ['g3beige', 'mac99', 'mpc8544ds', 'bamboo', 'sam460ex', 'pegasos1', 'pegasos2', '40p', 'amigaone', 'none'],
   ppc64: [
-    ...['powernv', 'powernv8', 'powernv10', 'powernv11', 'mpc8544ds', 'g3beige', 'mac99', 'bamboo'],
+    ...['powernv', 'powernv8', 'powernv10', 'powernv11', 'mpc8544ds', 'g3beige', 'bamboo'],
     ...['sam460ex', 'pegasos1', 'pegasos2', '40p', 'amigaone', 'ref405ep', 'virtex-ml507', 'none'],
   ],
   sparc64: ['sun4v', 'niagara', 'none'],

@@ -144,6 +144,7 @@ const DEFAULT_NIC: Readonly<Record<MachineName, string | null>> = {
   powernv9: null,
   sun4u: 'sunhme',
   ppce500: 'virtio-net-pci',
+  mac99: null,
   's390-ccw-virtio': 'virtio-net-ccw',
 }
 

@@ -39,6 +39,16 @@ describe('qemu-system-ppc', () => {
     expect(refused('qemu-system-ppc64 -M ppce500,ic-mode=xive')).toMatch(/^QEMU_/)
   })
 
+  it('makes a mac99 of a G5, where its own devices are left out', () => {
+    const line = 'qemu-system-ppc64 -M mac99 -cpu 970fx -m 2G -nodefaults -device virtio-rng-pci'
+    expect(parse(line)).toMatchObject({ machine: 'mac99', memory: 2048 * MiB, cpus: 1, defaultDevices: false })
+    expect(refused(line)).toBe('accepted')
+    expect(refused('qemu-system-ppc64 -M mac99')).toMatch(/^MACHINE_NOT_MODELLED: .*-nodefaults/)
+    expect(refused('qemu-system-ppc64 -M mac99 -nodefaults -m 4G')).toMatch(/^MACHINE_MEMORY/)
+    // A G4, with another north bridge.
+    expect(refused('qemu-system-ppc -M mac99 -nodefaults')).toMatch(/^QEMU_MACHINE: .*mac99/)
+  })
+
   it('refuses what the machine refuses', () => {
     expect(refused('qemu-system-ppc -M ppce500 -m 100M')).toMatch(/^MACHINE_MEMORY/)
     expect(refused('qemu-system-ppc -M ppce500 -smp 33')).toMatch(/33/)

@@ -77,6 +77,7 @@ function addIommu({ machine, machineProperties, ...of }: MachineKind): string | 
       return '-machine virt,iommu=smmuv3'
     case 'pseries':
     case 'ppce500':
+    case 'mac99':
     case 'bcm3384':
     case 's390-ccw-virtio':
       return null

@@ -29,6 +29,7 @@ const ARCHITECTURES: Readonly<Record<MachineDescription['machine'], Report['mach
   powernv9: 'ppc64',
   sun4u: 'sparc64',
   ppce500: 'ppc64',
+  mac99: 'ppc64',
   's390-ccw-virtio': 's390x',
   bcm3384: 'mipsel',
 }

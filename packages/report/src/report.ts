@@ -47,7 +47,7 @@ export interface ReportMachine {
 
 export interface ReportIommu {
   readonly id: string
-  readonly kind: 'vtd' | 'amdvi' | 'virtio-iommu' | 'smmuv3' | 'tce' | 'ioda' | 'sun4u'
+  readonly kind: 'vtd' | 'amdvi' | 'virtio-iommu' | 'smmuv3' | 'tce' | 'ioda' | 'sun4u' | 'dart'
   /** How the guest runs it, where there is a choice: VT-d with PASID tables. */
   readonly mode?: 'scalable'
   /** Guest-physical address of its registers, hexadecimal; null for one that is reached otherwise. */

@@ -8,7 +8,7 @@ const domain = z.enum(['dma', 'dma-fq', 'identity', 'blocked', 'unknown', 'none'
 
 const iommu = z.strictObject({
   id: z.string(),
-  kind: z.enum(['vtd', 'amdvi', 'virtio-iommu', 'smmuv3', 'tce', 'ioda', 'sun4u']),
+  kind: z.enum(['vtd', 'amdvi', 'virtio-iommu', 'smmuv3', 'tce', 'ioda', 'sun4u', 'dart']),
   mode: z.enum(['scalable']).exactOptional().describe('How the guest runs it, where there is a choice.'),
   base: hex.nullable(),
   addressWidth: z.int(),

@@ -22,6 +22,7 @@ import { TreePins } from '../pseries/tree-pins.ts'
 import { XICS_COMPATIBLE, XIVE_COMPATIBLE } from '../spec/papr.ts'
 import type { BringUp, EarlyCode, RunningMachine } from './architecture.ts'
 import { startE500 } from './e500.ts'
+import { startMac99 } from './mac99.ts'
 import { bringUpPowernv } from './powernv.ts'
 
 const LARGEST_TREE = 0x100_0000
@@ -40,6 +41,9 @@ export const startPpc: EarlyCode = (bus, { deviceTree }, log) => {
     : 'no kind of machine is known that a kernel of 32 bits runs on'
 }
 
+/** An Apple of the fifth generation, as far as QEMU has it. */
+const isMac = ({ root }: DeviceTree): boolean => root.strings('compatible').includes('Power Macintosh')
+
 const isE500 = ({ root }: DeviceTree): boolean => root.strings('compatible').some((one) => one === 'fsl,qemu-e500')
 
 /** A POWER machine: a partition, with RTAS and hypervisor calls, or one without a hypervisor, with OPAL; or an embedded one. */
@@ -49,6 +53,7 @@ export const startPpc64: EarlyCode = (bus, { deviceTree }, log) => {
   if (isE500(tree)) {
     return startE500({ bus, tree, treeAt: deviceTree!, kernelBytes: KERNEL_BYTES, lowMemory: ANYWHERE }, log)
   }
+  if (isMac(tree)) return startMac99({ bus, tree, treeAt: deviceTree!, kernelBytes: KERNEL_BYTES })
   if (tree.find('/ibm,opal') !== undefined && bus.hypercall !== undefined)
     return startPowernv(bus, tree, deviceTree!, log)
   if (tree.root.string('device_type') !== 'chrp' || bus.hypercall === undefined) {

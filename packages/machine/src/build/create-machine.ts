@@ -18,6 +18,7 @@ import { checkXen } from '../xen/check-xen.ts'
 import type { BuiltMachine } from './built-machine.ts'
 import { createBcm3384 } from './create-bcm3384.ts'
 import { createE500 } from './create-e500.ts'
+import { createMac99 } from './create-mac99.ts'
 import { createMicrovm } from './create-microvm.ts'
 import { createPowernv } from './create-powernv.ts'
 import { createPseries } from './create-pseries.ts'
@@ -68,6 +69,7 @@ export function createMachine(
   }
   if (name === 'virt') return createVirt(description, options)
   if (name === 'ppce500') return createE500(description, options)
+  if (name === 'mac99') return createMac99(description, options)
   if (name === 'microvm') return createMicrovm(description, options)
   const chipset = chipsetOf(name, description)
   checkMemory(description)

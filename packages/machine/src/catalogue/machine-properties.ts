@@ -8,11 +8,13 @@ const TEXT: PropertyType = { kind: 'string' }
 const ON_OFF_AUTO: PropertyType = { kind: 'enum', values: ['on', 'off', 'auto'] }
 
 /**
- * Machine properties that bear on DMA or interrupts: QEMU's of `-machine`, under its names, and five of ours.
+ * Machine properties that bear on DMA or interrupts: QEMU's of `-machine`, under its names, and six of ours.
  */
 export const MACHINE_PROPERTIES: Readonly<Record<string, PropertyType>> = {
   'kernel-irqchip': { kind: 'enum', values: ['on', 'off', 'split'] },
   default_bus_bypass_iommu: BOOL,
+  /** Of ours: a mac99 has the DART of the real machine. */
+  dart: BOOL,
   hpet: BOOL,
   smm: ON_OFF_AUTO,
   usb: BOOL,

@@ -47,7 +47,7 @@ function offers(rule: Hypervisor['accessPlatform'], power: boolean, iommuPlatfor
 const goesThrough = (rule: Exclude<Hypervisor['virtioDma'], 'as-offered'>, power: boolean): boolean =>
   rule === 'platform' || (rule === 'platform-but-on-power' && !power)
 
-const POWER: ReadonlySet<MachineDescription['machine']> = new Set(['pseries', 'powernv9', 'ppce500'])
+const POWER: ReadonlySet<MachineDescription['machine']> = new Set(['pseries', 'powernv9', 'ppce500', 'mac99'])
 /** Of these, the ones that have an IOMMU. */
 const TRANSLATED_POWER: ReadonlySet<MachineDescription['machine']> = new Set(['pseries', 'powernv9'])
 

@@ -402,6 +402,24 @@ const PRESETS: readonly Preset[] = [
     },
   },
   {
+    name: 'mac99-dart',
+    summary: 'a PowerMac G5 with its DART, which QEMU leaves out: cards that know of bit 33, and others',
+    content: {
+      machine: 'mac99',
+      qemuVersion: '11.1',
+      hypervisor: 'physical',
+      memory: '2G',
+      cpu: '970fx',
+      append: '',
+      devices: [
+        { model: 'virtio-blk-pci', id: 'blk0' },
+        { model: 'virtio-net-pci', id: 'net0', mac: '52:54:00:12:34:00' },
+        { model: 'virtio-rng-pci', id: 'rng0' },
+        { model: 'nvme', id: 'nvme0', serial: 'mac99' },
+      ],
+    },
+  },
+  {
     name: 'bmips',
     summary: 'a Broadcom BCM3384 (MIPS): cards behind a bus that sees two banks of memory in each other’s place',
     content: {

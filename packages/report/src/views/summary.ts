@@ -18,6 +18,7 @@ const KIND: Record<ReportIommu['kind'], string> = {
   smmuv3: 'SMMUv3',
   tce: 'sPAPR TCE',
   ioda: 'IODA',
+  dart: 'DART',
   sun4u: 'sun4u IOMMU',
 }
 

@@ -40,6 +40,8 @@ export type PlatformName =
   | 'powernv'
   | 'e500'
   | 'e500-high'
+  | 'mac99'
+  | 'mac99-dart'
   | 'sparc64'
   | 'bmips'
   | 'bmips-viper'
@@ -96,6 +98,13 @@ const virtThrough = (...windows: readonly (readonly [bus: number, memory: number
   inbound: [{ windows: windows.map(([bus, memory, size]) => ({ bus, memory, size })), location: place }],
 })
 const E500 = { machine: 'ppce500', cpu: 'e5500', machineProperties: {} } as const
+const MAC = { machine: 'mac99', cpu: '970fx', machineProperties: {} } as const
+/** The first slot that is free. */
+const MAC_PLACE = { bus: 'pci.0', device: 13 } as const
+const NO_MESSAGES_ON_MAC = {
+  'late-writer': 'the probe interrupts by messages alone, and a mac99 takes none',
+  assigned: 'the card that is assigned interrupts by messages alone, and a mac99 takes none',
+} as const
 const MIB = 0x10_0000
 const ROOT_PORT: DeviceDescription = { ...device('pcie-root-port', { chassis: 1 }), id: 'port0' }
 const PARAVIRTUAL: readonly (readonly [string, string])[] = [
@@ -294,6 +303,28 @@ export const PLATFORMS: readonly Platform[] = [
     iommu: null,
     memory: 8 * 1024 * MIB,
     states: { none: '' },
+  },
+  {
+    name: 'mac99',
+    summary: 'a PowerMac G5 as QEMU has it: without an IOMMU',
+    machine: MAC,
+    iommu: null,
+    place: MAC_PLACE,
+    lacks: NO_MESSAGES_ON_MAC,
+    memory: 2048 * MIB,
+    states: { none: '' },
+    not: [['physical', 'a physical one has a DART: mac99-dart']],
+  },
+  {
+    name: 'mac99-dart',
+    summary: 'the real machine, whose DART has one table for all devices, in which nothing is ever unmapped',
+    machine: MAC,
+    iommu: null,
+    place: MAC_PLACE,
+    lacks: NO_MESSAGES_ON_MAC,
+    memory: 2048 * MIB,
+    states: { on: '', off: 'iommu=off' },
+    physicalOnly: 'QEMU’s mac99 has no DART',
   },
   {
     name: 'bmips',

@@ -11,11 +11,13 @@ export const SELF_TEST_BYTES = 4096
 
 /** Whether a device's name is that of the one in question. */
 export const askedIn = (id: string): boolean =>
-  id === ASKED || id === BEHIND_A_PORT || id === ON_BUS_B || id === ON_A_CHANNEL
+  id === ASKED || id === BEHIND_A_PORT || id === ON_A_MAC || id === ON_BUS_B || id === ON_A_CHANNEL
 
 const ASKED = `0000:00:${DEVICE_NUMBER.toString(16).padStart(2, '0')}.0`
 /** Where it is on platforms whose devices stand behind a port; nothing else ever is. */
 const BEHIND_A_PORT = '0000:01:00.0'
+/** Where it is on a mac99, whose slots begin there; nothing else ever is. */
+const ON_A_MAC = '0000:00:0d.0'
 /** And where it is on a sun4u. */
 const ON_BUS_B = '0000:02:01.0'
 /** The only device of platforms with channels. */

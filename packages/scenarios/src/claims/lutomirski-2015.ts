@@ -27,7 +27,7 @@ export const LUTOMIRSKI_2015: readonly Claim[] = [
       {
         kind: 'observed',
         says: 'on PowerPC they work',
-        cases: each({ guest: 'iommu-flag', hypervisor: 'qemu-2.4', platform: POWER, iommu: ['on', 'none'] }),
+        cases: each({ guest: 'iommu-flag', hypervisor: 'qemu-2.4', platform: [...POWER, 'mac99'], iommu: ['on', 'none'] }),
         holds: works,
         otherwise: 'they do not work on PowerPC',
       },
@@ -88,14 +88,24 @@ export const LUTOMIRSKI_2015: readonly Claim[] = [
       {
         kind: 'observed',
         says: 'QEMU’s work on PowerPC',
-        cases: each({ guest: 'iommu-flag', hypervisor: 'iommu-flag', platform: POWER, iommu: ['on', 'none'] }),
+        cases: each({
+          guest: 'iommu-flag',
+          hypervisor: 'iommu-flag',
+          platform: [...POWER, 'mac99'],
+          iommu: ['on', 'none'],
+        }),
         holds: works,
         otherwise: 'QEMU’s do not work on PowerPC',
       },
       {
         kind: 'observed',
         says: 'physical ones do not',
-        cases: each({ guest: 'iommu-flag', hypervisor: 'physical', platform: POWER, iommu: ['on', 'none'] }),
+        cases: each({
+          guest: 'iommu-flag',
+          hypervisor: 'physical',
+          platform: [...POWER, 'mac99-dart'],
+          iommu: ['on', 'none'],
+        }),
         holds: (seen) => !works(seen),
         otherwise: 'physical ones work on PowerPC',
       },
@@ -175,7 +185,7 @@ export const LUTOMIRSKI_2015: readonly Claim[] = [
         cases: each({
           guest: ['linux-4.4', 'linux-4.6'],
           hypervisor: ['physical', 'physical-no-flag'],
-          platform: ['x86-vtd', 'x86-amdvi', 'arm64-smmuv3', 'pseries', 'sparc64'],
+          platform: ['x86-vtd', 'x86-amdvi', 'arm64-smmuv3', 'pseries', 'mac99-dart', 'sparc64'],
           iommu: ['on', 'pt'],
         }),
         holds: breaks,
@@ -250,7 +260,7 @@ export const LUTOMIRSKI_2015: readonly Claim[] = [
             {
               guest: 'linux-4.4',
               hypervisor: 'qemu-2.4',
-              platform: POWER,
+              platform: [...POWER, 'mac99'],
               iommu: ['on', 'none'],
               device: ['virtio-blk', 'virtio-net', 'virtio-rng', 'e1000e'],
             },

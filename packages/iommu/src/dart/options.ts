@@ -1,0 +1,21 @@
+import type { GuestRam } from '@dmascope/memory'
+import type { RequesterId } from '../translator.ts'
+
+/** A fault, for an observer. */
+export interface SeenFault {
+  readonly requester: RequesterId
+  readonly access: 'read' | 'write'
+  readonly hi: number
+  readonly lo: number
+  /** `DART_FAULTS[...].value`, or `UNSUPPORTED_REQUEST`. */
+  readonly reason: number
+  readonly text: string
+}
+
+export interface DartOptions {
+  /** The north bridge: U3 of the first G5s, or U4 (CPC945), whose table can be longer and which lets addresses pass. */
+  readonly model: 'u3' | 'u4'
+  /** Memory with the table: the machine's own, which software writes. */
+  readonly ram: GuestRam
+  readonly onFault?: (fault: SeenFault) => void
+}

@@ -1,0 +1,12 @@
+export {
+  DART_BASE_U4,
+  DART_CNTL_U3,
+  DART_CNTL_U4,
+  DART_PAGE_SHIFT,
+  DART_SIZE_U4,
+  DART_U3,
+  DART_U4,
+  DARTMAP,
+  ENTRIES_A_PAGE,
+  U4_BYPASS_HI,
+} from './registers.ts'
