@@ -27,7 +27,8 @@ const UNREAD_FIELD = /^Remark +2089 -\s+Object is not referenced \^ +\(Name \[CD
 const TOO_SHORT = '**** ACPI table terminates in the middle of a data structure!'
 
 describe('the tables that our machines have', () => {
-  const presets = listPresets().map(({ name }) => name)
+  /** On channels there is nothing to tell: software asks what is there. */
+  const presets = listPresets().flatMap(({ name, content }) => (content.machine === 's390-ccw-virtio' ? [] : [name]))
   const tablesOf = (name: string): ReadonlyMap<string, Uint8Array> =>
     runBoot({
       description: describePreset(findPreset(name)),
