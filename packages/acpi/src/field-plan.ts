@@ -1,7 +1,7 @@
 import type { AnyField, NestedField, Struct } from '@dmascope/layout'
 
 /** How a field's bytes are read and written: what a loop over fields of all sorts branches on. */
-export type FieldSort = 'u8' | 'le16' | 'le32' | 'be16' | 'be32' | 'le64' | 'be64' | 'bytes' | 'struct' | 'array'
+type FieldSort = 'u8' | 'le16' | 'le32' | 'be16' | 'be32' | 'le64' | 'be64' | 'bytes' | 'struct' | 'array'
 
 /** One field as reading and writing need it, told once a structure: tables are built and read at each boot. */
 export interface PlannedField {
