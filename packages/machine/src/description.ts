@@ -5,7 +5,16 @@ import type { InboundWindow } from './inbound/inbound-windows.ts'
 export type QemuVersion = '7.2' | '11.1'
 
 /** QEMU's machine types that are modelled, without version. */
-export type MachineName = PcName | 'microvm' | 'virt' | 'pseries' | 'powernv9' | 'ppce500' | 'mac99' | 'sun4u' | 's390-ccw-virtio'
+export type MachineName =
+  | PcName
+  | 'microvm'
+  | 'virt'
+  | 'pseries'
+  | 'powernv9'
+  | 'ppce500'
+  | 'mac99'
+  | 'sun4u'
+  | 's390-ccw-virtio'
 export type PcName = 'q35' | 'pc'
 /** Machines that QEMU does not have. */
 export type ForeignMachineName = 'bcm3384'

@@ -116,7 +116,19 @@ export const MACHINE_FILE = z
     $schema: z.string().optional().describe('For editors; ignored'),
     name: z.string().min(1).optional().describe("The machine's name in the report"),
     machine: z
-      .enum(['q35', 'pc', 'microvm', 'virt', 'pseries', 'powernv9', 'ppce500', 'mac99', 'sun4u', 's390-ccw-virtio', 'bcm3384'])
+      .enum([
+        'q35',
+        'pc',
+        'microvm',
+        'virt',
+        'pseries',
+        'powernv9',
+        'ppce500',
+        'mac99',
+        'sun4u',
+        's390-ccw-virtio',
+        'bcm3384',
+      ])
       .describe("QEMU's machine type; or bcm3384, which QEMU does not have"),
     qemuVersion: z
       .union([z.enum(['7.2', '11.1']), z.literal(7.2), z.literal(11.1)])

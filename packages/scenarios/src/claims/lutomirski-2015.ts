@@ -27,7 +27,12 @@ export const LUTOMIRSKI_2015: readonly Claim[] = [
       {
         kind: 'observed',
         says: 'on PowerPC they work',
-        cases: each({ guest: 'iommu-flag', hypervisor: 'qemu-2.4', platform: [...POWER, 'mac99'], iommu: ['on', 'none'] }),
+        cases: each({
+          guest: 'iommu-flag',
+          hypervisor: 'qemu-2.4',
+          platform: [...POWER, 'mac99'],
+          iommu: ['on', 'none'],
+        }),
         holds: works,
         otherwise: 'they do not work on PowerPC',
       },
