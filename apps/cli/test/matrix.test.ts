@@ -97,7 +97,9 @@ describe('dmascope matrix', { timeout: 60_000 }, () => {
     const file = join(folder, 'stopped.jsonl')
     const watch = setInterval(() => {
       try {
-        if (readFileSync(file).length > 0) child.kill('SIGINT')
+        if (readFileSync(file).length === 0) return
+        clearInterval(watch)
+        child.kill('SIGINT')
       } catch {
         // Not there yet.
       }
