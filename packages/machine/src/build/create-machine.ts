@@ -102,7 +102,7 @@ export function createMachine(
     machine.leaveRunning(device, base, size),
   )
   const externalPorts = planExternalPorts(description, placement.functions)
-  const facts = { ...platformFacts(name, description, roots, plan, segments, regions), externalPorts }
+  const facts = { externalPorts, ...platformFacts(name, description, roots, plan, segments, regions) }
   const ram = pcBoard(chipset).ramRanges(description.memory)
   const memory = segments.places.length + regions.length === 0 ? null : { ram, segments, reserved: regions }
   const make = firmwareFiles(chipset, facts, { lowRamEnd, memory, edits: description.tables })
