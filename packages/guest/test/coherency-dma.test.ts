@@ -1,7 +1,7 @@
 import type { CpuBus } from '@dmascope/memory'
 import { describe, expect, it } from 'vitest'
-import type { ArmHostBridge } from '../src/arm64/arm-platform.ts'
 import { coherencyDma } from '../src/arm64/coherency-dma.ts'
+import type { EcamHostBridge } from '../src/pci/ecam-host-bridge.ts'
 import type { PlatformDevice } from '../src/platform/platform-device.ts'
 
 const UNCACHED = 2 ** 48
@@ -26,7 +26,7 @@ function setup({
     ...(cached && { cache: { lineBytes: 64, clean: note('clean'), invalidate: note('invalidate') } }),
   } as unknown as CpuBus
   const bridge = (segment: number, coherent: boolean) =>
-    ({ ecam: { segment }, coherency: { coherent, by: `/pcie${segment}` } }) as ArmHostBridge
+    ({ ecam: { segment }, coherency: { coherent, by: `/pcie${segment}` } }) as EcamHostBridge
   const device = (base: number, coherent: boolean) => ({ base, coherent, source: `/at${base}` }) as PlatformDevice
   const platform = {
     hostBridges: [bridge(0, false), bridge(1, true)],

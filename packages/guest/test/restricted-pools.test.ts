@@ -2,10 +2,10 @@ import { type DeviceTree, parseDts } from '@dmascope/devicetree'
 import { PoolPages, type Swiotlb } from '@dmascope/dma'
 import type { CpuBus } from '@dmascope/memory'
 import { describe, expect, it } from 'vitest'
-import type { ArmHostBridge } from '../src/arm64/arm-platform.ts'
-import { restrictedDma, restrictedPoolOf } from '../src/arm64/restricted-pools.ts'
 import type { RestrictedPool } from '../src/dma/restricted-pool.ts'
+import type { EcamHostBridge } from '../src/pci/ecam-host-bridge.ts'
 import type { PlatformDevice } from '../src/platform/platform-device.ts'
+import { restrictedDma, restrictedPoolOf } from '../src/tree/restricted-pools.ts'
 
 /** A tree with these properties in the pool's node, and these in the device's. */
 const treeOf = (pool: string, device = 'memory-region = <&pool>;'): DeviceTree =>
@@ -68,8 +68,8 @@ describe('direct DMA in a pool', () => {
   const pool: RestrictedPool = { base: 0x5000_0000, size: 0x48_0000, by: 'memory-region' }
   const platform = {
     hostBridges: [
-      { ecam: { segment: 0 }, restrictedPool: pool } as ArmHostBridge,
-      { ecam: { segment: 1 } } as ArmHostBridge,
+      { ecam: { segment: 0 }, restrictedPool: pool } as EcamHostBridge,
+      { ecam: { segment: 1 } } as EcamHostBridge,
     ],
     devices: [{ base: 0xa00_0000, restrictedPool: pool } as PlatformDevice, { base: 0xa00_0200 } as PlatformDevice],
   }
@@ -92,7 +92,7 @@ describe('direct DMA in a pool', () => {
   it('uses whole segments of 256 KiB', () => {
     const odd = { ...pool, size: 0x7_ffff }
     const { dma } = dmaOf(true, {
-      hostBridges: [{ ecam: { segment: 0 }, restrictedPool: odd } as ArmHostBridge],
+      hostBridges: [{ ecam: { segment: 0 }, restrictedPool: odd } as EcamHostBridge],
       devices: [],
     })
     expect((dma.partsOf({ id: '0000:00:03.0' }).bounce as Swiotlb).end).toBe(0x5004_0000)
@@ -101,7 +101,7 @@ describe('direct DMA in a pool', () => {
   it('uses the first GiB of one that is larger than any', () => {
     const large = { ...pool, size: 2 ** 50 }
     const { dma } = dmaOf(true, {
-      hostBridges: [{ ecam: { segment: 0 }, restrictedPool: large } as ArmHostBridge],
+      hostBridges: [{ ecam: { segment: 0 }, restrictedPool: large } as EcamHostBridge],
       devices: [],
     })
     expect((dma.partsOf({ id: '0000:00:03.0' }, 64).bounce as Swiotlb).end).toBe(0x9000_0000)
@@ -113,7 +113,7 @@ describe('direct DMA in a pool', () => {
     ['on no page', { ...pool, base: 0x5000_0800 }],
   ])('maps nothing where the pool is %s', (_what, none) => {
     const { dma } = dmaOf(true, {
-      hostBridges: [{ ecam: { segment: 0 }, restrictedPool: none } as ArmHostBridge],
+      hostBridges: [{ ecam: { segment: 0 }, restrictedPool: none } as EcamHostBridge],
       devices: [],
     })
     const { bounce, bounceAll, pages } = dma.partsOf({ id: '0000:00:03.0' })

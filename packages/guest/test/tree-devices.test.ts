@@ -1,11 +1,12 @@
 import { parseDts } from '@dmascope/devicetree'
 import { expect, test } from 'vitest'
-import { readTreeDevices } from '../src/arm64/tree-devices.ts'
+import { gicInterrupt } from '../src/arm64/gic-binding.ts'
 import type { PlatformDevice } from '../src/platform/platform-device.ts'
+import { readTreeDevices } from '../src/tree/tree-devices.ts'
 
 const read = (nodes: string): PlatformDevice[] => {
   const tree = parseDts(`/dts-v1/; / { #address-cells = <2>; #size-cells = <2>; ${nodes} };`)
-  return readTreeDevices(tree, [...tree.nodes()])
+  return readTreeDevices(tree, [...tree.nodes()], () => {}, gicInterrupt)
 }
 const transport = (name: string, more: string, interrupt = '0 16 1'): string =>
   `${name} { compatible = "virtio,mmio"; interrupts = <${interrupt}>; ${more} };`

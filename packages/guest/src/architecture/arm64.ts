@@ -4,7 +4,7 @@ import type { CpuBus } from '@dmascope/memory/contracts'
 import { readAcpiPlatform } from '../arm64/acpi-platform.ts'
 import { ArmMessages } from '../arm64/arm-messages.ts'
 import { ArmPins } from '../arm64/arm-pins.ts'
-import type { ArmHostBridge, ArmPlatform, MessageControllerPlace } from '../arm64/arm-platform.ts'
+import type { ArmPlatform, MessageControllerPlace } from '../arm64/arm-platform.ts'
 import { coherencyDma } from '../arm64/coherency-dma.ts'
 import type { Gic } from '../arm64/gic.ts'
 import { GicV2Driver } from '../arm64/gic-v2.ts'
@@ -12,11 +12,10 @@ import { GicV2mDriver } from '../arm64/gic-v2m.ts'
 import { GicV3Driver } from '../arm64/gic-v3.ts'
 import { ItsDriver } from '../arm64/its.ts'
 import type { MessageController } from '../arm64/message-controller.ts'
-import { restrictedDma } from '../arm64/restricted-pools.ts'
 import { readTreePlatform } from '../arm64/tree-platform.ts'
-import { windowDma } from '../arm64/window-dma.ts'
 import { setUpBounceBuffers } from '../dma/bounce-buffers.ts'
 import { dmaOfAll, joinDma } from '../dma/dma-platform.ts'
+import { windowDma } from '../dma/window-dma.ts'
 import { findAcpiTables } from '../early/acpi-tables.ts'
 import { memoryNodes, readDeviceTree, reservedByTree, wholePages } from '../early/device-tree.ts'
 import { type EfiTables, readEfi } from '../early/efi.ts'
@@ -25,9 +24,11 @@ import { Vectors } from '../interrupts/vectors.ts'
 import { createIommuSubsystem } from '../iommu/create-subsystem.ts'
 import { acsParameters } from '../pci/acs-parameters.ts'
 import { ConfigAccess } from '../pci/config-access.ts'
+import type { EcamHostBridge } from '../pci/ecam-host-bridge.ts'
 import { withPortWindow } from '../pci/port-window.ts'
 import { setUpHostBridge } from '../pci/set-up-host-bridge.ts'
 import { isBefore } from '../profile/guest-profile.ts'
+import { restrictedDma } from '../tree/restricted-pools.ts'
 import type { BringUp, EarlyCode, RunningMachine } from './architecture.ts'
 
 /** MAX_FDT_SIZE */
@@ -167,7 +168,7 @@ function bringUp(context: BringUp, platform: ArmPlatform, memory: readonly Addre
 const dmaLimit = ({ dmaReach = FOUR_GIB }: ArmPlatform, rounded: boolean): number =>
   Math.min(rounded ? 2 ** Math.ceil(Math.log2(dmaReach)) : dmaReach, FOUR_GIB)
 
-const windowsOf = ({ memory, memory64 }: ArmHostBridge['windows']): AddressRange[] =>
+const windowsOf = ({ memory, memory64 }: EcamHostBridge['windows']): AddressRange[] =>
   [memory, memory64].flatMap((one) => (one === null ? [] : [{ start: one.base, end: one.base + one.size }]))
 
 function startGic({ bus, log }: BringUp, { gic }: ArmPlatform): Gic | string {

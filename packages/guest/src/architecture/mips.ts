@@ -1,5 +1,5 @@
-import { windowDma } from '../arm64/window-dma.ts'
 import { type DmaPlatform, joinDma } from '../dma/dma-platform.ts'
+import { windowDma } from '../dma/window-dma.ts'
 import { memoryNodes, readDeviceTree, reservedByTree, wholePages } from '../early/device-tree.ts'
 import type { AddressRange } from '../early/memory-map.ts'
 import type { MessageDomain } from '../interrupts/message-domain.ts'

@@ -2,8 +2,9 @@ import { findHostBridges, type HostBridge, type Madt, parseMadt, parseMcfg } fro
 import { type AcpiTables, tryParse } from '../early/acpi-tables.ts'
 import { readIommuTables } from '../iommu/iommu-tables.ts'
 import type { EcamWindow } from '../pci/config-access.ts'
+import type { EcamHostBridge } from '../pci/ecam-host-bridge.ts'
 import { readAcpiDevices } from '../platform/acpi-devices.ts'
-import type { ArmHostBridge, ArmPlatform, GicPlace, MessageControllerPlace } from './arm-platform.ts'
+import type { ArmPlatform, GicPlace, MessageControllerPlace } from './arm-platform.ts'
 import { readIort } from './iort-map.ts'
 
 /** A frame's own registers do not say which interrupts are its. */
@@ -100,7 +101,7 @@ function ecamWindows(tables: AcpiTables, log: (line: string) => void): EcamWindo
 function hostBridges(
   tables: AcpiTables,
   log: (line: string) => void,
-): { readonly found: HostBridge; readonly bridge: ArmHostBridge }[] {
+): { readonly found: HostBridge; readonly bridge: EcamHostBridge }[] {
   const dsdt = tables.find('DSDT')
   const windows = ecamWindows(tables, log)
   const found = (dsdt && tryParse(() => findHostBridges(dsdt.bytes), log)) || []
@@ -115,7 +116,7 @@ function hostBridges(
     const last = Math.min(holds.endBus, resources?.buses[0]?.last ?? holds.endBus)
     const [ports] = resources?.ports ?? []
     const memory = (resources?.memory ?? []).map(({ first, last: end }) => ({ base: first, size: end - first + 1 }))
-    const bridge: ArmHostBridge = {
+    const bridge: EcamHostBridge = {
       name: path,
       // The table's base is that of bus 0, whatever bus it begins with.
       ecam: { base: holds.base, segment, startBus: bus, endBus: Math.max(bus, last) },

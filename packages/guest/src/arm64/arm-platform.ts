@@ -1,8 +1,5 @@
-import type { InboundWindows } from '../dma/inbound-windows.ts'
-import type { RestrictedPool } from '../dma/restricted-pool.ts'
 import type { IommuTables } from '../iommu/iommu-tables.ts'
-import type { HostBridgeWindows } from '../pci/assign-resources.ts'
-import type { EcamWindow } from '../pci/config-access.ts'
+import type { EcamHostBridge } from '../pci/ecam-host-bridge.ts'
 import type { PciFunction } from '../pci/pci-function.ts'
 import type { PlatformDevice } from '../platform/platform-device.ts'
 import type { GicV3Place } from './gic-v3.ts'
@@ -20,30 +17,11 @@ export interface MessageControllerPlace {
   readonly spis?: { readonly first: number; readonly count: number }
 }
 
-/** A PCI host bridge. */
-export interface ArmHostBridge {
-  readonly name: string
-  readonly ecam: EcamWindow
-  readonly rootBus: number
-  /** Windows of bus addresses; what is behind them lies at the same CPU addresses. */
-  readonly windows: HostBridgeWindows
-  /** Where ports are memory; null without. */
-  readonly portBase: number | null
-  /** The kernel numbers buses itself, whatever firmware did. */
-  readonly renumber: boolean
-  /** Whether devices' DMA is coherent with the processor's caches; it is unless given. */
-  readonly coherency?: { readonly coherent: boolean; readonly by: string }
-  /** How its bus sees memory; at its own address unless given. */
-  readonly inbound?: InboundWindows
-  /** The only memory that devices below it may go to; all of it unless given. */
-  readonly restrictedPool?: RestrictedPool
-}
-
 /** What firmware tells of an Arm machine, by a device tree or by ACPI tables. */
 export interface ArmPlatform {
   readonly gic: GicPlace
   readonly messageControllers: readonly MessageControllerPlace[]
-  readonly hostBridges: readonly ArmHostBridge[]
+  readonly hostBridges: readonly EcamHostBridge[]
   readonly iommu: IommuTables
   /** Devices on no bus, in the order in which firmware tells of them. */
   readonly devices: readonly PlatformDevice[]

@@ -1,8 +1,9 @@
 import { type DeviceTree, type DtNode, interruptParent, pathOf } from '@dmascope/devicetree'
-import type { ArmHostBridge } from '../arm64/arm-platform.ts'
-import { readTreeDevices } from '../arm64/tree-devices.ts'
-import { HOST_BRIDGE, hostBridge, places } from '../arm64/tree-platform.ts'
+import type { EcamHostBridge } from '../pci/ecam-host-bridge.ts'
 import type { PlatformDevice, WireInterrupt } from '../platform/platform-device.ts'
+import { places } from '../tree/places.ts'
+import { ECAM_HOST_BRIDGE, readEcamHostBridge } from '../tree/read-ecam-host-bridge.ts'
+import { readTreeDevices } from '../tree/tree-devices.ts'
 import type { L2Place } from './l2-interrupts.ts'
 import { numberOf } from './l2-pins.ts'
 
@@ -16,7 +17,7 @@ export interface MipsPlatform {
   readonly tree: DeviceTree
   /** Controllers on the processor's own inputs, in the tree's order. */
   readonly controllers: ReadonlyMap<DtNode, L2Place>
-  readonly hostBridges: readonly { readonly node: DtNode; readonly bridge: ArmHostBridge }[]
+  readonly hostBridges: readonly { readonly node: DtNode; readonly bridge: EcamHostBridge }[]
   /** Devices on no bus of PCI, in the tree's order. */
   readonly devices: readonly PlatformDevice[]
 }
@@ -45,7 +46,9 @@ export function readMipsPlatform(tree: DeviceTree, log: (line: string) => void):
   return {
     tree,
     controllers,
-    hostBridges: nodes.filter((node) => isA(node, HOST_BRIDGE)).flatMap((node) => hostBridge(tree, node, log) ?? []),
+    hostBridges: nodes
+      .filter((node) => isA(node, ECAM_HOST_BRIDGE))
+      .flatMap((node) => readEcamHostBridge(tree, node, log) ?? []),
     devices: readTreeDevices(tree, nodes, log, (node) => wireOf(tree, node, controllers)),
   }
 }

@@ -1,14 +1,21 @@
 import { type BusView, type BusWindow, WindowView } from '@dmascope/dma'
 import { platformOwner } from '@dmascope/memory/contracts'
-import type { DmaPlatform } from '../dma/dma-platform.ts'
-import type { InboundWindows } from '../dma/inbound-windows.ts'
+import type { EcamHostBridge } from '../pci/ecam-host-bridge.ts'
+import type { PlatformDevice } from '../platform/platform-device.ts'
 import type { Fact } from '../result.ts'
-import type { ArmPlatform } from './arm-platform.ts'
+import type { DmaPlatform } from './dma-platform.ts'
+import type { InboundWindows } from './inbound-windows.ts'
 
 const SEGMENT = /^([0-9a-f]{4}):/
 
 /** Direct DMA of devices whose buses see memory elsewhere (Linux's `dma_range_map`), by what firmware says of the buses. */
-export function windowDma({ hostBridges, devices }: Pick<ArmPlatform, 'hostBridges' | 'devices'>): DmaPlatform {
+export function windowDma({
+  hostBridges,
+  devices,
+}: {
+  readonly hostBridges: readonly EcamHostBridge[]
+  readonly devices: readonly PlatformDevice[]
+}): DmaPlatform {
   const segments = new Map<number, Placed>()
   for (const { ecam, inbound } of hostBridges) if (inbound) segments.set(ecam.segment, placed(inbound))
   const others = new Map<string, Placed>()

@@ -2,8 +2,8 @@ import { DeviceTree, node, parseDts } from '@dmascope/devicetree'
 import fc from 'fast-check'
 import { afterEach, describe, expect, it } from 'vitest'
 import { createMachine, type Machine, type MachineDescription } from '../../machine/src/index.ts'
-import { busWindows, reachOfAll } from '../src/arm64/tree-windows.ts'
 import { bootGuest, type GuestResult, parseGuest } from '../src/index.ts'
+import { busWindows, reachOfAll } from '../src/tree/bus-windows.ts'
 import { ACCESS_PLATFORM, device, disk } from './support/test-machine.ts'
 
 const RUNS = { numRuns: Number(process.env.DMASCOPE_FUZZ_RUNS ?? 300) }

@@ -8,27 +8,24 @@ import {
   translateAddress,
 } from '@dmascope/devicetree'
 import type { PlatformDevice, WireInterrupt } from '../platform/platform-device.ts'
-import { intidOf } from './gic-binding.ts'
+import { busWindows } from './bus-windows.ts'
 import { restrictedPoolOf } from './restricted-pools.ts'
-import { busWindows } from './tree-windows.ts'
 
 /** Buses whose children Linux makes devices of (`of_default_bus_match_table`). */
 const BUSES = ['simple-bus', 'simple-mfd', 'isa', 'arm,amba-bus']
 /** What drivers here know. */
 const KNOWN = ['virtio,mmio']
-/** Third cell of the GIC's binding: rising and falling edges. */
-const EDGE_MASK = 3
 
 /**
  * Devices on no bus that a tree tells of, in the tree's order, which is the order in which Linux makes them.
  *
- * @param interruptOf - by the binding of the machine's interrupt controllers; the GIC's unless given
+ * @param interruptOf - by the binding of the machine's interrupt controllers
  */
 export const readTreeDevices = (
   tree: DeviceTree,
   nodes: readonly DtNode[],
-  log: (line: string) => void = () => {},
-  interruptOf: (node: DtNode) => WireInterrupt | null = gicInterrupt,
+  log: (line: string) => void,
+  interruptOf: (node: DtNode) => WireInterrupt | null,
 ): PlatformDevice[] =>
   nodes.flatMap((node) => {
     const compatible = node.strings('compatible')
@@ -74,13 +71,6 @@ function deviceOf(
     source,
     ...iommuOf(tree, node),
   }
-}
-
-function gicInterrupt(node: DtNode): WireInterrupt | null {
-  const specifier = node.cells('interrupts').slice(0, 3)
-  const number = intidOf(specifier)
-  if (number === null) return null
-  return { number, trigger: ((specifier[2] ?? 0) & EDGE_MASK) !== 0 ? 'edge' : 'level' }
 }
 
 /** A device may have several IDs at its IOMMU; a second IOMMU is one too many, for Linux too. */

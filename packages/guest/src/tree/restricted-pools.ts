@@ -3,8 +3,9 @@ import { PoolPages, SEGMENT_SLOTS, SLOT_BYTES, Swiotlb } from '@dmascope/dma'
 import { type CpuBus, platformOwner } from '@dmascope/memory/contracts'
 import type { DmaParts, DmaPlatform } from '../dma/dma-platform.ts'
 import type { RestrictedPool } from '../dma/restricted-pool.ts'
+import type { EcamHostBridge } from '../pci/ecam-host-bridge.ts'
+import type { PlatformDevice } from '../platform/platform-device.ts'
 import type { Fact } from '../result.ts'
-import type { ArmPlatform } from './arm-platform.ts'
 
 const SEGMENT_BYTES = SEGMENT_SLOTS * SLOT_BYTES
 /** 1 GiB: what a tree says may be anything. */
@@ -78,7 +79,10 @@ class Pools {
  * @param known - the kernel was built with CONFIG_DMA_RESTRICTED_POOL
  */
 export function restrictedDma(
-  { hostBridges, devices }: Pick<ArmPlatform, 'hostBridges' | 'devices'>,
+  {
+    hostBridges,
+    devices,
+  }: { readonly hostBridges: readonly EcamHostBridge[]; readonly devices: readonly PlatformDevice[] },
   bus: CpuBus,
   known: boolean,
   log: (line: string) => void,
