@@ -34,6 +34,10 @@ const ARCHITECTURES: Readonly<Record<MachineDescription['machine'], Report['mach
   bcm3384: 'mipsel',
 }
 
+/** Kernels of a ppce500 have 32 bits, but on these processors. */
+const architectureOf = ({ machine, cpu = '' }: MachineDescription): Report['machine']['arch'] =>
+  machine === 'ppce500' && !/^e[56]500(,|$)/i.test(cpu) ? 'ppc' : ARCHITECTURES[machine]
+
 const hex4 = (value: number): string => value.toString(16).padStart(4, '0')
 
 /**
@@ -60,7 +64,7 @@ export function joinReport({ description, guest, observations, firmwareHung, ver
     machine: {
       name: description.name,
       type: description.machine,
-      arch: ARCHITECTURES[description.machine],
+      arch: architectureOf(description),
       qemuVersion: description.qemuVersion,
       ...(description.hypervisor !== undefined && { hypervisor: hypervisorName(description) }),
       source: description.source,

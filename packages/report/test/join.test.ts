@@ -18,6 +18,21 @@ describe('joinReport', () => {
     expect(report.devices.map(({ id }) => id)).toEqual(ids)
   })
 
+  it('tells of a ppce500 which kernels its processor runs', () => {
+    const plain = accounts(guestResult(), [])
+    const archOf = (cpu?: string): string =>
+      joinReport({
+        ...plain,
+        description: { ...plain.description, machine: 'ppce500', ...(cpu !== undefined && { cpu }) },
+      }).machine.arch
+    expect([archOf(), archOf('e500mc'), archOf('e5500'), archOf('e6500,x=on')]).toEqual([
+      'ppc',
+      'ppc',
+      'ppc64',
+      'ppc64',
+    ])
+  })
+
   it('lists functions that the guest never saw, in the machine’s order, and judges only those that both know', () => {
     const report = joinReport(
       accounts(guestResult({ devices: [guestDevice(), guestDevice({ id: '0000:05:00.0' })] }), [
