@@ -26,8 +26,8 @@ export const SABRE_PCICTRL_SETUP = [0x14, 0x20_000f] as const
 export const SIMBA_ID = 0x5000_108e
 
 /** `virtual-dma` sizes that Linux takes, and how many entries the TSB has then. */
-export const TSB_ENTRIES: Readonly<Record<number, number>> = {
-  [0x2000_0000]: 0x1_0000,
-  [0x4000_0000]: 0x2_0000,
-  [0x8000_0000]: 0x2_0000,
-}
+export const TSB_ENTRIES: ReadonlyMap<number, number> = new Map([
+  [0x2000_0000, 0x1_0000],
+  [0x4000_0000, 0x2_0000],
+  [0x8000_0000, 0x2_0000],
+])

@@ -62,8 +62,8 @@ export class Sun4uSubsystem implements IommuSubsystem {
     const { dvma } = this.#bridge
     const { bus, pages, log } = this.#context
     if (dvma === null) return 'sabre: No virtual-dma property'
-    const entries = Object.hasOwn(TSB_ENTRIES, dvma.size) ? TSB_ENTRIES[dvma.size]! : null
-    if (entries === null) return `sabre: Strange virtual-dma size ${hex(dvma.size)}`
+    const entries = TSB_ENTRIES.get(dvma.size)
+    if (entries === undefined) return `sabre: Strange virtual-dma size ${hex(dvma.size)}`
     this.#writeControl(DENAB.setLo(this.#registers.readLow(CONTROL), 1))
     this.#clearDiagnostics()
     const tsb = Tsb.create(bus, pages, dvma.base, entries, () => this.#flush())
