@@ -1,7 +1,7 @@
 import type { AnnotatedLine } from '@dmascope/layout'
 import type { Problem, TableLocation } from './problem.ts'
-import type { ParsedTable } from './sdt-header.ts'
-import { buildShaped, formatShaped, parseShaped, type TableShape } from './shaped-table.ts'
+import { HEADER_SIZE, openTable, type ParsedTable } from './sdt-header.ts'
+import { buildShaped, checkBody, formatShaped, parseShaped, type TableShape } from './shaped-table.ts'
 import {
   FADT,
   FADT_ARM_BOOT_ARCH,
@@ -11,7 +11,7 @@ import {
   FADT_PREFERRED_PM_PROFILE,
 } from './spec/fadt.ts'
 import { ADDRESS_SPACE_ID } from './spec/header.ts'
-import type { FieldValues } from './values.ts'
+import { type FieldValues, type U64, u64FromPair } from './values.ts'
 
 type Values = FieldValues<(typeof FADT)['fields']>
 type FirstFields = Extract<keyof Values, keyof typeof FADT_FIELDS_1_0>
@@ -50,6 +50,21 @@ export const FADT_SHAPE: TableShape = {
  */
 export const parseFadt = (data: Uint8Array, at?: TableLocation): Fadt & { problems: Problem[] } =>
   parseShaped(FADT_SHAPE, data, at) as unknown as Fadt & { problems: Problem[] }
+
+/**
+ * Where a FADT says that the DSDT lies: X_DSDT, where the table has it and it is not 0, else DSDT. For those who want
+ * nothing else of it.
+ *
+ * @throws DmascopeError as `parseFadt` does
+ */
+export function dsdtAddressOf(data: Uint8Array, at?: TableLocation): U64 {
+  const { view, end } = openTable(data, ['FACP'], at)
+  checkBody(FADT_SHAPE, end, at)
+  const { DSDT, X_DSDT } = FADT.fields
+  const has = end >= HEADER_SIZE + X_DSDT.offset + X_DSDT.size
+  const address = has ? u64FromPair(X_DSDT.hi.get(view, HEADER_SIZE), X_DSDT.lo.get(view, HEADER_SIZE)) : 0
+  return address === 0 ? DSDT.get(view, HEADER_SIZE) : address
+}
 
 /** @throws TypeError, RangeError naming the field at fault */
 export const buildFadt = (table: Fadt): Uint8Array => buildShaped(FADT_SHAPE, table)

@@ -55,7 +55,7 @@ export {
   type Sidp,
 } from './dmar.ts'
 export { buildFacs, type Facs, formatFacs, parseFacs } from './facs.ts'
-export { buildFadt, type Fadt, formatFadt, type GenericAddress, ioAddress, parseFadt } from './fadt.ts'
+export { buildFadt, dsdtAddressOf, type Fadt, formatFadt, type GenericAddress, ioAddress, parseFadt } from './fadt.ts'
 export {
   buildGtdt,
   formatGtdt,

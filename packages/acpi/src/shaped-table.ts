@@ -46,11 +46,7 @@ export function parseShaped(shape: TableShape, data: Uint8Array, at?: TableLocat
   let rest = HEADER_SIZE
   if (shape.body !== undefined) {
     const { of } = shape.body
-    const needed = shape.bodyMinimum ?? of.size
-    if (end - HEADER_SIZE < needed) {
-      const message = `the table ends, but its fixed fields take ${hex(HEADER_SIZE + needed)} bytes`
-      throw tableError('ACPI_TRUNCATED', shape.signature, end, message, at)
-    }
+    checkBody(shape, end, at)
     readInto(table, of, view, HEADER_SIZE, bodyLimit(shape, header.revision, end))
     rest += shape.bodyMinimum === undefined ? of.size : growingSize(of, table)
   }
@@ -65,6 +61,14 @@ export function parseShaped(shape: TableShape, data: Uint8Array, at?: TableLocat
   }
   if (beyond !== undefined) table.beyond = beyond
   return table
+}
+
+/** @throws DmascopeError `ACPI_TRUNCATED` where a table that ends at `end` lacks fields that every revision has */
+export function checkBody({ signature, body, bodyMinimum }: TableShape, end: number, at?: TableLocation): void {
+  const needed = bodyMinimum ?? body?.of.size ?? 0
+  if (end - HEADER_SIZE >= needed) return
+  const message = `the table ends, but its fixed fields take ${hex(HEADER_SIZE + needed)} bytes`
+  throw tableError('ACPI_TRUNCATED', signature, end, message, at)
 }
 
 function parseList(list: List, view: DataView, start: number, end: number, table: ShapedTable & PlainValues): number {

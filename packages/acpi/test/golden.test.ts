@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import {
   buildTable,
   checksum,
+  dsdtAddressOf,
   parseDmar,
   parseFadt,
   parseHpet,
@@ -116,6 +117,24 @@ test('the FADT of a q35 machine has revision 3 and 244 bytes, and ends with X_GP
   })
   expect(fadt.X_GPE1_BLK).toBeDefined()
   expect(fadt.SLEEP_CONTROL_REG).toBeUndefined()
+})
+
+test('where the DSDT lies: X_DSDT where there is one, else DSDT', () => {
+  const bytes = tableOf('qemu-11.1-q35.facp.txt').slice()
+  expect(dsdtAddressOf(bytes)).toBe(0x1ffe0040)
+  const view = new DataView(bytes.buffer)
+  view.setUint32(140, 0x2000_0000, true)
+  view.setUint32(144, 1, true)
+  expect(dsdtAddressOf(bytes)).toBe(0x1_2000_0000)
+  view.setUint32(140, 0, true)
+  view.setUint32(144, 0, true)
+  expect(dsdtAddressOf(bytes)).toBe(0x1ffe0040)
+  // Revision 1, of 116 bytes, ends before X_DSDT; anything shorter is no FADT.
+  view.setUint32(144, 1, true)
+  view.setUint32(4, 116, true)
+  expect(dsdtAddressOf(bytes.subarray(0, 116))).toBe(0x1ffe0040)
+  view.setUint32(4, 115, true)
+  expect(() => dsdtAddressOf(bytes.subarray(0, 115))).toThrow('0x74 bytes')
 })
 
 test('HPET and WAET', () => {

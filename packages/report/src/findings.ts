@@ -135,7 +135,6 @@ const nosyRead = ({ strays }: ReportDevice): ReportStray | undefined =>
 const isUnmapped = ({ device, guest }: DeviceCase): boolean =>
   guest.devices.find((one) => one.id === device.id)?.io.unmapped === true
 
-
 /** It wrote over memory that had been its own. */
 const isLate = ({ strays }: ReportDevice): boolean => strays.find(isOverwrite)?.takenBack === true
 

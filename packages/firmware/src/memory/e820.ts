@@ -22,13 +22,18 @@ export class MemoryMap {
   /** Nothing is said of [base, base + length) any more. */
   remove(base: number, length: number): void {
     const end = base + length
-    this.#ranges = this.#ranges.flatMap((range) => {
+    const kept: E820Range[] = []
+    for (const range of this.#ranges) {
+      const { type } = range
       const rangeEnd = range.base + range.length
-      if (rangeEnd <= base || range.base >= end) return [range]
-      const left = { ...range, length: base - range.base }
-      const right = { ...range, base: end, length: rangeEnd - end }
-      return [left, right].filter((part) => part.length > 0)
-    })
+      if (rangeEnd <= base || range.base >= end) {
+        kept.push(range)
+        continue
+      }
+      if (range.base < base) kept.push({ base: range.base, length: base - range.base, type })
+      if (rangeEnd > end) kept.push({ base: end, length: rangeEnd - end, type })
+    }
+    this.#ranges = kept
   }
 
   /** Whether anything is said of some byte of [base, base + length). */
@@ -54,7 +59,7 @@ export class MemoryMap {
     for (const range of this.#ranges) {
       const last = merged.at(-1)
       if (last !== undefined && last.type === range.type && last.base + last.length === range.base) {
-        merged[merged.length - 1] = { ...last, length: last.length + range.length }
+        merged[merged.length - 1] = { base: last.base, length: last.length + range.length, type: last.type }
       } else merged.push(range)
     }
     return merged

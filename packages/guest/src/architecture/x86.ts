@@ -36,8 +36,8 @@ export const startX86: EarlyCode = (bus, _entry, log) => {
     bringUp: (context) => {
       const { log: say } = context
       const named = readIommuTables(tables, say)
-      const launch = findTboot(bus, boot, say) ? { launchedDmar: launchedDmar(bus, say) } : {}
-      return bringUp(context, readPlatform(tables, boot.memoryMap, say, context.options), { ...named, ...launch }, ram)
+      const iommus = findTboot(bus, boot, say) ? { launchedDmar: launchedDmar(bus, say), ...named } : named
+      return bringUp(context, readPlatform(tables, boot.memoryMap, say, context.options), iommus, ram)
     },
   }
 }

@@ -1,7 +1,7 @@
 import {
   checksum,
+  dsdtAddressOf,
   HEADER_SIZE,
-  parseFadt,
   parseRsdp,
   parseRsdt,
   parseXsdt,
@@ -177,8 +177,7 @@ export function findAcpiTables(bus: CpuBus, told: number, log: (line: string) =>
   const find = (signature: string): FoundTable | null => tables.find((one) => one.signature === signature) ?? null
   const fadt = find('FACP')
   if (fadt !== null) {
-    const parsed = tryParse(() => parseFadt(fadt.bytes, { address: fadt.address }), log)
-    const dsdt = parsed === null ? 0 : addressOf(parsed.X_DSDT ?? 0) || parsed.DSDT
+    const dsdt = addressOf(tryParse(() => dsdtAddressOf(fadt.bytes, { address: fadt.address }), log) ?? 0)
     const table = dsdt === 0 ? null : readTable(bus, dsdt, log)
     if (table !== null) add(table)
   }

@@ -36,7 +36,13 @@ export function readIommuTables(tables: AcpiTables, log: (line: string) => void)
   const parsedViot = viot && tryParse(() => parseViot(viot.bytes, { address: viot.address }), log)
   return {
     dmar: dmar && parsedDmar && { dmar: parsedDmar, address: dmar.address, bytes: dmar.bytes },
-    ivrs: ivrs && parsedIvrs && { ...ivrs, ivrs: parsedIvrs },
+    ivrs: ivrs &&
+      parsedIvrs && {
+        ivrs: parsedIvrs,
+        address: ivrs.address,
+        checksumRight: ivrs.checksumRight,
+        bytes: ivrs.bytes,
+      },
     viot: viot && parsedViot && { viot: parsedViot, address: viot.address, bytes: viot.bytes },
   }
 }

@@ -1,4 +1,13 @@
-import { type FirmwareResult, runFirmware, runOpenBios, runQboot, runSkiboot, runSlof, runTboot, runUefi } from '@dmascope/firmware'
+import {
+  type FirmwareResult,
+  runFirmware,
+  runOpenBios,
+  runQboot,
+  runSkiboot,
+  runSlof,
+  runTboot,
+  runUefi,
+} from '@dmascope/firmware'
 import type { BootOptions } from '@dmascope/guest'
 import type { BuiltMachine } from '@dmascope/machine'
 import { readDeviceTree, readTables } from './read-tables.ts'

@@ -51,12 +51,8 @@ export function describeCell(cell: Cell): DescribedCell {
     return impossible(`${platform.name} has no device tree with nodes for PCI devices, where the property would be`)
   }
   return {
+    // What is spread comes last: a literal that begins with it would be of another hidden class for each cell.
     description: {
-      ...platform.machine,
-      machineProperties: {
-        ...platform.machine.machineProperties,
-        ...(cell.iommu === 'uncovered' && { default_bus_bypass_iommu: true }),
-      },
       qemuVersion: '11.1',
       hypervisor: hypervisor.name,
       name: cellKey(cell),
@@ -75,8 +71,13 @@ export function describeCell(cell: Cell): DescribedCell {
             },
       ],
       append,
-      ...change,
       ignored: [],
+      ...platform.machine,
+      machineProperties:
+        cell.iommu === 'uncovered'
+          ? { default_bus_bypass_iommu: true, ...platform.machine.machineProperties }
+          : platform.machine.machineProperties,
+      ...change,
     },
     impossible: null,
   }

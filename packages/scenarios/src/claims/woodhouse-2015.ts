@@ -191,8 +191,7 @@ export const WOODHOUSE_2015: readonly Claim[] = [
         otherwise: 'something told the two apart, or one kernel served both',
       },
     ],
-    leftOpen:
-      'On powernv the kernel was told iommu=nobypass, without which it lets all devices through.',
+    leftOpen: 'On powernv the kernel was told iommu=nobypass, without which it lets all devices through.',
   },
   {
     number: 26,

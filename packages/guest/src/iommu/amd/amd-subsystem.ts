@@ -219,7 +219,8 @@ export class AmdSubsystem implements IommuSubsystem {
     const found = this.group(device) === null ? null : (this.#hardware?.requester(segment, requester) ?? null)
     return (
       found && {
-        ...found,
+        unit: found.unit,
+        table: found.table,
         requester,
         alias: this.#hardware!.aliasOf(segment, requester),
         others: dmaAliases(device).map((one) => one.requester),
