@@ -3,6 +3,7 @@ export * as aml from './aml/encode.ts'
 export { externalFacingPort, type RootFunction } from './aml/external-ports.ts'
 export { type AcpiDevice, findAcpiDevices } from './aml/find-devices.ts'
 export {
+  buildTerms,
   definitionBlock,
   type HostBridgeDescription,
   hostBridge,

@@ -17,7 +17,7 @@ export function join(...parts: readonly Aml[]): Aml {
   return out
 }
 
-const of = (...values: number[]): Aml => Uint8Array.from(values)
+const of = (...values: number[]): Aml => new Uint8Array(values)
 
 /** Little-endian bytes of a Number below 2^53. */
 function littleEndian(value: number, size: number): Aml {

@@ -1,6 +1,6 @@
 import type { DefinitionBlock } from '../definition-block.ts'
 import { toHex } from '../hex.ts'
-import { type SdtHeader, sdtHeader } from '../sdt-header.ts'
+import { closeTable, type SdtHeader, sdtHeader } from '../sdt-header.ts'
 import { type Aml, device, eisaId, integer, join, method, name, nameString, pkg } from './encode.ts'
 import { busNumbers, interrupts, memoryWindow, portWindow, type ResourceRange, resourceTemplate } from './resources.ts'
 
@@ -23,7 +23,8 @@ export interface HostBridgeDescription {
   readonly express: boolean
   readonly ports: readonly ResourceRange[]
   readonly memory: readonly ResourceRange[]
-  readonly routing: readonly PciRouteDescription[]
+  /** Its `_PRT`: routes, or what `routingTable` has made of them. */
+  readonly routing: readonly PciRouteDescription[] | Aml
   /** Further terms, e.g. devices below the bridge. */
   readonly terms?: readonly Aml[]
 }
@@ -59,7 +60,7 @@ export function hostBridge(bridge: HostBridgeDescription): Aml {
         ...bridge.memory.map(memoryWindow),
       ),
     ),
-    name('_PRT', routingTable(bridge.routing)),
+    name('_PRT', bridge.routing instanceof Uint8Array ? bridge.routing : routingTable(bridge.routing)),
     ...(bridge.terms ?? []),
   )
 }
@@ -75,6 +76,13 @@ export const interruptLink = (linkName: string, uid: number, gsi: number): Aml =
     method('_SRS', 1),
     method('_DIS', 0),
   )
+
+/** The bytes of a DSDT or SSDT of these terms. */
+export const buildTerms = (
+  signature: DefinitionBlock['signature'],
+  terms: readonly Aml[],
+  header: SdtHeader,
+): Uint8Array => closeTable(signature, { header }, join(...terms))
 
 /** A DSDT or SSDT of these terms. Its revision makes integers 64 bits wide from 2 on. */
 export const definitionBlock = (

@@ -26,10 +26,11 @@ function address(tag: number, width: 2 | 4 | 8, type: number, typeFlags: number,
     throw new RangeError(`resource 0x${first.toString(16)} to 0x${last.toString(16)} does not fit ${width * 8} bits`)
   }
   // Granularity 0, first, last, translation, length: ACPI 6.5 §6.4.3.5.
-  const words = [0, first, last, range.translation ?? 0, last - first + 1].flatMap((value) =>
-    littleEndian(value, width),
-  )
-  return Uint8Array.from([tag, ...littleEndian(3 + words.length, 2), type, FIXED, typeFlags, ...words])
+  const bytes = [tag, 3 + 5 * width, 0, type, FIXED, typeFlags]
+  for (const value of [0, first, last, range.translation ?? 0, last - first + 1]) {
+    for (let index = 0, rest = value; index < width; index++, rest = Math.floor(rest / 0x100)) bytes.push(rest % 0x100)
+  }
+  return new Uint8Array(bytes)
 }
 
 /** Buses first to last, as a host bridge produces them. */

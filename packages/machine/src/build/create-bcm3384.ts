@@ -9,7 +9,6 @@ import { CORE, RAC_CONFIG } from '../bcm3384/spec/core-registers.ts'
 import type { MemorySystemPlan } from '../coherency/memory-system.ts'
 import type { ReadAheadCache } from '../coherency/read-ahead-cache.ts'
 import type { MachineDescription } from '../description.ts'
-import { refuseTableEdits } from '../firmware/table-edits.ts'
 import { requireHypervisor } from '../hypervisor/hypervisors.ts'
 import { type InboundWindow, InboundWindows, overlapOf } from '../inbound/inbound-windows.ts'
 import { Machine } from '../machine.ts'
@@ -36,7 +35,6 @@ const BUS_END = 0x1_0000_0000
  */
 export function createBcm3384(description: MachineDescription, options: { readonly trace?: boolean }): BuiltMachine {
   const { memory, append } = description
-  refuseTableEdits(description)
   const processor = processorOf(description.cpu)
   check(description, processor)
   const board = bcm3384Board(processor)

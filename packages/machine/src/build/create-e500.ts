@@ -5,7 +5,6 @@ import { e500Tree } from '../e500/device-tree.ts'
 import { e500Board } from '../e500/e500-board.ts'
 import { E500HostBridge } from '../e500/host-bridge.ts'
 import { PCI_MEMORY } from '../e500/spec/address-map.ts'
-import { refuseTableEdits } from '../firmware/table-edits.ts'
 import { Machine } from '../machine.ts'
 import type { BuiltMachine } from './built-machine.ts'
 import { refusePlace } from './placed-bus.ts'
@@ -26,7 +25,6 @@ const MOST_PROCESSORS = 32
  */
 export function createE500(description: MachineDescription, options: { readonly trace?: boolean }): BuiltMachine {
   const { qemuVersion, memory, cpus, append } = description
-  refuseTableEdits(description)
   check(description)
   const bridge = new E500HostBridge()
   const board = e500Board(isWideProcessor(description.cpu) ? 'ppc64' : 'ppc', bridge)

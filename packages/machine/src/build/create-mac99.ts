@@ -2,7 +2,6 @@ import { buildDtb } from '@dmascope/devicetree'
 import { DartUnit } from '@dmascope/iommu/dart'
 import { DmascopeError } from '@dmascope/layout'
 import type { MachineDescription } from '../description.ts'
-import { refuseTableEdits } from '../firmware/table-edits.ts'
 import { requireHypervisor } from '../hypervisor/hypervisors.ts'
 import type { IommuWiring, MachineIommu } from '../iommu/machine-iommu.ts'
 import { mac99Tree } from '../mac99/device-tree.ts'
@@ -34,7 +33,6 @@ const MEMORY_SPACE = 2
  * @throws DmascopeError MACHINE_* where the description is one that QEMU refuses, or that is not modelled
  */
 export function createMac99(description: MachineDescription, options: { readonly trace?: boolean }): BuiltMachine {
-  refuseTableEdits(description)
   check(description)
   const { memory, append } = description
   const dart = hasDart(description)

@@ -32,6 +32,25 @@ import { plugDevices } from './plug-devices.ts'
 import { isOff, isOn } from './switches.ts'
 
 const CHIPSETS: Readonly<Record<PcName, Chipset>> = { q35: Q35, pc: I440FX }
+type Create = (description: MachineDescription, options: { readonly trace?: boolean }) => BuiltMachine
+
+/** Machines that are no PCs, and whether any of their kind has ACPI tables, which may be edited. */
+const OTHERS: {
+  readonly [Name in Exclude<MachineDescription['machine'], PcName>]: {
+    readonly create: Create
+    readonly tables: boolean
+  }
+} = {
+  microvm: { create: createMicrovm, tables: true },
+  virt: { create: createVirt, tables: true },
+  pseries: { create: createPseries, tables: false },
+  powernv9: { create: createPowernv, tables: false },
+  ppce500: { create: createE500, tables: false },
+  mac99: { create: createMac99, tables: false },
+  sun4u: { create: createSun4u, tables: false },
+  's390-ccw-virtio': { create: createS390x, tables: false },
+  bcm3384: { create: createBcm3384, tables: false },
+}
 const LARGEST_MEMORY = 2 ** 41
 const SMALLEST_MEMORY = 0x400_0000
 
@@ -49,28 +68,12 @@ export function createMachine(
   const confidential = confidentialKind(description)
   checkLaunch(description)
   refuseExternalPorts(description)
-  if (name !== 'q35' && name !== 'pc') checkXen(description, false)
-  if (name === 'pseries') {
-    refuseTableEdits(description)
-    return createPseries(description, options)
+  if (name !== 'q35' && name !== 'pc') {
+    checkXen(description, false)
+    const { create, tables } = OTHERS[name]
+    if (!tables) refuseTableEdits(description)
+    return create(description, options)
   }
-  if (name === 'powernv9') {
-    refuseTableEdits(description)
-    return createPowernv(description, options)
-  }
-  if (name === 's390-ccw-virtio') {
-    refuseTableEdits(description)
-    return createS390x(description, options)
-  }
-  if (name === 'bcm3384') return createBcm3384(description, options)
-  if (name === 'sun4u') {
-    refuseTableEdits(description)
-    return createSun4u(description, options)
-  }
-  if (name === 'virt') return createVirt(description, options)
-  if (name === 'ppce500') return createE500(description, options)
-  if (name === 'mac99') return createMac99(description, options)
-  if (name === 'microvm') return createMicrovm(description, options)
   const chipset = chipsetOf(name, description)
   checkMemory(description)
   const complete = withDefaultDevices(description, chipset)

@@ -1,13 +1,13 @@
 import {
   aml,
-  buildDefinitionBlock,
+  buildTerms,
   externalFacingPort,
   type HostBridgeDescription,
   hostBridge,
   interruptLink,
   type PciRouteDescription,
   type RootFunction,
-  toHex,
+  routingTable,
 } from '@dmascope/acpi'
 import type { PciBus } from '@dmascope/pci'
 import type { Chipset } from '../chipset/chipset.ts'
@@ -30,42 +30,20 @@ export interface DsdtFacts {
 const PINS = [0, 1, 2, 3] as const
 const LAST_PORT = 0xffff
 
-/** Tables of machines without expanders, which differ in little: assembling one takes as long as reading it does. */
-const kept = new Map<string, Uint8Array>()
-const MOST_KEPT = 16
-
 /**
  * A DSDT with a host bridge for each root bus and what software needs of it: its IDs, its windows and its interrupt
  * routing.
  *
  * DEVIATION: QEMU's has more devices (keyboard, real-time clock, hotplug), none with a bearing on DMA, and link devices
  * that read and write routing registers; these have the interrupt for good that firmware gives them.
- *
- * @returns bytes that others may have as well: they are not to be written to
  */
 export function dsdt(chipset: Chipset, facts: DsdtFacts, lowRamEnd: number): Uint8Array {
-  if (facts.expanders.length + facts.segments.length + facts.externalPorts.length > 0)
-    return assemble(chipset, facts, lowRamEnd)
-  const key = `${chipset.rootBusName} ${lowRamEnd} ${facts.ecamBase}`
-  let table = kept.get(key)
-  if (table === undefined) {
-    table = assemble(chipset, facts, lowRamEnd)
-    if (kept.size < MOST_KEPT) kept.set(key, table)
-  }
-  return table
-}
-
-function assemble(chipset: Chipset, facts: DsdtFacts, lowRamEnd: number): Uint8Array {
   const expanders = facts.expanders.map((bus) => ({ bus, windows: windowsOf(bus) }))
   const first = hostBridge(firstBridge(chipset, facts, lowRamEnd, expanders))
   const others = expanders.map(({ bus, windows }) => aml.scope('\\_SB', hostBridge(expanderBridge(bus, windows))))
   const segments = facts.segments.map((place) => aml.scope('\\_SB', hostBridge(segmentBridge(chipset, place))))
   const links = expanders.length === 0 ? [] : ISA_LINKS.map((gsi, index) => interruptLink(linkName(index), index, gsi))
-  return buildDefinitionBlock({
-    signature: 'DSDT',
-    header: qemuHeader(1),
-    aml: toHex(aml.join(aml.scope('\\_SB', first, ...links), ...others, ...segments)),
-  })
+  return buildTerms('DSDT', [aml.scope('\\_SB', first, ...links), ...others, ...segments], qemuHeader(1))
 }
 
 const linkName = (index: number): string => `LNK${'ABCD'[index]}`
@@ -98,12 +76,19 @@ function firstBridge(
   }
 }
 
-function chipsetRouting({ routing }: Chipset): PciRouteDescription[] {
+const routingTables = new WeakMap<Chipset['routing'], Uint8Array>()
+
+/** The `_PRT` of a chipset, which is the same in all machines that have it. */
+function chipsetRouting({ routing }: Chipset): Uint8Array {
+  const made = routingTables.get(routing)
+  if (made !== undefined) return made
   const routes: PciRouteDescription[] = []
   for (let device = 0; device < routing.devices; device++) {
     for (const pin of PINS) routes.push({ device, pin, gsi: routing.gsi(device, pin) })
   }
-  return routes
+  const table = routingTable(routes)
+  routingTables.set(routing, table)
+  return table
 }
 
 const windowRange = ({ base, size }: SegmentRange): WindowRange => ({ first: base, last: base + size - 1 })

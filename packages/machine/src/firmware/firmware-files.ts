@@ -38,11 +38,14 @@ export function firmwareFiles(
     ],
     waet: waet(),
   }
+  // Of what it says only the windows of expanders are firmware's to change.
+  const fixedNamespace = facts.expanders.length > 0 ? null : dsdt(chipset, facts, windows.lowRamEnd)
   let made: ReadonlyMap<string, Uint8Array> | null = null
   let namespace: Uint8Array | null = null
   let iommu: Uint8Array | null = null
   return () => {
-    const [namespaceNow, iommuNow] = [dsdt(chipset, facts, windows.lowRamEnd), facts.iommuTable?.() ?? null]
+    const namespaceNow = fixedNamespace ?? dsdt(chipset, facts, windows.lowRamEnd)
+    const iommuNow = facts.iommuTable?.() ?? null
     if (made !== null && sameBytes(namespace, namespaceNow) && sameBytes(iommu, iommuNow)) return made
     namespace = namespaceNow
     iommu = iommuNow
