@@ -2,8 +2,8 @@ import { type Cell, cellKey, describeCell, runCell } from '@dmascope/scenarios'
 import { cellsOf, readAxes } from '@dmascope/scenarios/matrix'
 import type { BenchCase } from './runner.ts'
 
-/** CPU milliseconds until the JIT has settled on so much code. */
-const WARM_UP_MS = 6000
+/** CPU milliseconds until the JIT has settled on so much code: some 15,000 cells. */
+const WARM_UP_MS = 25_000
 
 /** Cells of the default matrix of which there is a machine. */
 const x86Cells = (): Cell[] =>
