@@ -36,16 +36,16 @@ export function planOf(of: Struct<object>): readonly PlannedField[] {
 }
 
 const planFields = (fields: Readonly<Record<string, AnyField>>, outer: string): readonly PlannedField[] =>
-  Object.entries(fields).map(([name, any]) => ({
+  Object.entries(fields).map(([name, field]) => ({
     name,
     what: `${outer}.${name}`,
-    sort: any.kind,
-    offset: any.offset,
-    size: any.size,
+    sort: field.kind,
+    offset: field.offset,
+    size: field.size,
     implied: name === 'type' || name === 'length',
     reserved: isReserved(name),
     inner:
-      any.kind === 'struct'
-        ? planFields((any as NestedField<Record<string, AnyField>>).fields, `${outer}.${name}`)
+      field.kind === 'struct'
+        ? planFields((field as NestedField<Record<string, AnyField>>).fields, `${outer}.${name}`)
         : [],
   }))

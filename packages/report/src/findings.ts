@@ -75,14 +75,12 @@ function addIommu({ machine, machineProperties, ...of }: MachineKind): string | 
   switch (machine) {
     case 'virt':
       return '-machine virt,iommu=smmuv3'
-    case 'pseries':
-    case 'ppce500':
-    case 'mac99':
-    case 'bcm3384':
-    case 's390-ccw-virtio':
-      return null
-    default:
+    case 'q35':
+    case 'pc':
+    case 'microvm':
       return '-machine q35,kernel-irqchip=split -device intel-iommu,intremap=on'
+    default:
+      return null
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Access, GuestRam, MmioHandler } from '@dmascope/memory'
+import { passMessage } from '../pass-message.ts'
 import { SeenFaults } from '../seen-faults.ts'
 import type { Fault, Msi, RequesterId, Translation, Translator } from '../translator.ts'
 import { UNSUPPORTED_REQUEST } from '../translator.ts'
@@ -123,11 +124,7 @@ export class DartUnit implements Translator {
 
   /** Messages are writes like any other: what they would be translated to is up to the table. */
   remapInterrupt(_source: RequesterId, hi: number, lo: number, data: number, out: Msi): Fault {
-    out.hi = hi
-    out.lo = lo
-    out.data = data
-    out.remapped = false
-    return 0
+    return passMessage(hi, lo, data, out)
   }
 
   /** Its registers: words, in big-endian order. */

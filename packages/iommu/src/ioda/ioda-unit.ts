@@ -1,4 +1,5 @@
 import type { Access, GuestRam } from '@dmascope/memory'
+import { passMessage } from '../pass-message.ts'
 import { SeenFaults } from '../seen-faults.ts'
 import type { Fault, Msi, RequesterId, Translation, Translator } from '../translator.ts'
 import { UNSUPPORTED_REQUEST } from '../translator.ts'
@@ -139,11 +140,7 @@ export class IodaUnit implements Translator {
 
   /** Messages go to a window of their own, which no TCE reaches. */
   remapInterrupt(_source: RequesterId, hi: number, lo: number, data: number, out: Msi): Fault {
-    out.hi = hi
-    out.lo = lo
-    out.data = data
-    out.remapped = false
-    return 0
+    return passMessage(hi, lo, data, out)
   }
 
   endpointOf(requester: RequesterId): number {

@@ -1,4 +1,5 @@
 import type { Access, GuestRam } from '@dmascope/memory'
+import { passMessage } from '../pass-message.ts'
 import { SeenFaults } from '../seen-faults.ts'
 import { STRIDE } from '../translation-cache.ts'
 import type { Fault, Msi, RequesterId, Translation, Translator } from '../translator.ts'
@@ -265,10 +266,6 @@ export class Sun4uUnit implements Translator {
 
   /** There are no messages on this bridge’s bus: a write is a write. */
   remapInterrupt(_source: RequesterId, hi: number, lo: number, data: number, out: Msi): Fault {
-    out.hi = hi
-    out.lo = lo
-    out.data = data
-    out.remapped = false
-    return 0
+    return passMessage(hi, lo, data, out)
   }
 }

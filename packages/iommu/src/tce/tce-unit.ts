@@ -1,4 +1,5 @@
 import type { Access } from '@dmascope/memory'
+import { passMessage } from '../pass-message.ts'
 import type { Fault, Msi, RequesterId, Translation, Translator } from '../translator.ts'
 import { UNSUPPORTED_REQUEST } from '../translator.ts'
 import { DmaWindow } from './dma-window.ts'
@@ -83,11 +84,7 @@ export class TceUnit implements Translator {
 
   /** Messages go to a window of their own, which no TCE reaches. */
   remapInterrupt(_source: RequesterId, hi: number, lo: number, data: number, out: Msi): Fault {
-    out.hi = hi
-    out.lo = lo
-    out.data = data
-    out.remapped = false
-    return 0
+    return passMessage(hi, lo, data, out)
   }
 
   #refuse(requester: RequesterId, hi: number, lo: number, access: Access, rights: number): Fault {
