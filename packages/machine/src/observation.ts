@@ -60,6 +60,13 @@ export interface ResidentObservation {
   readonly refusedAssigned: number
 }
 
+/**
+ * What memory that is closed to a device does with its accesses. `enciphered`: reads find what only the guest can
+ * decipher, and writes land as what the guest cannot. `lost`: the same of reads; writes are lost. `blank`: reads find
+ * zeros, and writes are lost.
+ */
+export type ClosedAs = 'enciphered' | 'lost' | 'blank'
+
 /** What the machine saw one function do: observed, not configured. */
 export interface DeviceObservation {
   /** `0000:00:03.0`, by the bus numbers that software programmed; of a device on no bus, `mmio:0xa003e00`. */
@@ -73,8 +80,10 @@ export interface DeviceObservation {
     /** While the device was a user's program's; left out where it never was. */
     readonly assigned?: DmaCounts
   }
-  /** Accesses to memory that was closed to the device, which found it enciphered; left out where there were none. */
+  /** Accesses to memory that was closed to the device; left out where there were none. */
   readonly closed?: number
+  /** What became of them. */
+  readonly closedAs?: ClosedAs
   /** Interrupt messages written. */
   readonly msi: number
   readonly strays: readonly StrayAccess[]

@@ -1,5 +1,5 @@
 import type { GuestIommu, GuestResult } from '@dmascope/guest'
-import type { DeviceObservation, MachineDescription } from '@dmascope/machine'
+import type { ClosedAs, DeviceObservation, MachineDescription } from '@dmascope/machine'
 import { findInAssignments } from './assignment-findings.ts'
 import type { ReportAssignment } from './assignments.ts'
 import { hypervisorName } from './hypervisor-name.ts'
@@ -135,6 +135,12 @@ const isUnmapped = ({ device, guest }: DeviceCase): boolean =>
 
 /** It wrote over memory that had been its own. */
 const isLate = ({ strays }: ReportDevice): boolean => strays.find(isOverwrite)?.takenBack === true
+
+const CLOSED: Record<ClosedAs, string> = {
+  enciphered: 'it read what only the guest can decipher, and what it wrote makes no sense there',
+  lost: 'it read what only the guest can decipher, and what it wrote was dropped',
+  blank: 'it read zeros there, and what it wrote was dropped',
+}
 
 /** `a read of 2 bytes at 0xfffff002 in ROM`, and what a write changed. */
 function strayText({ kind, length, busAddress, physical, landed, owner, before, after }: ReportStray): string {
@@ -331,20 +337,23 @@ export const DEVICE_RULES: readonly DeviceRule[] = [
     level: 'error',
     title: 'A device was sent to memory that is closed to it',
     applies: ({ seen }) => seen.closed !== undefined,
-    message: ({ device, seen, machine }) =>
-      (machine.restrictedPool === undefined
-        ? `${shortId(device.id)} was sent to private memory of the guest ${plural(seen.closed ?? 0, 'time')}: it read what only the guest can decipher, and what it wrote makes no sense there.`
-        : `${shortId(device.id)} was sent to memory outside the restricted pool ${plural(seen.closed ?? 0, 'time')}: it read zeros there, and what it wrote was dropped.`) +
-      (device.guest.dmaPath === 'physical'
-        ? ` It was given physical addresses, past the DMA API, which ${machine.restrictedPool === undefined ? 'would have bounced its data through shared pages' : 'alone knows of pools'}.`
-        : machine.restrictedPool === undefined
-          ? ''
-          : ' The kernel’s DMA API knows of no such pools.'),
+    message: ({ device, seen }) => {
+      const { closed = 0, closedAs = 'enciphered' } = seen
+      const where = closedAs === 'blank' ? 'memory outside the restricted pool' : 'private memory of the guest'
+      const passed = device.guest.dmaPath === 'physical'
+      const pool = passed
+        ? ' It was given physical addresses, past the DMA API, which alone knows of pools.'
+        : ' The kernel’s DMA API knows of no such pools.'
+      const shared = passed
+        ? ' It was given physical addresses, past the DMA API, which would have bounced its data through shared pages.'
+        : ''
+      return `${shortId(device.id)} was sent to ${where} ${plural(closed, 'time')}: ${CLOSED[closedAs]}.${closedAs === 'blank' ? pool : shared}`
+    },
     fix: (on) =>
       offerAccessPlatform(on) ??
-      (on.machine.restrictedPool === undefined || on.device.guest.dmaPath !== 'direct'
-        ? null
-        : 'a kernel with CONFIG_DMA_RESTRICTED_POOL: --guest linux-6.12,restricted-pools=on'),
+      (on.seen.closedAs === 'blank' && on.device.guest.dmaPath === 'direct'
+        ? 'a kernel with CONFIG_DMA_RESTRICTED_POOL: --guest linux-6.12,restricted-pools=on'
+        : null),
   },
   {
     id: 'DMA-0036',

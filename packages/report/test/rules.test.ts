@@ -309,6 +309,24 @@ const RULES: readonly [string, { trips: Case; says: RegExp; fix: string | null; 
     },
   ],
   [
+    'DMA-0044',
+    {
+      trips: { device: { ...hung, dmaPath: 'physical' }, seen: { closed: 1, closedAs: 'lost' } },
+      says: /^00:03\.0 was sent to private memory .* only the guest can decipher, and what it wrote was dropped\./,
+      fix: null,
+      not: { device: hung },
+    },
+  ],
+  [
+    'DMA-0044',
+    {
+      trips: { device: { ...hung, dmaPath: 'direct' }, seen: { closed: 1, closedAs: 'blank' } },
+      says: /^00:03\.0 was sent to memory outside the restricted pool 1 time: it read zeros .* knows of no such pools\.$/,
+      fix: 'a kernel with CONFIG_DMA_RESTRICTED_POOL: --guest linux-6.12,restricted-pools=on',
+      not: { device: hung },
+    },
+  ],
+  [
     'DMA-0045',
     {
       trips: { device: { dmaPath: 'iommu', ...unmapped } },

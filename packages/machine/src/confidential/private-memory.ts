@@ -77,7 +77,9 @@ export class PrivateMemory {
   /** The way of a device, in whose books stands what it touched of private pages. */
   ofDevice(ledger: DeviceLedger): DeviceMemory {
     const note = (address: number, length: number): void => {
-      if (!this.isOpen(address, length)) ledger.closed[ledger.phase]++
+      if (this.isOpen(address, length)) return
+      ledger.closed[ledger.phase]++
+      ledger.closedAs = this.#privacy.kind === 'cipher' ? 'enciphered' : 'lost'
     }
     return {
       isOpen: (address, length) => this.isOpen(address, length),

@@ -1,6 +1,6 @@
 import type { Access, DmaPhase, DmaWitness } from '@dmascope/memory'
 import { ACCESS_WRITE } from '@dmascope/memory'
-import type { DmaCounts, StaleRead, StrayAccess } from '../observation.ts'
+import type { ClosedAs, DmaCounts, StaleRead, StrayAccess } from '../observation.ts'
 import { type Grant, Grants } from './grants.ts'
 import type { MemoryOwners } from './memory-owners.ts'
 
@@ -34,7 +34,9 @@ export class DeviceLedger {
     'self-test': noCounts(),
     assigned: noCounts(),
   }
-  /** Accesses to memory that was closed to the device, by phase. */
+  /** What became of accesses to memory that was closed to the device; null where there were none. */
+  closedAs: ClosedAs | null = null
+  /** How many these were, by phase. */
   readonly closed: Record<DmaPhase, number> = { firmware: 0, probe: 0, 'self-test': 0, assigned: 0 }
   msi = 0
   readonly grants = new Grants()

@@ -49,6 +49,7 @@ export const observationOf = (
   },
   ...(ledger.closed.probe + ledger.closed['self-test'] > 0 && {
     closed: ledger.closed.probe + ledger.closed['self-test'],
+    ...(ledger.closedAs !== null && { closedAs: ledger.closedAs }),
   }),
   msi: ledger.msi,
   strays: [...ledger.strays],

@@ -40,6 +40,7 @@ export class MemoryFilter {
         done += run
       }
       ledger.closed[ledger.phase]++
+      ledger.closedAs = 'blank'
       return length
     }
     return {
