@@ -1,4 +1,4 @@
-import { pageOf } from '../finding-page.ts'
+import { pageOf } from '../findings/page-of.ts'
 import type { FindingLevel } from '../report.ts'
 
 /** What `dmascope lint` found: one JSON document, of which text and SARIF are views. */

@@ -1,4 +1,5 @@
-import { DEVICE_RULES, MACHINE_RULES } from '../findings.ts'
+import { DEVICE_RULES } from '../findings/device-rules.ts'
+import { MACHINE_RULES } from '../findings/machine-rules.ts'
 import type { Finding, Report } from '../report.ts'
 import { type ResultText, type SarifLog, sarifLog } from './sarif-log.ts'
 

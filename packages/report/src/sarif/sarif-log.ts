@@ -1,4 +1,4 @@
-import { pageOf } from '../finding-page.ts'
+import { pageOf } from '../findings/page-of.ts'
 import type { FindingLevel } from '../report.ts'
 
 /** As much of SARIF 2.1.0 as is written here. */

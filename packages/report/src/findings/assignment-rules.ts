@@ -1,6 +1,6 @@
-import type { ReportAssignedDevice, ReportAssignment } from './assignments.ts'
-import type { Finding, FindingLevel, ReportDevice } from './report.ts'
-import { shortId } from './short-id.ts'
+import type { ReportAssignedDevice, ReportAssignment } from '../assignments.ts'
+import type { Finding, FindingLevel, ReportDevice } from '../report.ts'
+import { shortId } from '../short-id.ts'
 
 /** A rule about what came of giving devices to a user's program. */
 export interface AssignmentRule {

@@ -1,88 +1,15 @@
-import type { GuestIommu, GuestResult } from '@dmascope/guest'
-import type { ClosedAs, DeviceObservation, MachineDescription } from '@dmascope/machine'
-import { findInAssignments } from './assignment-findings.ts'
-import type { ReportAssignment } from './assignments.ts'
-import { hypervisorName } from './hypervisor-name.ts'
-import { plural } from './plural.ts'
-import type { Finding, FindingLevel, ReportDevice, ReportStaleRead, ReportStray } from './report.ts'
-import { shortId } from './short-id.ts'
-
-/** Which machine it is, for fixes that can be had on it. */
-type MachineKind = Pick<
-  MachineDescription,
-  'machine' | 'machineProperties' | 'hypervisor' | 'inbound' | 'memorySystem' | 'restrictedPool' | 'xen'
->
-
-/** What a rule about one device looks at. */
-export interface DeviceCase {
-  readonly device: ReportDevice
-  readonly seen: DeviceObservation
-  readonly guest: GuestResult
-  readonly machine: MachineKind
-}
-
-/** A rule that may say something about a device. IDs are stable and never reused; each has a page under docs/findings. */
-export interface DeviceRule {
-  readonly id: string
-  readonly level: FindingLevel
-  readonly title: string
-  applies(on: DeviceCase): boolean
-  message(on: DeviceCase): string
-  fix(on: DeviceCase): string | null
-}
-
-/** What came before the kernel, and what the machine saw of it. */
-export interface FirmwareAccount {
-  /** What firmware waited for that never came, so that it started no kernel; null where it got to the end. */
-  readonly hung: string | null
-  readonly seen: readonly DeviceObservation[]
-  readonly machine: MachineKind
-}
-
-/** A rule about the machine as a whole. */
-export interface MachineRule {
-  readonly id: string
-  readonly level: FindingLevel
-  readonly title: string
-  applies(guest: GuestResult, devices: readonly ReportDevice[], firmware: FirmwareAccount): boolean
-  message(guest: GuestResult, devices: readonly ReportDevice[], firmware: FirmwareAccount): string
-  fix(guest: GuestResult, devices: readonly ReportDevice[], firmware: FirmwareAccount): string | null
-}
-
-const ACCESS_PLATFORM = 33
-/** A virtio device that leaves bit 33 out, and so may do as it likes with addresses. */
-const lacksAccessPlatform = ({ virtio }: ReportDevice): boolean =>
-  virtio !== undefined && !virtio.offered.includes(ACCESS_PLATFORM)
+import type { GuestResult } from '@dmascope/guest'
+import type { ClosedAs } from '@dmascope/machine'
+import { plural } from '../plural.ts'
+import type { ReportDevice } from '../report.ts'
+import { shortId } from '../short-id.ts'
+import { lacksAccessPlatform, offerAccessPlatform } from './access-platform.ts'
+import { iommuName, iommuOf } from './iommu-name.ts'
+import type { DeviceCase, DeviceRule } from './rules.ts'
+import { staleBy, staleText } from './stale-text.ts'
+import { firstStray, isLate, isOverwrite, nosyRead, strayText } from './stray-text.ts'
 
 const WIRE_IT = 'wire the device behind the IOMMU, or leave it out of the tables'
-
-/** The option that has a virtio device offer bit 33, where it does not; null else. The rest stays as the user wrote it. */
-function offerAccessPlatform({ device, seen, machine }: DeviceCase): string | null {
-  if (!lacksAccessPlatform(device)) return null
-  const model = seen.described?.model ?? seen.model
-  const option =
-    device.interrupt.mode === 'wire' || model.endsWith('-device')
-      ? `-global virtio-mmio.force-legacy=false -device ${model},...,iommu_platform=on`
-      : `-device ${model},...,iommu_platform=on${model.endsWith('-ccw') ? '' : ',disable-legacy=on'}`
-  const hypervisor = hypervisorName(machine)
-  return hypervisor === 'qemu' || hypervisor === 'qemu-2.9' ? option : `QEMU 2.9 or later, with ${option}`
-}
-
-/** What puts an IOMMU into a machine of this kind; null where none can be had. */
-function addIommu({ machine, machineProperties, ...of }: MachineKind): string | null {
-  const besides = [machineProperties.confidential, of.inbound, of.memorySystem, of.restrictedPool, of.xen]
-  if (besides.some((one) => one !== undefined)) return null
-  switch (machine) {
-    case 'virt':
-      return '-machine virt,iommu=smmuv3'
-    case 'q35':
-    case 'pc':
-    case 'microvm':
-      return '-machine q35,kernel-irqchip=split -device intel-iommu,intremap=on'
-    default:
-      return null
-  }
-}
 
 const INTERRUPT: Record<ReportDevice['interrupt']['mode'], string> = {
   msix: 'MSI-X',
@@ -94,66 +21,19 @@ const INTERRUPT: Record<ReportDevice['interrupt']['mode'], string> = {
   none: 'it has none',
 }
 
-/** The unit that the firmware puts the device behind, told by where its registers are or by name; else the machine's first. */
-function iommuOf(guest: GuestResult, device?: ReportDevice): GuestIommu | undefined {
-  const named = device?.firmware.by?.split(/[ ,]/) ?? []
-  const own = guest.iommus.find(({ id, base }) => named.includes(base === null ? id : `0x${base.toString(16)}`))
-  return own ?? guest.iommus[0]
-}
-
-const iommuName = (guest: GuestResult, device?: ReportDevice): string =>
-  shortId(iommuOf(guest, device)?.id ?? 'the IOMMU')
-
 /** The device whose probe keeps the driver from this one; null where none does. */
 function heldBy(guest: GuestResult, { id }: ReportDevice): string | null {
   const holder = guest.devices.find((one) => one.id === id)?.heldBy
   return holder === undefined ? null : shortId(holder)
 }
 
-const staleBy = (reader: ReportStaleRead['reader'], { staleReads = [] }: ReportDevice): ReportStaleRead | undefined =>
-  staleReads.find((one) => one.reader === reader)
-
-const NEWER_IS: Record<ReportStaleRead['between'], string> = {
-  cache: 'the newer bytes were on the other side of a cache that nobody had written back and forgotten',
-  mapping: 'guest and host have memory at different virtual addresses, and the cache holds it once for each',
-  buffer: 'the newer bytes were still in the write buffer',
-}
-
-/** `at 0x5ffe0000 it got 00 00, where 01 00 had been written: ...`. */
-function staleText(reader: ReportStaleRead['reader'], device: ReportDevice): string {
-  const stale = staleBy(reader, device)
-  if (stale === undefined) return 'not kept'
-  return `at ${stale.address} it got ${stale.got}, where ${stale.newest} had been written; ${NEWER_IS[stale.between]}`
-}
-
-const isOverwrite = (stray: ReportStray): boolean => stray.kind === 'write' && stray.landed === 'ram'
-const nosyRead = ({ strays }: ReportDevice): ReportStray | undefined =>
-  strays.find(({ kind, landed }) => kind === 'read' && landed === 'ram')
-
 const isUnmapped = ({ device, guest }: DeviceCase): boolean =>
   guest.devices.find((one) => one.id === device.id)?.io.unmapped === true
-
-/** It wrote over memory that had been its own. */
-const isLate = ({ strays }: ReportDevice): boolean => strays.find(isOverwrite)?.takenBack === true
 
 const CLOSED: Record<ClosedAs, string> = {
   enciphered: 'it read what only the guest can decipher, and what it wrote makes no sense there',
   lost: 'it read what only the guest can decipher, and what it wrote was dropped',
   blank: 'it read zeros there, and what it wrote was dropped',
-}
-
-/** `a read of 2 bytes at 0xfffff002 in ROM`, and what a write changed. */
-function strayText({ kind, length, busAddress, physical, landed, owner, before, after }: ReportStray): string {
-  if (physical === null)
-    return `a ${kind} of ${plural(length, 'byte')} at bus address ${busAddress}, which leads nowhere`
-  const place = landed === 'ram' || landed === 'rom' ? landed.toUpperCase() : landed === 'mmio' ? 'MMIO' : 'a hole'
-  const change = before !== undefined && after !== undefined ? ` (${before} became ${after})` : ''
-  return `a ${kind} of ${plural(length, 'byte')} at ${physical} in ${place}${owner === undefined ? '' : ` of ${owner}`}${change}`
-}
-
-function firstStray({ strays }: ReportDevice, wanted: (stray: ReportStray) => boolean = () => true): string {
-  const stray = strays.find(wanted)
-  return stray === undefined ? 'not kept' : strayText(stray)
 }
 
 /** What went wrong, where a bus with memory at addresses of its own was given physical ones; nothing elsewhere. */
@@ -383,100 +263,3 @@ export const DEVICE_RULES: readonly DeviceRule[] = [
     fix: () => null,
   },
 ]
-
-/** Devices whose probes waited to the end. */
-const waiting = (guest: GuestResult): readonly string[] =>
-  guest.devices.filter(({ deferred }) => deferred === true).map(({ id }) => id)
-
-const refusedEarly = (seen: readonly DeviceObservation[]): boolean =>
-  seen.some(({ faults }) => faults.some(({ phase }) => phase === 'firmware'))
-
-const coversNone = (devices: readonly ReportDevice[]): boolean => !devices.some(({ firmware }) => firmware.covered)
-
-export const MACHINE_RULES: readonly MachineRule[] = [
-  {
-    id: 'DMA-0001',
-    level: 'note',
-    title: 'The IOMMU is there, and the kernel leaves it off',
-    applies: (guest, devices) =>
-      guest.iommus.length > 0 &&
-      !guest.iommus.some((iommu) => iommu.enabled) &&
-      waiting(guest).length === 0 &&
-      !devices.some(({ status }) => status === 'blocked'),
-    message: (guest, devices) =>
-      `${iommuName(guest)} is exposed and not used${coversNone(devices) ? ', since the tables put no device behind it' : ''}: ` +
-      'every device is in passthrough.',
-    fix: (guest, devices) =>
-      iommuOf(guest)?.kind === 'amdvi'
-        ? 'boot without amd_iommu=off and iommu=off'
-        : coversNone(devices)
-          ? 'leave out default_bus_bypass_iommu, or list devices in the DMAR'
-          : '-append "intel_iommu=on"',
-  },
-  {
-    id: 'DMA-0002',
-    level: 'note',
-    title: 'There is no IOMMU',
-    applies: (guest, devices) =>
-      guest.iommus.length === 0 && devices.some((device) => device.passthrough === 'no-iommu'),
-    message: () => 'the firmware names no IOMMU: every device is in passthrough.',
-    fix: (_guest, _devices, { machine }) => addIommu(machine),
-  },
-  {
-    id: 'DMA-0016',
-    level: 'error',
-    title: 'Firmware waits for ever for a device, and starts no kernel',
-    applies: (_guest, _devices, { hung }) => hung !== null,
-    message: (_guest, _devices, { hung, seen }) =>
-      `firmware never starts the kernel: ${hung}.` +
-      (refusedEarly(seen) ? ' The IOMMU lets nobody pass whom no driver has attached to a domain.' : ''),
-    fix: (_guest, _devices, { seen }) => {
-      const described = seen.map((one) => one.described).find((one) => one?.properties['boot-bypass'] === false)
-      return described ? `-device ${described.model},...,boot-bypass=on` : null
-    },
-  },
-  {
-    id: 'DMA-0017',
-    level: 'error',
-    title: 'Devices wait for an IOMMU that has no driver',
-    applies: (guest) => waiting(guest).length > 0,
-    message: (guest) =>
-      `${waiting(guest).map(shortId).join(', ')}: no driver probes what firmware puts behind ${iommuName(guest)}, ` +
-      'for which this kernel has no driver.',
-    fix: (guest) =>
-      guest.iommus.some(({ kind }) => kind === 'virtio-iommu') ? 'install the module virtio_iommu' : null,
-  },
-]
-
-const RANK: Record<FindingLevel, number> = { error: 0, warning: 1, note: 2 }
-
-/** All findings, the gravest first, then by device. */
-export function findAll(
-  guest: GuestResult,
-  cases: readonly DeviceCase[],
-  firmware: FirmwareAccount,
-  assignments: readonly ReportAssignment[] = [],
-): Finding[] {
-  const devices = cases.map(({ device }) => device)
-  const found: Finding[] = MACHINE_RULES.filter((rule) => rule.applies(guest, devices, firmware)).map((rule) => ({
-    id: rule.id,
-    level: rule.level,
-    device: null,
-    message: rule.message(guest, devices, firmware),
-    fix: rule.fix(guest, devices, firmware),
-  }))
-  for (const one of cases) {
-    for (const rule of DEVICE_RULES) {
-      if (!rule.applies(one)) continue
-      found.push({
-        id: rule.id,
-        level: rule.level,
-        device: one.device.id,
-        message: rule.message(one),
-        fix: rule.fix(one),
-      })
-    }
-  }
-  found.push(...findInAssignments(assignments, devices))
-  return found.sort((a, b) => RANK[a.level] - RANK[b.level])
-}
