@@ -1,6 +1,6 @@
 import type { Fault, Msi } from './translator.ts'
 
-/** The answer of units that remap no interrupts: the message goes on as the device sent it. */
+/** The message goes on as the device sent it: of a unit that remaps none, or does not remap this one. */
 export function passMessage(hi: number, lo: number, data: number, out: Msi): Fault {
   out.hi = hi
   out.lo = lo

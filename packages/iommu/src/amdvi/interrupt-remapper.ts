@@ -1,4 +1,5 @@
 import type { GuestRam } from '@dmascope/memory'
+import { passMessage } from '../pass-message.ts'
 import type { Msi, RequesterId } from '../translator.ts'
 import {
   type DeviceTableCache,
@@ -84,10 +85,10 @@ export class InterruptRemapper {
 
   /** Remaps one message. 0, or the fault. */
   remap(source: RequesterId, hi: number, lo: number, data: number, out: Msi): number {
-    if (!this.enabled) return pass(hi, lo, data, out)
+    if (!this.enabled) return passMessage(hi, lo, data, out)
     const device = this.#devices.find(source)
     const words = this.#devices.words
-    if ((words[device + FLAGS]! & INTERRUPTS_VALID) === 0) return pass(hi, lo, data, out)
+    if ((words[device + FLAGS]! & INTERRUPTS_VALID) === 0) return passMessage(hi, lo, data, out)
     const reason = words[device + INTERRUPT_REASON]!
     if (reason !== 0) return this.#deny(source, device, hi, lo, reason, false)
     const outside = lo >>> 20 !== INTERRUPT_RANGE_FIRST >>> 20
@@ -99,7 +100,7 @@ export class InterruptRemapper {
         return this.#byControl(source, device, lo, data, IntCtl.get(0, control), out)
       case MESSAGE_TYPE.smi:
         // Without an SMI filter (SmiFSup) they pass.
-        return pass(hi, lo, data, out)
+        return passMessage(hi, lo, data, out)
       case MESSAGE_TYPE.nmi:
         return this.#byPass(source, device, lo, data, (control & NMIPass.hiMask) !== 0, out)
       case MESSAGE_TYPE.init:
@@ -112,14 +113,14 @@ export class InterruptRemapper {
   }
 
   #byPass(source: RequesterId, device: number, lo: number, data: number, passes: boolean, out: Msi): number {
-    if (passes) return pass(0, lo, data, out)
+    if (passes) return passMessage(0, lo, data, out)
     return this.#deny(source, device, 0, lo, FAULTS.interruptAborted.value, false)
   }
 
   #byControl(source: RequesterId, device: number, lo: number, data: number, control: number, out: Msi): number {
     switch (control) {
       case INT_CTL.forward:
-        return pass(0, lo, data, out)
+        return passMessage(0, lo, data, out)
       case INT_CTL.remap:
         return this.#throughEntry(source, device, lo, data, out)
       case INT_CTL.abort:
@@ -216,13 +217,4 @@ function wideVector(view: DataView, at: number): number {
   const { Vector: vector, Destination_31_24 } = IRTE_GA_HIGH.fields
   const { lo, hi } = IRTE_GA.fields.high
   return vector.get(lo.get(view, at)) | (Destination_31_24.get(0, hi.get(view, at)) << 24)
-}
-
-/** A message that is not remapped: as it is. */
-function pass(hi: number, lo: number, data: number, out: Msi): number {
-  out.hi = hi
-  out.lo = lo
-  out.data = data
-  out.remapped = false
-  return 0
 }

@@ -1,4 +1,5 @@
 import type { GuestRam } from '@dmascope/memory'
+import { passMessage } from '../pass-message.ts'
 import type { Msi, RequesterId } from '../translator.ts'
 import type { FaultRecorder } from './fault-recorder.ts'
 import type { VtdFeatures } from './options.ts'
@@ -84,13 +85,13 @@ export class InterruptRemapper {
 
   /** Remaps one message. 0, or the reason of the fault, which is then recorded. */
   remap(source: RequesterId, hi: number, lo: number, data: number, out: Msi): number {
-    if (!this.enabled) return pass(hi, lo, data, out)
+    if (!this.enabled) return passMessage(hi, lo, data, out)
     const outside = lo >>> 20 !== INTERRUPT_RANGE_FIRST >>> 20
     if (hi !== 0 || outside) return this.#fault(source, 0, FAULT_REASONS.interruptRequestReserved.value, false)
     if ((lo & FORMAT.loMask) === 0) {
       // With 32-bit destinations the compatibility format is never let through (§5.1.4).
       const blocked = this.#blockCompatibility && (this.#extendedMode || !this.compatibilityEnabled)
-      if (!blocked) return pass(hi, lo, data, out)
+      if (!blocked) return passMessage(hi, lo, data, out)
       return this.#fault(source, 0, FAULT_REASONS.compatibilityBlocked.value, false)
     }
     const handle = HANDLE_14_0.get(lo) | (HANDLE_15.get(lo) << 15)
@@ -169,15 +170,6 @@ export class InterruptRemapper {
     if (!this.#extendedMode) reserved |= dst & XAPIC_DESTINATION_RESERVED
     return reserved === 0 ? 0 : FAULT_REASONS.irteReserved.value
   }
-}
-
-/** A message in compatibility format, or with remapping off: as it is. */
-function pass(hi: number, lo: number, data: number, out: Msi): number {
-  out.hi = hi
-  out.lo = lo
-  out.data = data
-  out.remapped = false
-  return 0
 }
 
 /** Source validation, by the upper half of an IRTE. The reserved value of SVT allows nobody. */
