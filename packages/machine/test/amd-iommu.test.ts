@@ -2,6 +2,7 @@ import { isIvhd, parseIvrs } from '@dmascope/acpi'
 import { afterEach, describe, expect, it } from 'vitest'
 import { readMachineFile } from '../src/file/index.ts'
 import { createMachine, type Machine, type QemuVersion } from '../src/index.ts'
+import { table } from './fw-cfg-files.ts'
 
 let built: Machine | null = null
 afterEach(() => {
@@ -142,22 +143,7 @@ describe('the IVRS', () => {
       bus.ports!.out32(0xcfc, (number << 16) | (number << 8))
     }
     // The files are made anew when firmware reads one of them.
-    bus.ports!.out16(0x510, 0x19)
-    const directory = new Uint8Array(1024).map(() => bus.ports!.in8(0x511))
-    const selectorOf = (name: string): number => {
-      for (let at = 4; at < directory.length; at += 64) {
-        const text = Buffer.from(directory.subarray(at + 8, at + 64))
-          .toString('latin1')
-          .replace(/\0.*$/s, '')
-        if (text === name) return (directory[at + 4]! << 8) | directory[at + 5]!
-      }
-      throw new Error(`no ${name}`)
-    }
-    bus.ports!.out16(0x510, selectorOf('etc/acpi/tables'))
-    const tables = new Uint8Array(0x2000).map(() => bus.ports!.in8(0x511))
-    const start = Buffer.from(tables).indexOf('IVRS')
-    const length = new DataView(tables.buffer).getUint32(start + 4, true)
-    const { entries } = parseIvrs(tables.subarray(start, start + length)).blocks.filter(isIvhd)[0]!
+    const { entries } = parseIvrs(table(one.machine, 'IVRS')).blocks.filter(isIvhd)[0]!
     const short = entries.map((entry) => ({ ...entry, offset: undefined, dteSetting: undefined }))
     expect(short.slice(2, 13)).toMatchObject([
       { kind: 'select', deviceId: 0x0010 },

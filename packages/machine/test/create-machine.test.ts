@@ -8,37 +8,7 @@ import {
   deviceModels,
   type MachineDescription,
 } from '../src/index.ts'
-
-const MIB = 0x10_0000
-
-const device = (
-  model: string,
-  properties: DeviceDescription['properties'] = {},
-  more: Partial<DeviceDescription> = {},
-): DeviceDescription => ({
-  model,
-  properties,
-  location: { text: `test (${model})` },
-  ...more,
-})
-
-const describeMachine = (
-  devices: readonly DeviceDescription[],
-  more: Partial<MachineDescription> = {},
-): MachineDescription => ({
-  machine: 'q35',
-  qemuVersion: '11.1',
-  name: 'test',
-  source: 'file',
-  memory: 512 * MIB,
-  cpus: 1,
-  defaultDevices: false,
-  machineProperties: {},
-  devices,
-  append: '',
-  ignored: [],
-  ...more,
-})
+import { describeQ35, device } from './described-q35.ts'
 
 function build(description: MachineDescription): ReturnType<ReturnType<typeof createMachine>['machine']['observe']> {
   const { machine } = createMachine(description)
@@ -73,7 +43,7 @@ function tables(description: MachineDescription): Map<string, Uint8Array> {
 
 describe('q35', () => {
   it('has QEMU’s built-in functions, with no default devices', () => {
-    expect(build(describeMachine([])).map(({ id, model }) => `${id} ${model}`)).toEqual([
+    expect(build(describeQ35([])).map(({ id, model }) => `${id} ${model}`)).toEqual([
       '0000:00:00.0 mch',
       '0000:00:1f.0 ICH9-LPC',
       '0000:00:1f.2 ich9-ahci',
@@ -82,7 +52,7 @@ describe('q35', () => {
   })
 
   it('adds a display and an e1000e by default, before the user’s devices', () => {
-    const seen = build(describeMachine([device('virtio-rng-pci')], { defaultDevices: true }))
+    const seen = build(describeQ35([device('virtio-rng-pci')], { defaultDevices: true }))
     expect(seen.map(({ id, model }) => `${id} ${model}`).slice(1, 4)).toEqual([
       '0000:00:01.0 VGA',
       '0000:00:02.0 e1000e',
@@ -92,7 +62,7 @@ describe('q35', () => {
 
   it('leaves out the defaults that the user replaced or refused', () => {
     const models = (more: Partial<MachineDescription>, devices: DeviceDescription[] = []): string[] =>
-      build(describeMachine(devices, { defaultDevices: true, ...more })).map(({ model }) => model)
+      build(describeQ35(devices, { defaultDevices: true, ...more })).map(({ model }) => model)
     expect(models({ machineProperties: { vga: 'none', defaultNic: false } })).not.toContain('VGA')
     expect(models({ machineProperties: { defaultNic: false } })).not.toContain('e1000e')
     expect(models({}, [device('qxl-vga')])).not.toContain('VGA')
@@ -100,7 +70,7 @@ describe('q35', () => {
 
   it('takes the lowest free slot, and reads addr= as written', () => {
     const seen = build(
-      describeMachine([
+      describeQ35([
         device('virtio-rng-pci', {}, { addr: { device: 1, function: 0 } }),
         device('virtio-rng-pci'),
         device('virtio-rng-pci', {}, { addr: { device: 0x1e, function: 0 } }),
@@ -132,7 +102,7 @@ describe('q35', () => {
       ['11.1', 'q111'],
       ['7.2', 'q72'],
     ] as const) {
-      const ours = tables(describeMachine(devices, { qemuVersion: version }))
+      const ours = tables(describeQ35(devices, { qemuVersion: version }))
       for (const name of ['DMAR', 'MCFG', 'APIC', 'FACP', 'HPET', 'WAET']) {
         const theirs = new Uint8Array(readFileSync(new URL(`./golden/${folder}/${name}.dat`, import.meta.url)))
         const made = ours.get(name) as Uint8Array
@@ -148,7 +118,7 @@ describe('q35', () => {
 
   it('names no function of a bypassed root bus in DMAR', () => {
     const dmar = parseTable(
-      tables(describeMachine([device('intel-iommu')], { machineProperties: { default_bus_bypass_iommu: true } })).get(
+      tables(describeQ35([device('intel-iommu')], { machineProperties: { default_bus_bypass_iommu: true } })).get(
         'DMAR',
       ) as Uint8Array,
     )
@@ -158,7 +128,7 @@ describe('q35', () => {
   it('stands root ports in DMAR for what is below them, and adds an ATSR with a device IOTLB', () => {
     const dmar = parseTable(
       tables(
-        describeMachine([
+        describeQ35([
           device('intel-iommu', { 'device-iotlb': 'on' }),
           device('pcie-root-port', {}, { id: 'rp' }),
           device('virtio-net-pci', { ats: 'on', iommu_platform: 'on' }, { bus: 'rp' }),
@@ -186,7 +156,7 @@ describe('q35', () => {
 
 describe('pc', () => {
   it('has QEMU’s built-in functions', () => {
-    expect(build(describeMachine([], { machine: 'pc' })).map(({ id, model }) => `${id} ${model}`)).toEqual([
+    expect(build(describeQ35([], { machine: 'pc' })).map(({ id, model }) => `${id} ${model}`)).toEqual([
       '0000:00:00.0 i440FX',
       '0000:00:01.0 PIIX3',
       '0000:00:01.1 piix3-ide',
@@ -195,7 +165,7 @@ describe('pc', () => {
   })
 
   it('has no MCFG, and an ACPI 1.0 FADT', () => {
-    const made = tables(describeMachine([], { machine: 'pc' }))
+    const made = tables(describeQ35([], { machine: 'pc' }))
     expect(made.has('MCFG')).toBe(false)
     expect(made.get('FACP')?.length).toBe(116)
   })
@@ -204,7 +174,7 @@ describe('pc', () => {
 describe('wiring', () => {
   it('puts a virtio device behind the IOMMU only with iommu_platform, all others by their bus', () => {
     const seen = build(
-      describeMachine([
+      describeQ35([
         device('intel-iommu'),
         device('virtio-rng-pci', { iommu_platform: 'on', 'disable-legacy': 'on' }, { id: 'on' }),
         device('virtio-rng-pci', {}, { id: 'off' }),
@@ -219,7 +189,7 @@ describe('wiring', () => {
   })
 
   it('puts nothing behind an IOMMU that is not there', () => {
-    expect(build(describeMachine([device('e1000e')])).some(({ behindIommu }) => behindIommu)).toBe(false)
+    expect(build(describeQ35([device('e1000e')])).some(({ behindIommu }) => behindIommu)).toBe(false)
   })
 })
 
@@ -229,32 +199,28 @@ describe('refusals', () => {
   it.each<[string, MachineDescription, RegExp]>([
     [
       'an unknown device',
-      describeMachine([device('virtio-blk-pcii')]),
+      describeQ35([device('virtio-blk-pcii')]),
       /'virtio-blk-pcii' is not a valid device model name; did you mean 'virtio-blk-pci'/,
     ],
     [
       'an unknown property',
-      describeMachine([device('virtio-blk-pci', { iomu_platform: 'on' })]),
+      describeQ35([device('virtio-blk-pci', { iomu_platform: 'on' })]),
       /'virtio-blk-pci.iomu_platform' not found; did you mean 'iommu_platform'/,
     ],
-    [
-      'a wrong value',
-      describeMachine([device('virtio-blk-pci', { iommu_platform: 'maybe' })]),
-      /does not accept 'maybe'/,
-    ],
+    ['a wrong value', describeQ35([device('virtio-blk-pci', { iommu_platform: 'maybe' })]), /does not accept 'maybe'/],
     [
       'an unknown bus',
-      describeMachine([port, device('e1000e', {}, { bus: 'rq' })]),
+      describeQ35([port, device('e1000e', {}, { bus: 'rq' })]),
       /Bus 'rq' not found; did you mean 'rp'/,
     ],
     [
       'a slot that is taken',
-      describeMachine([device('e1000e', {}, { addr: { device: 31, function: 0 } })]),
+      describeQ35([device('e1000e', {}, { addr: { device: 31, function: 0 } })]),
       /PCI: slot 31 function 0 not available for e1000e, in use by ICH9-LPC/,
     ],
     [
       'function 1 of a single function',
-      describeMachine([
+      describeQ35([
         device('e1000e', {}, { addr: { device: 4, function: 0 } }),
         device('e1000e', {}, { addr: { device: 4, function: 1 } }),
       ]),
@@ -262,30 +228,30 @@ describe('refusals', () => {
     ],
     [
       'bit 33 on a transitional device',
-      describeMachine([device('virtio-blk-pci', { iommu_platform: 'on' })]),
+      describeQ35([device('virtio-blk-pci', { iommu_platform: 'on' })]),
       /VIRTIO_F_IOMMU_PLATFORM was supported by neither legacy nor transitional device/,
     ],
     [
       'neither legacy nor modern',
-      describeMachine([port, device('virtio-blk-pci', { 'disable-modern': 'on' }, root)]),
+      describeQ35([port, device('virtio-blk-pci', { 'disable-modern': 'on' }, root)]),
       /device cannot work as neither modern nor legacy mode is enabled/,
     ],
     [
       'two IOMMUs',
-      describeMachine([device('intel-iommu'), device('intel-iommu')]),
+      describeQ35([device('intel-iommu'), device('intel-iommu')]),
       /QEMU does not support multiple vIOMMUs for x86 yet/,
     ],
     [
       'an IOMMU on pc',
-      describeMachine([device('intel-iommu')], { machine: 'pc' }),
+      describeQ35([device('intel-iommu')], { machine: 'pc' }),
       /Machine-type 'pc' not supported by intel-iommu/,
     ],
     [
       'an assigned device behind a unit without caching mode',
-      describeMachine([device('intel-iommu'), device('vfio-pci', { host: '01:00.0' })]),
+      describeQ35([device('intel-iommu'), device('vfio-pci', { host: '01:00.0' })]),
       /device 01\.0 requires caching mode; write .*caching-mode=on/,
     ],
-    ['memory that is no size', describeMachine([], { memory: 1000 }), /multiple of 1 MiB/],
+    ['memory that is no size', describeQ35([], { memory: 1000 }), /multiple of 1 MiB/],
   ])('refuses %s, says where, and near QEMU’s words', (_what, description, message) => {
     const error = refusal(description)
     expect(error.message).toMatch(message)
@@ -302,7 +268,7 @@ describe('catalogue', () => {
       const version = model.versions.includes('11.1') ? '11.1' : '7.2'
       const properties = Object.fromEntries(Object.keys(model.required).map((key) => [key.split('|')[0]!, 1]))
       try {
-        const seen = build(describeMachine([device(name, properties)], { qemuVersion: version }))
+        const seen = build(describeQ35([device(name, properties)], { qemuVersion: version }))
         expect(seen.some((one) => one.model === name)).toBe(true)
       } catch (error) {
         expect((error as DmascopeError).code, String(error)).toBe('MACHINE_NOT_MODELLED')

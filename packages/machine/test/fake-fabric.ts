@@ -1,5 +1,6 @@
 import { type Fault, PortTlb, type Translation, type Translator } from '@dmascope/iommu'
 import { type Access, AddressSpace, GuestRam } from '@dmascope/memory'
+import { onTestFinished } from 'vitest'
 import { FabricPort, type InboundWay, type Route } from '../src/fabric/fabric-port.ts'
 import { DeviceLedger, Ledger } from '../src/fabric/ledger.ts'
 
@@ -134,4 +135,20 @@ export class FakeFabric {
   grant(address: number, length: number, access: Access = 3): number {
     return this.books.grant(OWNER, address, length, access, 'test')
   }
+}
+
+/** One that is there until the end of the test. */
+export function fabric(options?: ConstructorParameters<typeof FakeFabric>[0]): FakeFabric {
+  const one = new FakeFabric(options)
+  onTestFinished(() => one.ram.dispose())
+  return one
+}
+
+export const filled = (length: number, value: number): Uint8Array => new Uint8Array(length).fill(value)
+
+/** A copy of what its RAM holds. */
+export function ramAt(one: FakeFabric, address: number, length: number): Uint8Array {
+  const data = new Uint8Array(length)
+  one.ram.readBytes(address, data)
+  return data
 }

@@ -1,42 +1,18 @@
 import { parseDtb } from '@dmascope/devicetree'
-import { afterEach, describe, expect, it } from 'vitest'
-import { createMachine, type DeviceDescription, type Machine, type MachineDescription } from '../src/index.ts'
+import { describe, expect, it } from 'vitest'
+import type { MachineDescription } from '../src/index.ts'
+import { build, describeMachine, device, refusalOf } from './described-machine.ts'
 
 const MIB = 2 ** 20
 const CONFIG_ADDRESS = 0xf080_0000
 const CONFIG_DATA = 0xf0c0_0000
 const DART_CNTL = 0xf803_3000
 
-const device = (model: string, more: Partial<DeviceDescription> = {}): DeviceDescription => ({
-  model,
-  properties: {},
-  location: { text: 'a test' },
-  ...more,
-})
-
-const described = (more: Partial<MachineDescription> = {}): MachineDescription => ({
-  machine: 'mac99',
-  qemuVersion: '11.1',
-  name: 'mac99',
-  source: 'qemu',
-  memory: 512 * MIB,
-  cpus: 1,
-  defaultDevices: false,
-  machineProperties: {},
-  append: '',
-  ignored: [],
-  devices: [device('virtio-blk-pci'), device('nvme', { properties: { serial: 'mac' } })],
-  ...more,
-})
-
-const open: Machine[] = []
-afterEach(() => {
-  for (const machine of open.splice(0)) machine.dispose()
-})
+const described = (more: Partial<MachineDescription> = {}): MachineDescription =>
+  describeMachine('mac99', [device('virtio-blk-pci'), device('nvme', { properties: { serial: 'mac' } })], more)
 
 function start(more: Partial<MachineDescription> = {}) {
-  const { machine, deviceTree } = createMachine(described(more))
-  open.push(machine)
+  const { machine, deviceTree } = build(described(more))
   const { bus } = machine
   const header = new Uint8Array(8)
   bus.readBytes(deviceTree!, header)
@@ -45,14 +21,7 @@ function start(more: Partial<MachineDescription> = {}) {
   return { machine, bus, tree: parseDtb(blob, { source: 'mac99' }) }
 }
 
-const refusal = (more: Partial<MachineDescription>): string => {
-  try {
-    createMachine(described(more)).machine.dispose()
-  } catch (error) {
-    return (error as Error).message
-  }
-  return 'accepted'
-}
+const refusal = (more: Partial<MachineDescription>): string => refusalOf(described(more))
 
 describe('mac99', () => {
   it('has its bridge in slot 11 and mac-io in slot 12, by a bit of the address for each, and devices behind them', () => {

@@ -1,8 +1,9 @@
 import fc from 'fast-check'
-import { afterEach, describe, expect, it } from 'vitest'
-import { createMachine, type DeviceDescription, type Machine, type MachineDescription } from '../src/index.ts'
+import { describe, expect, it } from 'vitest'
+import { createMachine, type DeviceDescription, type MachineDescription } from '../src/index.ts'
 import { phbPlaces } from '../src/powernv/spec/address-map.ts'
 import { OPAL, OPAL_RETURN } from '../src/powernv/spec/opal-calls.ts'
+import { build, describeMachine, device } from './described-machine.ts'
 
 const RUNS = { numRuns: Number(process.env.DMASCOPE_FUZZ_RUNS ?? 200) }
 const BUFFER = 0x10_0000
@@ -12,42 +13,14 @@ const WRITE = { 1: 16, 2: 17, 4: 18 } as const
 /** 2^59, which a call takes as two words. */
 const SECOND_WINDOW = [0, 0x0800_0000] as const
 
-const device = (model: string, more: Partial<DeviceDescription> = {}): DeviceDescription => ({
-  model,
-  properties: {},
-  location: { text: 'a test' },
-  ...more,
-})
-
-const described = (
-  devices: readonly DeviceDescription[],
-  more: Partial<MachineDescription> = {},
-): MachineDescription => ({
-  machine: 'powernv9',
-  qemuVersion: '11.1',
-  name: 'powernv9',
-  source: 'qemu',
-  memory: 1 << 30,
-  cpus: 1,
-  defaultDevices: true,
-  machineProperties: {},
-  append: '',
-  ignored: [],
-  devices,
-  ...more,
-})
-
-const open: Machine[] = []
-afterEach(() => {
-  for (const machine of open.splice(0)) machine.dispose()
-})
+const described = (devices: readonly DeviceDescription[], more: Partial<MachineDescription> = {}): MachineDescription =>
+  describeMachine('powernv9', devices, { memory: 1 << 30, defaultDevices: true, ...more })
 
 type Argument = number | readonly [lo: number, hi: number]
 
 /** A machine, and the calls that software makes on it. */
 function start(devices: readonly DeviceDescription[], more: Partial<MachineDescription> = {}) {
-  const { machine } = createMachine(described(devices, more))
-  open.push(machine)
+  const { machine } = build(described(devices, more))
   const { bus } = machine
   const opal = (token: number, ...args: readonly Argument[]): number => {
     const words = args.flatMap((one) =>

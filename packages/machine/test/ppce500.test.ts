@@ -3,12 +3,13 @@ import { firstDifference, parseDtb, parseDts } from '@dmascope/devicetree'
 import { AddressSpace, GuestRam } from '@dmascope/memory'
 import { RootComplex } from '@dmascope/pci'
 import fc from 'fast-check'
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { StaticFunction } from '../src/chipset/static-function.ts'
 import { E500HostBridge } from '../src/e500/host-bridge.ts'
 import { RunQueue } from '../src/fabric/run-queue.ts'
-import { createMachine, type DeviceDescription, type Machine, type MachineDescription } from '../src/index.ts'
+import type { MachineDescription } from '../src/index.ts'
 import { swap32 } from '../src/openpic/open-pic.ts'
+import { build, describeMachine, device, refusalOf } from './described-machine.ts'
 import { FakeFabric } from './fake-fabric.ts'
 
 const RUNS = { numRuns: Number(process.env.DMASCOPE_FUZZ_RUNS ?? 300) }
@@ -16,36 +17,8 @@ const MIB = 2 ** 20
 const PCI = 0xf_e000_8000
 const MPIC = 0xf_e004_0000
 
-const device = (model: string, more: Partial<DeviceDescription> = {}): DeviceDescription => ({
-  model,
-  properties: {},
-  location: { text: 'a test' },
-  ...more,
-})
-
-const described = (more: Partial<MachineDescription> = {}): MachineDescription => ({
-  machine: 'ppce500',
-  qemuVersion: '11.1',
-  name: 'ppce500',
-  source: 'qemu',
-  memory: 512 * MIB,
-  cpus: 1,
-  defaultDevices: false,
-  machineProperties: {},
-  append: '',
-  ignored: [],
-  devices: [],
-  ...more,
-})
-
-const open: Machine[] = []
-afterEach(() => {
-  for (const machine of open.splice(0)) machine.dispose()
-})
-
 function start(more: Partial<MachineDescription> = {}) {
-  const built = createMachine(described(more))
-  open.push(built.machine)
+  const built = build(describeMachine('ppce500', [], more))
   const { bus } = built.machine
   const write = (address: number, value: number): void => bus.write32(address, swap32(value))
   const read = (address: number): number => swap32(bus.read32(address))
@@ -56,14 +29,7 @@ function start(more: Partial<MachineDescription> = {}) {
   return { ...built, bus, read, write, config }
 }
 
-const refusal = (more: Partial<MachineDescription>): string => {
-  try {
-    createMachine(described(more)).machine.dispose()
-  } catch (error) {
-    return (error as Error).message
-  }
-  return 'accepted'
-}
+const refusal = (more: Partial<MachineDescription>): string => refusalOf(describeMachine('ppce500', [], more))
 
 describe('ppce500', () => {
   it.each(['7.2', '11.1'] as const)('has the tree that QEMU %s wrote', (qemuVersion) => {

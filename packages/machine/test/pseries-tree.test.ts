@@ -3,32 +3,12 @@ import { describe, expect, it } from 'vitest'
 import { createMachine, type DeviceDescription, type MachineDescription } from '../src/index.ts'
 import { nameOfClass } from '../src/pseries/tree/class-names.ts'
 import { hashOrder } from '../src/pseries/tree/hash-order.ts'
+import { describeMachine, device } from './described-machine.ts'
 
-const location = { text: 'a test' }
-const device = (model: string, more: Partial<DeviceDescription> = {}): DeviceDescription => ({
-  model,
-  properties: {},
-  location,
-  ...more,
-})
 const describe7 = (
   devices: readonly DeviceDescription[] = [],
   more: Partial<MachineDescription> = {},
-): MachineDescription => ({
-  machine: 'pseries',
-  qemuVersion: '7.2',
-  name: 'pseries',
-  source: 'qemu',
-  memory: 512 << 20,
-  cpus: 1,
-  cpu: 'power9',
-  defaultDevices: false,
-  machineProperties: {},
-  append: '',
-  ignored: [],
-  devices,
-  ...more,
-})
+): MachineDescription => describeMachine('pseries', devices, { qemuVersion: '7.2', cpu: 'power9', ...more })
 
 /** The tree that firmware finds. */
 function treeOf(description: MachineDescription): DeviceTree {

@@ -1,53 +1,24 @@
 import { DmascopeError } from '@dmascope/layout'
 import fc from 'fast-check'
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { readMachineFile } from '../src/file/index.ts'
-import { createMachine, type DeviceDescription, type Machine, type MachineDescription } from '../src/index.ts'
+import type { DeviceDescription, MachineDescription } from '../src/index.ts'
 import { InterruptSources } from '../src/pseries/interrupt-sources.ts'
 import { PSERIES_HCALL } from '../src/pseries/spec/hcalls.ts'
 import { rtasToken } from '../src/pseries/spec/rtas-tokens.ts'
+import { build, describeMachine, device as deviceOf } from './described-machine.ts'
 
 const RUNS = { numRuns: Number(process.env.DMASCOPE_FUZZ_RUNS ?? 200) }
 const BUID = [0x0800_0000, 0x2000_0000] as const
 const BUFFER = 0x10_0000
 const { H_RTAS, H_INT_GET_SOURCE_INFO, H_INT_SET_SOURCE_CONFIG, H_INT_ESB, H_INT_RESET, H_CAS } = PSERIES_HCALL
 
-const device = (model: string, slot: number, more: Partial<DeviceDescription> = {}): DeviceDescription => ({
-  model,
-  addr: { device: slot, function: 0 },
-  properties: {},
-  location: { text: 'a test' },
-  ...more,
-})
-
-const described = (
-  devices: readonly DeviceDescription[],
-  more: Partial<MachineDescription> = {},
-): MachineDescription => ({
-  machine: 'pseries',
-  qemuVersion: '11.1',
-  name: 'pseries',
-  source: 'qemu',
-  memory: 512 << 20,
-  cpus: 1,
-  cpu: 'power9',
-  defaultDevices: false,
-  machineProperties: {},
-  append: '',
-  ignored: [],
-  devices,
-  ...more,
-})
-
-const open: Machine[] = []
-afterEach(() => {
-  for (const machine of open.splice(0)) machine.dispose()
-})
+const device = (model: string, slot: number, more: Partial<DeviceDescription> = {}): DeviceDescription =>
+  deviceOf(model, { addr: { device: slot, function: 0 }, ...more })
 
 /** A machine, and the calls that software makes on it. */
 function start(devices: readonly DeviceDescription[], more: Partial<MachineDescription> = {}) {
-  const { machine } = createMachine(described(devices, more))
-  open.push(machine)
+  const { machine } = build(describeMachine('pseries', devices, { cpu: 'power9', ...more }))
   const { bus } = machine
   const hcall = (number: number, ...args: readonly number[]): { readonly code: number; readonly out: number[] } => {
     const words = new Uint32Array(18)

@@ -2,37 +2,12 @@ import { parseTable } from '@dmascope/acpi'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { createMachine, type DeviceDescription, DmascopeError, type MachineDescription } from '../src/index.ts'
-
-const device = (
-  model: string,
-  properties: DeviceDescription['properties'] = {},
-  more: Partial<DeviceDescription> = {},
-): DeviceDescription => ({ model, properties, location: { text: `test (${model})` }, ...more })
-
-const at = (number: number, fn = 0): Pick<DeviceDescription, 'addr'> => ({ addr: { device: number, function: fn } })
-
-const machineOf = (
-  devices: readonly DeviceDescription[],
-  more: Partial<MachineDescription> = {},
-): MachineDescription => ({
-  machine: 'q35',
-  qemuVersion: '11.1',
-  name: 'test',
-  source: 'file',
-  memory: 0x2000_0000,
-  cpus: 1,
-  defaultDevices: false,
-  machineProperties: {},
-  devices,
-  append: '',
-  ignored: [],
-  ...more,
-})
+import { at, describeQ35, device } from './described-q35.ts'
 
 /** The words after the place. */
 function refusal(devices: readonly DeviceDescription[], more: Partial<MachineDescription> = {}): string {
   try {
-    createMachine(machineOf(devices, more)).machine.dispose()
+    createMachine(describeQ35(devices, more)).machine.dispose()
   } catch (error) {
     if (error instanceof DmascopeError) return error.message.replace(/^.*?\): /, '')
     throw error
@@ -69,7 +44,7 @@ function dump(description: MachineDescription, number: number, first: number, en
 
 describe('igb', () => {
   it('has the capability as QEMU has it: 8 virtual functions from 80h on, 2 apart, with BARs 0 and 3', () => {
-    expect(dump(machineOf([device('igb', {}, at(3))]), 3, 0x160, 0x1a0)).toBe(
+    expect(dump(describeQ35([device('igb', {}, at(3))]), 3, 0x160, 0x1a0)).toBe(
       '00010010 00000000 00000000 00080008 00000000 00020080 10ca0000 00000553 ' +
         '00000001 0000000c 00000000 00000000 0000000c 00000000 00000000 00000000',
     )
@@ -89,7 +64,7 @@ describe('igb', () => {
   })
 
   it('puts them into the DMAR, where they stand on a root bus', () => {
-    const { machine, files } = createMachine(machineOf([device('intel-iommu'), device('igb', {}, at(3))]))
+    const { machine, files } = createMachine(describeQ35([device('intel-iommu'), device('igb', {}, at(3))]))
     machine.dispose()
     const tables = files.get('etc/acpi/tables')!
     const start = Buffer.from(tables).indexOf('DMAR')
@@ -102,14 +77,14 @@ describe('igb', () => {
 
 describe('nvme with sriov_max_vfs', () => {
   it('has the capability at 120h, behind that for Alternative Routing IDs', () => {
-    expect(dump(machineOf([SUBSYSTEM, device('nvme', NVME, at(3))]), 3, 0x100, 0x104)).toBe('1201000e')
-    expect(dump(machineOf([SUBSYSTEM, device('nvme', NVME, at(3))]), 3, 0x120, 0x14c)).toBe(
+    expect(dump(describeQ35([SUBSYSTEM, device('nvme', NVME, at(3))]), 3, 0x100, 0x104)).toBe('1201000e')
+    expect(dump(describeQ35([SUBSYSTEM, device('nvme', NVME, at(3))]), 3, 0x120, 0x14c)).toBe(
       '00010010 00000000 00000000 00030003 00000000 00010001 00100000 00000553 00000001 00000004 00000000',
     )
   })
 
   it('has none without', () => {
-    expect(dump(machineOf([device('nvme', { serial: 'a' }, at(3))]), 3, 0x100, 0x104)).toBe('00000000')
+    expect(dump(describeQ35([device('nvme', { serial: 'a' }, at(3))]), 3, 0x100, 0x104)).toBe('00000000')
   })
 
   it.each([
@@ -150,14 +125,14 @@ describe('virtio functions with sriov-pf', () => {
   const PF = virtio('pf', 0)
 
   it('are no functions of their own: the physical one brings them', () => {
-    const { machine } = createMachine(machineOf([PORT, virtio('v', 1, { 'sriov-pf': 'pf' }), PF]))
+    const { machine } = createMachine(describeQ35([PORT, virtio('v', 1, { 'sriov-pf': 'pf' }), PF]))
     const seen = machine.observe().flatMap(({ deviceId }) => deviceId ?? [])
     machine.dispose()
     expect(seen).toEqual(['rp', 'pf'])
   })
 
   it('never come where no device has the id', () => {
-    const { machine } = createMachine(machineOf([PORT, virtio('v', 1, { 'sriov-pf': 'pf' })]))
+    const { machine } = createMachine(describeQ35([PORT, virtio('v', 1, { 'sriov-pf': 'pf' })]))
     const seen = machine.observe().flatMap(({ deviceId }) => deviceId ?? [])
     machine.dispose()
     expect(seen).toEqual(['rp'])
@@ -213,7 +188,7 @@ describe('virtio functions with sriov-pf', () => {
 
 describe('software that writes rubbish', () => {
   it('to the capability gets no more functions than NumVFs says, each with books of its own', () => {
-    const { machine } = createMachine(machineOf([device('intel-iommu'), device('igb', {}, { id: 'nic', ...at(3) })]))
+    const { machine } = createMachine(describeQ35([device('intel-iommu'), device('igb', {}, { id: 'nic', ...at(3) })]))
     const write = fc.tuple(fc.integer({ min: 0x160, max: 0x19f }), fc.constantFrom(1, 2, 4), fc.nat(0xffff_ffff))
     try {
       fc.assert(

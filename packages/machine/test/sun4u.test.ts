@@ -1,8 +1,9 @@
 import fc from 'fast-check'
-import { afterEach, describe, expect, it } from 'vitest'
-import { createMachine, type DeviceDescription, type Machine, type MachineDescription } from '../src/index.ts'
+import { describe, expect, it } from 'vitest'
+import type { DeviceDescription, MachineDescription } from '../src/index.ts'
 import { inoOf } from '../src/sun4u/sabre.ts'
 import { SabreInterrupts } from '../src/sun4u/sabre-interrupts.ts'
+import { build, describeMachine, device, refusalOf } from './described-machine.ts'
 
 const RUNS = { numRuns: Number(process.env.DMASCOPE_FUZZ_RUNS ?? 300) }
 const SABRE = 0x1fe_0000_0000
@@ -10,43 +11,12 @@ const CONFIG = SABRE + 0x100_0000
 const IO = SABRE + 0x200_0000
 const MEMORY = 0x1ff_0000_0000
 
-const device = (model: string, more: Partial<DeviceDescription> = {}): DeviceDescription => ({
-  model,
-  properties: {},
-  location: { text: 'a test' },
-  ...more,
-})
-
-const described = (
-  devices: readonly DeviceDescription[],
-  more: Partial<MachineDescription> = {},
-): MachineDescription => ({
-  machine: 'sun4u',
-  qemuVersion: '11.1',
-  name: 'sun4u',
-  source: 'qemu',
-  memory: 512 << 20,
-  cpus: 1,
-  defaultDevices: false,
-  machineProperties: {},
-  append: '',
-  ignored: [],
-  devices,
-  ...more,
-})
-
-const open: Machine[] = []
-afterEach(() => {
-  for (const machine of open.splice(0)) machine.dispose()
-})
-
 const swap = (word: number): number =>
   (((word & 0xff) << 24) | ((word & 0xff00) << 8) | ((word >>> 8) & 0xff00) | (word >>> 24)) >>> 0
 
 /** A machine, its registers as a big-endian processor has them, and its configuration space. */
 function start(devices: readonly DeviceDescription[] = [], more: Partial<MachineDescription> = {}) {
-  const { machine } = createMachine(described(devices, more))
-  open.push(machine)
+  const { machine } = build(describeMachine('sun4u', devices, more))
   const { bus } = machine
   return {
     machine,
@@ -67,14 +37,8 @@ function number({ setConfig }: ReturnType<typeof start>): void {
   setConfig(0x0008, 0x18, (BUS_B << 16) | (BUS_B << 8))
 }
 
-const refused = (devices: readonly DeviceDescription[], more: Partial<MachineDescription> = {}): string => {
-  try {
-    createMachine(described(devices, more)).machine.dispose()
-  } catch (error) {
-    return (error as Error).message
-  }
-  return 'accepted'
-}
+const refused = (devices: readonly DeviceDescription[], more: Partial<MachineDescription> = {}): string =>
+  refusalOf(describeMachine('sun4u', devices, more))
 
 describe('a sun4u', () => {
   it('has what QEMU has on its board', () => {

@@ -1,52 +1,17 @@
 import { findAcpiDevices } from '@dmascope/acpi'
 import { parseDtb } from '@dmascope/devicetree'
-import { afterEach, describe, expect, test } from 'vitest'
-import { createMachine, type DeviceDescription, type Machine, type MachineDescription } from '../src/index.ts'
+import { describe, expect, test } from 'vitest'
+import { createMachine, type DeviceDescription, type MachineDescription } from '../src/index.ts'
+import { build as buildMachine, describeMachine, device, refusalOf } from './described-machine.ts'
 
-const MIB = 0x10_0000
 const FIRST = 0x0a00_0000
 const at = (transport: number): number => FIRST + transport * 0x200
 
-const device = (model: string, more: Partial<DeviceDescription> = {}): DeviceDescription => ({
-  model,
-  properties: {},
-  location: { text: `device ${model}` },
-  ...more,
-})
-const virt = (devices: readonly DeviceDescription[], more: Partial<MachineDescription> = {}): MachineDescription => ({
-  machine: 'virt',
-  qemuVersion: '11.1',
-  name: 'virt',
-  source: 'qemu',
-  memory: 512 * MIB,
-  cpus: 1,
-  cpu: 'cortex-a57',
-  defaultDevices: false,
-  machineProperties: { 'gic-version': '3' },
-  devices,
-  append: '',
-  ignored: [],
-  ...more,
-})
+const virt = (devices: readonly DeviceDescription[], more: Partial<MachineDescription> = {}): MachineDescription =>
+  describeMachine('virt', devices, { cpu: 'cortex-a57', machineProperties: { 'gic-version': '3' }, ...more })
 
-let made: Machine | null = null
-function build(...given: Parameters<typeof virt>) {
-  const built = createMachine(virt(...given))
-  made = built.machine
-  return built
-}
-afterEach(() => {
-  made?.dispose()
-  made = null
-})
-const refusal = (...given: Parameters<typeof virt>): string => {
-  try {
-    build(...given)
-  } catch (error) {
-    return (error as Error).message
-  }
-  return 'accepted'
-}
+const build = (...given: Parameters<typeof virt>) => buildMachine(virt(...given))
+const refusal = (...given: Parameters<typeof virt>): string => refusalOf(virt(...given))
 
 describe('the transports of a virt', () => {
   test('are 32, of version 1 unless told otherwise, and empty: device ID 0', () => {
