@@ -1,59 +1,16 @@
-import type { GuestDevice, GuestResult } from '@dmascope/guest'
-import type { DeviceObservation } from '@dmascope/machine'
 import { describe, expect, it } from 'vitest'
-import { DEVICE_RULES, type Finding, joinReport, MACHINE_RULES } from '../src/index.ts'
-import {
-  accounts,
-  counts,
-  fault,
-  guestDevice,
-  guestResult,
-  observation,
-  stray,
-  tested,
-  vtd,
-  withIo,
-  withStrays,
-} from './accounts.ts'
+import { DEVICE_RULES } from '../src/index.ts'
+import { fault, guestDevice, stray, tested, withIo, withStrays } from './accounts.ts'
+import { amd, findingsOf, hung, NO_33, overwrite, PAST, type RuleCase, WITH_33 } from './rule-cases.ts'
 
-interface Case {
-  readonly guest?: Partial<GuestResult>
-  readonly device?: Partial<GuestDevice>
-  readonly seen?: Partial<DeviceObservation>
-  /** What firmware waited for. */
-  readonly hung?: string
-}
-
-/** Findings of a machine with one device, which works and is translated but for what the case says. */
-function findingsOf({ guest = {}, device = {}, seen = {}, hung }: Case): readonly Finding[] {
-  const result = guestResult({ devices: [guestDevice(device)], ...guest })
-  return joinReport({ ...accounts(result, [observation(seen)]), firmwareHung: hung ?? null }).findings
-}
-
-const NO_33 = { offered: [32], negotiated: [32], accessPlatform: false, status: 0x0f }
-const WITH_33 = { offered: [32, 33], negotiated: [32, 33], accessPlatform: true, status: 0x0f }
-const PAST = { behindIommu: false, ...tested({ untranslated: 9 }) }
 const OPTION = '-device virtio-blk-pci,...,iommu_platform=on,disable-legacy=on'
-const amd = (more: Parameters<typeof vtd>[0] = {}) => vtd({ id: 'ivhd0', kind: 'amdvi', base: 0xfed8_0000, ...more })
-const overwrite = stray({ kind: 'write', landed: 'ram', length: 4, physical: '0x9000', before: '00', after: 'ff' })
-const hung = withIo({ ok: false, hung: true })
 const unmapped = withIo({ ok: false, hung: true, unmapped: true })
 const STALE = { between: 'cache', address: '0x5000', got: '00 00', newest: '01 00', count: 1 } as const
 const AGENT = { start: '0x1000', end: '0x1fff', turns: 9, refused: 0, refusedAssigned: 0 }
 const { virtio: _none, ...plain } = guestDevice()
 const plainResult = { devices: [plain] }
 
-/** Of each rule: what trips it, what it says then, and the nearest that does not trip it. */
-const RULES: readonly [string, { trips: Case; says: RegExp; fix: string | null; not: Case }][] = [
-  [
-    'DMA-0001',
-    {
-      trips: { guest: { iommus: [amd({ enabled: false })] }, seen: tested({ untranslated: 1 }) },
-      says: /^ivhd0 is exposed and not used: every device is in passthrough\.$/,
-      fix: 'boot without amd_iommu=off and iommu=off',
-      not: { guest: { iommus: [amd()] } },
-    },
-  ],
+const RULES: readonly RuleCase[] = [
   [
     'DMA-0007',
     {
@@ -74,37 +31,6 @@ const RULES: readonly [string, { trips: Case; says: RegExp; fix: string | null; 
       says: /is in a translated domain of ivhd0, which let its DMA through untranslated\.$/,
       fix: '-device amd-iommu,...,dma-remap=on',
       not: {},
-    },
-  ],
-  [
-    'DMA-0001',
-    {
-      trips: { guest: { iommus: [vtd({ enabled: false })] }, seen: tested({ untranslated: 1 }) },
-      says: /^dmar0 is exposed and not used: every device is in passthrough\.$/,
-      fix: '-append "intel_iommu=on"',
-      not: {},
-    },
-  ],
-  [
-    'DMA-0001',
-    {
-      trips: {
-        guest: { iommus: [vtd({ enabled: false })] },
-        device: { firmware: { covered: false, by: null } },
-        seen: PAST,
-      },
-      says: /^dmar0 is exposed and not used, since the tables put no device behind it: /,
-      fix: 'leave out default_bus_bypass_iommu, or list devices in the DMAR',
-      not: { guest: { iommus: [] }, seen: PAST },
-    },
-  ],
-  [
-    'DMA-0002',
-    {
-      trips: { guest: { iommus: [] }, seen: PAST },
-      says: /^the firmware names no IOMMU/,
-      fix: '-machine q35,kernel-irqchip=split -device intel-iommu,intremap=on',
-      not: { guest: { iommus: [] }, seen: { behindIommu: false, ...tested({}) } },
     },
   ],
   [
@@ -234,27 +160,6 @@ const RULES: readonly [string, { trips: Case; says: RegExp; fix: string | null; 
     },
   ],
   [
-    'DMA-0016',
-    {
-      trips: {
-        guest: { booted: false, halted: 'no boot parameters', iommus: [], devices: [] },
-        hung: 'virtio-blk 00:02.0 never answers',
-      },
-      says: /^firmware never starts the kernel: virtio-blk 00:02\.0 never answers\.$/,
-      fix: null,
-      not: { guest: { booted: false, halted: 'no RSDP', iommus: [], devices: [] } },
-    },
-  ],
-  [
-    'DMA-0017',
-    {
-      trips: { device: { driver: null, deferred: true } },
-      says: /^00:03\.0: no driver probes what firmware puts behind dmar0, for which this kernel has no driver\.$/,
-      fix: null,
-      not: { device: { driver: null } },
-    },
-  ],
-  [
     'DMA-0018',
     {
       trips: { device: { domain: 'none', iommuGroup: null, dmaPath: 'direct' }, seen: tested({ untranslated: 1 }) },
@@ -374,47 +279,10 @@ const RULES: readonly [string, { trips: Case; says: RegExp; fix: string | null; 
   ],
 ]
 
-describe('a virtio IOMMU', () => {
-  const described = { location: 'x', model: 'virtio-iommu-pci', properties: { 'boot-bypass': false } }
-  const halted = { booted: false, halted: 'no boot parameters', iommus: [], devices: [] }
-
-  it('DMA-0016 says how to let firmware pass, where that was turned off, and that the IOMMU refused', () => {
-    const hung = 'AHCI 00:1f.2, port 0 does not start'
-    const seen = {
-      described,
-      faults: [{ address: '0x60400', reason: 1, text: 'write: x', phase: 'firmware' as const }],
-    }
-    const [found] = findingsOf({ guest: halted, seen, hung })
-    expect(found?.message).toBe(
-      `firmware never starts the kernel: ${hung}. The IOMMU lets nobody pass whom no driver has attached to a domain.`,
-    )
-    expect(found?.fix).toBe('-device virtio-iommu-pci,...,boot-bypass=on')
-  })
-
-  it('does its own requests in passthrough, and is no device in passthrough', () => {
-    const iommu = vtd({ id: '0000:00:03.0', kind: 'virtio-iommu', base: null })
-    const report = joinReport(
-      accounts(guestResult({ iommus: [iommu] }), [observation({ ...PAST, model: 'virtio-iommu-pci' })]),
-    )
-    expect(report.devices[0]).toMatchObject({ status: 'none', passthrough: null, dma: { untranslated: 9 } })
-  })
-
-  it('is not said to be left off where everything waits for it', () => {
-    const iommu = vtd({ id: '0000:00:01.0', kind: 'virtio-iommu', base: null, enabled: false })
-    const waits = guestDevice({ driver: null, deferred: true })
-    const found = findingsOf({ guest: { iommus: [iommu], devices: [waits] } })
-    expect(found.map(({ id, fix }) => [id, fix])).toEqual([['DMA-0017', 'install the module virtio_iommu']])
-  })
-})
-
-describe('rules', () => {
+describe('rules about a device', () => {
   it('are all tried below', () => {
     const tried = new Set(RULES.map(([id]) => id))
-    expect([...tried].sort()).toEqual([...MACHINE_RULES, ...DEVICE_RULES].map(({ id }) => id).sort())
-  })
-
-  it('say nothing of a device that is translated, honest, and works', () => {
-    expect(findingsOf({})).toEqual([])
+    expect([...tried].sort()).toEqual(DEVICE_RULES.map(({ id }) => id).sort())
   })
 
   it.each(RULES)('%s applies where it should, and not next to it', (id, { trips, says, fix, not }) => {
@@ -423,77 +291,5 @@ describe('rules', () => {
     expect(found[0]?.message).toMatch(says)
     expect(found[0]?.fix).toBe(fix)
     expect(findingsOf(not).map((one) => one.id)).not.toContain(id)
-  })
-
-  it('names the unit that the tables put the device behind, where there are several', () => {
-    const guest = { iommus: [vtd(), vtd({ id: 'dmar1', base: 0xfed9_1000 })] }
-    const device = { firmware: { covered: true, by: 'DMAR DRHD 0xfed91000, INCLUDE_PCI_ALL' } }
-    const [found] = findingsOf({ guest: { ...guest, devices: [guestDevice(device)] }, seen: PAST })
-    expect(found?.message).toContain('puts it behind dmar1.')
-  })
-
-  it('does not blame a missing feature bit where the device offers it and is wired past the IOMMU', () => {
-    const [overwrote, bypass] = findingsOf({ seen: { ...PAST, ...withStrays(overwrite) } })
-    expect(bypass).toMatchObject({ id: 'DMA-0003', message: expect.stringMatching(/It is wired past it\.$/) })
-    expect(overwrote).toMatchObject({ id: 'DMA-0005' })
-    for (const { fix } of [overwrote!, bypass!]) {
-      expect(fix).toBe('wire the device behind the IOMMU, or leave it out of the tables')
-    }
-  })
-
-  it('says of memory that a device had had that it was taken back', () => {
-    const late = stray({ kind: 'write', landed: 'ram', takenBack: true })
-    const found = findingsOf({ device: { domain: 'identity' }, seen: withStrays(late) }).find(
-      ({ id }) => id === 'DMA-0005',
-    )
-    expect(found?.message).toMatch(/^00:03\.0 overwrote memory that had been taken back from it: a write/)
-    const lazy = findingsOf({ device: { domain: 'dma-fq' }, seen: withStrays(late) }).find(
-      ({ id }) => id === 'DMA-0005',
-    )
-    expect([found?.fix, lazy?.fix]).toEqual([expect.stringContaining('wire the device'), '-append "iommu.strict=1"'])
-  })
-
-  it('does not call IOVAs physical where a device takes them for that', () => {
-    expect(findingsOf({ device: { dmaPath: 'iommu' }, seen: PAST }).map(({ id }) => id)).toEqual(['DMA-0003'])
-  })
-
-  it('tells of a bus that sees memory elsewhere, where a device on it was given physical addresses', () => {
-    const windowsBy = 'dma-ranges of /pcie@10000000'
-    const device = { ...hung, virtio: NO_33, dmaPath: 'physical', windowsBy } as const
-    const nowhere = stray({ landed: 'hole', physical: null, busAddress: '0x5ff9d002' })
-    const [found] = findingsOf({ guest: { iommus: [] }, device, seen: { ...PAST, ...withStrays(nowhere) } })
-    expect(found?.message).toMatch(
-      /^00:03\.0 never completes .*at bus address 0x5ff9d002, which leads nowhere\. It was given physical addresses, and its bus sees memory at others \(dma-ranges of \/pcie@10000000\)\.$/,
-    )
-    const given = { virtio: WITH_33, dmaPath: 'direct' } as const
-    const ids = (more: { windowsBy?: string }): string[] =>
-      findingsOf({ guest: { iommus: [] }, device: { ...given, ...more }, seen: PAST }).map(({ id }) => id)
-    expect(ids({})).toContain('DMA-0014')
-    expect(ids({ windowsBy })).not.toContain('DMA-0014')
-  })
-
-  it('gives the model as the user wrote it, not as the machine calls it', () => {
-    const described = { location: 'x', model: 'virtio-blk-pci-non-transitional', properties: {} }
-    const [found] = findingsOf({ device: { virtio: NO_33 }, seen: { ...PAST, described } })
-    expect(found?.fix).toBe('-device virtio-blk-pci-non-transitional,...,iommu_platform=on,disable-legacy=on')
-  })
-
-  it('come gravest first, the machine’s before those of devices, devices in enumeration order', () => {
-    const ids = ['0000:00:09.0', '0000:00:02.0']
-    const found = joinReport(
-      accounts(
-        guestResult({ iommus: [], devices: ids.map((id) => guestDevice({ id, dmaPath: 'direct', ...hung })) }),
-        ids.map((id) =>
-          observation({ id, ...PAST, dma: { ...observation(PAST).dma, probe: counts({ untranslated: 1 }) } }),
-        ),
-      ),
-    ).findings
-    expect(found.map(({ id, device }) => `${id} ${device}`)).toEqual([
-      'DMA-0010 0000:00:09.0',
-      'DMA-0010 0000:00:02.0',
-      'DMA-0002 null',
-      'DMA-0014 0000:00:09.0',
-      'DMA-0014 0000:00:02.0',
-    ])
   })
 })
