@@ -44,6 +44,11 @@ export const probe = (endpoint: number): number[] => [5, endpoint, ...new Array<
 
 const pair = (value: number): [lo: number, hi: number] => [value % 2 ** 32, Math.floor(value / 2 ** 32)]
 
+/** The endpoint of most tests. */
+export const EP = 0x18
+
+export const MSI = { kind: 'msi', start: 0xfee0_0000, end: 0xfeef_ffff } as const
+
 /** A unit, and a driver that talks to it over rings in plain memory. */
 export class ViommuGuest {
   readonly unit: VirtioIommuUnit
@@ -157,4 +162,12 @@ export class ViommuGuest {
   get output(): number {
     return this.out.hi * 2 ** 32 + this.out.lo
   }
+}
+
+/** A unit whose endpoint is in domain 1. */
+export function attached(...args: ConstructorParameters<typeof ViommuGuest>): ViommuGuest {
+  const guest = new ViommuGuest(...args)
+  const status = guest.send(attach(1, EP))
+  if (status !== 0) throw new Error(`ATTACH answered ${status}`)
+  return guest
 }
