@@ -1,20 +1,12 @@
-import { createMachine, type DmascopeError } from '@dmascope/machine'
+import type { QemuVersion } from '@dmascope/machine'
 import { describe, expect, it } from 'vitest'
 import { parseQemuCommandLine } from '../src/index.ts'
+import { parseLine, refusalOfMachine } from './parse-line.ts'
 
 const MiB = 2 ** 20
 
-const parse = (line: string, qemuVersion: '7.2' | '11.1' = '11.1') =>
-  parseQemuCommandLine(['qemu-system-ppc64', ...line.split(/\s+/).filter((word) => word !== '')], { qemuVersion })
-
-const refused = (line: string, qemuVersion: '7.2' | '11.1' = '11.1'): string => {
-  try {
-    createMachine(parse(line, qemuVersion)).machine.dispose()
-  } catch (error) {
-    return `${(error as DmascopeError).code}: ${(error as Error).message}`
-  }
-  return 'accepted'
-}
+const parse = (line: string, qemuVersion?: QemuVersion) => parseLine(`qemu-system-ppc64 ${line}`, qemuVersion)
+const refused = (line: string, qemuVersion?: QemuVersion) => refusalOfMachine(`qemu-system-ppc64 ${line}`, qemuVersion)
 
 describe('qemu-system-ppc64', () => {
   it('makes pseries unless told otherwise, with 512 MiB', () => {

@@ -1,20 +1,9 @@
-import { createMachine, type DmascopeError } from '@dmascope/machine'
 import { describe, expect, it } from 'vitest'
 import { parseQemuCommandLine } from '../src/index.ts'
+import { parseLine, refusalOfMachine } from './parse-line.ts'
 
-const parse = (line: string) =>
-  parseQemuCommandLine(['qemu-system-sparc64', ...line.split(/\s+/).filter((word) => word !== '')], {
-    qemuVersion: '11.1',
-  })
-
-const refused = (line: string): string => {
-  try {
-    createMachine(parse(line)).machine.dispose()
-  } catch (error) {
-    return `${(error as DmascopeError).code}: ${(error as Error).message}`
-  }
-  return 'accepted'
-}
+const parse = (line: string) => parseLine(`qemu-system-sparc64 ${line}`)
+const refused = (line: string) => refusalOfMachine(`qemu-system-sparc64 ${line}`)
 
 describe('qemu-system-sparc64', () => {
   it('makes a sun4u with 128 MiB unless told otherwise', () => {

@@ -1,0 +1,108 @@
+import type { QemuVersion } from '@dmascope/machine'
+import { describe, expect, it } from 'vitest'
+import { parseQemuCommandLine } from '../src/index.ts'
+import { parseLine, refusalOf, words } from './parse-line.ts'
+
+describe('-global, -set and -readconfig', () => {
+  it('a global gives a default to every device of its type, below what the device says itself', () => {
+    const { devices } = parseLine(`-M q35 -global virtio-device.iommu_platform=on -global virtio-pci.disable-legacy=on
+      -global driver=e1000e,property=init-vet,value=off
+      -device virtio-rng-pci -device virtio-rng-pci,iommu_platform=off -device e1000e -device edu`)
+    expect(devices.map(({ properties }) => properties)).toEqual([
+      { iommu_platform: true, 'disable-legacy': 'on' },
+      { iommu_platform: false, 'disable-legacy': 'on' },
+      { 'init-vet': false },
+      {},
+    ])
+  })
+
+  it('a versioned machine type keeps its defaults, below globals', () => {
+    const bits = (line: string, version: QemuVersion = '11.1') =>
+      parseLine(`${line} -device intel-iommu`, version).devices[0]!.properties['aw-bits']
+    expect(bits('-M pc-q35-7.2')).toBe(39)
+    expect(bits('-M pc-q35-9.2')).toBeUndefined()
+    expect(bits('-M q35')).toBeUndefined()
+    expect(bits('-M pc-q35-7.2 -global intel-iommu.aw-bits=48')).toBe(48)
+    expect(bits('-M pc-q35-7.2', '7.2')).toBeUndefined()
+    expect(parseLine('-M pc-q35-7.2').machineProperties.type).toBe('pc-q35-7.2')
+  })
+
+  it('-set changes an option that stands before it', () => {
+    const line = '-M q35 -device virtio-rng-pci,id=r -set device.r.iommu_platform=on'
+    expect(parseLine(line).devices[0]!.properties).toEqual({ iommu_platform: true })
+    expect(refusalOf(words('-set device.r.iommu_platform=on'))).toContain('there is no device "r" defined before')
+  })
+
+  const FILE = `# q35 with a disk
+[machine]
+  type = "q35"
+  kernel-irqchip = "split"
+
+[device]
+  driver = "intel-iommu"
+
+[drive "d0"]
+  file = "disk,1.img"
+  if = "none"
+
+[device "blk0"]
+  driver = "virtio-blk-pci"
+  drive = "d0"
+  addr = "03.0"
+
+[rtc]
+  base = "utc"
+`
+  const read = (content: string, args: readonly string[] = ['-readconfig', 'm.cfg']) =>
+    parseQemuCommandLine(args, { qemuVersion: '11.1', readFile: () => content })
+
+  it('a configuration file says the same as options, each device with its line', () => {
+    const { machine, devices, machineProperties, ignored } = read(FILE)
+    expect(machine).toBe('q35')
+    expect(machineProperties).toEqual({ 'kernel-irqchip': 'split' })
+    expect(devices.map(({ model, id, addr, location }) => [model, id, addr, location.text])).toEqual([
+      ['intel-iommu', undefined, undefined, 'm.cfg:6 ([device])'],
+      ['virtio-blk-pci', 'blk0', { device: 3, function: 0 }, 'm.cfg:13 ([device "blk0"])'],
+    ])
+    expect(ignored).toEqual(['m.cfg: [rtc]'])
+  })
+
+  it('its groups are those of the options', () => {
+    const content = `[net]
+  type = "nic"
+  model = "virtio"
+[net]
+  type = "user"
+[global]
+  driver = "virtio-net-pci"
+  property = "ats"
+  value = "on"
+[memory]
+  size = "1G"
+[smp-opts]
+  cpus = "2"
+[blockdev "n"]
+  driver = "null-co"`
+    const { devices, memory, cpus, machineProperties } = read(content)
+    expect(devices).toMatchObject([{ model: 'virtio-net-pci', properties: { ats: true } }])
+    expect([memory, cpus, machineProperties]).toEqual([1024 ** 3, 2, { defaultNic: false }])
+  })
+
+  it.each([
+    ['[devise "x"]', "m.cfg:1 ([devise \"x\"]): There is no option group 'devise'; did you mean 'device'?"],
+    ['driver = "edu"', 'm.cfg:1 (driver = "edu"): no group defined'],
+    ['[device]\n???', 'm.cfg:2 (???): parse error'],
+  ])('%j is refused with its line', (content, message) => {
+    expect(() => read(content)).toThrow(message)
+  })
+
+  it('a file that cannot be read is named', () => {
+    const fail = () => {
+      throw new Error('no such file')
+    }
+    expect(() => parseQemuCommandLine(['-readconfig', 'm.cfg'], { qemuVersion: '11.1', readFile: fail })).toThrow(
+      "argument 1 (-readconfig m.cfg): cannot read 'm.cfg': no such file",
+    )
+    expect(refusalOf(['-readconfig', 'm.cfg'])).toContain('QEMU_FILE')
+  })
+})
