@@ -16,7 +16,7 @@ import {
   parseIvrs,
   sdtHeader,
 } from '../src/index.ts'
-import { bytesOfPrinted } from './annotated-hex.ts'
+import { goldenTable } from './golden-table.ts'
 import { disassemble, fieldsOf, hasIasl, linesAt, sameValue } from './iasl.ts'
 
 const HEADER: Readonly<Record<string, string>> = {
@@ -135,8 +135,6 @@ function compare(
   return { differences, covered }
 }
 
-const golden = (name: string): Uint8Array =>
-  bytesOfPrinted(readFileSync(new URL(`./golden/${name}`, import.meta.url), 'utf8'))
 const corpus = process.env.DMASCOPE_CORPUS
 
 /** This iasl may know neither type 40h nor vendors' types, and stops at the first: how far it gets. */
@@ -191,7 +189,7 @@ describe.skipIf(!hasIasl || corpus === undefined)(
 
 describe.skipIf(!hasIasl)('IVRS and IORT (skipped where iasl is not installed)', () => {
   test('the IVRS that QEMU builds for amd-iommu', () => {
-    const bytes = golden('qemu-11.1-q35-amd.ivrs.txt')
+    const bytes = goldenTable('qemu-11.1-q35-amd.ivrs.txt')
     const { texts } = disassemble({ ivrs: bytes })
     const lines = formatIvrs(parseIvrs(bytes))
     expect(compare(texts.ivrs ?? '', lines, IVRS_NAMES, bytes.length)).toEqual({
@@ -258,7 +256,7 @@ describe.skipIf(!hasIasl)('IVRS and IORT (skipped where iasl is not installed)',
   })
 
   test('the IORT that QEMU builds for virt with an SMMU', () => {
-    const bytes = golden('qemu-7.2-virt-smmu.iort.txt')
+    const bytes = goldenTable('qemu-7.2-virt-smmu.iort.txt')
     const { texts } = disassemble({ iort: bytes })
     const lines = formatIort(parseIort(bytes))
     expect(compare(texts.iort ?? '', lines, IORT_NAMES, bytes.length)).toEqual({
