@@ -1,8 +1,9 @@
-// Bundles the benchmarks from the packages' sources and runs them: `pnpm bench`, `pnpm bench --json --only 'vq/direct'`.
+// Bundles the benchmarks from the packages' sources and runs them: `pnpm bench`, `pnpm bench --suite vq --json --only 'vq/direct'`.
 import { spawnSync } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
+import { suitesToRun } from './suites-to-run.js'
 
 const here = fileURLToPath(new URL('.', import.meta.url))
 const outfile = `${here}dist/main.js`
@@ -19,22 +20,8 @@ await build({
   external: ['v86', 'commander'],
   logLevel: 'warning',
 })
-for (const suite of [
-  'vq',
-  'v86',
-  'port',
-  'iommu',
-  'iommu-amdvi',
-  'iommu-smmuv3',
-  'iommu-virtio',
-  'iommu-tce',
-  'tree',
-  'job',
-  'scale',
-  'matrix',
-]) {
-  const argv = [outfile, '--suite', suite, ...process.argv.slice(2)]
-  const { status } = spawnSync(process.execPath, argv, { stdio: 'inherit' })
+for (const suite of suitesToRun(process.argv.slice(2))) {
+  const { status } = spawnSync(process.execPath, [outfile, ...suite], { stdio: 'inherit' })
   process.exitCode = status ?? 1
   if (process.exitCode !== 0 || process.argv.includes('--help')) break
 }

@@ -3,7 +3,7 @@ import type { Bench } from './bench-function.ts'
 // Offsets in virtio_pci_common_cfg, virtio 1.3 §4.1.4.3; the structure stands at 0 of BAR 4.
 export const DEVICE_FEATURE_SELECT = 0x00
 export const DEVICE_FEATURE = 0x04
-export const DRIVER_FEATURE_SELECT = 0x08
+const DRIVER_FEATURE_SELECT = 0x08
 export const DRIVER_FEATURE = 0x0c
 export const CONFIG_MSIX_VECTOR = 0x10
 export const NUM_QUEUES = 0x12
@@ -15,7 +15,7 @@ export const QUEUE_MSIX_VECTOR = 0x1a
 export const QUEUE_ENABLE = 0x1c
 export const QUEUE_NOTIFY_OFF = 0x1e
 export const QUEUE_DESC = 0x20
-export const QUEUE_DRIVER = 0x28
+const QUEUE_DRIVER = 0x28
 export const QUEUE_DEVICE = 0x30
 export const QUEUE_RESET = 0x3a
 export const ISR = 0x1000
