@@ -3,14 +3,20 @@ import type { DmaMapping } from '@dmascope/dma'
 /** How one command went: as Linux's callers of `ccw_io_helper` tell it. */
 export type CommandOutcome = 'done' | 'rejected' | 'failed' | 'never ended'
 
+/** Who takes the interruptions of a subchannel. */
+export interface InterruptionTaker {
+  /** Is called for each of them, after the status was taken. */
+  interrupted(): void
+}
+
 /** A subchannel as a driver uses it. */
 export interface ChannelSite {
   /** Memory below 2 GiB, open to the device where memory is closed: for commands, their data, and indicators. */
   readonly area: DmaMapping
   /** Number of virtio's device type. */
   readonly cuModel: number
-  /** Is called for each interruption of it, after the status was taken. */
-  onInterruption: (() => void) | null
+  /** Null until a driver has set itself up. */
+  taker: InterruptionTaker | null
   /**
    * Carries out one command, and waits for its end.
    *

@@ -17,7 +17,7 @@ import {
   SENSE_ID,
 } from '@dmascope/virtio-ccw/spec'
 import type { Vectors } from '../interrupts/vectors.ts'
-import type { AdapterBits, ChannelSite, CommandOutcome } from './channel-site.ts'
+import type { AdapterBits, ChannelSite, CommandOutcome, InterruptionTaker } from './channel-site.ts'
 import type { Instructions } from './instructions.ts'
 import { IO_SCH_ISC, subchannelVector } from './io-interruptions.ts'
 
@@ -52,7 +52,7 @@ export class Subchannel implements ChannelSite {
   readonly area: DmaMapping
   readonly adapters: AdapterBits
   cuModel = 0
-  onInterruption: (() => void) | null = null
+  taker: InterruptionTaker | null = null
   readonly #kernel: ChannelKernel
   readonly #id: number
   readonly #irb = new Uint8Array(IRB.size)
@@ -145,7 +145,7 @@ export class Subchannel implements ChannelSite {
       this.#outcome = this.#judge(fields.dstat.get(this.#irbView, offset), fields.cstat.get(this.#irbView, offset))
       this.#running = false
     }
-    this.onInterruption?.()
+    this.taker?.interrupted()
     return true
   }
 

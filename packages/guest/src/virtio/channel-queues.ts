@@ -1,4 +1,5 @@
-import type { ChannelSite } from '../s390x/channel-site.ts'
+import type { DeviceNotes } from '../device-notes.ts'
+import type { ChannelSite, InterruptionTaker } from '../s390x/channel-site.ts'
 import type { CcwTransport } from './ccw-transport.ts'
 import { setUpQueue, type WantedQueue } from './set-up-queue.ts'
 import type { VirtioDevice } from './virtio-device.ts'
@@ -30,13 +31,9 @@ export function findQueuesOnChannel(
     queues.push(made)
   }
   const { record } = device
-  const told = (queue: Virtqueue | undefined): void => {
-    record.interrupt.delivered++
-    queue?.interrupt()
-  }
   const adapter = site.adapters.allocate(
     record.owner,
-    queues.map((queue) => () => told(queue)),
+    queues.map((queue) => () => tell(record, queue)),
   )
   const shared = adapter !== null && transport.setAdapterIndicators(adapter) === 'done'
   if (!shared) {
@@ -45,13 +42,7 @@ export function findQueuesOnChannel(
   }
   const outcome = transport.setIndicators('configuration')
   if (outcome !== 'done') return undo(`SET_CONF_IND ${outcome}`)
-  site.onInterruption = () => {
-    if (!shared) for (const bit of transport.takeIndicators('queues')) told(queues[bit])
-    if (transport.takeIndicators('configuration').includes(0)) {
-      record.interrupt.delivered++
-      device.onConfigChange?.()
-    }
-  }
+  site.taker = new Indications(device, transport, shared ? null : queues)
   record.interrupt.mode = shared ? 'adapter' : 'subchannel'
   record.why(
     shared
@@ -61,4 +52,34 @@ export function findQueuesOnChannel(
   )
   device.queues = queues
   return queues
+}
+
+/** What interruptions of the subchannel itself stand for: bits of the indicators that the device has to itself. */
+class Indications implements InterruptionTaker {
+  readonly #device: VirtioDevice
+  readonly #transport: CcwTransport
+  readonly #queues: readonly Virtqueue[] | null
+
+  /** @param queues - null where their bits are among the adapter's */
+  constructor(device: VirtioDevice, transport: CcwTransport, queues: readonly Virtqueue[] | null) {
+    this.#device = device
+    this.#transport = transport
+    this.#queues = queues
+  }
+
+  interrupted(): void {
+    const { record } = this.#device
+    if (this.#queues !== null) {
+      for (const bit of this.#transport.takeIndicators('queues')) tell(record, this.#queues[bit])
+    }
+    if (this.#transport.takeIndicators('configuration').includes(0)) {
+      record.interrupt.delivered++
+      this.#device.onConfigChange?.()
+    }
+  }
+}
+
+function tell(record: DeviceNotes, queue: Virtqueue | undefined): void {
+  record.interrupt.delivered++
+  queue?.interrupt()
 }
