@@ -1,5 +1,6 @@
 import { type ConnectedPin, type PinInterrupts, rootPinOf } from '../interrupts/pin-interrupts.ts'
-import type { InterruptHandler, Vector, Vectors } from '../interrupts/vectors.ts'
+import { SharedLines } from '../interrupts/shared-lines.ts'
+import type { InterruptHandler, Vectors } from '../interrupts/vectors.ts'
 import type { PciFunction } from '../pci/pci-function.ts'
 import type { WireInterrupt } from '../platform/platform-device.ts'
 import type { WireInterrupts } from '../platform/wire-interrupts.ts'
@@ -10,13 +11,12 @@ import type { Gic } from './gic.ts'
 export class ArmPins implements PinInterrupts, WireInterrupts {
   readonly #platform: ArmPlatform
   readonly #gic: Gic
-  readonly #vectors: Vectors
-  readonly #lines = new Map<number, Vector>()
+  readonly #lines: SharedLines
 
   constructor(platform: ArmPlatform, gic: Gic, vectors: Vectors) {
     this.#platform = platform
     this.#gic = gic
-    this.#vectors = vectors
+    this.#lines = new SharedLines(vectors, gic)
   }
 
   connect(fn: PciFunction, handler: InterruptHandler): ConnectedPin | string {
@@ -33,16 +33,9 @@ export class ArmPins implements PinInterrupts, WireInterrupts {
   }
 
   #connect(intid: number, trigger: 'edge' | 'level', handler: InterruptHandler, by: string): ConnectedPin | string {
-    const shared = this.#lines.get(intid)
-    if (shared !== undefined) {
-      shared.handlers.push(handler)
-      return { gsi: intid, vector: intid, by }
-    }
-    const vector = this.#vectors.claim(intid, trigger, () => this.#gic.disable(intid))
-    if (vector === null) return `interrupt ${intid} of the GIC has another use`
-    vector.handlers.push(handler)
-    this.#lines.set(intid, vector)
-    this.#gic.enable(intid, trigger)
+    const joined = this.#lines.join(intid, trigger, handler)
+    if (joined === 'taken') return `interrupt ${intid} of the GIC has another use`
+    if (joined === 'first') this.#gic.enable(intid, trigger)
     return { gsi: intid, vector: intid, by }
   }
 }

@@ -1,6 +1,7 @@
 import { type DeviceTree, type DtNode, pathOf, resolveInterrupt } from '@dmascope/devicetree'
 import { type ConnectedPin, type PinInterrupts, rootPinOf } from '../interrupts/pin-interrupts.ts'
-import type { InterruptHandler, Vector, Vectors } from '../interrupts/vectors.ts'
+import { SharedLines } from '../interrupts/shared-lines.ts'
+import type { InterruptHandler, Vectors } from '../interrupts/vectors.ts'
 import type { PciFunction } from '../pci/pci-function.ts'
 import type { WireInterrupt } from '../platform/platform-device.ts'
 import type { WireInterrupts } from '../platform/wire-interrupts.ts'
@@ -18,13 +19,12 @@ export interface PinSources {
 export class L2Pins implements PinInterrupts, WireInterrupts {
   readonly #sources: PinSources
   readonly #interrupts: L2Interrupts
-  readonly #vectors: Vectors
-  readonly #lines = new Map<number, Vector>()
+  readonly #lines: SharedLines
 
   constructor(sources: PinSources, interrupts: L2Interrupts, vectors: Vectors) {
     this.#sources = sources
     this.#interrupts = interrupts
-    this.#vectors = vectors
+    this.#lines = new SharedLines(vectors, interrupts)
   }
 
   connect(fn: PciFunction, handler: InterruptHandler): ConnectedPin | string {
@@ -53,16 +53,9 @@ export class L2Pins implements PinInterrupts, WireInterrupts {
   }
 
   #connect(number: number, handler: InterruptHandler, by: string): ConnectedPin | string {
-    const shared = this.#lines.get(number)
-    if (shared !== undefined) {
-      shared.handlers.push(handler)
-      return { gsi: number, vector: number, by }
-    }
-    const vector = this.#vectors.claim(number, 'level', () => this.#interrupts.disable(number))
-    if (vector === null) return `interrupt ${number} of the chip has another use`
-    vector.handlers.push(handler)
-    this.#lines.set(number, vector)
-    this.#interrupts.enable(number)
+    const joined = this.#lines.join(number, 'level', handler)
+    if (joined === 'taken') return `interrupt ${number} of the chip has another use`
+    if (joined === 'first') this.#interrupts.enable(number)
     return { gsi: number, vector: number, by }
   }
 }

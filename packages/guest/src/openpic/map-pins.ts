@@ -1,6 +1,7 @@
 import { type DeviceTree, type DtNode, pathOf, resolveInterrupt } from '@dmascope/devicetree'
 import { type ConnectedPin, type PinInterrupts, rootPinOf } from '../interrupts/pin-interrupts.ts'
-import type { InterruptHandler, Vector, Vectors } from '../interrupts/vectors.ts'
+import { SharedLines } from '../interrupts/shared-lines.ts'
+import type { InterruptHandler, Vectors } from '../interrupts/vectors.ts'
 import type { PciFunction } from '../pci/pci-function.ts'
 import type { OpenPicDriver } from './open-pic.ts'
 
@@ -13,14 +14,13 @@ export class MapPins implements PinInterrupts {
   readonly #tree: DeviceTree
   readonly #bridgeOf: (fn: PciFunction) => DtNode | null
   readonly #pic: OpenPicDriver
-  readonly #vectors: Vectors
-  readonly #lines = new Map<number, Vector>()
+  readonly #lines: SharedLines
 
   constructor(tree: DeviceTree, bridgeOf: (fn: PciFunction) => DtNode | null, pic: OpenPicDriver, vectors: Vectors) {
     this.#tree = tree
     this.#bridgeOf = bridgeOf
     this.#pic = pic
-    this.#vectors = vectors
+    this.#lines = new SharedLines(vectors, pic)
   }
 
   connect(fn: PciFunction, handler: InterruptHandler): ConnectedPin | string {
@@ -34,16 +34,9 @@ export class MapPins implements PinInterrupts {
     const [source, sense = 1] = resolved.specifier
     if (source === undefined) return `${pathOf(resolved.controller)} takes no cells`
     const by = `interrupt-map of ${pathOf(bridge)}: INT${'ABCD'[pin - 1] ?? '?'} of ${at.id} is source ${source}`
-    const shared = this.#lines.get(source)
-    if (shared !== undefined) {
-      shared.handlers.push(handler)
-      return { gsi: source, vector: source, by }
-    }
-    const vector = this.#vectors.claim(source, 'level', () => this.#pic.disable(source))
-    if (vector === null) return `interrupt source ${source} is taken`
-    vector.handlers.push(handler)
-    this.#lines.set(source, vector)
-    if (!this.#pic.enable(source, LEVEL_SENSES.includes(sense), HIGH_SENSES.includes(sense))) {
+    const joined = this.#lines.join(source, 'level', handler)
+    if (joined === 'taken') return `interrupt source ${source} is taken`
+    if (joined === 'first' && !this.#pic.enable(source, LEVEL_SENSES.includes(sense), HIGH_SENSES.includes(sense))) {
       return `the controller has no source ${source}`
     }
     return { gsi: source, vector: source, by }

@@ -1,6 +1,7 @@
 import { type DeviceTree, type DtNode, pathOf, resolveInterrupt } from '@dmascope/devicetree'
 import type { ConnectedPin, PinInterrupts } from '../interrupts/pin-interrupts.ts'
-import type { InterruptHandler, Vector, Vectors } from '../interrupts/vectors.ts'
+import { SharedLines } from '../interrupts/shared-lines.ts'
+import type { InterruptHandler, Vectors } from '../interrupts/vectors.ts'
 import type { PciFunction } from '../pci/pci-function.ts'
 import type { PaprInterrupts } from '../pseries/papr-interrupts.ts'
 
@@ -9,14 +10,13 @@ export class NodePins implements PinInterrupts {
   readonly #tree: DeviceTree
   readonly #nodes: ReadonlyMap<PciFunction, DtNode>
   readonly #interrupts: PaprInterrupts
-  readonly #vectors: Vectors
-  readonly #lines = new Map<number, Vector>()
+  readonly #lines: SharedLines
 
   constructor(tree: DeviceTree, nodes: ReadonlyMap<PciFunction, DtNode>, interrupts: PaprInterrupts, vectors: Vectors) {
     this.#tree = tree
     this.#nodes = nodes
     this.#interrupts = interrupts
-    this.#vectors = vectors
+    this.#lines = new SharedLines(vectors, interrupts)
   }
 
   connect(fn: PciFunction, handler: InterruptHandler): ConnectedPin | string {
@@ -29,16 +29,11 @@ export class NodePins implements PinInterrupts {
     const source = resolved.specifier[0]
     if (source === undefined) return `${pathOf(resolved.controller)} takes no cells`
     const by = `interrupt-map of ${pathOf(above)}: INT${'ABCD'[pin - 1] ?? '?'} of ${fn.id} is source ${source}`
-    const shared = this.#lines.get(source)
-    if (shared !== undefined) {
-      shared.handlers.push(handler)
-      return { gsi: source, vector: source, by }
+    const joined = this.#lines.join(source, 'level', handler)
+    if (joined === 'taken') return `interrupt source ${source} is taken`
+    if (joined === 'first' && !this.#interrupts.enable(source)) {
+      return `OPAL does not let source ${source} through`
     }
-    const vector = this.#vectors.claim(source, 'level', () => this.#interrupts.disable(source))
-    if (vector === null) return `interrupt source ${source} is taken`
-    vector.handlers.push(handler)
-    this.#lines.set(source, vector)
-    if (!this.#interrupts.enable(source)) return `OPAL does not let source ${source} through`
     return { gsi: source, vector: source, by }
   }
 }

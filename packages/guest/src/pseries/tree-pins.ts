@@ -1,6 +1,7 @@
 import { type DeviceTree, pathOf, resolveInterrupt } from '@dmascope/devicetree'
 import { type ConnectedPin, type PinInterrupts, rootPinOf } from '../interrupts/pin-interrupts.ts'
-import type { InterruptHandler, Vector, Vectors } from '../interrupts/vectors.ts'
+import { SharedLines } from '../interrupts/shared-lines.ts'
+import type { InterruptHandler, Vectors } from '../interrupts/vectors.ts'
 import type { PciFunction } from '../pci/pci-function.ts'
 import type { HostBridge } from './host-bridges.ts'
 import type { PaprInterrupts } from './papr-interrupts.ts'
@@ -10,14 +11,13 @@ export class TreePins implements PinInterrupts {
   readonly #tree: DeviceTree
   readonly #bridges: readonly HostBridge[]
   readonly #interrupts: PaprInterrupts
-  readonly #vectors: Vectors
-  readonly #lines = new Map<number, Vector>()
+  readonly #lines: SharedLines
 
   constructor(tree: DeviceTree, bridges: readonly HostBridge[], interrupts: PaprInterrupts, vectors: Vectors) {
     this.#tree = tree
     this.#bridges = bridges
     this.#interrupts = interrupts
-    this.#vectors = vectors
+    this.#lines = new SharedLines(vectors, interrupts)
   }
 
   connect(fn: PciFunction, handler: InterruptHandler): ConnectedPin | string {
@@ -31,16 +31,11 @@ export class TreePins implements PinInterrupts {
     const source = resolved.specifier[0]
     if (source === undefined) return `${pathOf(resolved.controller)} takes no cells`
     const by = `interrupt-map of ${bridge.path}: INT${'ABCD'[pin - 1] ?? '?'} of ${at.id} is source ${source}`
-    const shared = this.#lines.get(source)
-    if (shared !== undefined) {
-      shared.handlers.push(handler)
-      return { gsi: source, vector: source, by }
+    const joined = this.#lines.join(source, 'level', handler)
+    if (joined === 'taken') return `interrupt source ${source} is taken`
+    if (joined === 'first' && !this.#interrupts.enable(source)) {
+      return `the hypervisor does not let source ${source} through`
     }
-    const vector = this.#vectors.claim(source, 'level', () => this.#interrupts.disable(source))
-    if (vector === null) return `interrupt source ${source} is taken`
-    vector.handlers.push(handler)
-    this.#lines.set(source, vector)
-    if (!this.#interrupts.enable(source)) return `the hypervisor does not let source ${source} through`
     return { gsi: source, vector: source, by }
   }
 }

@@ -1,0 +1,37 @@
+import type { InterruptHandler, Vector, Vectors } from './vectors.ts'
+
+/** A controller whose inputs have vectors of the same number. */
+interface LineController {
+  disable(line: number): void
+}
+
+/** Inputs of an interrupt controller that several devices may share: the first claims the vector, others join it. */
+export class SharedLines {
+  readonly #vectors: Vectors
+  readonly #controller: LineController
+  readonly #joined = new Map<number, Vector>()
+
+  constructor(vectors: Vectors, controller: LineController) {
+    this.#vectors = vectors
+    this.#controller = controller
+  }
+
+  /**
+   * Adds a handler to those of a line.
+   *
+   * @returns whether it is the first, so that the controller has yet to let the line through; or that the vector has
+   * another use
+   */
+  join(line: number, trigger: Vector['trigger'], handler: InterruptHandler): 'first' | 'shared' | 'taken' {
+    const shared = this.#joined.get(line)
+    if (shared !== undefined) {
+      shared.handlers.push(handler)
+      return 'shared'
+    }
+    const vector = this.#vectors.claim(line, trigger, () => this.#controller.disable(line))
+    if (vector === null) return 'taken'
+    vector.handlers.push(handler)
+    this.#joined.set(line, vector)
+    return 'first'
+  }
+}
