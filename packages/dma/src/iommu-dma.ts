@@ -144,7 +144,7 @@ export class IommuDma implements DmaOps {
   ): DmaMapping | null {
     checkSegment(cpu, length)
     const offset = cpu % GRANULE
-    const busLength = pagesSpanned(offset, length) * GRANULE
+    const busLength = pagesSpanned(offset, length, GRANULE) * GRANULE
     const access = accessOf(direction)
     const bounced = this.#mustBounce(cpu, length) ? this.#bounceOf(cpu, length, direction) : null
     if (bounced === null && this.#mustBounce(cpu, length)) return this.#warn(attributes, this.#notBounced(length))
@@ -186,7 +186,7 @@ export class IommuDma implements DmaOps {
     }
     let busLength = 0
     for (const { cpu, length } of segments) {
-      busLength += pagesSpanned(cpu % GRANULE, length) * GRANULE
+      busLength += pagesSpanned(cpu % GRANULE, length, GRANULE) * GRANULE
     }
     const access = accessOf(direction)
     const start = this.#allocate(busLength)
@@ -194,7 +194,7 @@ export class IommuDma implements DmaOps {
     let at = start
     for (const { cpu, length } of segments) {
       const offset = cpu % GRANULE
-      const span = pagesSpanned(offset, length) * GRANULE
+      const span = pagesSpanned(offset, length, GRANULE) * GRANULE
       if (!this.#space.map(at, cpu - offset, span, access, useOf(attributes))) {
         if (at > start) this.#space.domain.unmap(start, at - start)
         this.#space.release(start, busLength)
@@ -202,7 +202,7 @@ export class IommuDma implements DmaOps {
       }
       at += span
     }
-    const mappings = mergeSegments(segments, start, this.#maxSegment)
+    const mappings = mergeSegments(segments, start, GRANULE, this.#maxSegment)
     this.#live.add('scatter', mappings, segments, access, purpose, { start, length: busLength })
     return mappings
   }

@@ -10,6 +10,7 @@ import {
   LiveMappings,
   type Segment,
 } from './live-mappings.ts'
+import { mergeSegments, pagesSpanned } from './merge-segments.ts'
 import type { TableArena } from './table-arena.ts'
 
 export interface TableDmaOptions {
@@ -112,13 +113,14 @@ export class TableDma implements DmaOps {
   }
 
   #spanned({ cpu, length }: Segment): number {
-    return Math.ceil(((cpu % this.#page) + length) / this.#page)
+    return pagesSpanned(cpu % this.#page, length, this.#page)
   }
 
   /** Whole pages from the first mapping's on. */
   #busOf(segments: readonly Segment[], first = segments[0] as DmaMapping): { start: number; length: number } {
     const count = segments.reduce((sum, one) => sum + this.#spanned(one), 0)
-    return { start: first.lo - (first.lo % this.#page), length: count * this.#page }
+    const bus = first.hi * 0x1_0000_0000 + first.lo
+    return { start: bus - (bus % this.#page), length: count * this.#page }
   }
 
   #enter(segments: readonly Segment[], access: Access): readonly DmaMapping[] | null {
@@ -131,21 +133,14 @@ export class TableDma implements DmaOps {
       this.#arena.release(first, count)
       return null
     }
-    const mappings: DmaMapping[] = []
     let entry = first
     for (const segment of segments) {
-      const { cpu, length } = segment
-      const offset = cpu % this.#page
-      const lo = table.base + entry * this.#page + offset
-      const last = mappings.at(-1)
-      if (last !== undefined && offset === 0 && last.lo + last.length === lo) {
-        mappings[mappings.length - 1] = { ...last, length: last.length + length }
-      } else mappings.push({ cpu, hi: 0, lo, length })
+      const start = segment.cpu - (segment.cpu % this.#page)
       const pages = this.#spanned(segment)
-      for (let page = 0; page < pages; page++) table.set(entry + page, cpu - offset + page * this.#page, access)
+      for (let page = 0; page < pages; page++) table.set(entry + page, start + page * this.#page, access)
       entry += pages
     }
-    return mappings
+    return mergeSegments(segments, table.base + first * this.#page, this.#page)
   }
 
   #leave(start: number, length: number): void {
