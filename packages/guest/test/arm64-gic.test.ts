@@ -7,6 +7,7 @@ import { GicV2mDriver } from '../src/arm64/gic-v2m.ts'
 import { GicV3Driver } from '../src/arm64/gic-v3.ts'
 import { ItsDriver } from '../src/arm64/its.ts'
 import { KernelPages } from '../src/early/page-allocator.ts'
+import { busOver } from './support/bus-of.ts'
 
 const MIB = 0x10_0000
 const RAM = 0x4000_0000
@@ -33,19 +34,7 @@ function machine(): {
   const space = new AddressSpace(ram)
   return {
     space,
-    bus: (extra = {}) => ({
-      read8: (address) => space.read(address, 1),
-      read16: (address) => space.read(address, 2),
-      read32: (address) => space.read(address, 4),
-      write8: (address, value) => space.write(address, 1, value),
-      write16: (address, value) => space.write(address, 2, value),
-      write32: (address, value) => space.write(address, 4, value),
-      readBytes: (address, into) => space.readBytes(address, into),
-      writeBytes: (address, from) => space.writeBytes(address, from),
-      nextInterrupt: () => -1,
-      idle: () => true,
-      ...extra,
-    }),
+    bus: (extra) => busOver(space, extra),
     pages: (bus) => new KernelPages(bus, [{ start: RAM, end: RAM + 64 * MIB }]),
   }
 }

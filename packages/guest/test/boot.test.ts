@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { type BootOptions, bootGuest, type GuestDevice, type GuestResult } from '../src/index.ts'
+import { busLike } from './support/bus-of.ts'
 import { ACCESS_PLATFORM, device, disk, machineWith, TERMINAL, VTD } from './support/test-machine.ts'
 
 type Machine = ReturnType<typeof machineWith>
@@ -181,15 +182,14 @@ describe('interrupts', () => {
     const machine = machineWith([disk(2)])
     const { ports } = machine.bus
     const result = bootGuest(
-      {
-        ...bindBus(machine),
+      busLike(machine.bus, {
         ports: {
           ...bindPorts(machine),
           // MSI-X and the pin are hidden from configuration space: the chain ends before it, the pin register reads 0.
           in8: (port) => (port === 0xcfd && selected(machine) === 0x3c ? 0 : ports!.in8(port)),
           in16: (port) => ports!.in16(port) & (port === 0xcfe && selected(machine) === 0x04 ? ~0x10 : 0xffff),
         },
-      },
+      }),
       { profile: 'linux-6.12', witness: machine.witness },
     )
     expect(find(result, '0000:00:02.0')).toMatchObject({ driver: null, interrupt: { mode: 'none' } })
@@ -201,22 +201,6 @@ describe('interrupts', () => {
 const selected = (machine: Machine): number => {
   const address = machine.bus.ports!.in32(0xcf8)
   return ((address >>> 8) & 0xffff) === 0x10 ? address & 0xfc : -1
-}
-
-function bindBus(machine: Machine): Omit<Machine['bus'], 'ports'> {
-  const { bus } = machine
-  return {
-    read8: (address) => bus.read8(address),
-    read16: (address) => bus.read16(address),
-    read32: (address) => bus.read32(address),
-    write8: (address, value) => bus.write8(address, value),
-    write16: (address, value) => bus.write16(address, value),
-    write32: (address, value) => bus.write32(address, value),
-    readBytes: (address, into) => bus.readBytes(address, into),
-    writeBytes: (address, from) => bus.writeBytes(address, from),
-    nextInterrupt: () => bus.nextInterrupt(),
-    idle: () => bus.idle(),
-  }
 }
 
 function bindPorts(machine: Machine): NonNullable<Machine['bus']['ports']> {

@@ -8,6 +8,7 @@ import { findFslBridge } from '../src/e500/fsl-bridge.ts'
 import { fslWindowDma } from '../src/e500/window-dma.ts'
 import { bootGuest, type GuestResult } from '../src/index.ts'
 import { ConfigAccess, type FunctionAddress } from '../src/pci/config-access.ts'
+import { busLike } from './support/bus-of.ts'
 
 const RUNS = { numRuns: Number(process.env.DMASCOPE_FUZZ_RUNS ?? 300) }
 const MIB = 2 ** 20
@@ -236,31 +237,18 @@ describe('a kernel on a ppce500', () => {
   it('stops with a word where there is no controller, and never throws whatever the tree says', () => {
     const renamed =
       (word: string) =>
-      (bus: CpuBus): CpuBus => ({
-        ...bindAll(bus),
-        readBytes(address, into) {
-          bus.readBytes(address, into)
-          const at = indexOf(into, word)
-          if (at >= 0) into[at] = 0x58
-        },
-      })
+      (bus: CpuBus): CpuBus =>
+        busLike(bus, {
+          readBytes(address, into) {
+            bus.readBytes(address, into)
+            const at = indexOf(into, word)
+            if (at >= 0) into[at] = 0x58
+          },
+        })
     expect(boot({}, { behind: renamed('fsl,mpc8540-pci') }).result.halted).toMatch(/no PCI controller/)
     expect(boot({}, { behind: renamed('open-pic') }).result.booted).toBe(true)
     expect(boot({}, { behind: renamed('fsl,mpic-msi') }).device.interrupt.mode).toBe('intx')
   })
-})
-
-const bindAll = (bus: CpuBus): CpuBus => ({
-  read8: (address) => bus.read8(address),
-  read16: (address) => bus.read16(address),
-  read32: (address) => bus.read32(address),
-  write8: (address, value) => bus.write8(address, value),
-  write16: (address, value) => bus.write16(address, value),
-  write32: (address, value) => bus.write32(address, value),
-  readBytes: (address, into) => bus.readBytes(address, into),
-  writeBytes: (address, from) => bus.writeBytes(address, from),
-  nextInterrupt: () => bus.nextInterrupt(),
-  idle: () => bus.idle(),
 })
 
 function indexOf(bytes: Uint8Array, word: string): number {

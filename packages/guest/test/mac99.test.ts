@@ -2,6 +2,7 @@ import type { CpuBus } from '@dmascope/memory/contracts'
 import { describe, expect, it } from 'vitest'
 import { createMachine, type DeviceDescription, type MachineDescription } from '../../machine/src/index.ts'
 import { bootGuest } from '../src/index.ts'
+import { busLike } from './support/bus-of.ts'
 
 const MIB = 2 ** 20
 const DART_CNTL = 0xf803_3000
@@ -25,22 +26,14 @@ function watch(bus: CpuBus, read?: (value: number) => number): Watched {
   const controls: number[] = []
   return {
     controls,
-    bus: {
-      read8: (address) => bus.read8(address),
-      read16: (address) => bus.read16(address),
+    bus: busLike(bus, {
       read32: (address) =>
         address === DART_CNTL && read !== undefined ? read(bus.read32(address)) : bus.read32(address),
-      write8: (address, value) => bus.write8(address, value),
-      write16: (address, value) => bus.write16(address, value),
       write32(address, value) {
         if (address === DART_CNTL) controls.push(swap32(value))
         bus.write32(address, value)
       },
-      readBytes: (address, into) => bus.readBytes(address, into),
-      writeBytes: (address, from) => bus.writeBytes(address, from),
-      nextInterrupt: () => bus.nextInterrupt(),
-      idle: () => bus.idle(),
-    },
+    }),
   }
 }
 

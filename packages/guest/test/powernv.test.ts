@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { runSkiboot } from '../../firmware/src/index.ts'
 import { createMachine, type DeviceDescription, type MachineDescription } from '../../machine/src/index.ts'
 import { bootGuest, type GuestResult } from '../src/index.ts'
+import { busLike } from './support/bus-of.ts'
 
 const NAMES: Readonly<Record<number, string>> = {
   26: 'OPAL_PCI_EEH_FREEZE_CLEAR',
@@ -34,21 +35,6 @@ const device = (model: string, bus: string, more: Partial<DeviceDescription> = {
 })
 
 const PLATFORM = { iommu_platform: true, 'disable-legacy': 'on' } as const
-
-/** The same bus with other calls. */
-const withCalls = (bus: CpuBus, hypercall: NonNullable<CpuBus['hypercall']>): CpuBus => ({
-  read8: (address) => bus.read8(address),
-  read16: (address) => bus.read16(address),
-  read32: (address) => bus.read32(address),
-  write8: (address, value) => bus.write8(address, value),
-  write16: (address, value) => bus.write16(address, value),
-  write32: (address, value) => bus.write32(address, value),
-  readBytes: (address, into) => bus.readBytes(address, into),
-  writeBytes: (address, from) => bus.writeBytes(address, from),
-  nextInterrupt: () => bus.nextInterrupt(),
-  idle: () => bus.idle(),
-  hypercall,
-})
 
 interface Booted {
   readonly result: GuestResult
@@ -86,11 +72,13 @@ function boot(
     machine.endFirmwarePhase()
     const calls: string[] = []
     const { bus } = machine
-    const counted = withCalls(bus, (token, args, out) => {
-      const code = bus.hypercall!(token, args, out)
-      const line = `${NAMES[token] ?? token} ${code}`
-      if (!CONFIG_CALLS.has(token) && token !== FREEZE_STATUS && calls.at(-1) !== line) calls.push(line)
-      return code
+    const counted = busLike(bus, {
+      hypercall: (token, args, out) => {
+        const code = bus.hypercall!(token, args, out)
+        const line = `${NAMES[token] ?? token} ${code}`
+        if (!CONFIG_CALLS.has(token) && token !== FREEZE_STATUS && calls.at(-1) !== line) calls.push(line)
+        return code
+      },
     })
     const result = bootGuest(behind(counted), {
       profile: 'linux-6.12',
@@ -245,7 +233,9 @@ describe('hostile firmware', () => {
       fc.property(fc.integer({ min: 16, max: 131 }), fc.integer({ min: -10, max: 3 }), (refused, code) => {
         const { result } = boot([device('virtio-rng-pci', 'pcie.0', { properties: PLATFORM })], {
           behind: (bus) =>
-            withCalls(bus, (token, args, out) => (token === refused ? code : bus.hypercall!(token, args, out))),
+            busLike(bus, {
+              hypercall: (token, args, out) => (token === refused ? code : bus.hypercall!(token, args, out)),
+            }),
         })
         expect(result.timeline.length).toBeGreaterThan(0)
       }),

@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { DeviceDescription, MachineDescription } from '../../machine/src/index.ts'
 import { bootGuest, type CpuTrace, recordCpuBus, replayCpuBus } from '../src/index.ts'
+import { busLike } from './support/bus-of.ts'
 import { counted, type PartitionOptions, partition } from './support/partition.ts'
 import { ACCESS_PLATFORM, device, disk } from './support/test-machine.ts'
 
@@ -256,28 +257,20 @@ describe('a machine that is none', () => {
         (answers, damage) => {
           let made = 0
           let read = 0
-          const behind = (bus: CpuBus): CpuBus => ({
-            read8: (address) => bus.read8(address),
-            read16: (address) => bus.read16(address),
-            read32: (address) => bus.read32(address),
-            write8: (address, value) => bus.write8(address, value),
-            write16: (address, value) => bus.write16(address, value),
-            write32: (address, value) => bus.write32(address, value),
-            readBytes(address, into) {
-              bus.readBytes(address, into)
-              read++
-              for (const [which, value] of damage)
-                if (which === read % 121 && into.length > 0) into[value % into.length] = value
-            },
-            writeBytes: (address, from) => bus.writeBytes(address, from),
-            nextInterrupt: () => bus.nextInterrupt(),
-            idle: () => bus.idle(),
-            hypercall(number, args, out) {
-              made++
-              const wrong = answers.find(([which]) => which === made % 41)
-              return wrong === undefined ? bus.hypercall!(number, args, out) : wrong[1]
-            },
-          })
+          const behind = (bus: CpuBus): CpuBus =>
+            busLike(bus, {
+              readBytes(address, into) {
+                bus.readBytes(address, into)
+                read++
+                for (const [which, value] of damage)
+                  if (which === read % 121 && into.length > 0) into[value % into.length] = value
+              },
+              hypercall(number, args, out) {
+                made++
+                const wrong = answers.find(([which]) => which === made % 41)
+                return wrong === undefined ? bus.hypercall!(number, args, out) : wrong[1]
+              },
+            })
           const { machine, result } = partition([RNG, device('e1000e', 3)], { behind })
           machine.dispose()
           expect(Array.isArray(result.timeline)).toBe(true)

@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { runOpenBios } from '../../firmware/src/index.ts'
 import { createMachine, type DeviceDescription, type MachineDescription } from '../../machine/src/index.ts'
 import { bootGuest, type GuestDevice, type GuestResult } from '../src/index.ts'
+import { busLike } from './support/bus-of.ts'
 
 const RUNS = Number(process.env.DMASCOPE_FUZZ_RUNS ?? 300)
 const SABRE = 0x1fe_0000_0000
@@ -67,8 +68,7 @@ function boot(
     machine.endFirmwarePhase()
     const writes: string[] = []
     let high = 0
-    const listening: CpuBus = {
-      ...plain(bus),
+    const listening = busLike(bus, {
       write32(address, value) {
         const offset = address - SABRE
         if (offset >= 0 && offset < 0x1_0000) {
@@ -79,7 +79,7 @@ function boot(
         }
         bus.write32(address, value)
       },
-    }
+    })
     const result = bootGuest(behind(listening), {
       profile,
       architecture: 'sparc64',
@@ -96,19 +96,6 @@ function boot(
     machine.dispose()
   }
 }
-
-const plain = (bus: CpuBus): CpuBus => ({
-  read8: (address) => bus.read8(address),
-  read16: (address) => bus.read16(address),
-  read32: (address) => bus.read32(address),
-  write8: (address, value) => bus.write8(address, value),
-  write16: (address, value) => bus.write16(address, value),
-  write32: (address, value) => bus.write32(address, value),
-  readBytes: (address, into) => bus.readBytes(address, into),
-  writeBytes: (address, from) => bus.writeBytes(address, from),
-  nextInterrupt: () => bus.nextInterrupt(),
-  idle: () => bus.idle(),
-})
 
 const found = ({ result }: Booted, id: string): GuestDevice | undefined => result.devices.find((one) => one.id === id)
 

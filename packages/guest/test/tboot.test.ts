@@ -7,6 +7,7 @@ import { findTboot, launchedDmar } from '../src/early/tboot.ts'
 import { decideVtdPolicy } from '../src/iommu/vtd/vtd-policy.ts'
 import { parseKernelCommandLine } from '../src/profile/kernel-command-line.ts'
 import { parseGuest } from '../src/profile/parse-guest.ts'
+import { busOver } from './support/bus-of.ts'
 
 const RUNS = Number(process.env.DMASCOPE_FUZZ_RUNS ?? 300)
 const PAGE = 0x80_0000
@@ -22,18 +23,7 @@ function busWith({ heap = HEAP, size = HEAP_SIZE } = {}): CpuBus {
   const space = new AddressSpace(ram)
   const read = (offset: number): number => (offset === 0x300 ? heap : offset === 0x308 ? size : 0)
   space.add({ name: 'TXT', base: 0xfed3_0000, size: 0x1_0000, kind: 'mmio', handler: { read, write: () => {} } })
-  return {
-    read8: (address) => space.read(address, 1),
-    read16: (address) => space.read(address, 2),
-    read32: (address) => space.read(address, 4),
-    write8: (address, value) => space.write(address, 1, value),
-    write16: (address, value) => space.write(address, 2, value),
-    write32: (address, value) => space.write(address, 4, value),
-    readBytes: (address, into) => space.readBytes(address, into),
-    writeBytes: (address, from) => space.writeBytes(address, from),
-    nextInterrupt: () => -1,
-    idle: () => true,
-  }
+  return busOver(space)
 }
 
 const params = (tbootAddress: number, type = 2): BootParams => ({

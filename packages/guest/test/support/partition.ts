@@ -7,6 +7,7 @@ import {
   type MachineDescription,
 } from '../../../machine/src/index.ts'
 import { bootGuest, type GuestResult } from '../../src/index.ts'
+import { busLike } from './bus-of.ts'
 
 /** Calls of RTAS by token, beside hypervisor calls by number. */
 const H_RTAS = 0xf000
@@ -64,19 +65,7 @@ export function counted(bus: CpuBus, calls: string[]): CpuBus {
     if (calls.at(-1) !== call) calls.push(call)
     return code
   }
-  return {
-    read8: (address) => bus.read8(address),
-    read16: (address) => bus.read16(address),
-    read32: (address) => bus.read32(address),
-    write8: (address, value) => bus.write8(address, value),
-    write16: (address, value) => bus.write16(address, value),
-    write32: (address, value) => bus.write32(address, value),
-    readBytes: (address, into) => bus.readBytes(address, into),
-    writeBytes: (address, from) => bus.writeBytes(address, from),
-    nextInterrupt: () => bus.nextInterrupt(),
-    idle: () => bus.idle(),
-    hypercall,
-  }
+  return busLike(bus, { hypercall })
 }
 
 /** Boots a partition with these devices, SLOF first. */
