@@ -1,6 +1,6 @@
 import type { Access, GuestRam, MmioHandler } from '@dmascope/memory'
+import { AccessFaults } from '../access-faults.ts'
 import { passMessage } from '../pass-message.ts'
-import { SeenFaults } from '../seen-faults.ts'
 import type { Fault, Msi, RequesterId, Translation, Translator } from '../translator.ts'
 import { UNSUPPORTED_REQUEST } from '../translator.ts'
 import { DART_FAULTS, faultText } from './faults.ts'
@@ -27,14 +27,6 @@ const VALID = DARTMAP.fields.VALID.loMask
 const RPN = DARTMAP.fields.RPN.loMask
 const { DART_CNTL, DART_BASE, DART_SIZE } = DART_U4.registers
 
-class Faults extends SeenFaults<SeenFault> {
-  tell(requester: RequesterId, hi: number, lo: number, access: Access, reason: number, text: string): void {
-    if (!this.countFault()) return
-    const kind = (access & 2) !== 0 ? 'write' : 'read'
-    this.tellFault({ requester, access: kind, hi: hi >>> 0, lo: lo >>> 0, reason, text })
-  }
-}
-
 /**
  * The DMA address relocation table of an Apple U3 or U4 north bridge (IBM CPC925, CPC945): one table in memory for all
  * devices behind it, an entry of 32 bits a page of 4 KiB, from bus address 0 on. It tells devices not apart, and reading
@@ -47,7 +39,7 @@ export class DartUnit implements Translator {
   readonly model: 'u3' | 'u4'
   readonly epochs = new Uint32Array(EPOCHS)
   readonly #ram: GuestRam
-  readonly #faults: Faults
+  readonly #faults: AccessFaults
   #enabled = false
   /** Page of the table, and how many it has. */
   #base = 0
@@ -57,7 +49,7 @@ export class DartUnit implements Translator {
   constructor({ model, ram, onFault }: DartOptions) {
     this.model = model
     this.#ram = ram
-    this.#faults = new Faults(onFault)
+    this.#faults = new AccessFaults(onFault)
   }
 
   /** The first faults since reset, in order; at most 1024. */

@@ -1,16 +1,8 @@
 import type { GuestRam } from '@dmascope/memory'
-import type { RequesterId } from '../translator.ts'
+import type { RefusedAccess } from '../access-faults.ts'
 
-/** A fault, for an observer. */
-export interface SeenFault {
-  readonly requester: RequesterId
-  readonly access: 'read' | 'write'
-  readonly hi: number
-  readonly lo: number
-  /** `DART_FAULTS[...].value`, or `UNSUPPORTED_REQUEST`. */
-  readonly reason: number
-  readonly text: string
-}
+/** A fault, for an observer: `reason` is `DART_FAULTS[...].value`, or `UNSUPPORTED_REQUEST`. */
+export type SeenFault = RefusedAccess
 
 export interface DartOptions {
   /** The north bridge: U3 of the first G5s, or U4 (CPC945), whose table can be longer and which lets addresses pass. */

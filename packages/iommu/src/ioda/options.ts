@@ -1,5 +1,5 @@
 import type { GuestRam } from '@dmascope/memory'
-import type { RequesterId } from '../translator.ts'
+import type { RefusedAccess } from '../access-faults.ts'
 
 /** What one host bridge can do. */
 export interface IodaFeatures {
@@ -12,15 +12,9 @@ export interface IodaFeatures {
 }
 
 /** A fault, for an observer. */
-export interface SeenFault {
-  readonly requester: RequesterId
+export interface SeenFault extends RefusedAccess {
+  /** The partitionable endpoint that the requester is in. */
   readonly endpoint: number
-  readonly access: 'read' | 'write'
-  readonly hi: number
-  readonly lo: number
-  /** `IODA_FAULTS[...].value`, or `UNSUPPORTED_REQUEST`. */
-  readonly reason: number
-  readonly text: string
 }
 
 /** A host bridge's tables, where TCEs lie, and who is told of what it refuses. */

@@ -1,5 +1,5 @@
 import type { GuestRam } from '@dmascope/memory'
-import type { RequesterId } from '../translator.ts'
+import type { RefusedAccess } from '../access-faults.ts'
 
 /** In what the hardware and QEMU’s model of it differ. */
 export interface Sun4uFeatures {
@@ -14,16 +14,8 @@ export interface Sun4uFeatures {
   readonly decodesTargets: boolean
 }
 
-/** A fault, for an observer. */
-export interface SeenFault {
-  readonly requester: RequesterId
-  readonly access: 'read' | 'write'
-  readonly hi: number
-  readonly lo: number
-  /** `SUN4U_FAULTS[...].value`, or `UNSUPPORTED_REQUEST`. */
-  readonly reason: number
-  readonly text: string
-}
+/** A fault, for an observer: `reason` is `SUN4U_FAULTS[...].value`, or `UNSUPPORTED_REQUEST`. */
+export type SeenFault = RefusedAccess
 
 /** Where the TSB lies, and who is told of what is refused. */
 export interface Sun4uOptions extends Partial<Sun4uFeatures> {

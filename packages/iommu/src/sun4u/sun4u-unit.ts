@@ -1,6 +1,6 @@
 import type { Access, GuestRam } from '@dmascope/memory'
+import { AccessFaults } from '../access-faults.ts'
 import { passMessage } from '../pass-message.ts'
-import { SeenFaults } from '../seen-faults.ts'
 import { STRIDE } from '../translation-cache.ts'
 import type { Fault, Msi, RequesterId, Translation, Translator } from '../translator.ts'
 import { UNSUPPORTED_REQUEST } from '../translator.ts'
@@ -34,20 +34,6 @@ const TARGET_SHIFT = 29
 const BYPASS: Translation['route'] = 'bypass'
 const TRANSLATED: Translation['route'] = 'translated'
 
-class Faults extends SeenFaults<SeenFault> {
-  tell(requester: RequesterId, hi: number, lo: number, access: Access, reason: number, text: string): void {
-    if (!this.countFault()) return
-    this.tellFault({
-      requester,
-      access: (access & 2) !== 0 ? 'write' : 'read',
-      hi: hi >>> 0,
-      lo: lo >>> 0,
-      reason,
-      text,
-    })
-  }
-}
-
 /**
  * The IOMMU of the UltraSPARC-IIi’s PCI host bridge: off at reset, when addresses pass; on, it translates those of every
  * device by one table in memory, the translation storage buffer (TSB). No requester is told from another.
@@ -58,7 +44,7 @@ export class Sun4uUnit implements Translator {
   readonly features: Sun4uFeatures
   readonly epochs: Uint32Array
   readonly #ram: GuestRam
-  readonly #faults: Faults
+  readonly #faults: AccessFaults
   readonly #registers = new RegisterFile()
   readonly #tlb: Iotlb
   /** The word of `epochs` for addresses that pass while the unit is off. */
@@ -76,7 +62,7 @@ export class Sun4uUnit implements Translator {
   constructor(options: Sun4uOptions) {
     this.features = completeFeatures(options)
     this.#ram = options.ram
-    this.#faults = new Faults(options.onFault)
+    this.#faults = new AccessFaults(options.onFault)
     this.#tlb = new Iotlb(this.features.keepsEntries ? IOTLB_ENTRIES : 0)
     this.epochs = this.#tlb.epochs
     this.#passTag = this.epochs.length - 1

@@ -1,5 +1,5 @@
 import type { GuestRam } from '@dmascope/memory'
-import type { RequesterId } from '../translator.ts'
+import type { RefusedAccess } from '../access-faults.ts'
 
 /** What one host bridge's windows can be. */
 export interface TceFeatures {
@@ -17,16 +17,8 @@ export interface TceFeatures {
   readonly pageShifts: readonly number[]
 }
 
-/** A fault, for an observer. */
-export interface SeenFault {
-  readonly requester: RequesterId
-  readonly access: 'read' | 'write'
-  readonly hi: number
-  readonly lo: number
-  /** `TCE_FAULTS[...].value`, or `UNSUPPORTED_REQUEST`. */
-  readonly reason: number
-  readonly text: string
-}
+/** A fault, for an observer: `reason` is `TCE_FAULTS[...].value`, or `UNSUPPORTED_REQUEST`. */
+export type SeenFault = RefusedAccess
 
 /** A host bridge's windows, and who is told of what they refuse. */
 export interface TceOptions extends Partial<TceFeatures> {

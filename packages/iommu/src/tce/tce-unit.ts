@@ -1,4 +1,5 @@
 import type { Access } from '@dmascope/memory'
+import { AccessFaults } from '../access-faults.ts'
 import { passMessage } from '../pass-message.ts'
 import type { Fault, Msi, RequesterId, Translation, Translator } from '../translator.ts'
 import { UNSUPPORTED_REQUEST } from '../translator.ts'
@@ -9,8 +10,6 @@ import { completeFeatures, type SeenFault, type TceFeatures, type TceOptions } f
 const DEFAULT_PAGE_SHIFT = 12
 /** Entries share these, by the lower bits of their numbers: one that changes ends copies of a few others too. */
 const EPOCHS = 4096
-/** How many faults observers are kept; later ones only count. */
-const SEEN_LIMIT = 1024
 
 /**
  * The TCE tables of one PCI host bridge: a default window and a dynamic one. All that is below the bridge shares them,
@@ -25,21 +24,27 @@ export class TceUnit implements Translator {
   readonly epochs = new Uint32Array(EPOCHS)
   /** The default window's LIOBN, and the dynamic one's. */
   readonly windows: readonly [DmaWindow, DmaWindow]
-  /** The first faults, in order. At most 1024. */
-  readonly faultsSeen: SeenFault[] = []
-  /** All faults. */
-  faultCount = 0
   readonly #first: DmaWindow
   readonly #second: DmaWindow
-  readonly #onFault: ((fault: SeenFault) => void) | undefined
+  readonly #faults: AccessFaults
 
   constructor(options: TceOptions = {}) {
     this.features = completeFeatures(options)
     this.#first = new DmaWindow(this.features.liobns[0])
     this.#second = new DmaWindow(this.features.liobns[1])
     this.windows = [this.#first, this.#second]
-    this.#onFault = options.onFault
+    this.#faults = new AccessFaults(options.onFault)
     this.reset()
+  }
+
+  /** The first faults, in order; at most 1024. */
+  get faultsSeen(): readonly SeenFault[] {
+    return this.#faults.seen
+  }
+
+  /** All faults. */
+  get faultCount(): number {
+    return this.#faults.count
   }
 
   translate(
@@ -100,23 +105,14 @@ export class TceUnit implements Translator {
     access: Access,
     why: (typeof TCE_FAULTS)[keyof typeof TCE_FAULTS],
   ): Fault {
-    return this.#tell(requester, hi, lo, access, why.value, why.text)
+    this.#faults.tell(requester, hi, lo, access, why.value, why.text)
+    return why.value
   }
 
   #unsupported(requester: RequesterId, hi: number, lo: number, access: Access): Fault {
     const text = 'address translation services, which the bridge does not have'
-    return this.#tell(requester, hi, lo, access, UNSUPPORTED_REQUEST, text)
-  }
-
-  #tell(requester: RequesterId, hi: number, lo: number, access: Access, reason: number, text: string): Fault {
-    this.faultCount++
-    if (this.faultsSeen.length < SEEN_LIMIT || this.#onFault !== undefined) {
-      const kind = (access & 2) !== 0 ? 'write' : 'read'
-      const fault: SeenFault = { requester, access: kind, hi: hi >>> 0, lo: lo >>> 0, reason, text }
-      if (this.faultsSeen.length < SEEN_LIMIT) this.faultsSeen.push(fault)
-      this.#onFault?.(fault)
-    }
-    return reason
+    this.#faults.tell(requester, hi, lo, access, UNSUPPORTED_REQUEST, text)
+    return UNSUPPORTED_REQUEST
   }
 
   /** The window that a LIOBN names, open or not. */
