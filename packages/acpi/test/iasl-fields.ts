@@ -1,19 +1,7 @@
 import { formatTable, parseTable } from '../src/index.ts'
-import { fieldsOf, linesAt, sameValue } from './iasl.ts'
+import { fieldsOf, HEADER_FIELDS, linesAt, sameValue } from './iasl.ts'
 
-const HEADER: Readonly<Record<string, string>> = {
-  Signature: 'Signature',
-  'Table Length': 'Length',
-  Length: 'Length',
-  Revision: 'Revision',
-  Checksum: 'Checksum',
-  'Oem ID': 'OEM ID',
-  'Oem Table ID': 'OEM Table ID',
-  'Oem Revision': 'OEM Revision',
-  'Asl Compiler ID': 'Creator ID',
-  'Asl Compiler Revision': 'Creator Revision',
-  Reserved: 'Reserved',
-}
+const HEADER: Readonly<Record<string, string>> = { ...HEADER_FIELDS, Length: 'Length', Reserved: 'Reserved' }
 const ADDRESS = {
   'Space ID': /Address Space ID$/,
   'Bit Width': /Register Bit Width$/,

@@ -17,23 +17,11 @@ import {
   sdtHeader,
 } from '../src/index.ts'
 import { goldenTable } from './golden-table.ts'
-import { disassemble, fieldsOf, hasIasl, linesAt, sameValue } from './iasl.ts'
-
-const HEADER: Readonly<Record<string, string>> = {
-  Signature: 'Signature',
-  'Table Length': 'Length',
-  Revision: 'Revision',
-  Checksum: 'Checksum',
-  'Oem ID': 'OEM ID',
-  'Oem Table ID': 'OEM Table ID',
-  'Oem Revision': 'OEM Revision',
-  'Asl Compiler ID': 'Creator ID',
-  'Asl Compiler Revision': 'Creator Revision',
-}
+import { disassemble, fieldsOf, HEADER_FIELDS, hasIasl, linesAt, sameValue } from './iasl.ts'
 
 /** What iasl calls the fields of an IVRS, and what the specification, and so we, call them. */
 const IVRS_NAMES: Readonly<Record<string, string | RegExp>> = {
-  ...HEADER,
+  ...HEADER_FIELDS,
   'Virtualization Info': /^(IVinfo|IOMMU Info)$/,
   'Subtable Type': 'Type',
   Flags: 'Flags',
@@ -59,7 +47,7 @@ const IVRS_NAMES: Readonly<Record<string, string | RegExp>> = {
 }
 
 const IORT_NAMES: Readonly<Record<string, string | RegExp>> = {
-  ...HEADER,
+  ...HEADER_FIELDS,
   'Node Count': 'Node Count',
   'Node Offset': 'Node Offset',
   Type: 'Type',

@@ -23,19 +23,11 @@ import {
   sdtHeader,
 } from '../src/index.ts'
 import { bytesOfPrinted } from './annotated-hex.ts'
-import { compile, disassemble, fieldsOf, hasIasl, linesAt, sameValue } from './iasl.ts'
+import { compile, disassemble, fieldsOf, HEADER_FIELDS, hasIasl, linesAt, sameValue } from './iasl.ts'
 
 /** What iasl calls a field of a DMAR, and what the specification, and so we, call it. */
 const NAMES: Readonly<Record<string, string>> = {
-  Signature: 'Signature',
-  'Table Length': 'Length',
-  Revision: 'Revision',
-  Checksum: 'Checksum',
-  'Oem ID': 'OEM ID',
-  'Oem Table ID': 'OEM Table ID',
-  'Oem Revision': 'OEM Revision',
-  'Asl Compiler ID': 'Creator ID',
-  'Asl Compiler Revision': 'Creator Revision',
+  ...HEADER_FIELDS,
   'Host Address Width': 'Host Address Width',
   Flags: 'Flags',
   'Subtable Type': 'Type',

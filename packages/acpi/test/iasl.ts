@@ -78,3 +78,16 @@ export function sameValue(value: string, bytes: string): boolean {
 export function linesAt(lines: readonly AnnotatedLine[], offset: number, size: number): AnnotatedLine[] {
   return lines.filter((line) => line.bytes !== '' && line.offset >= offset && line.offset < offset + size)
 }
+
+/** What iasl calls the fields of a table's header, and what the specification, and so we, call them. */
+export const HEADER_FIELDS: Readonly<Record<string, string>> = {
+  Signature: 'Signature',
+  'Table Length': 'Length',
+  Revision: 'Revision',
+  Checksum: 'Checksum',
+  'Oem ID': 'OEM ID',
+  'Oem Table ID': 'OEM Table ID',
+  'Oem Revision': 'OEM Revision',
+  'Asl Compiler ID': 'Creator ID',
+  'Asl Compiler Revision': 'Creator Revision',
+}
