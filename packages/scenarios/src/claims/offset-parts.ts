@@ -93,6 +93,19 @@ export const WINDOW_PARTS: readonly ObservedPart[] = [
   },
 ]
 
+/** Platforms of each kind: memory at its own address, at another, at one for each bank, partly out of reach, and IOMMUs. */
+const ALL_KINDS = [
+  'x86',
+  'arm64',
+  ...OFFSETS,
+  'arm64-window',
+  'e500-high',
+  'x86-vtd',
+  'x86-amdvi',
+  'arm64-smmuv3',
+  'pseries',
+] as const
+
 /** Addresses by the platform’s rules, whatever these are. */
 export const PLATFORM_RULE_PARTS: readonly ObservedPart[] = [
   {
@@ -102,34 +115,14 @@ export const PLATFORM_RULE_PARTS: readonly ObservedPart[] = [
       ...each({
         guest: 'platform-dma-two-bits',
         hypervisor: 'platform-dma',
-        platform: [
-          'x86',
-          'arm64',
-          ...OFFSETS,
-          'arm64-window',
-          'e500-high',
-          'x86-vtd',
-          'x86-amdvi',
-          'arm64-smmuv3',
-          'pseries',
-        ],
+        platform: ALL_KINDS,
         iommu: ['none', 'on'],
       }),
       // The other reading: bit 33 itself says so.
       ...each({
         guest: 'platform-dma',
         hypervisor: 'physical',
-        platform: [
-          'x86',
-          'arm64',
-          ...OFFSETS,
-          'arm64-window',
-          'e500-high',
-          'x86-vtd',
-          'x86-amdvi',
-          'arm64-smmuv3',
-          'pseries',
-        ],
+        platform: ALL_KINDS,
         iommu: ['none', 'on'],
       }),
     ],
