@@ -4,6 +4,7 @@ import { readMachineFile } from '@dmascope/machine/file'
 import type { Report, ReportDevice } from '@dmascope/report'
 import { bootMachine, startGuest } from '@dmascope/scenarios'
 import { describe, expect, it } from 'vitest'
+import { deviceAt } from './report-device.ts'
 
 const preset = (name: string): MachineDescription => describePreset(findPreset(name))
 const machineOf = (content: Readonly<Record<string, unknown>>): MachineDescription =>
@@ -11,13 +12,9 @@ const machineOf = (content: Readonly<Record<string, unknown>>): MachineDescripti
 const boot = (description: MachineDescription, guest = 'linux-6.12'): Report =>
   bootMachine({ description, guest, selfTestBytes: 4096 }).report
 
-const deviceAt = ({ devices }: Report, slot: string): ReportDevice => {
-  const found = devices.find(({ id }) => id === `0000:00:${slot}`)
-  if (found === undefined) throw new Error(`no ${slot} in the report`)
-  return found
-}
+const deviceOf = (report: Report, slot: string): ReportDevice => deviceAt(report, `0000:00:${slot}`)
 const seen = (report: Report, slot: string): unknown[] => {
-  const { verdict, guest } = deviceAt(report, slot)
+  const { verdict, guest } = deviceOf(report, slot)
   return [verdict, guest.dmaPath]
 }
 
@@ -48,7 +45,7 @@ describe('memory above what a device reaches', () => {
   it('is out of reach without a pool', () => {
     const report = boot({ ...machine, append: 'swiotlb=noforce' })
     expect(seen(report, '02.0')).toEqual(['refused', 'direct'])
-    expect(deviceAt(report, '02.0').io.detail).toBe('no bus address for a buffer')
+    expect(deviceOf(report, '02.0').io.detail).toBe('no bus address for a buffer')
   })
 
   it('is bounced for all that go by the DMA API with swiotlb=force, and for no virtio device without bit 33', () => {
@@ -63,7 +60,7 @@ describe('memory above what a device reaches', () => {
     const report = boot({ ...machine, append: 'swiotlb=128', devices: machine.devices.slice(0, 1) })
     expect(seen(report, '02.0')).toEqual(['works', 'swiotlb'])
     const none = boot({ ...machine, append: 'swiotlb=0,force', devices: machine.devices.slice(0, 1) })
-    expect(deviceAt(none, '02.0').verdict).toBe('refused')
+    expect(deviceOf(none, '02.0').verdict).toBe('refused')
   })
 })
 
@@ -91,29 +88,29 @@ describe('a guest that AMD SEV encrypts', () => {
       ['works', 'swiotlb'],
       ['works', 'swiotlb'],
     ])
-    expect(deviceAt(report, '03.0').io.detail).toContain('device must provide VIRTIO_F_ACCESS_PLATFORM (-ENODEV)')
+    expect(deviceOf(report, '03.0').io.detail).toContain('device must provide VIRTIO_F_ACCESS_PLATFORM (-ENODEV)')
     expect(report.devices.flatMap(({ findings }) => findings)).not.toContain('DMA-0044')
   })
 
   it('of a kernel that does not refuse it has the device read ciphertext, which the report says', () => {
     const report = boot(preset('sev'), 'linux-5.10')
-    const device = deviceAt(report, '03.0')
+    const device = deviceOf(report, '03.0')
     expect([device.verdict, device.guest.dmaPath, device.io.ok]).toEqual(['hangs', 'physical', false])
     expect(device.findings).toContain('DMA-0044')
     expect(device.findings).not.toContain('DMA-0010')
-    expect(deviceAt(report, '02.0').verdict).toBe('works')
+    expect(deviceOf(report, '02.0').verdict).toBe('works')
   })
 
   it('that does not bounce gives addresses with the encryption bit, where there is no memory', () => {
     const report = boot({ ...preset('sev'), append: 'swiotlb=noforce' })
-    const { verdict, strays } = deviceAt(report, '02.0')
+    const { verdict, strays } = deviceOf(report, '02.0')
     // The C-bit is bit 51, but the ring, in shared pages, is found.
     expect([verdict, strays[0]?.landed, strays[0]?.busAddress.length]).toEqual([
       'hangs',
       'hole',
       '0x8000000000000'.length,
     ])
-    expect(deviceAt(report, '05.0').verdict).not.toBe('works')
+    expect(deviceOf(report, '05.0').verdict).not.toBe('works')
   })
 
   it('decides the same from a recording of what it read', () => {
@@ -144,7 +141,7 @@ describe('a secure guest of POWER', () => {
       ['works', 'swiotlb'],
       ['works', 'swiotlb'],
     ])
-    expect(deviceAt(report, '03.0').findings).toContain('DMA-0044')
+    expect(deviceOf(report, '03.0').findings).toContain('DMA-0044')
   })
 
   it('is a plain one where the kernel is not told to ask', () => {
@@ -157,8 +154,8 @@ describe('a secure guest of POWER', () => {
 
   it('that does not bounce has devices read ciphertext', () => {
     const report = boot({ ...preset('pef'), append: 'svm=on swiotlb=noforce' })
-    expect(deviceAt(report, '02.0').verdict).not.toBe('works')
-    expect(deviceAt(report, '02.0').findings).toContain('DMA-0044')
+    expect(deviceOf(report, '02.0').verdict).not.toBe('works')
+    expect(deviceOf(report, '02.0').findings).toContain('DMA-0044')
   })
 
   it('stops on a machine without an ultravisor', () => {

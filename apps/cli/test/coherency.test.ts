@@ -1,19 +1,14 @@
 import { bootGuest, recordCpuBus, replayCpuBus } from '@dmascope/guest'
 import { createMachine, describePreset, findPreset, type MachineDescription } from '@dmascope/machine'
 import { readMachineFile } from '@dmascope/machine/file'
-import type { Report, ReportDevice } from '@dmascope/report'
+import type { Report } from '@dmascope/report'
 import { bootMachine } from '@dmascope/scenarios'
 import { describe, expect, it } from 'vitest'
+import { deviceAt } from './report-device.ts'
 
 const preset = (name: string): MachineDescription => describePreset(findPreset(name))
 const boot = (description: MachineDescription, guest = 'linux-6.12'): Report =>
   bootMachine({ description, guest, selfTestBytes: 4096 }).report
-
-const deviceAt = ({ devices }: Report, id: string): ReportDevice => {
-  const found = devices.find((device) => device.id === id)
-  if (found === undefined) throw new Error(`no ${id} in the report`)
-  return found
-}
 
 /** With the DMA API, and without: 02.0 and 03.0 of each of these presets. */
 const WITH = '0000:00:02.0'

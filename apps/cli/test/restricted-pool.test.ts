@@ -1,9 +1,9 @@
 import { bootGuest, recordCpuBus, replayCpuBus } from '@dmascope/guest'
 import { createMachine, describePreset, findPreset, type MachineDescription } from '@dmascope/machine'
 import { readMachineFile } from '@dmascope/machine/file'
-import type { Report, ReportDevice } from '@dmascope/report'
 import { bootMachine } from '@dmascope/scenarios'
 import { describe, expect, it } from 'vitest'
+import { deviceAt } from './report-device.ts'
 
 const MIB = 0x10_0000
 /** At the end of the 512 MiB that begin at 0x40000000. */
@@ -13,12 +13,6 @@ const KNOWS = 'linux-6.12,restricted-pools=on'
 
 const boot = (guest: string, change: Partial<MachineDescription> = {}) =>
   bootMachine({ description: { ...describePreset(PRESET), ...change }, guest, selfTestBytes: 4096, trace: true })
-
-const deviceAt = ({ devices }: Report, id: string): ReportDevice => {
-  const found = devices.find((device) => device.id === id)
-  if (found === undefined) throw new Error(`no ${id} in the report`)
-  return found
-}
 
 const WITH = '0000:00:02.0'
 const WITHOUT = '0000:00:03.0'

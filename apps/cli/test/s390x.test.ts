@@ -1,9 +1,10 @@
 import { bootGuest, recordCpuBus, replayCpuBus } from '@dmascope/guest'
 import { createMachine, describePreset, findPreset, type MachineDescription } from '@dmascope/machine'
 import { readMachineFile } from '@dmascope/machine/file'
-import type { Report, ReportDevice } from '@dmascope/report'
+import type { Report } from '@dmascope/report'
 import { bootMachine, startGuest } from '@dmascope/scenarios'
 import { describe, expect, it } from 'vitest'
+import { deviceAt } from './report-device.ts'
 
 const preset = (name: string): MachineDescription => describePreset(findPreset(name))
 const machineOf = (content: Readonly<Record<string, unknown>>): MachineDescription =>
@@ -11,11 +12,6 @@ const machineOf = (content: Readonly<Record<string, unknown>>): MachineDescripti
 const boot = (description: MachineDescription, guest = 'linux-6.12'): Report =>
   bootMachine({ description, guest, selfTestBytes: 4096 }).report
 
-function deviceAt({ devices }: Report, id: string): ReportDevice {
-  const found = devices.find((one) => one.id === id)
-  if (found === undefined) throw new Error(`no ${id} in the report`)
-  return found
-}
 const seen = ({ devices }: Report): string[] =>
   devices.map(({ id, verdict, guest, interrupt }) => `${id} ${guest.dmaPath} ${verdict} ${interrupt.mode}`)
 

@@ -4,6 +4,7 @@ import { createMachine, describePreset, findPreset, type Machine, type MachineDe
 import { joinReport, type Report, type ReportDevice } from '@dmascope/report'
 import { startGuest } from '@dmascope/scenarios'
 import { describe, expect, it } from 'vitest'
+import { deviceAt } from './report-device.ts'
 
 const DEFAULT = describePreset(findPreset('default'))
 const ARM = describePreset(findPreset('arm-virt'))
@@ -18,12 +19,6 @@ function boot(description: MachineDescription, change: (machine: Machine) => voi
   const report = joinReport({ description, guest: result, observations: machine.observe(), version: 'test' })
   machine.dispose()
   return report
-}
-
-const deviceAt = (report: Report, id: string): ReportDevice => {
-  const found = report.devices.find((device) => device.id === id)
-  if (found === undefined) throw new Error(`no ${id} in the report`)
-  return found
 }
 
 describe('the device seam', () => {

@@ -1,8 +1,9 @@
 import { runOpenBios } from '@dmascope/firmware'
 import { bootGuest, recordCpuBus, replayCpuBus } from '@dmascope/guest'
 import { createMachine, describePreset, findPreset, type Machine } from '@dmascope/machine'
-import { joinReport, type Report, type ReportDevice } from '@dmascope/report'
+import { joinReport, type Report } from '@dmascope/report'
 import { describe, expect, it } from 'vitest'
+import { deviceAt } from './report-device.ts'
 
 const SUN4U = describePreset(findPreset('sun4u'))
 /** Of the preset: a disk with bit 33, one without, and an NVMe controller. */
@@ -29,12 +30,6 @@ function boot(change: (machine: Machine) => void = () => {}): Report {
   } finally {
     machine.dispose()
   }
-}
-
-const deviceAt = (report: Report, id: string): ReportDevice => {
-  const found = report.devices.find((device) => device.id === id)
-  if (found === undefined) throw new Error(`no ${id} in the report`)
-  return found
 }
 
 describe('the preset sun4u', () => {

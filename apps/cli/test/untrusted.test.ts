@@ -1,8 +1,9 @@
 import { createMachine, describePreset, findPreset, type MachineDescription } from '@dmascope/machine'
 import { readMachineFile } from '@dmascope/machine/file'
-import type { Report, ReportDevice } from '@dmascope/report'
+import type { Report } from '@dmascope/report'
 import { bootCell, bootMachine, parseCell } from '@dmascope/scenarios'
 import { describe, expect, it } from 'vitest'
+import { deviceAt } from './report-device.ts'
 
 const MIB = 0x10_0000
 
@@ -12,12 +13,6 @@ function machine(text: string): MachineDescription {
 
 const boot = (description: MachineDescription, guest = 'linux-6.12'): Report =>
   bootMachine({ description, guest, selfTestBytes: 4096 }).report
-
-const deviceAt = ({ devices }: Report, id: string): ReportDevice => {
-  const found = devices.find((device) => device.id === id)
-  if (found === undefined) throw new Error(`no ${id} in the report`)
-  return found
-}
 
 /** A port that firmware calls external-facing, and others; disks below two, a card below one. */
 const PORTS = `machineProperties: { kernel-irqchip: split }

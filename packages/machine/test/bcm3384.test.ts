@@ -1,11 +1,11 @@
 import { findDmaWindows, parseDtb, parseReg, resolveInterrupt } from '@dmascope/devicetree'
-import { DmascopeError } from '@dmascope/layout'
 import type { CpuBus } from '@dmascope/memory'
 import { afterEach, describe, expect, it } from 'vitest'
 import { Coprocessor } from '../src/bcm3384/coprocessor.ts'
 import { L2Interrupts } from '../src/bcm3384/l2-interrupts.ts'
 import { readMachineFile } from '../src/file/index.ts'
 import { createMachine, type Machine } from '../src/index.ts'
+import { errorOf } from './described-machine.ts'
 
 const MIB = 0x10_0000
 /** register << 3 | select */
@@ -25,16 +25,6 @@ function build(text: string) {
   const built = createMachine(description)
   machine = built.machine
   return built
-}
-
-function errorOf(work: () => unknown): string {
-  try {
-    work()
-  } catch (error) {
-    if (error instanceof DmascopeError) return `${error.code} ${error.message}`
-    throw error
-  }
-  return 'nothing thrown'
 }
 
 function treeOf({ machine: { bus }, deviceTree }: ReturnType<typeof build>) {

@@ -2,6 +2,7 @@ import { onTestFinished } from 'vitest'
 import {
   createMachine,
   type DeviceDescription,
+  DmascopeError,
   type Machine,
   type MachineDescription,
   type MachineName,
@@ -60,4 +61,15 @@ export function refusalOf(description: MachineDescription): string {
     return (error as Error).message
   }
   return 'accepted'
+}
+
+/** Code and message of what `work` refuses a person's input with. */
+export function errorOf(work: () => unknown): string {
+  try {
+    work()
+  } catch (error) {
+    if (error instanceof DmascopeError) return `${error.code} ${error.message}`
+    throw error
+  }
+  return 'nothing thrown'
 }

@@ -1,10 +1,10 @@
 import { parseDtb, parseRanges } from '@dmascope/devicetree'
-import { DmascopeError } from '@dmascope/layout'
 import { DMA_DECODE_ERROR, DMA_OK } from '@dmascope/memory'
 import { afterEach, describe, expect, it } from 'vitest'
 import { readMachineFile } from '../src/file/index.ts'
 import { InboundWindows } from '../src/inbound/inbound-windows.ts'
 import { createMachine, type Machine } from '../src/index.ts'
+import { errorOf } from './described-machine.ts'
 import { DOORBELL, FakeFabric, MIB } from './fake-fabric.ts'
 
 let machine: Machine | null = null
@@ -26,16 +26,6 @@ function build(inbound: string, more = '') {
   const built = createMachine(readMachineFile(file(inbound, more), { file: 'm.yaml' }).description)
   machine = built.machine
   return built
-}
-
-function errorOf(work: () => unknown): string {
-  try {
-    work()
-  } catch (error) {
-    if (error instanceof DmascopeError) return `${error.code} ${error.message}`
-    throw error
-  }
-  return 'nothing thrown'
 }
 
 const ONE = '  - windows: [{ bus: 0xc0000000, memory: 0x40000000, size: 512M }]'
