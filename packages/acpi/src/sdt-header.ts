@@ -47,7 +47,8 @@ export const sdtHeader = (revision: number, overrides: Partial<SdtHeader> = {}):
 })
 
 /** The four characters that a table starts with; fewer where there are fewer bytes. */
-export const tableSignature = (data: Uint8Array): string => toText(data.subarray(0, 4))
+export const tableSignature = (data: Uint8Array): string =>
+  data.length < 4 ? toText(data) : String.fromCharCode(data[0]!, data[1]!, data[2]!, data[3]!)
 
 /** Where the table's content ends, whatever its header says: within the bytes, and not before its header's end. */
 const contentEnd = (length: number, available: number): number => Math.max(HEADER_SIZE, Math.min(length, available))

@@ -1,4 +1,4 @@
-/** The bytes of a table while it is built: pieces are put one behind the other, and copied out once. */
+/** The bytes of a table while it is built: pieces are put one behind the other, and copied out once at most. */
 export class TableWriter {
   /** Bytes put so far. */
   length = 0
@@ -25,9 +25,9 @@ export class TableWriter {
     this.bytes.set(bytes, at)
   }
 
-  /** A copy of what was put. */
+  /** What was put, in an array of just that size. Nothing may be put after that. */
   finish(): Uint8Array {
-    return this.bytes.slice(0, this.length)
+    return this.length === this.bytes.length ? this.bytes : this.bytes.slice(0, this.length)
   }
 
   #grow(): void {

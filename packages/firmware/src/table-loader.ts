@@ -19,6 +19,13 @@ interface LoaderContext {
   readonly log: (line: string) => void
 }
 
+/** What the commands of one script share. */
+interface LoaderRun extends LoaderContext {
+  /** Bytes on their way from memory. */
+  readonly scratch: Uint8Array
+}
+
+const SCRATCH_BYTES = 4096
 const MIN_ALIGN = 16
 const isPowerOfTwo = (value: number): boolean => value !== 0 && (value & (value - 1)) === 0
 
@@ -40,14 +47,15 @@ export function runTableLoader(context: LoaderContext): Map<string, LoadedFile> 
     context.log(`table loader: ${error.message}`)
     return loaded
   }
+  const run: LoaderRun = { ...context, scratch: new Uint8Array(SCRATCH_BYTES) }
   for (const [index, command] of commands.entries()) {
-    const problem = runCommand(command, context, loaded)
+    const problem = runCommand(command, run, loaded)
     if (problem !== null) context.log(`table loader: command ${index}, ${command.command}: ${problem}`)
   }
   return loaded
 }
 
-function runCommand(command: LoaderCommand, context: LoaderContext, loaded: Map<string, LoadedFile>): string | null {
+function runCommand(command: LoaderCommand, context: LoaderRun, loaded: Map<string, LoadedFile>): string | null {
   switch (command.command) {
     case 'allocate':
       return allocate(command, context, loaded)
@@ -66,10 +74,8 @@ function runCommand(command: LoaderCommand, context: LoaderContext, loaded: Map<
       if (file === undefined) return 'the file is not loaded'
       const { offset, start, length } = command
       if (offset >= file.size || start + length > file.size) return `bytes ${start} to ${start + length} do not fit`
-      const data = new Uint8Array(length)
-      context.bus.readBytes(file.address + start, data)
       const at = file.address + offset
-      context.bus.write8(at, (context.bus.read8(at) + checksum(data)) & 0xff)
+      context.bus.write8(at, (context.bus.read8(at) + checksumOf(context, file.address + start, length)) & 0xff)
       return null
     }
     case 'write-pointer':
@@ -97,8 +103,24 @@ function allocate(
   return null
 }
 
+/** The byte that makes the sum of so much memory and itself zero. */
+function checksumOf({ bus, scratch }: LoaderRun, address: number, length: number): number {
+  let sum = 0
+  for (let done = 0; done < length; done += SCRATCH_BYTES) {
+    const size = Math.min(length - done, SCRATCH_BYTES)
+    const piece = size === SCRATCH_BYTES ? scratch : scratch.subarray(0, size)
+    bus.readBytes(address + done, piece)
+    sum += checksum(piece)
+  }
+  return sum & 0xff
+}
+
 /** Adds `value` to the little-endian integer that stands there; carries go on, the last one is lost. */
 function addPointer(bus: CpuBus, address: number, size: number, value: number): void {
+  if (size === 4) {
+    bus.write32(address, (bus.read32(address) + value) >>> 0)
+    return
+  }
   const data = new Uint8Array(size)
   bus.readBytes(address, data)
   let rest = value

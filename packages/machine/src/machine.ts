@@ -15,6 +15,7 @@ import type { MemoryOwners } from './fabric/memory-owners.ts'
 import { type ChannelDevice, PlatformDevices, type PluggedPlatformDevice } from './fabric/platform-devices.ts'
 import { PluggedFunctions } from './fabric/plugged-functions.ts'
 import { RunQueue } from './fabric/run-queue.ts'
+import type { FirmwareFiles } from './firmware/firmware-file.ts'
 import { type FileRefresh, FwCfg } from './firmware/fw-cfg.ts'
 import type { FirmwareRegion } from './firmware-regions/firmware-region.ts'
 import { ResidentEngine } from './firmware-regions/resident-engine.ts'
@@ -293,7 +294,7 @@ export class Machine {
    * @param refresh - files that are made anew when firmware first reads one of them
    */
   offerFirmwareFiles(
-    files: ReadonlyMap<string, Uint8Array>,
+    files: FirmwareFiles,
     facts: { readonly cpus: number; readonly commandLine: string },
     refresh: FileRefresh | null = null,
   ): void {

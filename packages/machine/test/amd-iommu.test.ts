@@ -37,7 +37,7 @@ function configOf({ bus }: Machine, device: number): (offset: number) => number 
 
 /** The IVRS as the firmware files hold it, before anything was numbered. */
 function ivrsOf({ files }: ReturnType<typeof createMachine>) {
-  const tables = files.get('etc/acpi/tables')!
+  const tables = files.get('etc/acpi/tables')!.bytes
   const text = Buffer.from(tables).indexOf('IVRS')
   const length = new DataView(tables.buffer, tables.byteOffset).getUint32(text + 4, true)
   return parseIvrs(tables.subarray(text, text + length))

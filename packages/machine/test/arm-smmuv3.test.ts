@@ -1,6 +1,7 @@
 import { parseIort, parseMadt } from '@dmascope/acpi'
 import { parseDtb } from '@dmascope/devicetree'
 import { afterEach, describe, expect, test } from 'vitest'
+import type { FirmwareFiles } from '../src/firmware/firmware-file.ts'
 import { createMachine, type DeviceDescription, type Machine, type MachineDescription } from '../src/index.ts'
 
 // `-device arm-smmuv3` of QEMU 11.1: what that release answered, in its tree and its tables, is written out here.
@@ -46,8 +47,8 @@ function build(description: MachineDescription) {
 }
 
 /** A table of fw_cfg's file, as it is before firmware numbers buses. */
-function table(files: ReadonlyMap<string, Uint8Array>, signature: string): Uint8Array {
-  const all = files.get('etc/acpi/tables')!
+function table(files: FirmwareFiles, signature: string): Uint8Array {
+  const all = files.get('etc/acpi/tables')!.bytes
   const text = Buffer.from(all).toString('latin1')
   const at = text.indexOf(signature)
   return all.slice(at, at + new DataView(all.buffer).getUint32(at + 4, true))

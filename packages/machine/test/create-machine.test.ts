@@ -30,10 +30,10 @@ const refusal = (description: MachineDescription): DmascopeError => {
 /** The tables in a machine's fw_cfg file, by signature. Addresses are offsets, checksums zero. */
 function tables(description: MachineDescription): Map<string, Uint8Array> {
   const { machine, files } = createMachine(description)
-  const file = files.get('etc/acpi/tables') as Uint8Array
+  const file = files.get('etc/acpi/tables')!.bytes
   const view = new DataView(file.buffer)
   const found = new Map<string, Uint8Array>()
-  for (let offset = 0; view.getUint32(offset, true) !== 0; offset += view.getUint32(offset + 4, true)) {
+  for (let offset = 0; offset < file.length; offset += view.getUint32(offset + 4, true)) {
     const length = view.getUint32(offset + 4, true)
     found.set(String.fromCharCode(...file.subarray(offset, offset + 4)), file.slice(offset, offset + length))
   }

@@ -1,6 +1,7 @@
 import { AddressSpace, CHUNK_BYTES, GuestRam, romRegion } from '@dmascope/memory'
 import fc from 'fast-check'
 import { afterEach, describe, expect, it } from 'vitest'
+import { type FirmwareFile, wholeFile } from '../src/firmware/firmware-file.ts'
 import { FwCfg } from '../src/firmware/fw-cfg.ts'
 
 const RUNS = Number(process.env.DMASCOPE_FUZZ_RUNS ?? 300)
@@ -24,13 +25,16 @@ afterEach(() => {
   for (const ram of rams.splice(0)) ram.dispose()
 })
 
-function build(files: Record<string, Uint8Array> = {}, memory = 64 * MIB) {
+function build(files: Record<string, Uint8Array | FirmwareFile> = {}, memory = 64 * MIB) {
   const low = Math.min(memory, 2 * GIB)
   const ram = new GuestRam([{ base: 0, size: low }, ...(memory > low ? [{ base: 4 * GIB, size: memory - low }] : [])])
   rams.push(ram)
   const space = new AddressSpace(ram)
   const facts = { memoryBytes: memory, cpus: 3, commandLine: 'quiet' }
-  const device = new FwCfg(space, facts, new Map(Object.entries(files)))
+  const offered = Object.entries(files).map(
+    ([name, file]) => [name, file instanceof Uint8Array ? wholeFile(file) : file] as const,
+  )
+  const device = new FwCfg(space, facts, new Map(offered))
   const select = (selector: number): void => device.write(SELECTOR, 2, selector)
   const bytes = (count: number): number[] => Array.from({ length: count }, () => device.read(DATA, 1))
   const swap = (value: number): number => new DataView(Uint32Array.of(value).buffer).getUint32(0, false)
@@ -93,6 +97,17 @@ describe('fw_cfg by port', () => {
     expect(bytes(1)).toEqual([1])
     select(0x1234)
     expect(bytes(2)).toEqual([0, 0])
+  })
+
+  it('gives a file the size that it has with the zeros it ends with', () => {
+    const { dma, at, bytes, ram, select } = build({ f: { bytes: FILE, size: 16 } })
+    select(FILE_DIR)
+    expect(bytes(12).slice(4, 8)).toEqual([0, 0, 0, 16])
+    select(0x20)
+    expect(bytes(16)).toEqual([...FILE, 0, 0, 0, 0, 0, 0])
+    for (let address = 0x8000; address < 0x8020; address += 4) ram.write32(address, 0xffff_ffff)
+    expect(dma((0x20 << 16) | SELECT | READ, 16, [0, 0x8000])).toBe(0)
+    expect(at(0x8000, 17)).toEqual([...FILE, 0, 0, 0, 0, 0, 0, 0xff])
   })
 
   it('answers all ones to accesses of other widths and ports, and takes no notice of such writes', () => {

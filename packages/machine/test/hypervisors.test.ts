@@ -77,7 +77,7 @@ describe('tables', () => {
   const drhd = (hypervisor: MachineDescription['hypervisor']) => {
     const { machine, files } = createMachine(described(hypervisor))
     machine.dispose()
-    const blob = files.get('etc/acpi/tables')!
+    const blob = files.get('etc/acpi/tables')!.bytes
     const at = Buffer.from(blob).indexOf('DMAR')
     const length = new DataView(blob.buffer, blob.byteOffset).getUint32(at + 4, true)
     const [record] = parseDmar(blob.subarray(at, at + length)).records

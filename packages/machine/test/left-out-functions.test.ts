@@ -31,7 +31,7 @@ const VTD: MachineDescription['devices'] = [{ model: 'intel-iommu', properties: 
 const hasDmar = (description: MachineDescription): boolean => {
   const { machine, files } = createMachine(description)
   machine.dispose()
-  return Buffer.from(files.get('etc/acpi/tables')!).includes('DMAR')
+  return Buffer.from(files.get('etc/acpi/tables')!.bytes).includes('DMAR')
 }
 
 describe('functions of the chipset that a machine property leaves out', () => {

@@ -17,7 +17,7 @@ function madtOf(cpus: number) {
     ignored: [],
   })
   machine.dispose()
-  const tables = files.get('etc/acpi/tables')!
+  const tables = files.get('etc/acpi/tables')!.bytes
   const start = Buffer.from(tables).indexOf('APIC')
   const length = new DataView(tables.buffer, tables.byteOffset + start, 8).getUint32(4, true)
   return parseMadt(tables.slice(start, start + length)).records

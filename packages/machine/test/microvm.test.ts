@@ -77,7 +77,7 @@ describe('what its properties bring (microvm_devices_init)', () => {
 describe('what software finds', () => {
   test('RAM up to 3 GiB, and the rest from 4 GiB on', () => {
     const { machine, files } = build(microvm({}, { memory: 4 * GIB }))
-    const map = new DataView(files.get('etc/e820')!.buffer)
+    const map = new DataView(files.get('etc/e820')!.bytes.buffer)
     expect(map.byteLength).toBe(40)
     expect([map.getUint32(0, true), map.getUint32(8, true), map.getUint32(16, true)]).toEqual([0, 0xc000_0000, 1])
     expect([map.getUint32(24, true), map.getUint32(28, true), map.getUint32(36, true)]).toEqual([1, GIB, 1])

@@ -85,7 +85,7 @@ describe('a q35 with segments', () => {
   it('tells of its host bridges, whose windows the first one lacks', () => {
     const { machine, files } = createMachine(describeMachine(text))
     machine.dispose()
-    const all = files.get('etc/acpi/tables')!
+    const all = files.get('etc/acpi/tables')!.bytes
     const at = Array.from(all).findIndex(
       (_, index) => String.fromCharCode(...all.subarray(index, index + 4)) === 'DSDT',
     )

@@ -66,7 +66,7 @@ describe('igb', () => {
   it('puts them into the DMAR, where they stand on a root bus', () => {
     const { machine, files } = createMachine(describeQ35([device('intel-iommu'), device('igb', {}, at(3))]))
     machine.dispose()
-    const tables = files.get('etc/acpi/tables')!
+    const tables = files.get('etc/acpi/tables')!.bytes
     const start = Buffer.from(tables).indexOf('DMAR')
     const length = new DataView(tables.buffer, tables.byteOffset).getUint32(start + 4, true)
     const table = parseTable(tables.subarray(start, start + length))

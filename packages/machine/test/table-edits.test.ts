@@ -16,7 +16,7 @@ const read = (text: string, readTable?: (file: string, signature: string) => Uin
 function tablesOf(description: MachineDescription): Uint8Array {
   const { machine, files } = createMachine(description)
   machine.dispose()
-  return files.get(TABLES)!
+  return files.get(TABLES)!.bytes
 }
 
 /** The first table with this signature among tables one behind the other. */

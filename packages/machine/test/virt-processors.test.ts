@@ -36,7 +36,7 @@ function tableOf(signature: string, more: Partial<MachineDescription>): Uint8Arr
   const properties = { 'gic-version': '3', ...more.machineProperties, firmware: 'QEMU_EFI.fd' }
   const { machine, files } = createMachine(virt({ ...more, machineProperties: properties }))
   made = machine
-  const all = files.get('etc/acpi/tables')!
+  const all = files.get('etc/acpi/tables')!.bytes
   const at = Buffer.from(all).toString('latin1').indexOf(signature)
   return at < 0 ? null : all.slice(at, at + new DataView(all.buffer).getUint32(at + 4, true))
 }

@@ -1,6 +1,7 @@
 import { parseViot } from '@dmascope/acpi'
 import { describe, expect, it } from 'vitest'
 import type { DeviceDescription, MachineDescription } from '../src/description.ts'
+import type { FirmwareFiles } from '../src/firmware/firmware-file.ts'
 import { createMachine } from '../src/index.ts'
 
 const location = { text: 'test' }
@@ -30,8 +31,8 @@ const describeWith = (
 })
 
 /** The VIOT among the tables that firmware is offered, whose checksum is still the loader's to fill in. */
-function viotOf(files: ReadonlyMap<string, Uint8Array>): ReturnType<typeof parseViot> | null {
-  const tables = files.get('etc/acpi/tables')!
+function viotOf(files: FirmwareFiles): ReturnType<typeof parseViot> | null {
+  const tables = files.get('etc/acpi/tables')!.bytes
   const at = Buffer.from(tables).indexOf('VIOT')
   if (at < 0) return null
   const length = new DataView(tables.buffer, tables.byteOffset).getUint32(at + 4, true)

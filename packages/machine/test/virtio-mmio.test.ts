@@ -82,7 +82,7 @@ describe('the transports of a virt', () => {
     const told = nodes.map((node) => [node.cells('reg')[1], node.cells('reg')[3], 32 + node.cells('interrupts')[1]!])
     expect(told[31]).toEqual([0x0a00_3e00, 0x200, 79])
     const { files } = createMachine(virt([], { machineProperties: { 'gic-version': '3', firmware: 'QEMU_EFI.fd' } }))
-    const tables = files.get('etc/acpi/tables')!
+    const tables = files.get('etc/acpi/tables')!.bytes
     const start = tablesStart(tables, 'DSDT')
     const length = new DataView(tables.buffer, tables.byteOffset).getUint32(start + 4, true)
     const devices = findAcpiDevices(tables.slice(start, start + length), 'LNRO0005')

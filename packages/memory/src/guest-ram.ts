@@ -13,7 +13,7 @@ const PARTIAL = -2
 const UNTOUCHED = 0
 const MASK = CHUNK_BYTES - 1
 /** Up to so many bytes, a loop copies faster than it takes to make a part of the store to copy. */
-const FEW = 32
+const FEW = 48
 const LARGEST_END = 2 ** 42
 
 /**

@@ -1,5 +1,5 @@
 import { highWord } from '@dmascope/layout'
-import { type RegisterImage, readOnlyImage } from './register-image.ts'
+import type { RegisterImage } from './register-image.ts'
 import { PCI_HEADER_TYPE1 } from './spec/bridge-header.ts'
 import { EXPANSION_ROM_BAR, IO_BAR, MEMORY_BAR, PCI_HEADER_TYPE0 } from './spec/config-header.ts'
 
@@ -83,13 +83,17 @@ export function heldAddress(bar: Bar, config: DataView): number | null {
 }
 
 function addressImage(size: number, flags: number, is64: boolean, writableFlags: number): RegisterImage {
-  const image = readOnlyImage(new Uint8Array(is64 ? 8 : 4))
-  image.bytes[0] = flags
-  putWord(image.writeMask, 0, size > 2 ** 31 ? 0 : ~(size - 1) | writableFlags)
+  const bytes = new Uint8Array(is64 ? 8 : 4)
+  const writeMask = new Uint8Array(bytes.length)
+  bytes[0] = flags
+  putWord(writeMask, 0, size > 2 ** 31 ? 0 : ~(size - 1) | writableFlags)
   // From 8 GiB on, low bits of the upper half are fixed too.
-  if (is64) putWord(image.writeMask, 4, ~highWord(size - 1))
-  return image
+  if (is64) putWord(writeMask, 4, ~highWord(size - 1))
+  return { bytes, writeMask, clearMask: is64 ? NO_BITS_64 : NO_BITS_32 }
 }
+
+const NO_BITS_32 = new Uint8Array(4)
+const NO_BITS_64 = new Uint8Array(8)
 
 function putWord(bytes: Uint8Array, at: number, value: number): void {
   for (let byte = 0; byte < 4; byte++) bytes[at + byte] = value >>> (8 * byte)

@@ -1,5 +1,5 @@
 import type { ConfigSpace } from './config-space.ts'
-import { registerImage } from './register-image.ts'
+import { registerImage, withOwnMasks } from './register-image.ts'
 import { PCI_CAP_ID_EXP } from './spec/capability.ts'
 import {
   DEVICE_CAPABILITIES,
@@ -81,7 +81,7 @@ export function addExpressCapability(config: ConfigSpace, options: ExpressOption
       options.ariForwarding === true ? 1 : 0,
     ),
   }
-  const image = registerImage(PCIE_CAPABILITY, values, size)
+  const image = withOwnMasks(registerImage(PCIE_CAPABILITY, values, size))
   narrow(image.writeMask, options, isPort, hasLink)
   const offset = config.addCapability(PCI_CAP_ID_EXP, image, options.offset)
   const resetRequested = options.onFunctionLevelReset

@@ -1,6 +1,6 @@
 import type { Registers } from '@dmascope/layout'
 import type { BarOptions } from './bar.ts'
-import { putRegister, type RegisterImage, registerImage } from './register-image.ts'
+import { putRegister, type RegisterImage, registerImage, withOwnMasks } from './register-image.ts'
 import { PCI_HEADER_TYPE1 } from './spec/bridge-header.ts'
 import { COMMAND, HEADER_TYPE, PCI_HEADER_TYPE0, PCI_VENDOR_ID_ABSENT } from './spec/config-header.ts'
 
@@ -39,7 +39,8 @@ export interface ConfigSpaceOptions {
 }
 
 /** Base and limit say that there are upper halves, and those can be written (§7.5.1.3.6). */
-function withWideIo(image: RegisterImage): RegisterImage {
+function withWideIo(narrow: RegisterImage): RegisterImage {
+  const image = withOwnMasks(narrow)
   const { IO_BASE, IO_LIMIT, IO_BASE_UPPER_16, IO_LIMIT_UPPER_16 } = PCI_HEADER_TYPE1.registers
   for (const { offset } of [IO_BASE, IO_LIMIT]) image.bytes[offset] = IO_WIDE
   for (const { offset } of [IO_BASE_UPPER_16, IO_LIMIT_UPPER_16]) image.writeMask.fill(0xff, offset, offset + 2)
@@ -67,6 +68,8 @@ export function headerImage(options: ConfigSpaceOptions): RegisterImage {
   const { SUBSYSTEM_VENDOR_ID, SUBSYSTEM_ID, COMMAND: command } = PCI_HEADER_TYPE0.registers
   putRegister(image.bytes, SUBSYSTEM_VENDOR_ID, options.subsystemVendorId ?? 0)
   putRegister(image.bytes, SUBSYSTEM_ID, options.subsystemId ?? 0)
-  if (isVirtual) image.writeMask[command.offset] = image.writeMask[command.offset]! & ~DECODE_ENABLES
-  return image
+  if (!isVirtual) return image
+  const virtual = withOwnMasks(image)
+  virtual.writeMask[command.offset] = virtual.writeMask[command.offset]! & ~DECODE_ENABLES
+  return virtual
 }

@@ -1,6 +1,6 @@
 import type { InterruptPort } from '@dmascope/memory'
 import type { ConfigSpace } from './config-space.ts'
-import { registerImage } from './register-image.ts'
+import { registerImage, withOwnMasks } from './register-image.ts'
 import { PCI_CAP_ID_MSI } from './spec/capability.ts'
 import { MSI_CAPABILITY_32, MSI_CAPABILITY_64, MSI_MESSAGE_CONTROL } from './spec/msi.ts'
 
@@ -37,16 +37,12 @@ export class Msi {
     const file = address64 ? MSI_CAPABILITY_64 : MSI_CAPABILITY_32
     const control = MSI_MESSAGE_CONTROL.fields
     const dataOffset = file.registers.MESSAGE_DATA.offset
-    const image = registerImage(
-      file,
-      {
-        MESSAGE_CONTROL:
-          control.MULTIPLE_MESSAGE_CAPABLE.setLo(0, log2Vectors) |
-          control.ADDRESS_64_BIT_CAPABLE.setLo(0, address64 ? 1 : 0) |
-          control.PER_VECTOR_MASKING_CAPABLE.setLo(0, perVectorMasking ? 1 : 0),
-      },
-      perVectorMasking ? file.size : dataOffset + 2,
-    )
+    const messageControl =
+      control.MULTIPLE_MESSAGE_CAPABLE.setLo(0, log2Vectors) |
+      control.ADDRESS_64_BIT_CAPABLE.setLo(0, address64 ? 1 : 0) |
+      control.PER_VECTOR_MASKING_CAPABLE.setLo(0, perVectorMasking ? 1 : 0)
+    const size = perVectorMasking ? file.size : dataOffset + 2
+    const image = withOwnMasks(registerImage(file, { MESSAGE_CONTROL: messageControl }, size))
     // A message address is a dword's: its two lowest bits read as zero.
     image.writeMask[file.registers.MESSAGE_ADDRESS.offset] = 0xfc
     if (perVectorMasking) {

@@ -3,9 +3,15 @@ import type { Register, Registers } from '@dmascope/layout'
 /** Initial bytes of a piece of configuration space, and what software's writes may do to each bit. */
 export interface RegisterImage {
   readonly bytes: Uint8Array
-  /** Bits that take what is written. Same length as `bytes`. */
+  /** Bits that take what is written. Same length as `bytes`. Other images may share it: see `withOwnMasks`. */
+  readonly writeMask: ArrayLike<number>
+  /** Bits that a written one clears. The same goes for it. */
+  readonly clearMask: ArrayLike<number>
+}
+
+/** An image whose write rules may be changed. */
+export interface OwnRegisterImage extends RegisterImage {
   readonly writeMask: Uint8Array
-  /** Bits that a written one clears. */
   readonly clearMask: Uint8Array
 }
 
@@ -22,29 +28,42 @@ export function registerImage<Name extends string>(
   values?: Readonly<Partial<Record<Name, number>>>,
   size: number = file.size,
 ): RegisterImage {
-  let blank = blanks.get(file)
-  if (blank === undefined) {
-    blank = blankImage(file)
-    blanks.set(file, blank)
-  }
-  const image: RegisterImage = {
-    bytes: resized(blank.bytes, size),
-    writeMask: resized(blank.writeMask, size),
-    clearMask: resized(blank.clearMask, size),
-  }
+  const { bytes: blank, writeMask, clearMask } = blankOf(file, size)
+  const bytes = blank.slice()
   for (const name in values) {
     if (!(name in file.registers)) throw new TypeError(`${file.name} has no register ${name}`)
     const value = values[name]
-    if (value !== undefined) putRegister(image.bytes, file.registers[name], value)
+    if (value !== undefined) putRegister(bytes, file.registers[name], value)
   }
-  return image
+  return { bytes, writeMask, clearMask }
 }
 
-/** Images without values, by file: each function of a machine has the same few. */
-const blanks = new WeakMap<Registers, RegisterImage>()
+/** The same image, with write rules of its own. */
+export const withOwnMasks = ({ bytes, writeMask, clearMask }: RegisterImage): OwnRegisterImage => ({
+  bytes,
+  writeMask: Uint8Array.from(writeMask),
+  clearMask: Uint8Array.from(clearMask),
+})
 
-function blankImage(file: Registers): RegisterImage {
-  const image = readOnlyImage(new Uint8Array(file.size))
+/** Images without values, by file and size: each function of a machine has the same few. Written to by nobody. */
+const blanks = new WeakMap<Registers, Map<number, RegisterImage>>()
+
+function blankOf(file: Registers, size: number): RegisterImage {
+  let sizes = blanks.get(file)
+  if (sizes === undefined) {
+    sizes = new Map()
+    blanks.set(file, sizes)
+  }
+  let blank = sizes.get(size)
+  if (blank === undefined) {
+    blank = blankImage(file, size)
+    sizes.set(size, blank)
+  }
+  return blank
+}
+
+function blankImage(file: Registers, size: number): RegisterImage {
+  const image = readOnlyImage(new Uint8Array(size))
   for (const register of Object.values(file.registers)) {
     const { resetLo, rule } = register
     putRegister(image.bytes, register, resetLo)
@@ -61,16 +80,8 @@ export function putRegister(bytes: Uint8Array, { offset, width }: Register, valu
   }
 }
 
-/** A copy with so many bytes, of zeros where the original ends. */
-function resized(bytes: Uint8Array, size: number): Uint8Array {
-  if (size <= bytes.length) return bytes.slice(0, size)
-  const longer = new Uint8Array(size)
-  longer.set(bytes)
-  return longer
-}
-
 /** An image of plain bytes that software cannot write. */
-export const readOnlyImage = (bytes: Uint8Array): RegisterImage => ({
+export const readOnlyImage = (bytes: Uint8Array): OwnRegisterImage => ({
   bytes,
   writeMask: new Uint8Array(bytes.length),
   clearMask: new Uint8Array(bytes.length),

@@ -1,6 +1,6 @@
 import { type Bar, type BarOptions, barRegister } from './bar.ts'
 import type { ConfigSpace } from './config-space.ts'
-import { registerImage } from './register-image.ts'
+import { registerImage, withOwnMasks } from './register-image.ts'
 import { PCI_EXT_CAP_ID_SRIOV } from './spec/capability.ts'
 import { SRIOV_CAPABILITY, SRIOV_CONTROL, SRIOV_MANDATORY_PAGE_SIZES } from './spec/sriov.ts'
 
@@ -60,7 +60,7 @@ export class SriovCapability {
     this.vfStride = vfStride
     this.vfDeviceId = options.vfDeviceId
     this.#supportedPageSizes = options.supportedPageSizes ?? SRIOV_MANDATORY_PAGE_SIZES
-    const image = registerImage(SRIOV_CAPABILITY, {
+    const read = registerImage(SRIOV_CAPABILITY, {
       INITIAL_VFS: totalVfs,
       TOTAL_VFS: totalVfs,
       FUNCTION_DEPENDENCY_LINK: options.dependencyLink ?? 0,
@@ -70,6 +70,7 @@ export class SriovCapability {
       SUPPORTED_PAGE_SIZES: this.#supportedPageSizes,
       SYSTEM_PAGE_SIZE: 1,
     })
+    const image = withOwnMasks(read)
     this.#bars = options.bars.map((one) => {
       if (one.kind === 'io') throw new RangeError(`VF BAR ${one.bar}: virtual functions have no I/O space`)
       const { bar, image: register } = barRegister(one, 0)

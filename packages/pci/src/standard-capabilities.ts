@@ -1,5 +1,5 @@
 import type { ConfigSpace } from './config-space.ts'
-import { registerImage } from './register-image.ts'
+import { registerImage, withOwnMasks } from './register-image.ts'
 import {
   PCI_CAP_ID_PM,
   PCI_CAP_ID_SSVID,
@@ -47,7 +47,7 @@ export function addAerCapability(
   options: { readonly offset: number; readonly version?: number; readonly root?: boolean },
 ): number {
   const end = AER_CAPABILITY.registers.ROOT_ERROR_COMMAND.offset
-  const image = registerImage(AER_CAPABILITY, {}, options.root === true ? AER_CAPABILITY.size : end)
+  const image = withOwnMasks(registerImage(AER_CAPABILITY, {}, options.root === true ? AER_CAPABILITY.size : end))
   if (options.root === true) {
     // Three reporting enables are writable in Root Error Command; four status bits are cleared by writing one.
     image.writeMask[end] = 0x07
@@ -66,7 +66,7 @@ export function addAcsCapability(
 ): number {
   const all = Object.values(ACS_CAPABILITY_REGISTER.fields).reduce((mask, one) => mask | one.loMask, 0)
   const capabilities = (options.capabilities ?? ACS_ALL_WITHOUT_EGRESS_CONTROL) & all
-  const image = registerImage(ACS_CAPABILITY, { ACS_CAPABILITY: capabilities })
+  const image = withOwnMasks(registerImage(ACS_CAPABILITY, { ACS_CAPABILITY: capabilities }))
   const control = ACS_CAPABILITY.registers.ACS_CONTROL.offset
   image.writeMask[control] = capabilities
   return config.addExtendedCapability(PCI_EXT_CAP_ID_ACS, 1, image, options.offset)

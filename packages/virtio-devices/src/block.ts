@@ -41,8 +41,9 @@ export interface BlockOptions {
   readonly writeBack?: boolean
 }
 
-/** Bytes moved between disk and memory at a time; one unit of work's budget. */
+/** Most bytes moved between disk and memory at a time; one unit of work's budget. */
 const CHUNK_BYTES = 65_536
+const FIRST_CHUNK_BYTES = 4096
 const HEADER_BYTES = virtio_blk_req.size
 const { type: reqType, sector: reqSector } = virtio_blk_req.fields
 const segment = virtio_blk_discard_write_zeroes.fields
@@ -118,7 +119,7 @@ export function createBlock(options: BlockOptions): VirtioDevice {
   ])
 
   const requests: Request[] = Array.from({ length: queues }, () => ({ type: 0, offset: 0, length: 0, done: 0 }))
-  const chunk = new Uint8Array(CHUNK_BYTES)
+  let chunk = new Uint8Array(FIRST_CHUNK_BYTES)
   const header = new DataView(new ArrayBuffer(HEADER_BYTES))
   const headerBytes = new Uint8Array(header.buffer)
   const status = new Uint8Array(1)
@@ -199,6 +200,7 @@ export function createBlock(options: BlockOptions): VirtioDevice {
   /** Moves one chunk of a read or write. */
   function step(queue: DeviceQueue, request: Request): number {
     const count = Math.min(request.length - request.done, CHUNK_BYTES)
+    if (count > chunk.length) chunk = new Uint8Array(CHUNK_BYTES)
     const part = chunk.subarray(0, count)
     const written = request.type === VIRTIO_BLK_T_IN ? request.done : 0
     let ok: boolean

@@ -1,7 +1,7 @@
 import type { Disk } from './disk.ts'
 
-const BLOCK_BYTES = 65_536
-/** Blocks to a leaf: 64 MiB of disk. */
+const BLOCK_BYTES = 16_384
+/** Blocks to a leaf: 16 MiB of disk. */
 const LEAF_BLOCKS = 1024
 
 export interface SparseDisk extends Disk {
@@ -15,7 +15,7 @@ export interface SparseDiskOptions {
 }
 
 /**
- * A disk of `size` bytes that reads as zeroes and takes memory in blocks of 64 KiB, only where it was written.
+ * A disk of `size` bytes that reads as zeroes and takes memory in blocks of 16 KiB, only where it was written.
  *
  * @throws RangeError where `size` or `limit` is not an integer in [0, 2^53)
  */

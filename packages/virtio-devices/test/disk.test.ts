@@ -3,7 +3,7 @@ import { expect, it } from 'vitest'
 import { createMemoryDisk, createSparseDisk } from '../src/index.ts'
 import { FUZZ_RUNS, pattern } from './bench.ts'
 
-const BLOCK = 65_536
+const BLOCK = 16_384
 
 it('an empty sparse disk of any size reads as zeroes and takes no memory', () => {
   const disk = createSparseDisk(2 ** 50)

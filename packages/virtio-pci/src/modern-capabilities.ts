@@ -1,4 +1,4 @@
-import type { ConfigSpace, RegisterImage } from '@dmascope/pci'
+import { type ConfigSpace, type OwnRegisterImage, type RegisterImage, readOnlyImage } from '@dmascope/pci'
 import { PCI_CAP_ID_VENDOR } from '@dmascope/pci/spec'
 import { VIRTIO_PCI_VENDOR_ID } from './spec/device-id.ts'
 import {
@@ -23,7 +23,7 @@ import {
   VIRTIO_PCI_VNDR_DATA,
 } from './spec/virtio-pci-cap.ts'
 
-function image(size: number, cfgType: number, offset: number, length: number): RegisterImage {
+function image(size: number, cfgType: number, offset: number, length: number): OwnRegisterImage {
   const bytes = new Uint8Array(size)
   const view = new DataView(bytes.buffer)
   const { fields } = VIRTIO_PCI_CAP
@@ -32,7 +32,7 @@ function image(size: number, cfgType: number, offset: number, length: number): R
   fields.bar.set(view, 0, length === 0 ? 0 : MODERN_BAR)
   fields.offset.set(view, 0, offset)
   fields.length.set(view, 0, length)
-  return { bytes, writeMask: new Uint8Array(size), clearMask: new Uint8Array(size) }
+  return readOnlyImage(bytes)
 }
 
 /** @param flags - the vendor's own byte */
@@ -44,7 +44,7 @@ function vendorData(flags: number): RegisterImage {
   fields.cfg_type.set(view, 0, VIRTIO_PCI_CAP_VENDOR_CFG)
   fields.vendor_id.set(view, 0, VIRTIO_PCI_VENDOR_ID)
   fields.flags.set(view, 0, flags)
-  return { bytes, writeMask: new Uint8Array(size), clearMask: new Uint8Array(size) }
+  return readOnlyImage(bytes)
 }
 
 /** The same for all functions: each takes copies. */

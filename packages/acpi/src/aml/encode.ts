@@ -7,9 +7,15 @@ import { EXT_OP, OP } from './opcodes.ts'
 export type Aml = Uint8Array
 
 /** Terms one after the other. */
-export function join(...parts: readonly Aml[]): Aml {
-  const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
-  let offset = 0
+export const join = (...parts: readonly Aml[]): Aml => put([], parts)
+
+const of = (...values: number[]): Aml => new Uint8Array(values)
+
+/** Bytes, and terms behind them. */
+function put(lead: readonly number[], parts: readonly Aml[]): Aml {
+  const out = new Uint8Array(lead.length + sizeOf(parts))
+  for (let index = 0; index < lead.length; index++) out[index] = lead[index]!
+  let offset = lead.length
   for (const part of parts) {
     out.set(part, offset)
     offset += part.length
@@ -17,31 +23,34 @@ export function join(...parts: readonly Aml[]): Aml {
   return out
 }
 
-const of = (...values: number[]): Aml => new Uint8Array(values)
-
-/** Little-endian bytes of a Number below 2^53. */
-function littleEndian(value: number, size: number): Aml {
-  const out = new Uint8Array(size)
-  let rest = value
-  for (let index = 0; index < size; index++) {
-    out[index] = rest % 0x100
-    rest = Math.floor(rest / 0x100)
-  }
-  return out
+function sizeOf(parts: readonly Aml[]): number {
+  let size = 0
+  for (const part of parts) size += part.length
+  return size
 }
 
-/** PkgLength, which counts itself, before what it spans: ACPI 6.5 §20.2.4. */
-function withLength(prefix: readonly number[], content: Aml): Aml {
-  const length = content.length
-  if (length + 1 <= 0x3f) return join(of(...prefix, length + 1), content)
+/** Little-endian bytes of a Number below 2^53, behind those that there are. */
+function pushLittleEndian(bytes: number[], value: number, size: number): number[] {
+  for (let index = 0, rest = value; index < size; index++, rest = Math.floor(rest / 0x100)) bytes.push(rest % 0x100)
+  return bytes
+}
+
+/** An operator, PkgLength, which counts itself, and what it spans: ACPI 6.5 §20.2.4. */
+function withLength(operator: readonly number[], ...content: readonly Aml[]): Aml {
+  const length = sizeOf(content)
+  if (length + 1 <= 0x3f) return put([...operator, length + 1], content)
   const extra = length + 2 <= 0xfff ? 1 : length + 3 <= 0xf_ffff ? 2 : 3
   const total = length + 1 + extra
   if (total > 0xfff_ffff) throw new RangeError(`a package of ${length} bytes: AML ends at 2^28`)
   const lead = (extra << 6) | (total & 0xf)
-  return join(of(...prefix, lead), littleEndian(Math.floor(total / 16), extra), content)
+  return put(pushLittleEndian([...operator, lead], Math.floor(total / 16), extra), content)
 }
 
 const SEGMENT = /^[A-Z_][A-Z0-9_]{0,3}$/
+const SEGMENT_SIZE = 4
+const ROOT = 0x5c
+const PARENT = 0x5e
+const PADDING = 0x5f
 
 /**
  * A name: `PCI0`, `\\_SB.PCI0`, `^LNKA`. Segments are padded to four characters.
@@ -49,19 +58,22 @@ const SEGMENT = /^[A-Z_][A-Z0-9_]{0,3}$/
  * @throws TypeError where a segment is no AML name
  */
 export function nameString(path: string): Aml {
-  const prefix = /^(?:\\|\^*)/.exec(path)![0]
-  const rest = path.slice(prefix.length)
-  const segments = rest === '' ? [] : rest.split('.')
+  let prefix = path.charCodeAt(0) === ROOT ? 1 : 0
+  if (prefix === 0) while (path.charCodeAt(prefix) === PARENT) prefix++
+  const segments = path.length === prefix ? [] : path.slice(prefix).split('.')
+  const bytes: number[] = []
+  for (let index = 0; index < prefix; index++) bytes.push(path.charCodeAt(index))
+  if (segments.length === 0) bytes.push(0)
+  else if (segments.length === 2) bytes.push(OP.DualNamePrefix)
+  else if (segments.length > 2) bytes.push(OP.MultiNamePrefix, segments.length)
   for (const segment of segments) {
     if (!SEGMENT.test(segment))
       throw new TypeError(`${JSON.stringify(path)}: ${JSON.stringify(segment)} is no AML name`)
+    for (let index = 0; index < SEGMENT_SIZE; index++) {
+      bytes.push(index < segment.length ? segment.charCodeAt(index) : PADDING)
+    }
   }
-  const characters = [...prefix].map((character) => character.charCodeAt(0))
-  const body = segments.flatMap((segment) => [...segment.padEnd(4, '_')].map((character) => character.charCodeAt(0)))
-  if (segments.length === 0) return of(...characters, 0)
-  if (segments.length === 1) return of(...characters, ...body)
-  if (segments.length === 2) return of(...characters, OP.DualNamePrefix, ...body)
-  return of(...characters, OP.MultiNamePrefix, segments.length, ...body)
+  return new Uint8Array(bytes)
 }
 
 /** An integer in its shortest encoding. @throws RangeError outside [0, 2^53) */
@@ -69,9 +81,9 @@ export function integer(value: number): Aml {
   if (!Number.isSafeInteger(value) || value < 0) throw new RangeError(`AML integer ${value} is outside [0, 2^53)`)
   if (value <= 1) return of(value)
   if (value <= 0xff) return of(OP.BytePrefix, value)
-  if (value <= 0xffff) return join(of(OP.WordPrefix), littleEndian(value, 2))
-  if (value <= 0xffff_ffff) return join(of(OP.DWordPrefix), littleEndian(value, 4))
-  return join(of(OP.QWordPrefix), littleEndian(value, 8))
+  const size = value <= 0xffff ? 2 : value <= 0xffff_ffff ? 4 : 8
+  const prefix = size === 2 ? OP.WordPrefix : size === 4 ? OP.DWordPrefix : OP.QWordPrefix
+  return new Uint8Array(pushLittleEndian([prefix], value, size))
 }
 
 /** A string of ASCII characters. @throws TypeError on others, and on NUL */
@@ -83,21 +95,21 @@ export function text(value: string): Aml {
   return of(OP.StringPrefix, ...codes, 0)
 }
 
-export const buffer = (data: Uint8Array): Aml => withLength([OP.BufferOp], join(integer(data.length), data))
+export const buffer = (data: Uint8Array): Aml => withLength([OP.BufferOp], integer(data.length), data)
 
 /** A package of terms, names among them. @throws RangeError above 255 elements */
 export function pkg(...elements: readonly Aml[]): Aml {
   if (elements.length > 255) throw new RangeError(`a package of ${elements.length} elements: the limit is 255`)
-  return withLength([OP.PackageOp], join(of(elements.length), ...elements))
+  return withLength([OP.PackageOp], of(elements.length), ...elements)
 }
 
 /** A package whose length is an expression, which takes more than 255 terms too. */
 export const varPackage = (...elements: readonly Aml[]): Aml =>
-  withLength([OP.VarPackageOp], join(integer(elements.length), ...elements))
+  withLength([OP.VarPackageOp], integer(elements.length), ...elements)
 
 /** A buffer of a string's UTF-16, NUL at the end: what ASL's `Unicode` makes. */
 export const unicode = (value: string): Aml =>
-  buffer(Uint8Array.from([...`${value}\0`].flatMap((letter) => [...littleEndian(letter.charCodeAt(0), 2)])))
+  buffer(Uint8Array.from([...`${value}\0`].flatMap((letter) => pushLittleEndian([], letter.charCodeAt(0), 2))))
 
 const UUID = /^([0-9a-f]{8})-([0-9a-f]{4})-([0-9a-f]{4})-([0-9a-f]{4})-([0-9a-f]{12})$/
 
@@ -119,35 +131,35 @@ export function eisaId(id: string): Aml {
   return of(OP.DWordPrefix, vendor >> 8, vendor & 0xff, product >> 8, product & 0xff)
 }
 
-export const name = (path: string, value: Aml): Aml => join(of(OP.NameOp), nameString(path), value)
+export const name = (path: string, value: Aml): Aml => put([OP.NameOp], [nameString(path), value])
 
 export const scope = (path: string, ...terms: readonly Aml[]): Aml =>
-  withLength([OP.ScopeOp], join(nameString(path), ...terms))
+  withLength([OP.ScopeOp], nameString(path), ...terms)
 
 export const device = (path: string, ...terms: readonly Aml[]): Aml =>
-  withLength([OP.ExtOpPrefix, EXT_OP.DeviceOp], join(nameString(path), ...terms))
+  withLength([OP.ExtOpPrefix, EXT_OP.DeviceOp], nameString(path), ...terms)
 
 /** A method that is not serialized. @throws RangeError above seven arguments */
 export function method(path: string, argumentCount: number, ...terms: readonly Aml[]): Aml {
   if (!(argumentCount >= 0 && argumentCount <= 7))
     throw new RangeError(`a method of ${argumentCount} arguments: 0 to 7`)
-  return withLength([OP.MethodOp], join(nameString(path), of(argumentCount), ...terms))
+  return withLength([OP.MethodOp], nameString(path), of(argumentCount), ...terms)
 }
 
 /** A method that one caller at a time runs. @throws RangeError above seven arguments */
 export function serializedMethod(path: string, argumentCount: number, ...terms: readonly Aml[]): Aml {
   if (!(argumentCount >= 0 && argumentCount <= 7))
     throw new RangeError(`a method of ${argumentCount} arguments: 0 to 7`)
-  return withLength([OP.MethodOp], join(nameString(path), of(argumentCount | 8), ...terms))
+  return withLength([OP.MethodOp], nameString(path), of(argumentCount | 8), ...terms)
 }
 
 /** Registers in memory that fields name: ACPI 6.5 §19.6.100. */
 export const memoryRegion = (path: string, address: number, length: number): Aml =>
-  join(of(OP.ExtOpPrefix, EXT_OP.OpRegionOp), nameString(path), of(0), integer(address), integer(length))
+  put([OP.ExtOpPrefix, EXT_OP.OpRegionOp], [nameString(path), of(0), integer(address), integer(length)])
 
 /** One 32-bit field at a region's start, accessed by 32 bits, whose other bits are written as zeros. */
 export const wordField = (region: string, fieldName: string): Aml =>
-  withLength([OP.ExtOpPrefix, EXT_OP.FieldOp], join(nameString(region), of(0x43), nameString(fieldName), of(32)))
+  withLength([OP.ExtOpPrefix, EXT_OP.FieldOp], nameString(region), of(0x43), nameString(fieldName), of(32))
 
 /** Argument `index` of the method around it, 0 to 6. */
 export const arg = (index: number): Aml => of(OP.Arg0Op + index)
@@ -173,6 +185,6 @@ export const returns = (value: Aml): Aml => join(of(OP.ReturnOp), value)
 /** If, and else where `otherwise` is not empty. */
 export const when = (condition: Aml, then: readonly Aml[], otherwise: readonly Aml[] = []): Aml =>
   join(
-    withLength([OP.IfOp], join(condition, ...then)),
-    otherwise.length > 0 ? withLength([OP.ElseOp], join(...otherwise)) : new Uint8Array(0),
+    withLength([OP.IfOp], condition, ...then),
+    otherwise.length > 0 ? withLength([OP.ElseOp], ...otherwise) : new Uint8Array(0),
   )

@@ -41,14 +41,14 @@ export function routingTable(routing: readonly PciRouteDescription[]): Aml {
   )
 }
 
+const PCI_IDS = name('_HID', eisaId('PNP0A03'))
+const PCI_EXPRESS_IDS = join(name('_HID', eisaId('PNP0A08')), name('_CID', eisaId('PNP0A03')))
+
 /** A host bridge's device, for the scope `\_SB`. */
 export function hostBridge(bridge: HostBridgeDescription): Aml {
-  const ids = bridge.express
-    ? [name('_HID', eisaId('PNP0A08')), name('_CID', eisaId('PNP0A03'))]
-    : [name('_HID', eisaId('PNP0A03'))]
   return device(
     bridge.name,
-    ...ids,
+    bridge.express ? PCI_EXPRESS_IDS : PCI_IDS,
     name('_UID', integer(bridge.uid)),
     name('_SEG', integer(bridge.segment)),
     name('_BBN', integer(bridge.bus)),

@@ -1,3 +1,4 @@
+import { highWord, lowWord } from '@dmascope/layout'
 import {
   VIRTIO_BLK_FEATURES,
   VIRTIO_BLK_S_OK,
@@ -202,10 +203,12 @@ const notSubmitted = ({ queue }: Disk, kind: string, reason: string): IoOutcome 
 function submit(disk: Disk, slot: number, type: number, position: number, size: number): Request | string {
   const { bus } = disk.device.kernel
   const header = disk.requests + slot * REQUEST_STRIDE
-  const bytes = new DataView(new ArrayBuffer(virtio_blk_req.size))
-  virtio_blk_req.fields.type.set(bytes, 0, type)
-  virtio_blk_req.fields.sector.number.set(bytes, 0, position / VIRTIO_BLK_SECTOR_BYTES)
-  bus.writeBytes(header, new Uint8Array(bytes.buffer))
+  const request = virtio_blk_req.fields
+  const sector = position / VIRTIO_BLK_SECTOR_BYTES
+  bus.write32(header + request.type.offset, type)
+  bus.write32(header + request.reserved.offset, 0)
+  bus.write32(header + request.sector.offset, lowWord(sector))
+  bus.write32(header + request.sector.offset + 4, highWord(sector))
   bus.write8(header + STATUS_OFFSET, STATUS_POISON)
   const data: Segment[] =
     size === 0

@@ -48,6 +48,9 @@ const MAX_TABLE_BYTES = 0x10_0000
 /** Linux's ACPI_MAX_TABLES. */
 const MAX_TABLES = 128
 
+/** A table's first bytes, before it is known how many there are. */
+const HEADER = new Uint8Array(HEADER_SIZE)
+
 const hex = (value: number): string => `0x${value.toString(16)}`
 
 /** Searches [start, end) on 16-byte boundaries, as ACPI 6.5 §5.2.5.1 says. -1 where there is none. */
@@ -102,7 +105,7 @@ function isSignature(header: Uint8Array): boolean {
 
 /** Reads one table by its header. Null where no table can be there. */
 function readTable(bus: CpuBus, address: number, log: (line: string) => void): FoundTable | null {
-  const header = new Uint8Array(HEADER_SIZE)
+  const header = HEADER
   bus.readBytes(address, header)
   const signature = String.fromCharCode(header[0]!, header[1]!, header[2]!, header[3]!)
   const length = (header[4]! | (header[5]! << 8) | (header[6]! << 16) | (header[7]! << 24)) >>> 0

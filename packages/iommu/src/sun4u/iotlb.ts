@@ -39,10 +39,10 @@ export class Iotlb extends TranslationCache {
 
   /** Puts a page in. Answers the offset of its words, or -1 where nothing is kept. */
   insert(lo: number, log2Size: number, outHi: number, outLo: number, rights: number): number {
-    const words = this.words
-    if (words.length === 0) return -1
+    if (this.words.length === 0) return -1
     const page = lo >>> log2Size
     const at = this.makeRoom(page)
+    const words = this.words
     words[at + PAGE] = page
     words[at + KEY] = log2Size
     words[at + OUT_LO] = outLo

@@ -1,4 +1,5 @@
 import type { TableEditDescription } from '../description.ts'
+import { type FirmwareFile, type FirmwareFiles, wholeFile } from '../firmware/firmware-file.ts'
 import { EXTRA_ROOTS_FILE, LinkedTables, littleEndian64 } from '../firmware/linked-tables.ts'
 import { TableEdits } from '../firmware/table-edits.ts'
 import type { RootBusFacts } from '../iommu/iommu-plan.ts'
@@ -26,14 +27,14 @@ export function virtFirmwareFiles(
   roots: readonly RootBusFacts[],
   viot: (() => Uint8Array) | null,
   edits: readonly TableEditDescription[] = [],
-): ReadonlyMap<string, Uint8Array> {
+): FirmwareFiles {
   // QEMU puts each new root bus at the head of its list.
   const expanders = roots
     .slice(1)
     .map(({ bus }) => bus)
     .reverse()
-  const extra: [string, Uint8Array][] =
-    expanders.length > 0 ? [[EXTRA_ROOTS_FILE, littleEndian64(expanders.length)]] : []
+  const extra: [string, FirmwareFile][] =
+    expanders.length > 0 ? [[EXTRA_ROOTS_FILE, wholeFile(littleEndian64(expanders.length))]] : []
   if (!facts.acpi) return new Map(extra)
   const tables = new LinkedTables(new TableEdits(edits))
   const dsdtAt = tables.place(virtDsdt(facts, expanders))

@@ -1,11 +1,12 @@
 import type { XenDescription } from '../description.ts'
+import type { FirmwareFiles } from '../firmware/firmware-file.ts'
 import type { Machine } from '../machine.ts'
 
 /** What `createMachine` made beside the machine, for those who dump firmware. */
 export interface BuiltMachine {
   readonly machine: Machine
   /** The files that fw_cfg offers. */
-  readonly files: ReadonlyMap<string, Uint8Array>
+  readonly files: FirmwareFiles
   /** Where the device tree stands that the processor is told of when it comes out of reset; null without one. */
   readonly deviceTree: number | null
   /** What runs before the kernel; null where the machine starts the kernel itself. */

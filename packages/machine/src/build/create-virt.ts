@@ -11,6 +11,7 @@ import { virtFirmwareFiles } from '../arm-virt/virt-firmware-files.ts'
 import { interruptsOf } from '../arm-virt/virt-interrupts.ts'
 import { planMemorySystem } from '../coherency/plan-memory-system.ts'
 import type { MachineDescription } from '../description.ts'
+import type { FirmwareFiles } from '../firmware/firmware-file.ts'
 import { REBUILT_FILES } from '../firmware/linked-tables.ts'
 import { refuseTableEdits } from '../firmware/table-edits.ts'
 import { Machine } from '../machine.ts'
@@ -136,7 +137,7 @@ export function createVirt(description: MachineDescription, options: { readonly 
   machine.load(deviceTree, tree)
   const viot = facts.iommu.kind === 'virtio-iommu' ? (): Uint8Array => plan.iommus[0]!.acpiTable(roots) : null
   if (!facts.acpi) refuseTableEdits(description)
-  const make = (): ReadonlyMap<string, Uint8Array> => virtFirmwareFiles(facts, roots, viot, description.tables)
+  const make = (): FirmwareFiles => virtFirmwareFiles(facts, roots, viot, description.tables)
   const files = make()
   machine.offerFirmwareFiles(files, { cpus, commandLine: description.append }, { names: REBUILT_FILES, make })
   return { machine, files, deviceTree, firmware: firmware ? 'UEFI' : null }

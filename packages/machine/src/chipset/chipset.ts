@@ -171,7 +171,7 @@ export const I440FX: Chipset = {
 }
 
 function withLeadingByte(image: ReturnType<typeof registerImage>): ReturnType<typeof registerImage> {
-  const shifted = (bytes: Uint8Array): Uint8Array => Uint8Array.from([0, ...bytes])
+  const shifted = (bytes: ArrayLike<number>): Uint8Array => Uint8Array.from([0, ...Array.from(bytes)])
   return { bytes: shifted(image.bytes), writeMask: shifted(image.writeMask), clearMask: shifted(image.clearMask) }
 }
 

@@ -61,10 +61,6 @@ export interface InboundWay {
   readonly messages: InboundMap | null
 }
 
-/** Of a view that no IOMMU translates. */
-const NO_TAGS = new Int32Array(0)
-const NO_EPOCHS = new Uint32Array(0)
-
 const STRAIGHT: InboundWay = { dma: null, messages: null }
 
 /**
@@ -316,8 +312,8 @@ export class FabricPort implements DmaPort, InterruptPort {
     if (length <= 0 || books.trace !== null || !this.#fabric.busMasterEnabled()) return null
     const tlb = this.#tlb
     const pages = tlb === null ? 0 : Math.ceil(((lo & (PAGE - 1)) + length) / PAGE)
-    const tags = pages === 0 ? NO_TAGS : new Int32Array(pages)
-    const tagEpochs = pages === 0 ? NO_EPOCHS : new Uint32Array(pages)
+    const tags: number[] = []
+    const tagEpochs: number[] = []
     let physical = hi >= FIRST_UNREACHABLE_HIGH ? -1 : hi * 0x1_0000_0000 + lo
     if (this.#inbound !== null && tlb === null) physical = this.#inbound.memoryOf(physical, length)
     let translated = false
@@ -337,15 +333,14 @@ export class FabricPort implements DmaPort, InterruptPort {
       if (page === 0) physical = at
       else if (at !== physical + offset) return null
       translated ||= tlb.route === 'translated'
-      tags[page] = tag
-      tagEpochs[page] = tlb.epochOf(tag)
+      tags.push(tag)
+      tagEpochs.push(tlb.epochOf(tag))
     }
     if (physical < 0 || !space.isRam(physical, length) || space.ram.runLength(physical) < length) return null
     if (!this.#ledger.allows(physical, length, access)) return null
     if (this.#fabric.memory?.isOpen(physical, length) === false) return null
     const offset = space.ram.offsetToWrite(physical, length)
     return new FabricView({
-      data: new DataView(space.ram.bytes.buffer, offset, length),
       bytes: space.ram.bytes.subarray(offset, offset + length),
       epoch: this.#wiring,
       generation: space.ram.generation,

@@ -2,7 +2,6 @@ import type { RingView } from '@dmascope/memory'
 
 /** What a view was made from: it may be used for as long as all of this stands. */
 export interface ViewOrigin {
-  readonly data: DataView
   readonly bytes: Uint8Array
   /** Counts the port's wirings. */
   readonly epoch: number
@@ -14,21 +13,25 @@ export interface ViewOrigin {
   readonly unjudged: boolean
   readonly translated: boolean
   /** Of each page: the translation that it came from, and that one's epoch. Empty where nothing translates. */
-  readonly tags: Int32Array
-  readonly tagEpochs: Uint32Array
+  readonly tags: readonly number[]
+  readonly tagEpochs: readonly number[]
 }
 
 /** A window onto RAM that a fabric's port has given to its device. */
 export class FabricView implements RingView {
-  readonly data: DataView
   readonly bytes: Uint8Array
   readonly epoch: number
   readonly origin: ViewOrigin
+  #data: DataView | null = null
 
   constructor(origin: ViewOrigin) {
-    this.data = origin.data
     this.bytes = origin.bytes
     this.epoch = origin.epoch
     this.origin = origin
+  }
+
+  get data(): DataView {
+    this.#data ??= new DataView(this.bytes.buffer, this.bytes.byteOffset, this.bytes.length)
+    return this.#data
   }
 }

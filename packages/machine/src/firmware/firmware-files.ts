@@ -2,6 +2,7 @@ import type { Chipset } from '../chipset/chipset.ts'
 import type { TableEditDescription } from '../description.ts'
 import { facs, fadt, hpet, madt, mcfg, type PlatformFacts, waet } from './acpi-tables.ts'
 import { dsdt } from './dsdt.ts'
+import { type FirmwareFile, type FirmwareFiles, wholeFile } from './firmware-file.ts'
 import { EXTRA_ROOTS_FILE, LinkedTables, littleEndian64 } from './linked-tables.ts'
 import { type E820Facts, memoryFiles } from './memory-files.ts'
 import { TableEdits } from './table-edits.ts'
@@ -12,7 +13,7 @@ const FADT_DSDT = 40
 const FADT_X_DSDT = 140
 
 /** Makes the files anew, of buses as they are then. What has not changed since is the same file: write to none. */
-export type MakeFiles = () => ReadonlyMap<string, Uint8Array>
+export type MakeFiles = () => FirmwareFiles
 
 /**
  * Files for fw_cfg, as QEMU offers them: the tables, the RSDP, and the script that links them; and how many root buses
@@ -40,7 +41,7 @@ export function firmwareFiles(
   }
   // Of what it says only the windows of expanders are firmware's to change.
   const fixedNamespace = facts.expanders.length > 0 ? null : dsdt(chipset, facts, windows.lowRamEnd)
-  let made: ReadonlyMap<string, Uint8Array> | null = null
+  let made: FirmwareFiles | null = null
   let namespace: Uint8Array | null = null
   let iommu: Uint8Array | null = null
   return () => {
@@ -51,7 +52,9 @@ export function firmwareFiles(
     iommu = iommuNow
     made = new Map([
       ...linked(fixed, namespaceNow, iommuNow, new TableEdits(windows.edits)),
-      ...(facts.expanders.length > 0 ? [[EXTRA_ROOTS_FILE, littleEndian64(facts.expanders.length)] as const] : []),
+      ...(facts.expanders.length > 0
+        ? [[EXTRA_ROOTS_FILE, wholeFile(littleEndian64(facts.expanders.length))] as const]
+        : []),
       ...(windows.memory === null ? [] : memoryFiles(windows.memory)),
     ])
     return made
@@ -71,7 +74,7 @@ function linked(
   namespace: Uint8Array,
   iommu: Uint8Array | null,
   edits: TableEdits,
-): [string, Uint8Array][] {
+): [string, FirmwareFile][] {
   const tables = new LinkedTables(edits)
   const facsAt = tables.place(fixed.facs)
   const dsdtAt = tables.place(namespace)

@@ -1,5 +1,6 @@
 import { be16, be32, be64, bytes, struct } from '@dmascope/layout'
 import type { AddressSpace, PortHandler } from '@dmascope/memory'
+import type { FirmwareFiles } from './firmware-file.ts'
 
 /** Selectors of QEMU's firmware configuration device (QEMU docs/specs/fw_cfg). */
 const FW_CFG = {
@@ -58,11 +59,12 @@ const NOTHING = new Uint8Array(0)
 export interface FileRefresh {
   readonly names: readonly string[]
   /** Files by name, as large as they were. */
-  make(): ReadonlyMap<string, Uint8Array>
+  make(): FirmwareFiles
 }
 
 /** The device through which firmware gets its files: by byte at a port, or by DMA into guest memory. */
 export class FwCfg implements PortHandler {
+  /** Items by selector; each reads as zeros from its end on, and so do the zeros that a file ends with. */
   readonly #entries = new Map<number, Uint8Array>()
   readonly #memory: AddressSpace
   readonly #selectors = new Map<string, number>()
@@ -76,7 +78,7 @@ export class FwCfg implements PortHandler {
   constructor(
     memory: AddressSpace,
     facts: { readonly memoryBytes: number; readonly cpus: number; readonly commandLine: string },
-    files: ReadonlyMap<string, Uint8Array>,
+    files: FirmwareFiles,
     refresh: FileRefresh | null = null,
   ) {
     this.#memory = memory
@@ -96,13 +98,13 @@ export class FwCfg implements PortHandler {
     view.setUint32(0, names.length, false)
     for (const [index, name] of names.entries()) {
       const base = 4 + index * FW_CFG_FILE.size
-      const data = files.get(name) as Uint8Array
+      const { bytes, size } = files.get(name)!
       const { fields } = FW_CFG_FILE
-      fields.size.set(view, base, data.length)
+      fields.size.set(view, base, size)
       fields.select.set(view, base, FW_CFG.FILE_FIRST + index)
       const letters = Math.min(name.length, fields.name.size)
       for (let at = 0; at < letters; at++) directory[base + fields.name.offset + at] = name.charCodeAt(at)
-      this.#entries.set(FW_CFG.FILE_FIRST + index, data)
+      this.#entries.set(FW_CFG.FILE_FIRST + index, bytes)
       this.#selectors.set(name, FW_CFG.FILE_FIRST + index)
     }
     this.#entries.set(FW_CFG.FILE_DIR, directory)
@@ -133,11 +135,11 @@ export class FwCfg implements PortHandler {
   }
 
   #makeAnew(): void {
-    const made = this.#refresh?.make() ?? new Map<string, Uint8Array>()
+    const made: FirmwareFiles = this.#refresh?.make() ?? new Map()
     this.#refresh = null
-    for (const [name, data] of made) {
+    for (const [name, { bytes }] of made) {
       const selector = this.#selectors.get(name)
-      if (selector !== undefined) this.#entries.set(selector, data)
+      if (selector !== undefined) this.#entries.set(selector, bytes)
     }
   }
 

@@ -1,4 +1,5 @@
 import { buildLoaderScript, buildRsdp, buildRsdt, buildXsdt, type LoaderCommand, RSDP } from '@dmascope/acpi'
+import { type FirmwareFile, wholeFile } from './firmware-file.ts'
 import { qemuHeader } from './qemu-header.ts'
 import { TableEdits } from './table-edits.ts'
 
@@ -78,7 +79,7 @@ export class LinkedTables {
    * @param unit - what the tables' size is rounded up to
    * @throws DmascopeError MACHINE_TABLE where an edit is to a table that is not there
    */
-  files(root: 'RSDT' | 'XSDT', unit: number = FILE_UNIT): [string, Uint8Array][] {
+  files(root: 'RSDT' | 'XSDT', unit: number = FILE_UNIT): [string, FirmwareFile][] {
     for (const table of this.#edits.added()) {
       const offset = this.#place(table)
       this.#listed.push(offset)
@@ -94,7 +95,7 @@ export class LinkedTables {
     for (const [index, target] of this.#listed.entries()) this.pointer(firstEntry + width * index, width, target)
     this.checksummed(rootAt)
 
-    const tables = new Uint8Array(Math.ceil(this.#length / unit) * unit)
+    const tables = new Uint8Array(this.#length)
     let offset = 0
     for (const part of this.#parts) {
       tables.set(part, offset)
@@ -104,9 +105,9 @@ export class LinkedTables {
     const view = new DataView(tables.buffer)
     for (const patch of this.#patches) view.setUint32(patch.offset, patch.target, true)
     return [
-      [TABLES_FILE, tables],
-      [RSDP_FILE, wide ? this.#widePointer(rootAt) : this.#pointer(rootAt)],
-      [LOADER_FILE, buildLoaderScript(this.#commands)],
+      [TABLES_FILE, { bytes: tables, size: Math.ceil(tables.length / unit) * unit }],
+      [RSDP_FILE, wholeFile(wide ? this.#widePointer(rootAt) : this.#pointer(rootAt))],
+      [LOADER_FILE, wholeFile(buildLoaderScript(this.#commands))],
     ]
   }
 

@@ -1,5 +1,6 @@
 import { E820_ENTRY, E820_TYPE } from '@dmascope/acpi'
 import type { SegmentMap } from '../segments/segment-map.ts'
+import { type FirmwareFile, wholeFile } from './firmware-file.ts'
 import { littleEndian64 } from './linked-tables.ts'
 
 /** What a memory map tells of. */
@@ -18,7 +19,7 @@ export function memoryFiles({
   ram,
   segments,
   reserved = [],
-}: E820Facts): readonly (readonly [name: string, bytes: Uint8Array])[] {
+}: E820Facts): readonly (readonly [name: string, file: FirmwareFile])[] {
   const entries = [
     ...ram.map((range) => ({ ...range, type: E820_TYPE.ram })),
     ...reserved.map(({ base, size }) => ({ base, size, type: E820_TYPE.reserved })),
@@ -33,7 +34,9 @@ export function memoryFiles({
     kind.set(view, at, type)
   }
   return [
-    ['etc/e820', new Uint8Array(view.buffer)],
-    ...(segments.places.length === 0 ? [] : [['etc/reserved-memory-end', littleEndian64(segments.end)] as const]),
+    ['etc/e820', wholeFile(new Uint8Array(view.buffer))],
+    ...(segments.places.length === 0
+      ? []
+      : [['etc/reserved-memory-end', wholeFile(littleEndian64(segments.end))] as const]),
   ]
 }

@@ -92,7 +92,7 @@ export class TableEdits {
   }
 }
 
-const signatureOf = (table: Uint8Array): string => String.fromCharCode(...table.subarray(0, 4))
+const signatureOf = (table: Uint8Array): string => String.fromCharCode(table[0]!, table[1]!, table[2]!, table[3]!)
 
 const refuse = ({ location, table }: TableEditDescription, text: string): DmascopeError =>
   new DmascopeError('MACHINE_TABLE', `${location.text}: ${text}`, { table })

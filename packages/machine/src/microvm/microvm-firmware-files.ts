@@ -1,5 +1,6 @@
 import { E820_ENTRY, E820_TYPE } from '@dmascope/acpi'
 import type { TableEditDescription } from '../description.ts'
+import { type FirmwareFile, type FirmwareFiles, wholeFile } from '../firmware/firmware-file.ts'
 import { LinkedTables } from '../firmware/linked-tables.ts'
 import { TableEdits } from '../firmware/table-edits.ts'
 import { microvmFadt, microvmMadt } from './acpi-tables.ts'
@@ -31,8 +32,8 @@ export function microvmFirmwareFiles(
   memory: number,
   occupied: readonly number[],
   edits: readonly TableEditDescription[] = [],
-): ReadonlyMap<string, Uint8Array> {
-  const files: [string, Uint8Array][] = [['etc/e820', memoryMap(memory)]]
+): FirmwareFiles {
+  const files: [string, FirmwareFile][] = [['etc/e820', wholeFile(memoryMap(memory))]]
   if (!facts.acpi) return new Map(files)
   const tables = new LinkedTables(new TableEdits(edits))
   const dsdtAt = tables.place(microvmDsdt(facts, occupied))

@@ -13,6 +13,23 @@ export const wordsOf = ({ bytes }: RingView): Uint32Array | null =>
     ? new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length >>> 2)
     : null
 
+/** Whether `halves` are these very bytes: a view that is asked for again mostly lies where the last one lay. */
+const isSame = (bytes: Uint8Array, halves: Uint16Array | null): boolean =>
+  halves !== null &&
+  halves.buffer === bytes.buffer &&
+  halves.byteOffset === bytes.byteOffset &&
+  halves.length === bytes.length >>> 1
+
+/** Bytes on their way through a port, and parts of them. */
+class Scratch {
+  readonly all = new Uint8Array(16)
+  readonly two = this.all.subarray(0, 2)
+  readonly six = this.all.subarray(0, 6)
+  readonly eight = this.all.subarray(0, 8)
+  readonly view = new DataView(this.all.buffer)
+  readonly words = new Uint32Array(4)
+}
+
 const halvesOf = ({ bytes }: RingView): Uint16Array | null =>
   LITTLE_ENDIAN && bytes.byteOffset % 2 === 0
     ? new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.length >>> 1)
@@ -38,12 +55,8 @@ export class RingPart {
   readonly #length: number
   readonly #access: Access
   readonly #alignment: 2 | 4
-  readonly #scratch = new Uint8Array(16)
-  readonly #two = this.#scratch.subarray(0, 2)
-  readonly #six = this.#scratch.subarray(0, 6)
-  readonly #eight = this.#scratch.subarray(0, 8)
-  readonly #scratchView = new DataView(this.#scratch.buffer)
-  readonly #fetched = new Uint32Array(4)
+  /** Made when it is first needed: most parts have a view all their life. */
+  #scratch: Scratch | null = null
   #view: RingView | null = null
   #wait = 0
 
@@ -67,9 +80,12 @@ export class RingPart {
       this.#wait--
       return
     }
-    this.#view = this.#port.view(this.#hi, this.#lo, this.#length, this.#access)
-    this.halves = this.#view === null ? null : halvesOf(this.#view)
-    this.words = this.#view === null || this.#alignment < 4 ? null : wordsOf(this.#view)
+    const view = this.#port.view(this.#hi, this.#lo, this.#length, this.#access)
+    this.#view = view
+    if (view === null || !isSame(view.bytes, this.halves)) {
+      this.halves = view === null ? null : halvesOf(view)
+      this.words = view === null || this.#alignment < 4 ? null : wordsOf(view)
+    }
     this.result = DMA_OK
     if (this.halves === null || (this.words === null && this.#alignment === 4)) {
       this.#view = null
@@ -110,15 +126,17 @@ export class RingPart {
   /** @param offset - in bytes, even */
   read16(offset: number): number {
     if (this.halves !== null) return this.halves[offset >>> 1]!
-    this.#fetch(offset, this.#two)
-    return this.#scratchView.getUint16(0, true)
+    const scratch = this.#ownScratch()
+    this.#fetch(offset, scratch.two)
+    return scratch.view.getUint16(0, true)
   }
 
   /** Fetches 16 bytes through the port, as four words; they stay good until the next call. */
   fetch128(offset: number): Uint32Array {
-    this.#fetch(offset, this.#scratch)
-    for (let index = 0; index < 4; index++) this.#fetched[index] = this.#scratchView.getUint32(index * 4, true)
-    return this.#fetched
+    const { all, view, words } = this.#ownScratch()
+    this.#fetch(offset, all)
+    for (let index = 0; index < 4; index++) words[index] = view.getUint32(index * 4, true)
+    return words
   }
 
   write16(offset: number, value: number): void {
@@ -126,8 +144,9 @@ export class RingPart {
       this.halves[offset >>> 1] = value
       return
     }
-    this.#scratchView.setUint16(0, value, true)
-    this.#store(offset, this.#two)
+    const scratch = this.#ownScratch()
+    scratch.view.setUint16(0, value, true)
+    this.#store(offset, scratch.two)
   }
 
   /** Writes a word and half of one behind it, at an offset that is a multiple of 4. */
@@ -137,9 +156,10 @@ export class RingPart {
       this.halves![(offset >>> 1) + 2] = half
       return
     }
-    this.#scratchView.setUint32(0, word, true)
-    this.#scratchView.setUint16(4, half, true)
-    this.#store(offset, this.#six)
+    const scratch = this.#ownScratch()
+    scratch.view.setUint32(0, word, true)
+    scratch.view.setUint16(4, half, true)
+    this.#store(offset, scratch.six)
   }
 
   /** Writes two words, at an offset that is a multiple of 4. */
@@ -149,9 +169,15 @@ export class RingPart {
       this.words[(offset >>> 2) + 1] = second
       return
     }
-    this.#scratchView.setUint32(0, first, true)
-    this.#scratchView.setUint32(4, second, true)
-    this.#store(offset, this.#eight)
+    const scratch = this.#ownScratch()
+    scratch.view.setUint32(0, first, true)
+    scratch.view.setUint32(4, second, true)
+    this.#store(offset, scratch.eight)
+  }
+
+  #ownScratch(): Scratch {
+    this.#scratch ??= new Scratch()
+    return this.#scratch
   }
 
   #fetch(offset: number, into: Uint8Array): void {
