@@ -47,7 +47,8 @@ export function runTableLoader(context: LoaderContext): Map<string, LoadedFile> 
     context.log(`table loader: ${error.message}`)
     return loaded
   }
-  const run: LoaderRun = { ...context, scratch: new Uint8Array(SCRATCH_BYTES) }
+  const { bus, fwCfg, high, fseg, log } = context
+  const run: LoaderRun = { bus, fwCfg, high, fseg, log, scratch: new Uint8Array(SCRATCH_BYTES) }
   for (const [index, command] of commands.entries()) {
     const problem = runCommand(command, run, loaded)
     if (problem !== null) context.log(`table loader: command ${index}, ${command.command}: ${problem}`)

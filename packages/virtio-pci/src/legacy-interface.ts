@@ -57,7 +57,7 @@ export class LegacyInterface {
     const config = offset - this.#configOffset
     if (config >= 0) return this.#around.readConfig(config, width)
     const value = this.#readHeader(offset)
-    return width === 4 ? value : value & (2 ** (8 * width) - 1)
+    return width === 4 ? value : value & (0xffff_ffff >>> (32 - 8 * width))
   }
 
   write(offset: number, width: 1 | 2 | 4, value: number): void {

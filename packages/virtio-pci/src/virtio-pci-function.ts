@@ -157,7 +157,7 @@ export class VirtioPciFunction implements PhysicalFunction {
     if (offset >= DEVICE_CFG_OFFSET) return this.#readDeviceConfig(offset - DEVICE_CFG_OFFSET, width)
     if (offset >= ISR_CFG_OFFSET) return this.#readIsr()
     const value = this.#common.read(offset)
-    return width === 4 ? value : value & (2 ** (8 * width) - 1)
+    return width === 4 ? value : value & (0xffff_ffff >>> (32 - 8 * width))
   }
 
   #writeModern(offset: number, width: Width, value: number): void {
@@ -167,14 +167,14 @@ export class VirtioPciFunction implements PhysicalFunction {
     } else if (offset >= DEVICE_CFG_OFFSET) {
       this.#writeDeviceConfig(offset - DEVICE_CFG_OFFSET, width, value)
     } else if (offset < ISR_CFG_OFFSET) {
-      const written = width === 4 ? value : value & (2 ** (8 * width) - 1)
+      const written = width === 4 ? value : value & (0xffff_ffff >>> (32 - 8 * width))
       this.#common.write(offset, written)
     }
   }
 
   #readDeviceConfig(offset: number, width: Width): number {
     const { config } = this.#transport.device
-    return offset + width <= config.size ? config.read(offset, width) : 2 ** (8 * width) - 1
+    return offset + width <= config.size ? config.read(offset, width) : 0xffff_ffff >>> (32 - 8 * width)
   }
 
   #writeDeviceConfig(offset: number, width: Width, value: number): void {

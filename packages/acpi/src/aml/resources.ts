@@ -21,7 +21,7 @@ const FIXED = 0x0c
 
 function address(tag: number, width: 2 | 4 | 8, type: number, typeFlags: number, range: ResourceRange): Aml {
   const { first, last } = range
-  const limit = width === 8 ? Number.MAX_SAFE_INTEGER : 2 ** (8 * width) - 1
+  const limit = width === 8 ? Number.MAX_SAFE_INTEGER : 0xffff_ffff >>> (32 - 8 * width)
   if (!(Number.isSafeInteger(first) && Number.isSafeInteger(last) && first >= 0 && first <= last && last <= limit)) {
     throw new RangeError(`resource 0x${first.toString(16)} to 0x${last.toString(16)} does not fit ${width * 8} bits`)
   }

@@ -47,18 +47,19 @@ export const observationOf = (
       assigned: { ...ledger.counts.assigned },
     }),
   },
-  ...(ledger.closed.probe + ledger.closed['self-test'] > 0 && {
-    closed: ledger.closed.probe + ledger.closed['self-test'],
-    ...(ledger.closedAs !== null && { closedAs: ledger.closedAs }),
-  }),
   msi: ledger.msi,
   strays: [...ledger.strays],
   strayCount: ledger.strayCount,
-  ...(ledger.staleReads.length > 0 && { staleReads: [...ledger.staleReads] }),
   faults: [...faults],
-  ...(resident && { resident: resident.observe() }),
   described:
     described === null
       ? null
       : { location: described.location.text, model: described.model, properties: described.properties },
+  // What few have comes last: a literal that goes on behind a spread is made anew, field by field.
+  ...(ledger.closed.probe + ledger.closed['self-test'] > 0 && {
+    closed: ledger.closed.probe + ledger.closed['self-test'],
+    ...(ledger.closedAs !== null && { closedAs: ledger.closedAs }),
+  }),
+  ...(ledger.staleReads.length > 0 && { staleReads: [...ledger.staleReads] }),
+  ...(resident && { resident: resident.observe() }),
 })

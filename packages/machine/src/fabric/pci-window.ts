@@ -8,8 +8,7 @@ const WHOLE = { base: 0, size: 2 ** 52 } as const
 /** A BAR's registers as the address space sees them. A write may give the function work. */
 function barHandler(one: PciFunction, bar: number, queue: RunQueue): MmioHandler {
   // The option ROM holds nothing: no firmware of ours runs it.
-  if (bar === ROM_BAR)
-    return { read: (_offset, width) => (width === 4 ? 0xffff_ffff : 2 ** (8 * width) - 1), write: () => {} }
+  if (bar === ROM_BAR) return { read: (_offset, width) => 0xffff_ffff >>> (32 - 8 * width), write: () => {} }
   return {
     read(offset, width) {
       scratch[0] = 0

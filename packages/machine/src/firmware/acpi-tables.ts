@@ -50,17 +50,8 @@ const NO_ADDRESS: GenericAddress = {
   address: 0,
 }
 
-/** A table that is the same on all machines: made when the first one asks, and written to by none. */
-function constantTable(make: () => Uint8Array): () => Uint8Array {
-  let table: Uint8Array | null = null
-  return () => {
-    table ??= make()
-    return table
-  }
-}
-
-export const facs = constantTable(() =>
-  buildFacs({
+export function facs(): Uint8Array {
+  return buildFacs({
     signature: 'FACS',
     hardwareSignature: 0,
     firmwareWakingVector: 0,
@@ -69,36 +60,16 @@ export const facs = constantTable(() =>
     xFirmwareWakingVector: 0,
     version: 0,
     ospmFlags: 0,
-  }),
-)
+  })
+}
 
 /** Local APICs' flat addressing reaches eight processors. */
 const MOST_FLAT_CPUS = 8
 const FORCE_APIC_CLUSTER_MODEL = 1 << 18
 
-/** What a FADT says depends on. */
-interface FadtFacts {
-  readonly q35: boolean
-  readonly smm: boolean
-  readonly i8042: boolean
-  readonly clustered: boolean
-}
-
-const fadts = new Map<number, Uint8Array>()
-
-/** The FADT of such a machine, of which there are few kinds. Pointers to FACS and DSDT are left 0 for the loader. */
-export function fadt({ machine, smm, i8042, maxCpus }: PlatformFacts): Uint8Array {
-  const facts = { q35: machine === 'q35', smm, i8042, clustered: maxCpus > MOST_FLAT_CPUS }
-  const kind = (facts.q35 ? 1 : 0) | (smm ? 2 : 0) | (i8042 ? 4 : 0) | (facts.clustered ? 8 : 0)
-  let table = fadts.get(kind)
-  if (table === undefined) {
-    table = makeFadt(facts)
-    fadts.set(kind, table)
-  }
-  return table
-}
-
-function makeFadt({ q35, smm, i8042, clustered }: FadtFacts): Uint8Array {
+/** Pointers to FACS and DSDT are left 0 for the loader. */
+export function fadt(facts: PlatformFacts): Uint8Array {
+  const q35 = facts.machine === 'q35'
   // The PIIX4 machine keeps revision 1, which old guests want.
   const first = {
     signature: 'FACP' as const,
@@ -108,9 +79,9 @@ function makeFadt({ q35, smm, i8042, clustered }: FadtFacts): Uint8Array {
     reserved_44: 1,
     Preferred_PM_Profile: 0,
     SCI_INT: 9,
-    SMI_CMD: smm ? 0xb2 : 0,
-    ACPI_ENABLE: !smm ? 0 : q35 ? 0x02 : 0xf1,
-    ACPI_DISABLE: !smm ? 0 : q35 ? 0x03 : 0xf0,
+    SMI_CMD: facts.smm ? 0xb2 : 0,
+    ACPI_ENABLE: !facts.smm ? 0 : q35 ? 0x02 : 0xf1,
+    ACPI_DISABLE: !facts.smm ? 0 : q35 ? 0x03 : 0xf0,
     S4BIOS_REQ: 0,
     PSTATE_CNT: 0,
     PM1a_EVT_BLK: 0x600,
@@ -138,8 +109,8 @@ function makeFadt({ q35, smm, i8042, clustered }: FadtFacts): Uint8Array {
     DAY_ALRM: 0,
     MON_ALRM: 0,
     CENTURY: 0x32,
-    IAPC_BOOT_ARCH: q35 && i8042 ? 0x0002 : 0,
-    Flags: (q35 ? 0x84a5 : 0x80a5) | (clustered ? FORCE_APIC_CLUSTER_MODEL : 0),
+    IAPC_BOOT_ARCH: q35 && facts.i8042 ? 0x0002 : 0,
+    Flags: (q35 ? 0x84a5 : 0x80a5) | (facts.maxCpus > MOST_FLAT_CPUS ? FORCE_APIC_CLUSTER_MODEL : 0),
   }
   if (!q35) return buildFadt(first)
   // What is spread comes last: a literal that adds fields to a spread makes a hidden class each time.
@@ -232,8 +203,8 @@ export function madt(facts: PlatformFacts): Uint8Array {
   })
 }
 
-export const hpet = constantTable(() =>
-  buildHpet({
+export function hpet(): Uint8Array {
+  return buildHpet({
     signature: 'HPET',
     header: qemuHeader(1),
     eventTimerBlockId: 0x8086_a201,
@@ -241,8 +212,8 @@ export const hpet = constantTable(() =>
     hpetNumber: 0,
     mainCounterMinimumClockTick: 0,
     pageProtection: 0,
-  }),
-)
+  })
+}
 
 export function mcfg(base: number, segments: readonly SegmentPlace[] = []): Uint8Array {
   return buildMcfg({
@@ -257,4 +228,6 @@ export function mcfg(base: number, segments: readonly SegmentPlace[] = []): Uint
   })
 }
 
-export const waet = constantTable(() => buildWaet({ signature: 'WAET', header: qemuHeader(1), emulatedDeviceFlags: 2 }))
+export function waet(): Uint8Array {
+  return buildWaet({ signature: 'WAET', header: qemuHeader(1), emulatedDeviceFlags: 2 })
+}

@@ -29,23 +29,12 @@ export function firmwareFiles(
   },
 ): MakeFiles {
   // Bus numbers and windows are all that changes while firmware runs, and two tables tell of them.
-  const fixed: FixedTables = {
-    facs: facs(),
-    fadt: fadt(facts),
-    beforeIommu: [
-      madt(facts),
-      ...(facts.hpet ? [hpet()] : []),
-      ...(facts.ecamBase === null ? [] : [mcfg(facts.ecamBase, facts.segments)]),
-    ],
-    waet: waet(),
-  }
-  // Of what it says only the windows of expanders are firmware's to change.
-  const fixedNamespace = facts.expanders.length > 0 ? null : dsdt(chipset, facts, windows.lowRamEnd)
+  const fixed = fixedTables(chipset, facts, windows.lowRamEnd)
   let made: FirmwareFiles | null = null
   let namespace: Uint8Array | null = null
   let iommu: Uint8Array | null = null
   return () => {
-    const namespaceNow = fixedNamespace ?? dsdt(chipset, facts, windows.lowRamEnd)
+    const namespaceNow = fixed.namespace ?? dsdt(chipset, facts, windows.lowRamEnd)
     const iommuNow = facts.iommuTable?.() ?? null
     if (made !== null && sameBytes(namespace, namespaceNow) && sameBytes(iommu, iommuNow)) return made
     namespace = namespaceNow
@@ -63,11 +52,56 @@ export function firmwareFiles(
 
 /** Tables that are the same whatever firmware does. */
 interface FixedTables {
+  /** The DSDT; null where expanders have windows, which are firmware's to change. */
+  readonly namespace: Uint8Array | null
   readonly facs: Uint8Array
   readonly fadt: Uint8Array
   readonly beforeIommu: readonly Uint8Array[]
   readonly waet: Uint8Array
 }
+
+/** What a PC of its kind has, in one process after the other: few kinds of many machines. Written to by nobody. */
+const plainTables = new Map<string, FixedTables>()
+const MOST_KINDS = 64
+
+/** The tables of a machine, or of its kind, where there is nothing of its own that they tell of. */
+function fixedTables(chipset: Chipset, facts: PlatformFacts, lowRamEnd: number): FixedTables {
+  const { expanders, segments, externalPorts, machine, qemuVersion, cpus, maxCpus, topology } = facts
+  if (expanders.length + segments.length + externalPorts.length > 0) return makeTables(chipset, facts, lowRamEnd)
+  const { hpet: timer, smm, i8042, ecamBase } = facts
+  const kind = JSON.stringify([
+    machine,
+    qemuVersion,
+    cpus,
+    maxCpus,
+    topology,
+    timer,
+    smm,
+    i8042,
+    ecamBase,
+    chipset.rootBusName,
+    lowRamEnd,
+  ])
+  let tables = plainTables.get(kind)
+  if (tables === undefined) {
+    tables = makeTables(chipset, facts, lowRamEnd)
+    if (plainTables.size === MOST_KINDS) plainTables.clear()
+    plainTables.set(kind, tables)
+  }
+  return tables
+}
+
+const makeTables = (chipset: Chipset, facts: PlatformFacts, lowRamEnd: number): FixedTables => ({
+  namespace: facts.expanders.length > 0 ? null : dsdt(chipset, facts, lowRamEnd),
+  facs: facs(),
+  fadt: fadt(facts),
+  beforeIommu: [
+    madt(facts),
+    ...(facts.hpet ? [hpet()] : []),
+    ...(facts.ecamBase === null ? [] : [mcfg(facts.ecamBase, facts.segments)]),
+  ],
+  waet: waet(),
+})
 
 function linked(
   fixed: FixedTables,

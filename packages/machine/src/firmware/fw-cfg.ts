@@ -115,7 +115,7 @@ export class FwCfg implements PortHandler {
     // The DMA address register reads as "QEMU CFG" where the interface exists.
     if (offset === FW_CFG_PORT.dmaHigh && width === 4) return 0x554d_4551
     if (offset === FW_CFG_PORT.dmaLow && width === 4) return 0x4746_4320
-    return 2 ** (8 * width) - 1
+    return 0xffff_ffff >>> (32 - 8 * width)
   }
 
   write(offset: number, width: 1 | 2 | 4, value: number): void {
