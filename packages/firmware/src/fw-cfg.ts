@@ -84,9 +84,10 @@ export class FwCfg {
     const { size, select, name } = FW_CFG_FILE.fields
     for (let index = 0; index < count; index++) {
       const base = 4 + index * FW_CFG_FILE.size
-      const raw = name.get(view, base)
-      const end = raw.indexOf(0)
-      const text = String.fromCharCode(...raw.subarray(0, end < 0 ? raw.length : end))
+      let text = ''
+      for (let at = base + name.offset; at < base + FW_CFG_FILE.size && bytes[at] !== 0; at++) {
+        text += String.fromCharCode(bytes[at]!)
+      }
       files.set(text, { name: text, key: select.get(view, base), size: size.get(view, base) })
     }
     return files

@@ -198,7 +198,6 @@ export class Machine {
     const port = new FabricPort(
       {
         space: this.#dmaSpace,
-        ...this.#memoryOf(ledger),
         books: this.#ledger,
         messages,
         sendMessage: (addressLo, data) => messages.send(one.messagesThrough, slot.sourceId, addressLo, data),
@@ -207,6 +206,7 @@ export class Machine {
         busMasterEnabled: () => one.function.config.busMasterEnabled,
         turn: () => this.#queue.turns,
         name: () => this.#plugged.idOf(slot, root),
+        ...this.#memoryOf(ledger),
       },
       ledger,
       tlb,

@@ -67,10 +67,10 @@ export function joinReport({ description, guest, observations, firmwareHung, ver
       type: description.machine,
       arch: architectureOf(description),
       qemuVersion: description.qemuVersion,
-      ...(description.hypervisor !== undefined && { hypervisor: hypervisorName(description) }),
       source: description.source,
       commandLine: description.append,
       ignored: description.ignored,
+      ...(description.hypervisor !== undefined && { hypervisor: hypervisorName(description) }),
       ...(description.segments !== undefined && {
         addedSegments: description.segments.map(({ segment }) => segment),
       }),
@@ -85,13 +85,13 @@ export function joinReport({ description, guest, observations, firmwareHung, ver
       ({ id, kind, mode, base, addressWidth, exposed, enabled, interruptRemapping, default: fallback }) => ({
         id,
         kind,
-        ...(mode !== undefined && { mode }),
         base: base === null ? null : `0x${base.toString(16)}`,
         addressWidth,
         exposed,
         enabled,
         interruptRemapping,
         default: fallback,
+        ...(mode !== undefined && { mode }),
       }),
     ),
     devices: cases.map(({ device }) => ({ ...device, findings: idsOf(device.id) })),
@@ -117,8 +117,6 @@ function joinDevice(accounts: Accounts): ReportDevice {
     vendor: device.vendor > 0xffff ? device.vendor.toString(16).padStart(8, '0') : hex4(device.vendor),
     device: hex4(device.device),
     driver: device.driver,
-    ...(device.sriov && { sriov: device.sriov }),
-    ...(device.physicalFunction !== undefined && { physicalFunction: device.physicalFunction }),
     firmware: device.firmware,
     guest: {
       iommuGroup: device.iommuGroup,
@@ -126,9 +124,6 @@ function joinDevice(accounts: Accounts): ReportDevice {
       dmaPath: device.dmaPath,
       ...(device.windowsBy !== undefined && { windowsBy: device.windowsBy }),
     },
-    ...(device.virtio && {
-      virtio: { ...device.virtio, status: `0x${device.virtio.status.toString(16).padStart(2, '0')}` },
-    }),
     wiring: { behindIommu: seen.behindIommu },
     interrupt: device.interrupt,
     dma: {
@@ -139,8 +134,6 @@ function joinDevice(accounts: Accounts): ReportDevice {
       other: { firmware: total('firmware'), probe: total('probe'), msi: seen.msi },
     },
     io: ioOf(device),
-    ...(seen.resident && { resident: seen.resident }),
-    ...(seen.staleReads && { staleReads: seen.staleReads }),
     status,
     passthrough,
     verdict: verdictOf(accounts),
@@ -149,6 +142,14 @@ function joinDevice(accounts: Accounts): ReportDevice {
     strays: seen.strays,
     why: [...device.why, ...observedReasons(seen)],
     findings: [],
+    // What not every device has comes last: a literal that goes on behind a spread is made anew, field by field.
+    ...(device.sriov && { sriov: device.sriov }),
+    ...(device.physicalFunction !== undefined && { physicalFunction: device.physicalFunction }),
+    ...(device.virtio && {
+      virtio: { ...device.virtio, status: `0x${device.virtio.status.toString(16).padStart(2, '0')}` },
+    }),
+    ...(seen.resident && { resident: seen.resident }),
+    ...(seen.staleReads && { staleReads: seen.staleReads }),
   }
 }
 

@@ -99,11 +99,11 @@ function bringUp(
       ...platform.devices,
       ...(profile.configuration.virtioMmioCommandLine ? commandLineDevices(options, mp?.isaInputs ?? null, log) : []),
     ],
-    ...(wired !== null && { wires: wired }),
     config,
     iommu,
     dma,
     restrictedMemory,
     functions,
+    ...(wired !== null && { wires: wired }),
   }
 }

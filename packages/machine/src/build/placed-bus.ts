@@ -117,11 +117,11 @@ export function secondaryBus(above: PlacedDevice, name: string): PlacedBus {
     above,
     firstSlot: controller && !bus.acpiHotplug ? 1 : 0,
     acpiHotplug: bus.acpiHotplug,
-    ...(bus.messages === false && { messages: false }),
-    ...(model.name === 'pbm-bridge' && { reservedSlots: SIMBA_RESERVED[name] ?? 0 }),
     taken: new Map(),
     virtual: new Set(),
     multifunction: new Set(),
+    ...(bus.messages === false && { messages: false }),
+    ...(model.name === 'pbm-bridge' && { reservedSlots: SIMBA_RESERVED[name] ?? 0 }),
   }
 }
 

@@ -187,10 +187,10 @@ class Placer implements Placement {
       given,
       properties,
       bus,
-      ...slot,
       hypervisor,
       virtio: model.virtio === null ? null : virtioBehaviour(hypervisor, model, properties, this.#machine),
       serialPorts: serial ? this.#serialPorts.addController(description, properties) : [],
+      ...slot,
     }
     refuseValues(placed, this.functions, this.#machine)
     if (model.kind === 'host-bridge') this.#checkExpander(placed)

@@ -67,7 +67,6 @@ export function plugDevices(
       dmaThrough: behindIommu ? iommu : null,
       messagesThrough: iommu,
       entersBus: behindIommu,
-      ...(plan !== null && { virtualModel: plan.virtualModel }),
       virtual: virtual.map((each) => ({
         model: each.model.name,
         described: each.description,
@@ -75,6 +74,7 @@ export function plugDevices(
         entersBus: wiredBehindIommu(each),
       })),
       root: complexes.get(rootBusPlaced) ?? machine.root,
+      ...(plan !== null && { virtualModel: plan.virtualModel }),
       ...(bus !== undefined && { bus }),
     })
   })

@@ -128,11 +128,11 @@ export function realizeVirtio(
     withheld: withheldFeatures(placed),
     vectors: Number.isInteger(vectors) && vectors < 2048 ? vectors : virtio.vectors['11.1'],
     pciClass: virtio.classCode | (tells === 'prog-if' ? VIRTIO_PCI_PROG_IF_NO_BYPASS : 0),
+    multifunction: description.properties.multifunction === 'on' || properties.multifunction === true,
+    virtualFunction: isVirtual,
     ...(tells === 'config-bit' && { vendorFlags: VIRTIO_PCI_VNDR_NO_BYPASS }),
     ...((tells === 'version' || tells === 'property-and-version') && { revisionId: VIRTIO_PCI_REVISION_TELLS_BYPASS }),
-    multifunction: description.properties.multifunction === 'on' || properties.multifunction === true,
     ...(rom > 0 && { romSize: rom }),
-    virtualFunction: isVirtual,
     ...(virtual[0] !== undefined && { sriov: { ...virtualNumbers(placed, virtual), virtualFunctions } }),
   })
 }

@@ -65,12 +65,12 @@ export function realize(
   const sriov = sriovPlan(placed)
   return new BusMasterFunction({
     config: {
-      ...(properties['use-intel-id'] === true ? INTEL_NVME : { vendorId: pci.vendorId, deviceId: pci.deviceId }),
+      vendorId: pci.vendorId,
+      deviceId: pci.deviceId,
       classCode: pci.classCode,
       revisionId: pci.revision,
       subsystemVendorId: pci.subsystemVendorId,
       subsystemId: pci.subsystemId,
-      ...(model.kind === 'vfio' && assignedIdentity(placed)),
       interruptPin: pci.interruptPin,
       multifunction,
       size: pci.configSize,
@@ -81,6 +81,8 @@ export function realize(
         size,
       })),
       romSize: romSize(model, properties),
+      ...(properties['use-intel-id'] === true && INTEL_NVME),
+      ...(model.kind === 'vfio' && assignedIdentity(placed)),
     },
     capabilities: [
       ...planCapabilities(pci, { express: placed.bus.nature === 'express', root: placed.bus.root }).filter(

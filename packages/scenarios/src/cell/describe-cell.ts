@@ -73,10 +73,9 @@ export function describeCell(cell: Cell): DescribedCell {
       append,
       ignored: [],
       ...platform.machine,
-      machineProperties:
-        cell.iommu === 'uncovered'
-          ? { default_bus_bypass_iommu: true, ...platform.machine.machineProperties }
-          : platform.machine.machineProperties,
+      ...(cell.iommu === 'uncovered' && {
+        machineProperties: { default_bus_bypass_iommu: true, ...platform.machine.machineProperties },
+      }),
       ...change,
     },
     impossible: null,

@@ -59,7 +59,11 @@ export function runCell(cell: Cell, exchanged: Exchanged = {}): CellResult {
   const { translated, untranslated, faulted, stray } = device.dma
   return {
     cell: key,
-    ...cell,
+    guest: cell.guest,
+    hypervisor: cell.hypervisor,
+    platform: cell.platform,
+    iommu: cell.iommu,
+    device: cell.device,
     status: device.status,
     passthrough: device.passthrough,
     verdict: device.verdict,

@@ -150,7 +150,6 @@ export class VtdSubsystem implements IommuSubsystem {
     return {
       id: unit.name,
       kind: 'vtd',
-      ...(enabled && unit.scalable && { mode: 'scalable' as const }),
       base,
       exposed: true,
       enabled,
@@ -158,6 +157,7 @@ export class VtdSubsystem implements IommuSubsystem {
       default: enabled ? this.#translation!.defaultDomain : 'none',
       addressWidth: width,
       why,
+      ...(enabled && unit.scalable && { mode: 'scalable' as const }),
     }
   }
 

@@ -64,17 +64,17 @@ export function ivrsTable(roots: readonly RootBusFacts[], facts: IvrsFacts): Uin
   const unit = { deviceId, capabilityOffset, iommuBaseAddress: AMDVI_BASE, pciSegmentGroup: 0, iommuInfo: 0, entries }
   const first: Ivhd = {
     kind: 'IVHD-10h',
-    ...unit,
     flags: HT_TUN_EN | IOTLB_SUP | PREF_SUP | PPR_SUP,
     iommuFeatureReporting: x2apic ? FEATURE_REPORTING | FEATURE_XT_SUP : FEATURE_REPORTING,
+    ...unit,
   }
   const second: Ivhd | null = extendedFeatures && {
     kind: 'IVHD-11h',
-    ...unit,
     flags: HT_TUN_EN | IOTLB_SUP,
     iommuAttributes: dmaTranslation ? 0 : HAT_DIS,
     efrRegisterImage: imageOf(extendedFeatures[0]),
     efr2RegisterImage: imageOf(extendedFeatures[1]),
+    ...unit,
   }
   return buildIvrs({
     signature: 'IVRS',
