@@ -83,6 +83,7 @@ describe('drivers', () => {
       'pcieport',
       'virtio-pci',
       'virtio_ccw',
+      'serial',
       'virtio_console',
       'agpgart-intel',
       'virtio_iommu *',
@@ -100,6 +101,7 @@ describe('drivers', () => {
   it('are modules in 6.1 where 6.12 has them built in, and none is for a virtio IOMMU', () => {
     expect(parseGuest('linux-6.1').drivers.map(({ name, module }) => (module === null ? name : `${name} *`))).toEqual([
       'pcieport',
+      'serial',
       'agpgart-intel',
       'virtio-pci *',
       'virtio_ccw',
@@ -119,6 +121,8 @@ describe('drivers', () => {
     [0x8086, 0x29c0, 0x06_0000, ['agpgart-intel']],
     [0x1b36, 0x000c, 0x06_0400, ['pcieport']],
     [0x1af4, 0x1042, 0x01_0000, ['virtio-pci']],
+    [0x1b36, 0x0002, 0x07_0002, ['serial']],
+    [0x1af4, 0x1003, 0x07_8000, ['virtio-pci']],
     [0x1b36, 0x0010, 0x01_0802, ['nvme']],
     [0x8086, 0x10d3, 0x02_0000, ['e1000e']],
     [0x8086, 0x100e, 0x02_0000, []],

@@ -9,7 +9,7 @@ import {
   type QemuVersion,
 } from '@dmascope/machine'
 import type { Global } from './collected.ts'
-import type { CompatibleDefault } from './machine-types.ts'
+import type { CompatibleDefault } from './kept-defaults.ts'
 import { refusal, unknownName } from './refusal.ts'
 
 /** Drivers that are part of every machine or of the VMM, whose properties have no bearing on DMA. */

@@ -8,7 +8,7 @@ export interface MachineType {
   readonly compatible: readonly [major: number, minor: number]
 }
 
-const VERSION: Readonly<Record<QemuVersion, readonly [number, number]>> = { '7.2': [7, 2], '11.1': [11, 1] }
+export const VERSION: Readonly<Record<QemuVersion, readonly [number, number]>> = { '7.2': [7, 2], '11.1': [11, 1] }
 
 /** Types that have versions. */
 type VersionedMachine = Exclude<MachineName, 'microvm' | 'powernv9' | 'ppce500' | 'mac99' | 'sun4u'>
@@ -46,7 +46,7 @@ const TYPES: Readonly<
 /** The last minor release of each major one. */
 const LAST_MINOR: Readonly<Record<number, number>> = { 1: 7, 2: 12, 3: 1, 4: 2, 5: 2, 6: 2, 7: 2, 8: 2, 9: 2, 10: 2 }
 
-type Version = readonly [number, number]
+export type Version = readonly [major: number, minor: number]
 /** The first pseries type whose host bridges are where they are today. */
 const NEWER_PLACEMENT: Version = [2, 8]
 export const isBefore = (a: Version, b: Version): boolean => a[0] < b[0] || (a[0] === b[0] && a[1] < b[1])
@@ -129,34 +129,6 @@ const list = (names: readonly string[]): string =>
     .reverse()
     .join(', ')
     .replace(/, ([^,]*)$/, ' and $1')
-
-/** A default that a versioned machine type keeps: for types up to and including `through`. */
-export interface CompatibleDefault {
-  /** A model's name, or a type that it derives from. */
-  readonly driver: string
-  readonly property: string
-  readonly value: PropertyValue
-}
-
-const KEPT: readonly (CompatibleDefault & { readonly through: Version })[] = [
-  { through: [9, 1], driver: 'intel-iommu', property: 'aw-bits', value: 39 },
-  { through: [9, 2], driver: 'virtio-balloon-device', property: 'vectors', value: 0 },
-  { through: [9, 2], driver: 'virtio-mem-device', property: 'vectors', value: 0 },
-  { through: [7, 1], driver: 'virtio-device', property: 'queue_reset', value: false },
-  { through: [7, 1], driver: 'virtio-rng-device', property: 'vectors', value: 0 },
-  { through: [5, 1], driver: 'virtio-blk-device', property: 'num-queues', value: 1 },
-  { through: [5, 1], driver: 'nvme', property: 'use-intel-id', value: true },
-  { through: [5, 0], driver: 'virtio-device', property: 'x-disable-legacy-check', value: true },
-  { through: [2, 6], driver: 'virtio-pci', property: 'disable-modern', value: true },
-  { through: [2, 4], driver: 'virtio-ccw-device', property: 'max_revision', value: 0 },
-  { through: [2, 6], driver: 'virtio-pci', property: 'disable-legacy', value: 'off' },
-]
-
-/** The defaults in which a versioned machine type differs from the release's own, where they bear on DMA. */
-export const compatibleDefaults = (type: MachineType, version: QemuVersion): readonly CompatibleDefault[] =>
-  KEPT.filter(({ through }) => !isBefore(through, type.compatible) && isBefore(through, VERSION[version])).map(
-    ({ driver, property, value }) => ({ driver, property, value }),
-  )
 
 /** What a versioned type of PC keeps of the chipset: bridges that firmware's hot-plug methods do not reach. */
 export function compatibleChipset({ machine, compatible }: MachineType): Readonly<Record<string, PropertyValue>> {

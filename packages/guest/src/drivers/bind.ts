@@ -167,8 +167,8 @@ function probePci(
   virtioDevices: VirtioDevice[],
 ): BoundDriver | null {
   const { fn } = record
-  if (entry.declines !== undefined || entry.kind === 'none') {
-    record.why(`${entry.name} matches and declines: ${entry.declines ?? 'it drives nothing'}`, `${entry.name} probe`)
+  if (entry.declines !== undefined) {
+    record.why(`${entry.name} matches and declines: ${entry.declines}`, `${entry.name} probe`)
     return null
   }
   if (entry.kind === 'virtio-transport' && (fn.deviceId < FIRST_VIRTIO_ID || fn.deviceId > LAST_VIRTIO_ID)) {
@@ -205,11 +205,16 @@ function probePci(
       ? probePort(kernel, record)
       : entry.kind === 'synthetic'
         ? probeSynthetic(kernel, record, entry.dmaMaskBits ?? 32)
-        : `drivers of the kind ${entry.kind} are not modelled`
+        : entry.kind === 'none'
+          ? WITHOUT_DMA
+          : `drivers of the kind ${entry.kind} are not modelled`
   if (typeof taken !== 'string') return taken
   record.pciDriver = null
   return decline(kernel, record, entry.name, taken)
 }
+
+/** A driver whose devices master no memory. */
+const WITHOUT_DMA: BoundDriver = { ioKind: 'none', selfTest: () => notAttempted('it has no DMA to test') }
 
 /** PCI device IDs of virtio, transitional and modern (virtio 1.3 §4.1.2). */
 const FIRST_VIRTIO_ID = 0x1000

@@ -18,7 +18,10 @@ export interface DriverEntry {
   readonly platform?: readonly string[]
   /** Virtio device types that it matches (virtio 1.3 §5); empty for PCI drivers. */
   readonly virtio: readonly number[]
-  /** What it does with a function: `virtio-transport` finds a virtio device behind it, `port` serves a PCIe port. */
+  /**
+   * What it does with a function: `virtio-transport` finds a virtio device behind it, `port` serves a PCIe port, `none`
+   * drives it without DMA.
+   */
   readonly kind: 'virtio-transport' | 'virtio' | 'synthetic' | 'port' | 'iommu' | 'none'
   /** Address bits that it asks for; null where it does no DMA of its own. */
   readonly dmaMaskBits: number | null

@@ -24,6 +24,16 @@ const AGPGART_INTEL: DriverEntry = {
   declines: 'the host bridge has no AGP capability',
 }
 
+/** 8250_pci, which takes every function of this class whose BARs it can make sense of: those of QEMU's cards it can. */
+const SERIAL_PCI: DriverEntry = {
+  name: 'serial',
+  module: null,
+  pci: [{ classCode: { value: 0x07_0000, mask: 0xff_ff00 } }],
+  virtio: [],
+  kind: 'none',
+  dmaMaskBits: null,
+}
+
 const VIRTIO_IOMMU: DriverEntry = {
   name: 'virtio_iommu',
   module: 'virtio_iommu',
@@ -150,6 +160,7 @@ export const DEBIAN_13_DRIVERS: readonly DriverEntry[] = [
   PCIEPORT,
   virtioPci(null),
   VIRTIO_CCW,
+  SERIAL_PCI,
   virtioConsole(null),
   AGPGART_INTEL,
   VIRTIO_IOMMU,
@@ -166,6 +177,7 @@ export const DEBIAN_13_DRIVERS: readonly DriverEntry[] = [
 /** Those of Debian 12's kernel 6.1, which has more of them as modules, and none for a virtio IOMMU. */
 export const DEBIAN_12_DRIVERS: readonly DriverEntry[] = [
   PCIEPORT,
+  SERIAL_PCI,
   AGPGART_INTEL,
   virtioPci('virtio_pci'),
   VIRTIO_CCW,

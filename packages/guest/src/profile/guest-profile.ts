@@ -40,8 +40,9 @@ export interface KernelConfiguration {
   /** CONFIG_INTEL_IOMMU_FLOPPY_WA: the ISA bridge gets an identity map of the first 16 MiB. */
   readonly isaIdentityMap: boolean
   /**
-   * What pass-through becomes on a unit that cannot pass through: a page table that maps all memory onto itself, or,
-   * since the identity domain became static, a DMA domain.
+   * What devices get whose VT-d unit cannot pass through: where pass-through is asked for, a page table that maps all
+   * memory onto itself; or, since the identity domain became static, a DMA domain without a flush queue, whatever is
+   * asked for (`device_def_domain_type`).
    */
   readonly identityWithoutPassThrough: 'identity-map' | 'dma'
   /** CONFIG_VIRTIO_MMIO_CMDLINE_DEVICES: `virtio_mmio.device=` on the command line makes devices. */

@@ -210,15 +210,17 @@ export class VtdTranslation {
 
   #makeDomain(group: IommuGroup): GroupDomain | null {
     const units = group.devices.map((device) => this.#unitOf(device))
-    const type = domainTypeOf(this.#context, group.devices, this.defaultDomain, this.facts)
-    if (type !== 'identity') return this.#makeTranslated(group, units, type)
-    if (units.every(({ unit }) => unit.capabilities.passThrough)) return { domain: PASS_THROUGH_DOMAIN, space: null }
-    if (this.#context.profile.configuration.identityWithoutPassThrough === 'dma') {
+    const asked = domainTypeOf(this.#context, group.devices, this.defaultDomain, this.facts)
+    const passes = units.every(({ unit }) => unit.capabilities.passThrough)
+    const dynamic = !passes && this.#context.profile.configuration.identityWithoutPassThrough === 'dma'
+    if (dynamic && asked !== 'dma') {
       for (const device of group.devices) {
         this.#because(device, 'its unit cannot pass through (ECAP.PT is 0), so it gets a DMA domain', 'ECAP_REG')
       }
-      return this.#makeTranslated(group, units, 'dma')
     }
+    const type = dynamic ? 'dma' : asked
+    if (type !== 'identity') return this.#makeTranslated(group, units, type)
+    if (passes) return { domain: PASS_THROUGH_DOMAIN, space: null }
     const domain = this.#identityDomain()
     return domain && { domain, space: null }
   }

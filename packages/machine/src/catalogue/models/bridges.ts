@@ -9,7 +9,6 @@ import {
   onOffAuto,
   type PropertyList,
   size,
-  text,
   uint8,
   uint16,
   uint32,
@@ -28,14 +27,15 @@ const PCIE_SLOT: PropertyList = {
   chassis: bearing(uint8(0)),
   slot: bearing(uint16(0)),
   hotplug: bearing(on),
-  'native-hotplug': bearing(on),
   'x-do-not-expose-native-hotplug-cap': only('11.1', bearing(off)),
-  'x-native-hotplug': bearing(on),
+  'x-native-hotplug': only('7.2', bearing(on)),
+  power_controller_present: on,
+}
+/** Of root ports: QEMU's `pcie-root-port-base`. */
+const ROOT_PORT: PropertyList = { ...PCIE_SLOT, 'disable-acs': only('7.2', bearing(off)) }
+const LINK: PropertyList = {
   'x-speed': bearing(oneOf('16', ['2_5', '5', '8', '16', '32', '64'])),
   'x-width': bearing(oneOf('32', ['1', '2', '4', '8', '12', '16', '32'])),
-  power_controller_present: on,
-  'disable-acs': bearing(off),
-  flitmode: only('11.1', off),
 }
 
 /** Windows that firmware is asked to keep free below a port. */
@@ -50,11 +50,14 @@ const RESERVES: PropertyList = {
 const BRIDGE_CLASS = 0x060400
 
 const shpcBridge = { chassis_nr: bearing(uint8(0)), msi: bearing(onOffAuto('auto')), shpc: bearing(on) }
+/** The slot numbering capability needs one above 0. */
+const CHASSIS = {
+  chassis_nr: 'Bridge chassis not specified. Each bridge is required to be assigned a unique chassis id > 0.',
+}
 const PXB: PropertyList = {
   bus_nr: bearing(uint8(0)),
   numa_node: bearing(uint16(0xffff)),
   bypass_iommu: bearing(off),
-  'pxb-bridge-chassis': uint8(0),
 }
 
 /** Ports, switches, bridges and expander buses. */
@@ -75,7 +78,7 @@ export const bridgeModels = (): readonly DeviceModel[] => [
       msixVectors: 1,
       caps: '10@54,11@48,0d@40,x0001@100,x000d@148',
     }),
-    properties: { ...PCIE_SLOT, ...RESERVES, 'x-migrate-msix': on },
+    properties: { ...ROOT_PORT, ...LINK, ...RESERVES, 'x-migrate-msix': only('7.2', on) },
   }),
   deviceModel({
     name: 'ioh3420',
@@ -93,7 +96,7 @@ export const bridgeModels = (): readonly DeviceModel[] => [
       msiVectors: 2,
       caps: '10@90,05@60,0d@40,x0001@100',
     }),
-    properties: PCIE_SLOT,
+    properties: ROOT_PORT,
   }),
   deviceModel({
     name: 'x3130-upstream',
@@ -167,10 +170,7 @@ export const bridgeModels = (): readonly DeviceModel[] => [
       caps: '05@4c,04@48,0c@40',
     }),
     properties: { ...shpcBridge, ...RESERVES },
-    // Its slot numbering capability needs one above 0.
-    required: {
-      chassis_nr: 'Bridge chassis not specified. Each bridge is required to be assigned a unique chassis id > 0.',
-    },
+    required: CHASSIS,
   }),
   deviceModel({
     name: 'i82801b11-bridge',
@@ -220,6 +220,7 @@ export const bridgeModels = (): readonly DeviceModel[] => [
       msiVectors: 1,
       caps: '05@4c,04@48,0c@40',
     }),
-    properties: { ...shpcBridge, ...RESERVES, 'x-seat': text },
+    properties: { ...shpcBridge, ...RESERVES },
+    required: CHASSIS,
   }),
 ]

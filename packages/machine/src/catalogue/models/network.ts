@@ -58,7 +58,7 @@ const EEPRO100 = [
 /** Network cards that are not virtio. */
 export const networkModels = (): readonly DeviceModel[] => [
   e1000('e1000', 0x100e, 0x03, ['e1000-82540em']),
-  e1000('e1000-82544gc', 0x1008, 0x03, []),
+  e1000('e1000-82544gc', 0x100c, 0x03, []),
   e1000('e1000-82545em', 0x100f, 0x03, []),
   nic({
     name: 'e1000e',

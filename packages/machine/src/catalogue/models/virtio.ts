@@ -4,7 +4,6 @@ import type { DeviceModel } from '../model.ts'
 import {
   all,
   bearing,
-  differs,
   int32,
   off,
   on,
@@ -158,7 +157,7 @@ export const virtioModels = (): readonly DeviceModel[] => [
     vectors: 32,
     // A pair for the first port, one for control, and one for each of the other 30 ports.
     queues: 64,
-    properties: { max_ports: bearing(uint32(31)), emergency_write: differs(on, true, true), class: bearing(uint32(0)) },
+    properties: { max_ports: bearing(uint32(31)), 'emergency-write': only('7.2', on), class: bearing(uint32(0)) },
   }),
   ...family({
     base: 'virtio-balloon',
