@@ -63,4 +63,10 @@ describe('CAP and ECAP of QEMU', () => {
     expect(thrown).toBeInstanceOf(DmascopeError)
     expect((thrown as DmascopeError).code).toBe(code)
   })
+
+  it('7.2 refuses PASIDs together with device IOTLBs', () => {
+    expect(() => vtdOptionsFor('7.2', { 'x-scalable-mode': 'on', 'x-pasid-mode': 'on', 'device-iotlb': 'on' })).toThrow(
+      'PASID based device IOTLB is not supported',
+    )
+  })
 })

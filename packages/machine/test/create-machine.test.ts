@@ -237,6 +237,11 @@ describe('refusals', () => {
       /device cannot work as neither modern nor legacy mode is enabled/,
     ],
     [
+      'SCSI commands on a modern disk',
+      describeQ35([device('virtio-blk-pci', { scsi: 'on', iommu_platform: 'on' })], { qemuVersion: '7.2' }),
+      /Please set scsi=off for virtio-blk devices in order to use virtio 1\.0/,
+    ],
+    [
       'two IOMMUs',
       describeQ35([device('intel-iommu'), device('intel-iommu')]),
       /QEMU does not support multiple vIOMMUs for x86 yet/,

@@ -129,6 +129,17 @@ describe('what changes the tree', () => {
     expect(chips({ sockets: 2, cores: 2, threads: 1 }).sort()).toEqual([0, 0, 1, 1])
   })
 
+  it('threads of a core have one node', () => {
+    const topology = { sockets: 1, cores: 2, threads: 4 }
+    const nodes = treeOf(describe7([], { qemuVersion: '11.1', cpu: 'power10', cpus: 8, topology })).find(
+      '/cpus',
+    )!.children
+    expect(nodes.map(({ name }) => name).sort()).toEqual(['PowerPC,POWER10@0', 'PowerPC,POWER10@4'])
+    const second = nodes.find(({ name }) => name.endsWith('@4'))!
+    expect(second.cells('ibm,ppc-interrupt-server#s')).toEqual([4, 5, 6, 7])
+    expect(second.cells('ibm,ppc-interrupt-gserver#s')).toEqual([4, 0, 5, 0, 6, 0, 7, 0])
+  })
+
   it('POWER8 has features of its own, and a hash table for the memory that there is', () => {
     const [cpu] = treeOf(describe7([], { cpu: 'power8', memory: 1 << 30, maxMemory: 3 * 2 ** 30 })).find(
       '/cpus',
@@ -148,6 +159,18 @@ describe('what changes the tree', () => {
 
   it.each([
     [{ topology: { sockets: 1, cores: 2, threads: 2 }, cpus: 4 }, 'TCG cannot support more than 1 thread/core'],
+    [
+      { qemuVersion: '11.1' as const, topology: { sockets: 1, cores: 1, threads: 16 }, cpus: 16 },
+      'TCG cannot support more than 8 threads/core on a pseries machine',
+    ],
+    [
+      { qemuVersion: '11.1' as const, topology: { sockets: 1, cores: 1, threads: 3 }, cpus: 3 },
+      'Cannot support 3 threads/core on a pseries machine because it must be a power of 2',
+    ],
+    [
+      { qemuVersion: '11.1' as const, topology: { sockets: 1, cores: 2, threads: 2 }, cpus: 3, maxCpus: 4 },
+      'smp_cpus (3) must be multiple of threads (2)',
+    ],
     [{ cpu: 'power8', machineProperties: { 'ic-mode': 'xive' } }, 'XIVE-only machines require a POWER9 CPU'],
   ])('%o is refused', (more, message) => {
     expect(() => createMachine(describe7([], more))).toThrow(message)

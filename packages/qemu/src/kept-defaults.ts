@@ -53,7 +53,11 @@ const KEPT: readonly KeptDefault[] = [
   ...through(2, 8, { 'pci-bridge': { shpc: true } }),
   ...through(2, 7, { 'intel-iommu': { 'x-buggy-eim': true } }),
   ...through(2, 6, { 'virtio-pci': { 'disable-modern': true, 'disable-legacy': 'off' } }),
-  ...through(2, 4, { 'virtio-pci': { 'x-disable-pcie': true }, 'virtio-ccw-device': { max_revision: 0 } }),
+  ...through(2, 4, {
+    'virtio-pci': { 'x-disable-pcie': true },
+    'virtio-blk-device': { scsi: true },
+    'virtio-ccw-device': { max_revision: 0 },
+  }),
 ]
 
 /** The defaults in which a versioned machine type differs from the release's own, where they bear on DMA. */

@@ -4,6 +4,7 @@ import {
   type MachineName,
   machinePropertyName,
   type PropertyValue,
+  type QemuVersion,
 } from '@dmascope/machine'
 import type { Architecture } from './arguments.ts'
 import { CONFIDENTIAL_PROPERTIES } from './confidential-guest.ts'
@@ -15,7 +16,8 @@ const IGNORED = new Set(
   `vmport graphics nvdimm nvdimm-persistence hmat dump-guest-core mem-merge memory-backend suppress-vmdesc fd-bootchk
    max-fw-size pflash1 x-oem-id x-oem-table-id bus-lock-ratelimit igd-passthru pcspk-audiodev dumpdtb dtb kernel
    initrd append phandle-start dt-compatible aux-ram-share enforce-config-section sgx-epc cxl cxl-fmw
-   memory smp smp-cache boot shim x-option-roms kvm-type kvm-shadow-mem topology accel`.split(/\s+/),
+   memory smp smp-cache boot shim x-option-roms kvm-type kvm-shadow-mem topology accel wdat
+   x-change-vmfd-on-reset`.split(/\s+/),
 )
 
 /** Those of pseries alone; its capabilities (`cap-...`) go without saying. */
@@ -48,10 +50,15 @@ const PC_ONLY = [
   ...['pflash0', 'pflash1', 'cxl', 'cxl-fmw'],
 ]
 
+/** Those that came after 7.2; of those of virt the machine package tells. */
+const SINCE_8 = `aux-ram-share fd-bootchk shim smp-cache wdat x-change-vmfd-on-reset x-south-bridge`.split(' ')
+
 /** Whether this machine lacks a property that others have. */
 function lacks(machine: MachineName, name: string): boolean {
   const plain = name.replaceAll('_', '-')
   if (machine !== 'pseries' && plain === 'ic-mode') return true
+  if (machine !== 'pc' && plain === 'x-south-bridge') return true
+  if (machine !== 'q35' && plain === 'wdat') return true
   return (machine === 'microvm' ? PC_ONLY : MICROVM_ONLY).some((one) => one.replaceAll('_', '-') === plain)
 }
 
@@ -71,6 +78,7 @@ export function machineProperties(
   settings: Settings,
   architecture: Architecture,
   machine: MachineName,
+  version: QemuVersion,
 ): Record<string, PropertyValue> {
   const notFound = (key: string, place: Place): Error => {
     const known = ['type', ...Object.keys(MACHINE_PROPERTIES), ...IGNORED].filter(
@@ -85,6 +93,10 @@ export function machineProperties(
     const place = settings.placeOf(key)
     const name = machinePropertyName(key)
     if (lacks(machine, key)) throw notFound(key, place)
+    if (version === '7.2' && SINCE_8.includes(key.replaceAll('_', '-'))) {
+      const words = `Property '${key}' not found in QEMU ${version}; QEMU 11.1 has it`
+      throw refusal('QEMU_MACHINE_PROPERTY', place, words, { property: key, version })
+    }
     if (IGNORED.has(key.replaceAll('_', '-').split('.')[0]!)) continue
     if (machine === 'pseries' && IGNORED_ON_PSERIES.test(key.replaceAll('_', '-'))) continue
     if (architecture === 'aarch64' && IGNORED_ON_VIRT.has(key.replaceAll('_', '-'))) continue

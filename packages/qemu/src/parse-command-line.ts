@@ -57,7 +57,7 @@ export function parseQemuCommandLine(args: readonly string[], options: CommandLi
   const machine: Record<string, PropertyValue> = {
     ...pseries.properties,
     ...compatibleChipset(type),
-    ...machineProperties(collected.machine, architecture, type.machine),
+    ...machineProperties(collected.machine, architecture, type.machine, version),
     ...acceleratorProperties(collected),
     ...(written !== null && written !== type.machine ? { type: written } : {}),
     ...(collected.usb && architecture !== 'aarch64' ? { usb: true } : {}),

@@ -204,7 +204,12 @@ describe('a command line', () => {
     ])
     expect(devices[2]!.backend).toEqual({ kind: 'network', where: 'vhost' })
     // What pc-q35-7.2 keeps of QEMU 7.2.
-    expect(devices[3]!.properties).toEqual({ intremap: 'on', 'caching-mode': true, 'aw-bits': 39 })
+    expect(devices[3]!.properties).toEqual({
+      intremap: 'on',
+      'caching-mode': true,
+      'aw-bits': 39,
+      'stale-tm': true,
+    })
     expect(ignored).toContain(
       '-device {"driver":"scsi-hd","bus":"scsi0.0","scsi-id":0,"lun":0,"drive":"f1","id":"d","bootindex":1}',
     )

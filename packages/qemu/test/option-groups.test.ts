@@ -27,6 +27,26 @@ describe('-global, -set and -readconfig', () => {
     expect(parseLine('-M pc-q35-7.2').machineProperties.type).toBe('pc-q35-7.2')
   })
 
+  it.each([
+    ['pc-q35-4.0', '-device pcie-root-port', {}],
+    ['pc-q35-3.1', '-device pcie-root-port', { 'disable-acs': true }],
+    ['pc-q35-3.1', '-device ioh3420', {}],
+    ['pc-q35-3.1', '-device intel-iommu', { 'dma-drain': false }],
+    ['pc-q35-2.9', '-device intel-iommu', { 'dma-drain': false, pt: false }],
+    ['pc-q35-2.7', '-device intel-iommu', { 'dma-drain': false, pt: false, 'x-buggy-eim': true }],
+    ['pc-q35-2.10', '-device pci-bridge,chassis_nr=1', { chassis_nr: 1 }],
+    ['pc-q35-2.9', '-device pci-bridge,chassis_nr=1', { chassis_nr: 1, shpc: false }],
+    ['pc-q35-2.8', '-device pci-bridge,chassis_nr=1', { chassis_nr: 1, shpc: true }],
+    ['pc-q35-7.1', '-device virtio-rng-pci', { queue_reset: false, vectors: 0 }],
+    ['pc-q35-2.5', '-device virtio-rng-pci,disable-modern=off', { 'disable-legacy': 'off', 'disable-modern': false }],
+    ['pc-q35-2.4', '-device virtio-rng-pci', { 'disable-modern': true, 'x-disable-pcie': true }],
+    ['pc-q35-2.4', '-blockdev null-co,node-name=d -device virtio-blk-pci,drive=d', { scsi: true, discard: false }],
+  ])('%s keeps for %s what QEMU changed since', (type, line, kept) => {
+    const { properties } = parseLine(`-M ${type} ${line}`, '7.2').devices[0]!
+    expect(properties).toMatchObject(kept)
+    if (!line.includes('virtio')) expect(properties).toEqual(kept)
+  })
+
   it('-set changes an option that stands before it', () => {
     const line = '-M q35 -device virtio-rng-pci,id=r -set device.r.iommu_platform=on'
     expect(parseLine(line).devices[0]!.properties).toEqual({ iommu_platform: true })

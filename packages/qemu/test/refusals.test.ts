@@ -7,6 +7,7 @@ describe('what QEMU refuses, in its words or like them', () => {
   it.each([
     ['-foo', 'QEMU_UNKNOWN_OPTION argument 1 (-foo): invalid option'],
     ['-devise edu', "QEMU_UNKNOWN_OPTION argument 1 (-devise): invalid option; did you mean 'device'?"],
+    ['-M q35 -device pci-bridge-seat', 'Bridge chassis not specified. Each bridge is required to be assigned'],
     ['-M q35 -device', 'QEMU_MISSING_ARGUMENT argument 3 (-device): requires an argument'],
     ['-M q53', "QEMU_MACHINE argument 1 (-M q53): unsupported machine type 'q53'; did you mean 'q35'?"],
     [
@@ -89,6 +90,19 @@ describe('what QEMU refuses, in its words or like them', () => {
     expect(refusalOf(words('-M q35 -device igb'), '7.2')).toContain("QEMU 7.2 has no device 'igb'; QEMU 11.1 has")
     expect(refusalOf(words('-M q35 -device intel-iommu,fsts=on'), '7.2')).toContain('not found in QEMU 7.2')
     expect(refusalOf(words('-M pc-q35-11.1'), '7.2')).toContain('QEMU_MACHINE')
+    expect(refusalOf(words('-M q35,fd-bootchk=off'), '7.2')).toContain("'fd-bootchk' not found in QEMU 7.2")
+    expect(refusalOf(words('-M q35,fd-bootchk=off,wdat=on'), '11.1')).toBe('nothing thrown')
+    expect(refusalOf(words('-M pc,wdat=on'), '11.1')).toContain("Property 'wdat' not found")
+    expect(refusalOf(words('-M q35,x-south-bridge=piix4-isa'), '11.1')).toContain("Property 'x-south-bridge' not found")
+    // 11.1 has no machine types left that would need these.
+    for (const gone of [
+      'pcie-root-port,disable-acs=on',
+      'virtio-rng-pci,x-disable-pcie=on',
+      'e1000e,x-pcie-extcap-init=off',
+    ]) {
+      expect(refusalOf(words(`-M q35 -device ${gone}`), '7.2')).toBe('nothing thrown')
+      expect(refusalOf(words(`-M q35 -device ${gone}`), '11.1')).toContain('not found in QEMU 11.1; QEMU 7.2 has it')
+    }
   })
 
   it('malformed JSON', () => {

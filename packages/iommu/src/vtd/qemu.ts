@@ -81,6 +81,9 @@ export function vtdOptionsFor(
       `Need to set scalable mode for PASID; write ${release.scalableMode}=on before it`,
     )
   }
+  if (pasidBits > 0 && deviceIotlb && qemuVersion === '7.2') {
+    throw refusal('x-pasid-mode', true, 'PASID based device IOTLB is not supported; leave out device-iotlb')
+  }
   if (flag('svm', false)) refuseSharedMemory(deviceIotlb, firstStage, pasidBits)
   return {
     addressWidth: addressWidthOf(

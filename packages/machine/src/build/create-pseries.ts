@@ -6,7 +6,7 @@ import { findModel } from '../catalogue/catalogue.ts'
 import type { Properties } from '../catalogue/check-properties.ts'
 import { withDefaults } from '../catalogue/check-properties.ts'
 import { confidentialKind } from '../confidential/plan-confidential.ts'
-import type { MachineDescription } from '../description.ts'
+import type { MachineDescription, QemuVersion } from '../description.ts'
 import type { IommuFault, MachineIommu } from '../iommu/machine-iommu.ts'
 import { Machine } from '../machine.ts'
 import { busFacts } from '../pseries/function-facts.ts'
@@ -101,17 +101,28 @@ function checkProcessor(description: MachineDescription): void {
   }
   if (cpus > 4096)
     throw new DmascopeError('MACHINE_PROCESSOR', `${cpus} processors: pseries has 4096 at most`, { cpus })
-  if ((topology?.threads ?? 1) > 1 && !isKvm(description)) {
-    throw new DmascopeError(
-      'MACHINE_REFUSED',
-      'TCG cannot support more than 1 thread/core on a pseries machine; leave threads out of -smp',
-      { threads: topology?.threads },
-    )
-  }
+  const refused = refusedThreads(cpus, topology?.threads ?? 1, isKvm(description) ? null : qemuVersion)
+  if (refused !== null) throw new DmascopeError('MACHINE_REFUSED', refused, { threads: topology?.threads })
   const family = processorFamily(cpu ?? DEFAULT_PROCESSOR[qemuVersion])
   if (machineProperties['ic-mode'] === 'xive' && family?.isa3 === false) {
     throw new DmascopeError('MACHINE_REFUSED', 'XIVE-only machines require a POWER9 CPU; write ic-mode=xics', { cpu })
   }
+}
+
+/**
+ * QEMU's `spapr_set_vsmt_mode` and `spapr_init_cpus`, in their order.
+ *
+ * @param tcg - the release, where it emulates processors; null where KVM runs them
+ */
+function refusedThreads(cpus: number, threads: number, tcg: QemuVersion | null): string | null {
+  const most = tcg === null ? threads : tcg === '7.2' ? 1 : 8
+  if (threads > most) {
+    return `TCG cannot support more than ${most} thread${most === 1 ? '' : 's'}/core on a pseries machine; ${most === 1 ? 'leave threads out of -smp' : `write threads=${most} or less`}`
+  }
+  if (!Number.isInteger(Math.log2(threads))) {
+    return `Cannot support ${threads} threads/core on a pseries machine because it must be a power of 2`
+  }
+  return cpus % threads === 0 ? null : `smp_cpus (${cpus}) must be multiple of threads (${threads})`
 }
 
 function checkMemory({ memory, maxMemory = memory }: MachineDescription): void {

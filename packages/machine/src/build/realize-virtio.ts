@@ -61,6 +61,9 @@ function generationOf(placed: PlacedDevice): VirtioGeneration {
   if (placed.hypervisor.virtioInterface === 'legacy' && virtio.transitionalDeviceId !== null) {
     return { legacy: true, modern: false }
   }
+  if (modern && properties.scsi === true) {
+    throw refuse('Please set scsi=off for virtio-blk devices in order to use virtio 1.0')
+  }
   if (legacy && properties.iommu_platform === true) {
     throw refuse(
       'VIRTIO_F_IOMMU_PLATFORM was supported by neither legacy nor transitional device\n' +

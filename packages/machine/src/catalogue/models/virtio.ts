@@ -34,7 +34,7 @@ const BLK: PropertyList = {
   'x-enable-wce-if-config-wce': on,
   iothread: text,
   'iothread-vq-mapping': only('11.1', text),
-  scsi: only('7.2', off),
+  scsi: only('7.2', bearing(off)),
 }
 const VIRTIO_SCSI: PropertyList = {
   num_queues: bearing(uint32(0xffff_ffff)),

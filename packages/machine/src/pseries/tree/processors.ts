@@ -71,11 +71,12 @@ export function processorFamily(cpu: string): ProcessorFamily | null {
   return null
 }
 
-/** The nodes of processors. On QEMU 7.2 they are whole; of others, properties that we do not know are left out. */
+/** The nodes of cores. On QEMU 7.2 they are whole; of others, properties that we do not know are left out. */
 export function addProcessors(node: TreeNode, facts: PseriesFacts): void {
   const family = processorFamily(facts.cpu) ?? POWER9
   const { cores, threads } = facts.topology
-  for (let index = facts.cpus - 1; index >= 0; index--) {
+  for (let index = facts.cpus - threads; index >= 0; index -= threads) {
+    const servers = Array.from({ length: threads }, (_, thread) => index + thread)
     const cpu = node.add(`${family.node}@${index.toString(16)}`)
     cpu.set('ibm,my-drc-index', connectorIndex('cpu', index))
     cpu.set('reg', index)
@@ -104,8 +105,11 @@ export function addProcessors(node: TreeNode, facts: PseriesFacts): void {
     cpu.set('ibm,chip-id', Math.floor(index / (cores * threads)))
     // The table can grow with memory.
     cpu.set('ibm,pft-size', [0, hashTableShift(facts.memory)])
-    cpu.set('ibm,ppc-interrupt-server#s', index)
-    cpu.set('ibm,ppc-interrupt-gserver#s', [index, 0])
+    cpu.set('ibm,ppc-interrupt-server#s', servers)
+    cpu.set(
+      'ibm,ppc-interrupt-gserver#s',
+      servers.flatMap((server) => [server, 0]),
+    )
     if (!family.isa3) continue
     cpu.set('ibm,processor-radix-AP-encodings', [0x0c, 0xa000_0010, 0x2000_0015, 0x4000_001e])
     cpu.set('ibm,dec-bits', 56)
