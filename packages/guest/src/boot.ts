@@ -77,7 +77,7 @@ export function bootGuest(bus: CpuBus, options: BootOptions): GuestResult {
   const early = EARLY_CODE[options.architecture ?? 'x86_64'](bus, options.entry ?? {}, log)
   if (typeof early === 'string') return halted(profile, timeline, early)
   log(`Command line: ${early.commandLine}`)
-  const commandLine = parseKernelCommandLine(early.commandLine)
+  const commandLine = parseKernelCommandLine(early.commandLine, options.architecture)
   for (const word of commandLine.unknown) log(`unknown on the command line: ${word}`)
   const bytes = early.ram.reduce((sum, { start, end }) => sum + end - start, 0)
   log(`Memory: ${Math.floor(bytes / 1024)} KiB`)

@@ -200,6 +200,21 @@ const NOTHING_SAID: VirtioDmaInput = {
 }
 
 describe('parseKernelCommandLine', () => {
+  it('iommu=pt is a word of x86 alone', () => {
+    const line = 'iommu=pt,off iommu.strict=0 intel_iommu=on'
+    expect(parseKernelCommandLine(line)).toMatchObject({
+      passthrough: true,
+      iommuOff: true,
+      strict: false,
+      unknown: [],
+    })
+    for (const architecture of ['aarch64', 'ppc64'] as const) {
+      const read = parseKernelCommandLine(line, architecture)
+      expect(read).toMatchObject({ passthrough: undefined, iommuOff: true, strict: false, unknown: ['iommu=pt'] })
+      expect(read.intelIommu).toBeUndefined()
+    }
+  })
+
   it('reads words as the kernel does', () => {
     const line = parseKernelCommandLine(
       'root="LABEL=a b" intel-iommu=on,strict,sp_off,nonsense iommu=pt,soft intremap=nosid pci=nomsi,noaer -- iommu=off',

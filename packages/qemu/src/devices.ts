@@ -137,7 +137,7 @@ export class DeviceReader {
     const own = Object.fromEntries([...pairs].filter(([key]) => !apart.includes(key)))
     const typed = checkProperties(model, own, this.#version, place.text)
     const properties = {
-      ...globalProperties(model, this.#collected.globals, this.#kept, this.#version),
+      ...globalProperties(model, this.#collected.globals, this.#kept, this.#version, place),
       ...typed,
     }
     if (model.plug === 'platform' && bus !== null) {

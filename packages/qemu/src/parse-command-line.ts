@@ -73,7 +73,7 @@ export function parseQemuCommandLine(args: readonly string[], options: CommandLi
   const fsdevs = resolveFsdevs(collected)
   const drives = resolveDrives(collected)
   const networks = resolveNetworks(collected, chardevs)
-  const ignored = [...collected.ignored, ...checkGlobals(collected.globals, version)]
+  const ignored = [...collected.ignored, ...checkGlobals(collected.globals, version, type.machine)]
 
   const kept = compatibleDefaults(type, version)
   const reader = new DeviceReader(

@@ -5,15 +5,39 @@ import { parseLine, refusalOf, words } from './parse-line.ts'
 
 describe('-global, -set and -readconfig', () => {
   it('a global gives a default to every device of its type, below what the device says itself', () => {
-    const { devices } = parseLine(`-M q35 -global virtio-device.iommu_platform=on -global virtio-pci.disable-legacy=on
+    const line = `-M q35 -global virtio-device.iommu_platform=on -global virtio-pci.disable-legacy=on
       -global driver=e1000e,property=init-vet,value=off
-      -device virtio-rng-pci -device virtio-rng-pci,iommu_platform=off -device e1000e -device edu`)
+      -device virtio-rng-pci -device virtio-rng-pci,iommu_platform=off -device e1000e -device edu`
+    const { devices } = parseLine(line, '7.2')
     expect(devices.map(({ properties }) => properties)).toEqual([
       { iommu_platform: true, 'disable-legacy': 'on' },
       { iommu_platform: false, 'disable-legacy': 'on' },
       { 'init-vet': false },
       {},
     ])
+  })
+
+  it('a global must fit each device that is made, and on 11.1 each network card that there is', () => {
+    const global = 'virtio-pci.disable-legacy=on'
+    const words72 = words(`-M q35 -global ${global} -device virtio-rng-pci-non-transitional`)
+    expect(refusalOf(words72, '7.2')).toContain(
+      `argument 5 (-device virtio-rng-pci-non-transitional): can't apply global ${global}: Property 'virtio-rng-pci-non-transitional.disable-legacy' not found`,
+    )
+    for (const [machine, refused] of [
+      ['q35', true],
+      ['pc', true],
+      ['microvm', false],
+    ] as const) {
+      expect(refusalOf(words(`-M ${machine} -global ${global}`), '7.2')).toBe('nothing thrown')
+      expect(refusalOf(words(`-M ${machine} -global ${global}`), '11.1')).toContain(
+        refused
+          ? `can't apply global ${global}: Property 'virtio-net-pci-non-transitional.disable-legacy' not found`
+          : 'nothing thrown',
+      )
+    }
+    expect(refusalOf(words('-M q35 -global virtio-pci.ats=on -global virtio-device.iommu_platform=on'), '11.1')).toBe(
+      'nothing thrown',
+    )
   })
 
   it('a versioned machine type keeps its defaults, below globals', () => {

@@ -1,3 +1,5 @@
+import type { Architecture } from '../architecture/architecture-name.ts'
+
 /** Words of a kernel command line that bear on DMA and interrupts. Undefined means that nothing was said. */
 export interface KernelCommandLine {
   readonly text: string
@@ -17,7 +19,7 @@ export interface KernelCommandLine {
   }
   /** `iommu=off`: no IOMMU driver at all. */
   readonly iommuOff: boolean
-  /** `iommu=pt`, `iommu=nopt`, `iommu.passthrough=`. */
+  /** `iommu.passthrough=`; on x86 `iommu=pt`, `iommu=nopt`. */
   readonly passthrough: boolean | undefined
   /** `iommu.strict=`, `intel_iommu=strict`. */
   readonly strict: boolean | undefined
@@ -192,11 +194,13 @@ function swiotlb(state: State, text: string): void {
   else if (word !== '') state.unknown.push(`swiotlb=${word}`)
 }
 
-const LISTS: Readonly<Record<string, (state: State, part: string) => boolean>> = {
-  intel_iommu: intelIommu,
-  amd_iommu: amdIommu,
-  iommu,
-  intremap,
+type Lists = Readonly<Record<string, (state: State, part: string) => boolean>>
+
+const LISTS: Lists = { intel_iommu: intelIommu, amd_iommu: amdIommu, iommu, intremap, pci }
+
+/** Other architectures have no code for the words of x86; of `iommu=` those with one read what is not the default domain. */
+const OTHER_LISTS: Lists = {
+  iommu: (state, part) => !/^(pt|nopt|soft)/.test(part) && iommu(state, part),
   pci,
 }
 
@@ -204,8 +208,11 @@ const LISTS: Readonly<Record<string, (state: State, part: string) => boolean>> =
  * Reads a kernel command line as the kernel does: words in order, the last of contradicting ones wins, `-` and `_` are
  * the same in names, double quotes keep spaces together, and what follows `--` is not the kernel's. Never throws: a
  * kernel boots with any command line.
+ *
+ * @param architecture - what the kernel was built for: `iommu=pt` is a word of x86 alone
  */
-export function parseKernelCommandLine(text: string): KernelCommandLine {
+export function parseKernelCommandLine(text: string, architecture: Architecture = 'x86_64'): KernelCommandLine {
+  const lists = architecture === 'x86_64' ? LISTS : OTHER_LISTS
   const parameters = split(text)
   const state: State = {
     text,
@@ -231,7 +238,7 @@ export function parseKernelCommandLine(text: string): KernelCommandLine {
     unknown: [],
   }
   for (const { name, value } of parameters) {
-    const list = LISTS[name]
+    const list = Object.hasOwn(lists, name) ? lists[name] : undefined
     if (list && value !== null) {
       for (const part of value.split(',')) {
         if (part !== '' && !list(state, part)) state.unknown.push(`${name}=${part}`)
