@@ -113,4 +113,6 @@ function checkBar(options: BarOptions, registersInHeader: number): void {
 }
 
 const isPowerOfTwo = (size: number): boolean =>
-  Number.isSafeInteger(size) && size > 0 && Number.isInteger(Math.log2(size))
+  Number.isSafeInteger(size) &&
+  size > 0 &&
+  (size < 2 ** 31 ? (size & (size - 1)) === 0 : Number.isInteger(Math.log2(size)))

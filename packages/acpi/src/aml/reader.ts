@@ -71,7 +71,7 @@ export class AmlReader {
     const extra = lead >> 6
     if (extra === 0) return lead & 0x3f
     let value = lead & 0xf
-    for (let index = 0; index < extra; index++) value += this.byte() * 2 ** (4 + 8 * index)
+    for (let index = 0; index < extra; index++) value |= this.byte() << (4 + 8 * index)
     return value
   }
 

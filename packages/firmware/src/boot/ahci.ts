@@ -39,14 +39,10 @@ export function scanAhci(bus: CpuBus, config: PciConfig, { id }: FoundFunction):
   for (let port = 0; port < AHCI_MAX_PORTS; port++) {
     if (((implemented >>> port) & 1) === 0) continue
     const at = base + AHCI_PORTS_AT + port * AHCI_PORT_BYTES
-    for (const [register, value] of [
-      [PxCLB, COMMAND_LIST],
-      [PxCLBU, 0],
-      [PxFB, RECEIVED_FIS],
-      [PxFBU, 0],
-    ] as const) {
-      bus.write32(at + register.offset, value)
-    }
+    bus.write32(at + PxCLB.offset, COMMAND_LIST)
+    bus.write32(at + PxCLBU.offset, 0)
+    bus.write32(at + PxFB.offset, RECEIVED_FIS)
+    bus.write32(at + PxFBU.offset, 0)
     const before = bus.read32(at + PxCMD.offset)
     bus.write32(at + PxCMD.offset, before | FRE.loMask)
     // Interrupts are masked: to ask for one is to let the machine run.

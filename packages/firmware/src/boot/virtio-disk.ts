@@ -83,7 +83,8 @@ export function openVirtioDisk(bus: CpuBus, config: PciConfig, one: FoundFunctio
   const bytes = Math.ceil(layout.bytes / PAGE) * PAGE
   const base = high.allocate(bytes, PAGE)
   if (base < 0) return fail('no memory for the queue')
-  bus.writeBytes(base, new Uint8Array(bytes))
+  if (bus.clear !== undefined) bus.clear(base, bytes)
+  else bus.writeBytes(base, new Uint8Array(bytes))
   const ring = { desc: base, driver: base + layout.driver, device: base + layout.device }
   if (!transport.setQueue(0, queueSize, ring)) return fail('the queue cannot be set up')
   const queue = new SplitDriverQueue(bus, { size: queueSize, ...ring }, { eventIndex: false, indirect: false })

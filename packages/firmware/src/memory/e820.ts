@@ -9,14 +9,17 @@ export interface E820Range {
 
 /** The memory map while it is being made: what is said later holds over what was said before. */
 export class MemoryMap {
+  /** Ascending. */
   #ranges: E820Range[] = []
 
   /** [base, base + length) is of this type from now on. */
   add(base: number, length: number, type: number): void {
     if (length <= 0) return
     this.remove(base, length)
-    this.#ranges.push({ base, length, type })
-    this.#ranges.sort((a, b) => a.base - b.base)
+    const ranges = this.#ranges
+    let at = ranges.length
+    while (at > 0 && ranges[at - 1]!.base > base) at--
+    ranges.splice(at, 0, { base, length, type })
   }
 
   /** Nothing is said of [base, base + length) any more. */
