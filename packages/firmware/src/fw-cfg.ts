@@ -103,7 +103,7 @@ export class FwCfg {
       return bytes
     }
     for (let done = 0; done < size; done += SCRATCH_SIZE) {
-      const part = bytes.subarray(done, Math.min(done + SCRATCH_SIZE, size))
+      const part = size <= SCRATCH_SIZE ? bytes : bytes.subarray(done, Math.min(done + SCRATCH_SIZE, size))
       if (!this.#transfer(done === 0 ? key : null, part.length, SCRATCH)) break
       this.#bus.readBytes(SCRATCH, part)
     }

@@ -36,15 +36,15 @@ export class ConfigSpace {
   readonly headerType: 0 | 1
   /**
    * All of it in one piece, as a machine makes many: the bytes as they are, bits that take what is written, bits that a
-   * written one clears, and the bytes after a reset.
+   * written one clears, the bytes after a reset, and of each word of four bytes whether a capability or the header has
+   * claimed it.
    */
   readonly #data: Uint8Array
   readonly #view: DataView
   readonly #writeMask: number
   readonly #clearMask: number
   readonly #resetBytes: number
-  /** Of each word of four bytes: whether a capability or the header has claimed it. */
-  readonly #claimed: Uint8Array
+  readonly #claimed: number
   readonly #bars: BarState[] = []
   readonly #decodeAddressZero: boolean
   /** BARs have no registers here: see `placeBar`. */
@@ -68,12 +68,12 @@ export class ConfigSpace {
     if (this.#virtualFunction && (this.headerType === 1 || options.romSize)) {
       throw new RangeError('a virtual function is no bridge, and has no expansion ROM')
     }
-    this.#data = new Uint8Array(4 * this.size)
+    this.#data = new Uint8Array(4 * this.size + this.size / 4)
     this.#view = new DataView(this.#data.buffer, 0, this.size)
     this.#writeMask = this.size
     this.#clearMask = 2 * this.size
     this.#resetBytes = 3 * this.size
-    this.#claimed = new Uint8Array(this.size / 4)
+    this.#claimed = 4 * this.size
     this.#place(0, headerImage(options))
     for (const bar of options.bars ?? []) this.#addBar(barRegister(bar, this.headerType))
     if (options.romSize) this.#addBar(romRegister(options.romSize, this.headerType))
@@ -252,12 +252,13 @@ export class ConfigSpace {
     this.#data.set(bytes, this.#resetBytes + offset)
     this.#data.set(writeMask, this.#writeMask + offset)
     this.#data.set(clearMask, this.#clearMask + offset)
-    this.#claimed.fill(1, offset >>> 2, (offset + bytes.length + 3) >>> 2)
+    for (let at = offset; at < offset + bytes.length; at += 4) this.#data[this.#claimed + (at >>> 2)] = 1
   }
 
   /** Of places that start at a multiple of 4, as all do. */
   #isFree(offset: number, length: number): boolean {
-    for (let word = offset >>> 2; word << 2 < offset + length; word++) if (this.#claimed[word] === 1) return false
+    for (let word = offset >>> 2; word << 2 < offset + length; word++)
+      if (this.#data[this.#claimed + word] === 1) return false
     return true
   }
 

@@ -201,7 +201,7 @@ export function createBlock(options: BlockOptions): VirtioDevice {
   function step(queue: DeviceQueue, request: Request): number {
     const count = Math.min(request.length - request.done, CHUNK_BYTES)
     if (count > chunk.length) chunk = new Uint8Array(CHUNK_BYTES)
-    const part = chunk.subarray(0, count)
+    const part = count === chunk.length ? chunk : chunk.subarray(0, count)
     const written = request.type === VIRTIO_BLK_T_IN ? request.done : 0
     let ok: boolean
     if (request.type === VIRTIO_BLK_T_IN) {

@@ -3,7 +3,8 @@ import type { PciConfig } from '../pci/config-access.ts'
 import { CHIPSET_DEVICE, I440FX, PAM, Q35_MCH } from '../spec/chipset.ts'
 
 const AREA = { base: 0xe_0000, size: 0x2_0000 } as const
-const PIECE = 0x4000
+/** The ROM on its way. */
+const SCRATCH = new Uint8Array(AREA.size)
 /** The same bytes of the ROM, below 4 GiB. */
 const ROM = 0x1_0000_0000 - AREA.size
 const { HIGH_READ, HIGH_WRITE, LOW_READ, LOW_WRITE } = PAM.fields
@@ -33,10 +34,7 @@ export function shadowBios(bus: CpuBus, config: PciConfig): (() => void) | null 
   const register = pamRegister(config.read16(0, 2))
   if (register === null) return null
   setAll(config, register, READ | WRITE)
-  const piece = new Uint8Array(PIECE)
-  for (let done = 0; done < AREA.size; done += PIECE) {
-    bus.readBytes(ROM + done, piece)
-    bus.writeBytes(AREA.base + done, piece)
-  }
+  bus.readBytes(ROM, SCRATCH)
+  bus.writeBytes(AREA.base, SCRATCH)
   return () => setAll(config, register, READ)
 }

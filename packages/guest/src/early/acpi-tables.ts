@@ -39,9 +39,11 @@ const BIOS_START = 0xe_0000
 const BIOS_END = 0x10_0000
 /** Real-mode memory ends here; an EBDA segment above it, or in the first kilobyte, is no EBDA. */
 const EBDA_RANGE = { start: 0x400, end: 0xa_0000 }
-const PAGE = 0x1000
+/** What is searched at a time. */
+const PIECE = 0x4000
 const RSDP_BYTES = 20
 const RSDP_2_BYTES = 36
+const SCRATCH = new Uint8Array(PIECE + RSDP_2_BYTES)
 const SIGNATURE = Uint8Array.from(RSDP_SIGNATURE, (letter) => letter.charCodeAt(0))
 /** Tables of more than this are no tables: real DSDTs have some hundred KiB. */
 const MAX_TABLE_BYTES = 0x10_0000
@@ -55,14 +57,13 @@ const hex = (value: number): string => `0x${value.toString(16)}`
 
 /** Searches [start, end) on 16-byte boundaries, as ACPI 6.5 §5.2.5.1 says. -1 where there is none. */
 function scan(bus: CpuBus, start: number, end: number): number {
-  // A page at a time, with as much of the next one as a root pointer at its end takes.
-  const buffer = new Uint8Array(PAGE + RSDP_2_BYTES)
-  for (let page = start; page < end; page += PAGE) {
-    const bytes = end - page < buffer.length ? buffer.subarray(0, end - page) : buffer
-    bus.readBytes(page, bytes)
-    const last = Math.min(PAGE - 1, bytes.length - RSDP_BYTES)
-    for (let at = (16 - (page % 16)) % 16; at <= last; at += 16) {
-      if (bytes[at] === SIGNATURE[0] && isRootPointer(bytes, at)) return page + at
+  // A piece at a time, with as much of the next one as a root pointer at its end takes.
+  for (let piece = start; piece < end; piece += PIECE) {
+    const bytes = end - piece < SCRATCH.length ? SCRATCH.subarray(0, end - piece) : SCRATCH
+    bus.readBytes(piece, bytes)
+    const last = Math.min(PIECE - 1, bytes.length - RSDP_BYTES)
+    for (let at = (16 - (piece % 16)) % 16; at <= last; at += 16) {
+      if (bytes[at] === SIGNATURE[0] && isRootPointer(bytes, at)) return piece + at
     }
   }
   return -1

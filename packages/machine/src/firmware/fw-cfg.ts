@@ -156,8 +156,8 @@ export class FwCfg implements PortHandler {
       if (!this.#deliver(hi.get(view, 0), lo.get(view, 0), length)) result = CONTROL_ERROR
       this.#skip(length)
     } else if ((control & CONTROL_SKIP) !== 0) this.#skip(length)
-    view.setUint32(0, result, false)
-    this.#memory.writeBytes(at, this.#request.subarray(0, 4))
+    // Big-endian, as all of a request.
+    this.#memory.write(at, 4, swap(result))
   }
 
   #skip(length: number): void {
@@ -169,7 +169,10 @@ export class FwCfg implements PortHandler {
     if (hi >= FIRST_UNREACHABLE_HIGH) return false
     const target = hi * 0x1_0000_0000 + lo
     const entry = this.#entries.get(this.#selector) ?? NOTHING
-    const rest = entry.subarray(Math.min(this.#offset, entry.length), Math.min(this.#offset + length, entry.length))
+    const whole = this.#offset === 0 && length >= entry.length
+    const rest = whole
+      ? entry
+      : entry.subarray(Math.min(this.#offset, entry.length), Math.min(this.#offset + length, entry.length))
     this.#memory.writeBytes(target, rest)
     const zeroed = this.#clear(target + rest.length, length - rest.length)
     return zeroed && this.#memory.ram.covers(target, rest.length)
