@@ -42,6 +42,18 @@ describe('interrupt remapping, §2.2.5', () => {
     expect(guest.msi).toEqual({ hi: 0, lo: 0xfee0_2004, data: 0x131, remapped: true })
   })
 
+  it('an entry whose page tables are illegal stops interrupts where it is judged as a whole', () => {
+    // Three levels of page tables on a unit with HATS = 3, as of `dma-translation=off`.
+    for (const judgesWholeEntry of [true, false]) {
+      const guest = new AmdViGuest({ dmaTranslation: false, judgesWholeEntry })
+      guest.device(DEVICE, 0x40_0000 | (3 << 9) | 3, IR | IW, 7, 0, TABLE, REMAP)
+      guest.ram.write32(INTERRUPT_TABLE + 5 * 4, 0x0031_0245)
+      guest.enable()
+      expect(send(guest, 5)).toBe(judgesWholeEntry ? 0x11 : 0)
+      expect(guest.dma(DEVICE, 0x1000, 1)).toBe(0x11)
+    }
+  })
+
   it('the index is the message’s data, across type fixed and arbitrated; trigger and level stay', () => {
     const guest = remappingGuest()
     guest.ram.write32(INTERRUPT_TABLE + 0x1ff * 4, 0x0042_0001)

@@ -60,6 +60,7 @@ export class DeviceTableCache {
   readonly #cachesNotPresent: boolean
   readonly #deepest: number
   readonly #blockInvalidTranslation: boolean
+  readonly #judgesWholeEntry: boolean
   readonly #reserved0Hi: number
   readonly #reserved1Lo: number
   readonly #reserved1Hi: number
@@ -72,6 +73,7 @@ export class DeviceTableCache {
     this.#cachesNotPresent = features.cachesNotPresent
     this.#deepest = features.dmaTranslation ? features.hostLevels : 0
     this.#blockInvalidTranslation = features.blockInvalidTranslation
+    this.#judgesWholeEntry = features.judgesWholeEntry
     const guest = features.announcesGuestTranslation
     const pageRequests = features.announcesPageRequests ? 0 : PAGE_REQUESTS_HI
     this.#reserved0Hi = RESERVED_0_HI | pageRequests | (guest ? 0 : GUEST_0_HI)
@@ -119,6 +121,12 @@ export class DeviceTableCache {
     }
     this.#decodeMemory(at, into)
     this.#decodeInterrupts(at, into)
+    if (this.#judgesWholeEntry) {
+      const words = this.words
+      const reason = words[into + REASON]! || words[into + INTERRUPT_REASON]!
+      words[into + REASON] = reason
+      words[into + INTERRUPT_REASON] = reason
+    }
     return 0
   }
 

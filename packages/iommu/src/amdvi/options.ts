@@ -54,6 +54,8 @@ export interface AmdViFeatures {
   readonly announcesHtRangeIgnore: boolean
   /** An entry with V set and TV clear ends the walk, as the specification demands; else it passes requests through. */
   readonly blockInvalidTranslation: boolean
+  /** An entry is illegal as a whole: what is wrong with its page tables stops interrupts too, and the other way round. */
+  readonly judgesWholeEntry: boolean
   /** An illegal command stops the command buffer, as the specification demands; else it is logged and skipped. */
   readonly haltOnCommandError: boolean
   /** Requests for interrupts that are refused are logged, as the specification demands. */
@@ -124,6 +126,7 @@ const DEFAULT_FEATURES: AmdViFeatures = {
   htRange: true,
   announcesHtRangeIgnore: true,
   blockInvalidTranslation: true,
+  judgesWholeEntry: false,
   haltOnCommandError: true,
   logInterruptFaults: true,
   invalidateWholeDomain: false,

@@ -67,6 +67,7 @@ export function amdviOptionsFor(
     htRange: false,
     announcesHtRangeIgnore: false,
     blockInvalidTranslation: release.blockInvalidTranslation,
+    judgesWholeEntry: true,
     haltOnCommandError: false,
     logInterruptFaults: false,
     invalidateWholeDomain: true,
