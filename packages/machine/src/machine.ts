@@ -160,9 +160,18 @@ export class Machine {
         for (const { name, base, size, handler } of windows) space.add({ name, base, size, handler, kind: 'mmio' })
       }
     }
-    for (const { device, fn, model, function: one } of board.functions()) {
+    for (const built of board.functions) {
+      const { device, fn, model } = built
       const iommu = options.rootIommu === null ? null : (this.iommus[options.rootIommu ?? 0] ?? null)
-      this.plug({ function: one, model, described: null, device, fn, dmaThrough: iommu, messagesThrough: iommu })
+      this.plug({
+        function: built.create(),
+        model,
+        described: null,
+        device,
+        fn,
+        dmaThrough: iommu,
+        messagesThrough: iommu,
+      })
     }
     this.#hardware.finish()
   }

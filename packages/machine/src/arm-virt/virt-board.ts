@@ -19,14 +19,7 @@ export const virtBoard = (options: VirtBoardOptions): Board => ({
   rootBusName: 'pcie.0',
   express: true,
   ramRanges: (memoryBytes) => [{ base: RAM_BASE, size: memoryBytes }],
-  functions: () => [
-    {
-      device: 0,
-      fn: 0,
-      model: 'gpex-root',
-      function: gpexRoot(),
-    },
-  ],
+  functions: [{ device: 0, fn: 0, model: 'gpex-root', create: gpexRoot }],
   build: (site) => buildVirt(options, site),
 })
 

@@ -24,7 +24,7 @@ export const bcm3384Board = (processor: Processor): Board => ({
   rootBusName: 'pcie.0',
   express: true,
   ramRanges: (memoryBytes) => bankRanges(processor, memoryBytes),
-  functions: () => [{ device: 0, fn: 0, model: 'gpex-root', function: gpexRoot() }],
+  functions: [{ device: 0, fn: 0, model: 'gpex-root', create: gpexRoot }],
   build: (site) => buildBcm3384(processor, site),
 })
 

@@ -11,12 +11,13 @@ import type { MachineIommu } from '../iommu/machine-iommu.ts'
 export type Architecture = 'x86_64' | 'aarch64' | 'ppc' | 'ppc64' | 'sparc64' | 'mipsel' | 's390x'
 
 /** A function that is on the root bus whatever devices are added. */
-interface BoardFunction {
+export interface BoardFunction {
   readonly device: number
   readonly fn: number
   /** Its name in the report. */
   readonly model: string
-  readonly function: PciFunction
+  /** The function itself. Once for each machine. */
+  create(): PciFunction
 }
 
 /** What a machine type brings with it: where RAM is, what is on the root bus, how interrupts travel. */
@@ -29,8 +30,8 @@ export interface Board {
   readonly segments?: readonly number[]
   /** RAM of this many bytes, ascending. */
   ramRanges(memoryBytes: number): readonly { readonly base: number; readonly size: number }[]
-  /** New functions, in the order of their numbers. */
-  functions(): readonly BoardFunction[]
+  /** In the order of their numbers. */
+  readonly functions: readonly BoardFunction[]
   /** Builds what is not on PCI into a machine, before any function is plugged in. Once for each machine. */
   build(site: BoardSite): BoardHardware
 }

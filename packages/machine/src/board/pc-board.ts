@@ -30,7 +30,7 @@ export const pcBoard = (chipset: Chipset, segments: readonly SegmentPlace[] = []
     const ranges = [{ base: 0, size: low }]
     return memoryBytes > low ? [...ranges, { base: FOUR_GIB, size: memoryBytes - low }] : ranges
   },
-  functions: () => chipset.functions(),
+  functions: chipset.functions,
   build: (site) => buildPc(chipset, segments, site),
 })
 

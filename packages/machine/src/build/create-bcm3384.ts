@@ -41,7 +41,7 @@ export function createBcm3384(description: MachineDescription, options: { readon
   const placement = placeDevices(
     description,
     { name: board.rootBusName, nature: 'express', acpiHotplug: false, virtioTransports: VIRTIO.count },
-    board.functions(),
+    board.functions,
   )
   checkPlacement(placement)
   const memorySystem = planCaches(description, processor)

@@ -31,7 +31,7 @@ export function createE500(description: MachineDescription, options: { readonly 
   const placement = placeDevices(
     description,
     { name: board.rootBusName, nature: 'conventional', acpiHotplug: false },
-    board.functions(),
+    board.functions,
   )
   checkPlacement(placement)
   const machine = new Machine({

@@ -47,7 +47,7 @@ export function createMac99(description: MachineDescription, options: { readonly
       messages: false,
       reservedSlots: RESERVED_SLOTS,
     },
-    board.functions(),
+    board.functions,
   )
   checkPlacement(placement)
   const machine = new Machine({

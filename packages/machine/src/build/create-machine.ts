@@ -84,7 +84,7 @@ export function createMachine(
       nature: chipset.express ? 'express' : 'conventional',
       acpiHotplug: !isOff(description.machineProperties.acpiHotplug),
     },
-    chipset.functions(),
+    chipset.functions,
   )
   const plan = planIommu(placement, description)
   checkXen(description, plan !== null)
@@ -149,7 +149,7 @@ function chipsetOf(name: PcName, { machineProperties: { sata, smbus, acpi } }: M
   if (isOff(smbus)) left.add('ICH9-SMB')
   if (isOff(acpi)) left.add('PIIX4_PM')
   if (left.size === 0) return chipset
-  return { ...chipset, functions: () => chipset.functions().filter(({ model }) => !left.has(model)) }
+  return { ...chipset, functions: chipset.functions.filter(({ model }) => !left.has(model)) }
 }
 
 function checkMemory({ memory }: MachineDescription): void {

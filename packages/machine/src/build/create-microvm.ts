@@ -39,7 +39,7 @@ export function createMicrovm(description: MachineDescription, options: { readon
   const placement = placeDevices(
     description,
     { name: board.rootBusName, nature: 'express', acpiHotplug: false, virtioTransports: facts.transports.count },
-    board.functions(),
+    board.functions,
   )
   const machine = new Machine({ board, memory, trace: options.trace === true })
   plugDevices(machine, placement, false, [])

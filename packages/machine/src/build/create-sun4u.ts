@@ -32,7 +32,7 @@ export function createSun4u(description: MachineDescription, options: { readonly
   const placement = placeDevices(
     withSun4uDevices(description),
     { name: 'pci', nature: 'conventional', acpiHotplug: false, messages: false, reservedSlots: RESERVED_SLOTS },
-    board.functions(),
+    board.functions,
   )
   checkPlacement(placement)
   const asHardware = requireHypervisor(description.hypervisor ?? 'qemu').name.startsWith('physical')

@@ -70,7 +70,7 @@ export function createVirt(description: MachineDescription, options: { readonly 
     withVirtDefaults(description),
     // No method of its firmware manages hot plug below bridges: their own controllers do.
     { name: board.rootBusName, nature: 'express', acpiHotplug: false, virtioTransports: VIRTIO_TRANSPORTS },
-    board.functions(),
+    board.functions,
   )
   const bypass = isOn(given.default_bus_bypass_iommu)
   const plan = planVirtIommu(placement, description, { msi, bypass })

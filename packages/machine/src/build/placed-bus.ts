@@ -76,14 +76,14 @@ export function machineBus(
   builtIn: readonly { readonly device: number; readonly fn: number; readonly model: string }[],
 ): PlacedBus {
   return {
-    firstSlot: 0,
-    acpiHotplug: true,
-    ...root,
     root: true,
     above: null,
     virtual: new Set(),
     taken: new Map(builtIn.map(({ device, fn, model }) => [(device << 3) | fn, model])),
     multifunction: new Set(builtIn.filter(({ fn }) => fn !== 0).map(({ device }) => device)),
+    firstSlot: 0,
+    acpiHotplug: true,
+    ...root,
   }
 }
 

@@ -1,7 +1,8 @@
 import { bits, field, reg8, registers } from '@dmascope/layout'
 import type { AddressSpace, Region } from '@dmascope/memory'
 import { romRegion } from '@dmascope/memory'
-import { type ConfigSpace, Msi, type PciFunction, type RootComplex, registerImage } from '@dmascope/pci'
+import { type ConfigSpace, Msi, type PciFunction, type RootComplex, readOnlyImage, registerImage } from '@dmascope/pci'
+import type { BoardFunction } from '../board/board.ts'
 import { AhciFunction } from './ahci-function.ts'
 import { BIOS_ROM_BASE, biosRom, lowBiosRom } from './bios-rom.ts'
 import { ICH9_ROUTING, type InterruptRouting, PIIX3_ROUTING } from './interrupt-routing.ts'
@@ -16,13 +17,8 @@ export interface Chipset {
   readonly express: boolean
   /** RAM below this address; the rest continues at 4 GiB. */
   lowRamEnd(memoryBytes: number): number
-  /** Functions on the root bus, by device and function; `model` names them in the report. */
-  functions(): readonly {
-    readonly device: number
-    readonly fn: number
-    readonly model: string
-    readonly function: PciFunction
-  }[]
+  /** Functions on the root bus. */
+  readonly functions: readonly BoardFunction[]
 }
 
 const QEMU_SUBSYSTEM = { subsystemVendorId: 0x1af4, subsystemId: 0x1100 }
@@ -65,6 +61,67 @@ const PIRQ_ROUTES = registers('PIRQRC', 'PIIX3 §2.2.6', {
 const MIB = 0x10_0000
 const GIB = 0x4000_0000
 
+/** Images that functions copy. */
+const PCIEXBAR_IMAGE = registerImage(PCIEXBAR)
+const PAM_IMAGE = registerImage(PAM, {}, 8)
+const PIRQ_IMAGE = registerImage(PIRQ_ROUTES)
+/** PAM starts at 0x59 on a 440FX; the byte before it is the DRAM timing register. */
+const I440FX_PAM_IMAGE = withLeadingByte(registerImage(PAM))
+/** The SATA capability, revision 1.0: index and data registers are in BAR 4. */
+const SATA_IMAGE = readOnlyImage(Uint8Array.of(0x12, 0, 0x10, 0, 0x48, 0, 0, 0))
+
+function createMch(): PciFunction {
+  const host = new StaticFunction({ vendorId: 0x8086, deviceId: 0x29c0, classCode: 0x06_0000, ...QEMU_SUBSYSTEM })
+  host.config.addRegisters(PCIEXBAR_OFFSET, PCIEXBAR_IMAGE)
+  host.config.addRegisters(Q35_PAM_OFFSET, PAM_IMAGE)
+  return host
+}
+
+function createLpc(): PciFunction {
+  const lpc = new StaticFunction({
+    vendorId: 0x8086,
+    deviceId: 0x2918,
+    classCode: 0x06_0100,
+    revisionId: 2,
+    multifunction: true,
+    ...QEMU_SUBSYSTEM,
+  })
+  lpc.config.addRegisters(0x60, PIRQ_IMAGE)
+  lpc.config.addRegisters(0x68, PIRQ_IMAGE)
+  return lpc
+}
+
+function createAhci(): PciFunction {
+  const ahci = new AhciFunction({
+    vendorId: 0x8086,
+    deviceId: 0x2922,
+    classCode: 0x01_0601,
+    revisionId: 2,
+    multifunction: true,
+    interruptPin: 1,
+    bars: [
+      { bar: 4, kind: 'io', size: 0x20 },
+      { bar: 5, kind: 'memory32', size: 0x1000 },
+    ],
+    ...QEMU_SUBSYSTEM,
+  })
+  ahci.config.addCapability(0x12, SATA_IMAGE, 0xa8)
+  new Msi(ahci.config, { offset: 0x80 })
+  return ahci
+}
+
+const createSmbus = (): PciFunction =>
+  new StaticFunction({
+    vendorId: 0x8086,
+    deviceId: 0x2930,
+    classCode: 0x0c_0500,
+    revisionId: 2,
+    multifunction: true,
+    interruptPin: 1,
+    bars: [{ bar: 4, kind: 'io', size: 0x40 }],
+    ...QEMU_SUBSYSTEM,
+  })
+
 /** Intel's Q35 with ICH9, as QEMU's `q35` has it. */
 export const Q35: Chipset = {
   routing: ICH9_ROUTING,
@@ -72,55 +129,56 @@ export const Q35: Chipset = {
   express: true,
   // QEMU leaves 2 GiB below, or 2.75 GiB where all memory fits there.
   lowRamEnd: (memoryBytes) => Math.min(memoryBytes, memoryBytes >= 0xb000_0000 ? 2 * GIB : 0xb000_0000),
-  functions() {
-    const host = new StaticFunction({ vendorId: 0x8086, deviceId: 0x29c0, classCode: 0x06_0000, ...QEMU_SUBSYSTEM })
-    host.config.addRegisters(PCIEXBAR_OFFSET, registerImage(PCIEXBAR))
-    host.config.addRegisters(Q35_PAM_OFFSET, registerImage(PAM, {}, 8))
-    const lpc = new StaticFunction({
-      vendorId: 0x8086,
-      deviceId: 0x2918,
-      classCode: 0x06_0100,
-      revisionId: 2,
-      multifunction: true,
-      ...QEMU_SUBSYSTEM,
-    })
-    lpc.config.addRegisters(0x60, registerImage(PIRQ_ROUTES))
-    lpc.config.addRegisters(0x68, registerImage(PIRQ_ROUTES))
-    const ahci = new AhciFunction({
-      vendorId: 0x8086,
-      deviceId: 0x2922,
-      classCode: 0x01_0601,
-      revisionId: 2,
-      multifunction: true,
-      interruptPin: 1,
-      bars: [
-        { bar: 4, kind: 'io', size: 0x20 },
-        { bar: 5, kind: 'memory32', size: 0x1000 },
-      ],
-      ...QEMU_SUBSYSTEM,
-    })
-    const sata = new Uint8Array(8)
-    sata.set([0x12, 0, 0x10, 0, 0x48])
-    ahci.config.addCapability(0x12, { bytes: sata, writeMask: new Uint8Array(8), clearMask: new Uint8Array(8) }, 0xa8)
-    new Msi(ahci.config, { offset: 0x80 })
-    const smbus = new StaticFunction({
-      vendorId: 0x8086,
-      deviceId: 0x2930,
-      classCode: 0x0c_0500,
-      revisionId: 2,
-      multifunction: true,
-      interruptPin: 1,
-      bars: [{ bar: 4, kind: 'io', size: 0x40 }],
-      ...QEMU_SUBSYSTEM,
-    })
-    return [
-      { device: 0, fn: 0, model: 'mch', function: host },
-      { device: 31, fn: 0, model: 'ICH9-LPC', function: lpc },
-      { device: 31, fn: 2, model: 'ich9-ahci', function: ahci },
-      { device: 31, fn: 3, model: 'ICH9-SMB', function: smbus },
-    ]
-  },
+  functions: [
+    { device: 0, fn: 0, model: 'mch', create: createMch },
+    { device: 31, fn: 0, model: 'ICH9-LPC', create: createLpc },
+    { device: 31, fn: 2, model: 'ich9-ahci', create: createAhci },
+    { device: 31, fn: 3, model: 'ICH9-SMB', create: createSmbus },
+  ],
 }
+
+function createI440fx(): PciFunction {
+  const host = new StaticFunction({
+    vendorId: 0x8086,
+    deviceId: 0x1237,
+    classCode: 0x06_0000,
+    revisionId: 2,
+    ...QEMU_SUBSYSTEM,
+  })
+  host.config.addRegisters(I440FX_PAM_OFFSET, I440FX_PAM_IMAGE)
+  return host
+}
+
+function createPiix3(): PciFunction {
+  const isa = new StaticFunction({
+    vendorId: 0x8086,
+    deviceId: 0x7000,
+    classCode: 0x06_0100,
+    multifunction: true,
+    ...QEMU_SUBSYSTEM,
+  })
+  isa.config.addRegisters(0x60, PIRQ_IMAGE)
+  return isa
+}
+
+const createIde = (): PciFunction =>
+  new StaticFunction({
+    vendorId: 0x8086,
+    deviceId: 0x7010,
+    classCode: 0x01_0180,
+    bars: [{ bar: 4, kind: 'io', size: 0x10 }],
+    ...QEMU_SUBSYSTEM,
+  })
+
+const createPm = (): PciFunction =>
+  new StaticFunction({
+    vendorId: 0x8086,
+    deviceId: 0x7113,
+    classCode: 0x06_8000,
+    revisionId: 3,
+    interruptPin: 1,
+    ...QEMU_SUBSYSTEM,
+  })
 
 /** Intel's 440FX with PIIX3, as QEMU's `pc` has it. */
 export const I440FX: Chipset = {
@@ -128,46 +186,12 @@ export const I440FX: Chipset = {
   rootBusName: 'pci.0',
   express: false,
   lowRamEnd: (memoryBytes) => Math.min(memoryBytes, memoryBytes >= 0xe000_0000 ? 3 * GIB : 0xe000_0000),
-  functions() {
-    const host = new StaticFunction({
-      vendorId: 0x8086,
-      deviceId: 0x1237,
-      classCode: 0x06_0000,
-      revisionId: 2,
-      ...QEMU_SUBSYSTEM,
-    })
-    // PAM starts at 0x59; the byte before it is the DRAM timing register.
-    host.config.addRegisters(I440FX_PAM_OFFSET, withLeadingByte(registerImage(PAM)))
-    const isa = new StaticFunction({
-      vendorId: 0x8086,
-      deviceId: 0x7000,
-      classCode: 0x06_0100,
-      multifunction: true,
-      ...QEMU_SUBSYSTEM,
-    })
-    isa.config.addRegisters(0x60, registerImage(PIRQ_ROUTES))
-    const ide = new StaticFunction({
-      vendorId: 0x8086,
-      deviceId: 0x7010,
-      classCode: 0x01_0180,
-      bars: [{ bar: 4, kind: 'io', size: 0x10 }],
-      ...QEMU_SUBSYSTEM,
-    })
-    const pm = new StaticFunction({
-      vendorId: 0x8086,
-      deviceId: 0x7113,
-      classCode: 0x06_8000,
-      revisionId: 3,
-      interruptPin: 1,
-      ...QEMU_SUBSYSTEM,
-    })
-    return [
-      { device: 0, fn: 0, model: 'i440FX', function: host },
-      { device: 1, fn: 0, model: 'PIIX3', function: isa },
-      { device: 1, fn: 1, model: 'piix3-ide', function: ide },
-      { device: 1, fn: 3, model: 'PIIX4_PM', function: pm },
-    ]
-  },
+  functions: [
+    { device: 0, fn: 0, model: 'i440FX', create: createI440fx },
+    { device: 1, fn: 0, model: 'PIIX3', create: createPiix3 },
+    { device: 1, fn: 1, model: 'piix3-ide', create: createIde },
+    { device: 1, fn: 3, model: 'PIIX4_PM', create: createPm },
+  ],
 }
 
 function withLeadingByte(image: ReturnType<typeof registerImage>): ReturnType<typeof registerImage> {

@@ -22,7 +22,7 @@ export const e500Board = (architecture: Architecture, bridge: E500HostBridge): B
   rootBusName: 'pci.0',
   express: false,
   ramRanges: (memoryBytes) => [{ base: 0, size: memoryBytes }],
-  functions: () => [{ device: 0, fn: 0, model: 'e500-host-bridge', function: bridge.function }],
+  functions: [{ device: 0, fn: 0, model: 'e500-host-bridge', create: () => bridge.function }],
   build: (site) => buildE500(bridge, site),
 })
 

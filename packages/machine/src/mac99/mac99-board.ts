@@ -34,9 +34,9 @@ export const mac99Board = (macIo: MacIo): Board => ({
   rootBusName: 'pci.0',
   express: false,
   ramRanges: (memoryBytes) => [{ base: 0, size: memoryBytes }],
-  functions: () => [
-    { device: U3_SLOT, fn: 0, model: 'u3-agp', function: u3Function() },
-    { device: MAC_IO_SLOT, fn: 0, model: 'macio-newworld', function: macIo },
+  functions: [
+    { device: U3_SLOT, fn: 0, model: 'u3-agp', create: u3Function },
+    { device: MAC_IO_SLOT, fn: 0, model: 'macio-newworld', create: () => macIo },
   ],
   build: (site) => buildMac99(macIo, site),
 })

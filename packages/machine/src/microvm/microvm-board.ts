@@ -24,7 +24,7 @@ export const microvmBoard = (facts: MicrovmFacts): Board => ({
   rootBusName: 'pcie.0',
   express: true,
   ramRanges,
-  functions: () => (facts.pcie === null ? [] : [{ device: 0, fn: 0, model: 'gpex-root', function: gpexRoot() }]),
+  functions: facts.pcie === null ? [] : [{ device: 0, fn: 0, model: 'gpex-root', create: gpexRoot }],
   build: (site) => buildMicrovm(facts, site),
 })
 

@@ -22,7 +22,7 @@ export const powernvBoard = (options: PowernvOptions): Board => ({
   express: true,
   segments: options.phbs.map(({ place }) => place.index),
   ramRanges: (memoryBytes) => [{ base: 0, size: memoryBytes }],
-  functions: () => [],
+  functions: [],
   build: (site) => buildPowernv(options, site),
 })
 

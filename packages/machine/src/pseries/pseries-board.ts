@@ -30,7 +30,7 @@ export const pseriesBoard = ({ bridges, treeFor }: PseriesOptions): Board => ({
   express: true,
   segments: bridges.map(({ index }) => index),
   ramRanges: (memoryBytes) => [{ base: 0, size: memoryBytes }],
-  functions: () => [],
+  functions: [],
   build: (site) => buildPseries(bridges, treeFor, site),
 })
 

@@ -40,7 +40,7 @@ export const s390xBoard = (css: ChannelSubsystem, memory: number): Board => ({
   rootBusName: 'pci.0',
   express: true,
   ramRanges: (memoryBytes) => [{ base: 0, size: memoryBytes }],
-  functions: () => [],
+  functions: [],
   build: (site) => buildS390x(css, memory, site),
 })
 

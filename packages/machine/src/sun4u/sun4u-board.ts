@@ -24,7 +24,7 @@ export const sun4uBoard = (unit: () => Sun4uUnit | null): Board => ({
   rootBusName: 'pci',
   express: false,
   ramRanges: (memoryBytes) => [{ base: 0, size: memoryBytes }],
-  functions: () => [{ device: 0, fn: 0, model: 'sabre-pci', function: sabreFunction() }],
+  functions: [{ device: 0, fn: 0, model: 'sabre-pci', create: sabreFunction }],
   build: (site) => buildSun4u(site, unit),
 })
 

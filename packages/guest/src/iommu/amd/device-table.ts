@@ -5,6 +5,8 @@ import { type IvrsSegment, settingOf } from './ivrs-map.ts'
 
 const FOUR_GIB = 0x1_0000_0000
 const PAGE = 4096
+/** Bytes of the table that are changed at a time. */
+const PIECE = 0x1_0000
 /** A mask that keeps a word as it is. */
 const ALL = 0xffff_ffff
 
@@ -65,18 +67,19 @@ export class DeviceTable {
     this.#bus.write32(at, change(this.#bus.read32(at)) >>> 0)
   }
 
-  /** Of one word of every entry, keeps bits and sets others: a page of the table is read, changed and written at once. */
+  /** Of one word of every entry, keeps bits and sets others: many are read, changed and written at once. */
   #changeAll(offset: number, kept: number, set: number): void {
-    const page = new DataView(new ArrayBuffer(PAGE))
-    const bytes = new Uint8Array(page.buffer)
     const used = (this.lastId + 1) * DEVICE_TABLE_ENTRY.size
-    for (let start = 0; start < used; start += PAGE) {
-      this.#bus.readBytes(this.base + start, bytes)
-      const end = Math.min(PAGE, used - start)
-      for (let at = offset; at < end; at += DEVICE_TABLE_ENTRY.size) {
-        page.setUint32(at, (page.getUint32(at, true) & kept) | set, true)
+    const bytes = new Uint8Array(Math.min(used, PIECE))
+    const words = new DataView(bytes.buffer)
+    for (let start = 0; start < used; start += PIECE) {
+      const size = Math.min(PIECE, used - start)
+      const piece = size === bytes.length ? bytes : bytes.subarray(0, size)
+      this.#bus.readBytes(this.base + start, piece)
+      for (let at = offset; at < size; at += DEVICE_TABLE_ENTRY.size) {
+        words.setUint32(at, (words.getUint32(at, true) & kept) | set, true)
       }
-      this.#bus.writeBytes(this.base + start, bytes)
+      this.#bus.writeBytes(this.base + start, piece)
     }
   }
 
