@@ -90,6 +90,25 @@ describe('a view', () => {
     expect(one.port.view(0, 0x80_0800, 0x1000, ACCESS_READ_WRITE)).toBeNull()
   })
 
+  it('outlives a revocation of other memory, and ends with the next one that bears on it', () => {
+    const { one, view, grant } = current(false)
+    one.books.revoke(one.grant(1 * MIB, 16))
+    expect(one.port.isCurrent(view)).toBe(true)
+    expect(one.port.isCurrent(view)).toBe(true)
+    one.books.revoke(grant)
+    expect(one.port.isCurrent(view)).toBe(false)
+  })
+
+  it('outlives a revocation where another grant allows the same, but not where that allows less', () => {
+    const { one, view, grant } = current(false)
+    const same = one.grant(8 * MIB, 0x2000)
+    one.grant(8 * MIB, 0x2000, ACCESS_READ)
+    one.books.revoke(grant)
+    expect(one.port.isCurrent(view)).toBe(true)
+    one.books.revoke(same)
+    expect(one.port.isCurrent(view)).toBe(false)
+  })
+
   it('ends when RAM’s store moves, and the next one is in the new store', () => {
     const { one, view } = current()
     view.data.setUint32(0, 5, true)

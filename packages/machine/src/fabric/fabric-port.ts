@@ -340,28 +340,36 @@ export class FabricPort implements DmaPort, InterruptPort {
     if (!this.#ledger.allows(physical, length, access)) return null
     if (this.#fabric.memory?.isOpen(physical, length) === false) return null
     const offset = space.ram.offsetToWrite(physical, length)
-    return new FabricView({
+    const origin = {
       bytes: space.ram.bytes.subarray(offset, offset + length),
       epoch: this.#wiring,
       generation: space.ram.generation,
-      revocations: this.#ledger.grants.revocations,
+      physical,
+      access,
       unjudged: this.#ledger.unjudged,
       translated,
       tags,
       tagEpochs,
-    })
+    }
+    return new FabricView(origin, this.#ledger.grants.revocations)
   }
 
   isCurrent(view: RingView): boolean {
     if (!(view instanceof FabricView) || view.epoch !== this.#wiring || !this.#fabric.busMasterEnabled()) return false
     const { origin } = view
     if (origin.generation !== this.#fabric.space.ram.generation) return false
-    if (origin.revocations !== this.#ledger.grants.revocations) return false
     if (origin.unjudged && !this.#ledger.unjudged) return false
     const tlb = this.#tlb
     for (let page = 0; tlb !== null && page < origin.tags.length; page++) {
       if (tlb.epochOf(origin.tags[page]!) !== origin.tagEpochs[page]) return false
     }
+    const { revocations } = this.#ledger.grants
+    if (view.judgedAt === revocations) return true
+    // Something was taken back: this may still be the device's.
+    const { physical, bytes, access } = origin
+    if (!this.#ledger.allows(physical, bytes.length, access)) return false
+    if (this.#fabric.memory?.isOpen(physical, bytes.length) === false) return false
+    view.judgedAt = revocations
     return true
   }
 

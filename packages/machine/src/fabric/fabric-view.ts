@@ -1,4 +1,4 @@
-import type { RingView } from '@dmascope/memory'
+import type { Access, RingView } from '@dmascope/memory'
 
 /** What a view was made from: it may be used for as long as all of this stands. */
 export interface ViewOrigin {
@@ -7,8 +7,9 @@ export interface ViewOrigin {
   readonly epoch: number
   /** Of the RAM's store, which moves when it grows. */
   readonly generation: number
-  /** Of the device's grants. */
-  readonly revocations: number
+  /** Where it lies, and what it was asked for: judged again when a grant is taken back. */
+  readonly physical: number
+  readonly access: Access
   /** Made while firmware ran, whose DMA is not judged. */
   readonly unjudged: boolean
   readonly translated: boolean
@@ -22,12 +23,15 @@ export class FabricView implements RingView {
   readonly bytes: Uint8Array
   readonly epoch: number
   readonly origin: ViewOrigin
+  /** Revocations of the device's grants when it was last judged. */
+  judgedAt: number
   #data: DataView | null = null
 
-  constructor(origin: ViewOrigin) {
+  constructor(origin: ViewOrigin, judgedAt: number) {
     this.bytes = origin.bytes
     this.epoch = origin.epoch
     this.origin = origin
+    this.judgedAt = judgedAt
   }
 
   get data(): DataView {
