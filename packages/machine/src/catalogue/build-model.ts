@@ -75,9 +75,9 @@ export function pciModel(input: PciInput): PciModel {
     msiVectors: 0,
     romSize: 0,
     dmaBits: 32,
-    ...rest,
     nature,
     capabilities: capabilities(caps ?? ''),
+    ...rest,
   }
 }
 

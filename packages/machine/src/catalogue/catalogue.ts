@@ -16,6 +16,7 @@ import { usbModels } from './models/usb.ts'
 import { virtioModels } from './models/virtio.ts'
 import { moreVirtioModels } from './models/virtio-more.ts'
 import { whyNotModelled } from './not-modelled.ts'
+import { ShapedModel } from './shaped-model.ts'
 
 /** The families, those that most machines have first. One is made when a name is looked for that no earlier one has. */
 const FAMILIES: readonly (() => readonly DeviceModel[])[] = [
@@ -44,7 +45,8 @@ function makeFamily(): boolean {
   const family = FAMILIES[familiesMade]
   if (family === undefined) return false
   familiesMade++
-  for (const model of family()) {
+  for (const plain of family()) {
+    const model = new ShapedModel(plain)
     made.push(model)
     for (const name of [model.name, ...model.aliases]) {
       if (byName.has(name)) throw new TypeError(`two device models are called "${name}"`)
