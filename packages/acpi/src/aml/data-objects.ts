@@ -38,12 +38,9 @@ export function readPackage(
   const elements = new Array<AmlValue>(Math.min(told, end - inner.position))
   let count = 0
   while (inner.position < end) {
-    // Routing tables are hundreds of plain integers.
-    const integer = inner.plainInteger()
-    if (integer !== null) evaluator.spend(1, inner.position)
-    elements[count++] =
-      integer ??
-      (inner.isName() ? { kind: 'reference', name: inner.name(), scope } : evaluator.term(inner, scope, frame))
+    elements[count++] = inner.isName()
+      ? { kind: 'reference', name: inner.name(), scope }
+      : evaluator.term(inner, scope, frame)
   }
   elements.length = count
   return { kind: 'package', elements }

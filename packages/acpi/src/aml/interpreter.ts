@@ -62,6 +62,13 @@ export class AmlInterpreter implements Evaluator {
     return found === undefined ? undefined : this.#valueOf(path, found, args, 0)
   }
 
+  /** Where the package or buffer that a name stands for is written, while nobody has asked for its value; else null. */
+  literalAt(path: string): { readonly data: Uint8Array; readonly start: number; readonly end: number } | null {
+    const found = this.namespace.get(path)
+    if (found?.kind !== 'name' || found.later === null) return null
+    return { data: this.#data, start: found.later.start, end: found.later.end }
+  }
+
   #definitions(reader: AmlReader, scope: string): void {
     const depth = this.#depth
     try {

@@ -2,6 +2,7 @@ import { buildDefinitionBlock, type DefinitionBlock, readAml } from '../definiti
 import { externalPortsBelow, type RootFunction, withProperties } from './external-ports.ts'
 import { AmlInterpreter } from './interpreter.ts'
 import { type AmlValue, childOf, isPackage, isReference, NotDecodable } from './objects.ts'
+import { plainRoutes } from './plain-routing.ts'
 import type { ReadConfig } from './region-fields.ts'
 import { type Resources, readResources } from './resources.ts'
 
@@ -135,6 +136,12 @@ function resourcesOf(interpreter: AmlInterpreter, path: string, name: string, no
 }
 
 function routingOf(interpreter: AmlInterpreter, path: string, notes: string[]): PciRoute[] | null {
+  const literal = interpreter.literalAt(childOf(path, '_PRT'))
+  const plain = literal === null ? null : plainRoutes(literal.data, literal.start, literal.end)
+  return plain ?? evaluatedRouting(interpreter, path, notes)
+}
+
+function evaluatedRouting(interpreter: AmlInterpreter, path: string, notes: string[]): PciRoute[] | null {
   const found = attempt(() => interpreter.evaluate(childOf(path, '_PRT')))
   if ('reason' in found) notes.push(`_PRT: ${found.reason}`)
   if ('reason' in found || found.value === undefined) return null

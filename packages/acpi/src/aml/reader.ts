@@ -41,15 +41,6 @@ export class AmlReader {
     return this.position < this.end ? this.data[this.position]! : -1
   }
 
-  /** An integer of at most 32 bits whose value stands here, with its prefix; null where something else does. */
-  plainInteger(): bigint | null {
-    const op = this.peek()
-    const size = op === OP.BytePrefix ? 1 : op === OP.WordPrefix ? 2 : op === OP.DWordPrefix ? 4 : 0
-    if (size === 0 && op !== OP.ZeroOp && op !== OP.OneOp) return null
-    this.position++
-    return size === 0 ? BYTES[op]! : this.number(size)
-  }
-
   /** A little-endian integer of `size` bytes. */
   number(size: number): bigint {
     if (size === 1) return BYTES[this.byte()]!
