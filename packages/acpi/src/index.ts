@@ -11,7 +11,8 @@ export {
   type PciRouteDescription,
   routingTable,
 } from './aml/host-bridge.ts'
-export { findHostBridges, findPciRouting, type HostBridge, type PciRoute } from './aml/pci-routing.ts'
+export type { PciRoute } from './aml/pci-route.ts'
+export { findHostBridges, findPciRouting, type HostBridge } from './aml/pci-routing.ts'
 export type { ReadConfig } from './aml/region-fields.ts'
 export {
   busNumbers,

@@ -2,23 +2,10 @@ import { buildDefinitionBlock, type DefinitionBlock, readAml } from '../definiti
 import { externalPortsBelow, type RootFunction, withProperties } from './external-ports.ts'
 import { AmlInterpreter } from './interpreter.ts'
 import { type AmlValue, childOf, isPackage, isReference, NotDecodable } from './objects.ts'
+import type { PciRoute } from './pci-route.ts'
 import { plainRoutes } from './plain-routing.ts'
 import type { ReadConfig } from './region-fields.ts'
 import { type Resources, readResources } from './resources.ts'
-
-/** Where an interrupt pin of a device on a host bridge's root bus leads. */
-export interface PciRoute {
-  /** Device number on the root bus. */
-  device: number
-  /** 0 is INTA. */
-  pin: number
-  /** Global system interrupt; null where only its interrupt link, or hardware, knows it. */
-  gsi: number | null
-  /** Path of the interrupt link device that decides it. */
-  link?: string
-  /** What the link can be set to, where it does not tell what it is set to. */
-  possible?: number[]
-}
 
 /** A host bridge of the namespace. */
 export interface HostBridge {

@@ -1,5 +1,5 @@
 import { OP } from './opcodes.ts'
-import type { PciRoute } from './pci-routing.ts'
+import type { PciRoute } from './pci-route.ts'
 
 const NONE = -1
 
