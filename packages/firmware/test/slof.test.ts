@@ -256,6 +256,24 @@ describe('SLOF', () => {
     expect(runSlof(bus, { deviceTree: 2 ** 52 }).deviceTree).toBeNull()
   })
 
+  it('puts a large tree where it ends below the buffer and RTAS, and none where there is no room', () => {
+    const padded = (bytes: number): DeviceTree => {
+      const large = tree(pci('scsi@2', 0x1000))
+      large.root.set('padding', [...new Uint32Array(bytes / 4)])
+      return large
+    }
+    const small = run(tree(pci('scsi@2', 0x1000))).result
+    const large = run(padded(0x40_0000)).result
+    // RTAS ends with memory, and a buffer of 2 MiB is below it.
+    const buffer = MEMORY - 0x1000 - 0x20_0000
+    expect(small.deviceTree).toBe(buffer - 0x20_0000)
+    expect(large.deviceTree! + large.blob!.length).toBeGreaterThan(buffer - 0x1000)
+    expect(large.deviceTree! + large.blob!.length).toBeLessThanOrEqual(buffer)
+    const none = run(padded(0xd0_0000)).result
+    expect(none).toMatchObject({ deviceTree: null, blob: null, hung: null })
+    expect(none.log.at(-1)).toMatch(/^a tree of \d+ bytes does not fit below 0xdff000$/)
+  })
+
   it('gets to an end with any registers, and any tree', () => {
     const blob = buildDtb(tree(pci('scsi@2', 0x1000), pci('pci@3', 0x1800, pci('scsi@1', 0x1_0800))))
     const change = fc.tuple(fc.nat(blob.length - 1), fc.nat(255))

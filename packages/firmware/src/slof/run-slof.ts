@@ -30,6 +30,8 @@ const LARGEST_TREE = 0x100_0000
 /** RTAS lies below this, or below the end of memory; below it, two buffers. */
 const RTAS_LIMIT = 0x3000_0000
 const BUFFER_BYTES = 0x20_0000
+/** The tree does not stand below this. */
+const LOWEST_TREE = 0x20_0000
 /** Bytes of option vector 5 that SLOF's caller fills in. */
 const PLATFORM_VECTOR_BYTES = 24
 const INTERRUPT_BYTE = 23
@@ -51,8 +53,7 @@ export function runSlof(bus: CpuBus, options: SlofOptions): SlofResult {
   const memory = memoryEnd(first)
   const rtasBase = Math.floor(Math.min(memory, RTAS_LIMIT) / PAGE) * PAGE - PAGE
   const buffer = rtasBase - BUFFER_BYTES
-  const target = buffer - BUFFER_BYTES
-  if (target < BUFFER_BYTES) return nothing(`${memory} bytes of memory are too few`)
+  if (buffer - BUFFER_BYTES < LOWEST_TREE) return nothing(`${memory} bytes of memory are too few`)
 
   const answered = chooseArchitecture(bus, first, buffer, say)
   const tree = answered ?? first
@@ -70,6 +71,11 @@ export function runSlof(bus: CpuBus, options: SlofOptions): SlofResult {
   installRtas(bus, tree, rtasBase)
   if (options.commandLine !== undefined) chosenOf(tree).set('bootargs', options.commandLine)
   const blob = buildDtb(tree)
+  const target = buffer - Math.max(BUFFER_BYTES, Math.ceil(blob.length / PAGE) * PAGE)
+  if (target < LOWEST_TREE) {
+    say(`a tree of ${blob.length} bytes does not fit below 0x${buffer.toString(16)}`)
+    return { deviceTree: null, blob: null, placed, hung: null, log }
+  }
   bus.writeBytes(target, blob)
   return { deviceTree: target, blob, placed, hung: null, log }
 }
