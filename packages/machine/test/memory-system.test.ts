@@ -91,13 +91,24 @@ describe.each(['noncoherent', 'virtual-cache-flushed', 'write-buffer'] as const)
     )
   })
 
-  it('need not be to one that does not, and what was stale is told of exactly then', () => {
-    let differed = 0
+  it('is not to one that does not: what either side wrote before a block was handed over may not be there', () => {
+    const whole = { block: 0, offset: 0, length: BLOCK }
+    const written = { ...whole, value: 7, act: 'write' }
+    const read = { ...whole, value: 1, act: 'read' }
+    const handedOver = { ...whole, value: 1, act: 'hand over' }
+    const wrong = [
+      [written, handedOver, read],
+      [read, handedOver, written, handedOver, read],
+    ].map((steps) => withSystem(name, (bench) => play(bench, steps, false)))
+    // A write buffer holds back what the processor wrote; it keeps nothing that a device might have written since.
+    expect(wrong).toEqual([1, name === 'write-buffer' ? 0 : 1])
+  })
+
+  it('tells one that does not of what was stale, and of nothing else', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
         withSystem(name, (bench) => {
           const wrong = play(bench, steps, false)
-          differed += wrong
           const reads = bench.ledger.staleReads.reduce((sum, { count }) => sum + count, 0)
           // A processor's stale read is told of where a device wrote what it missed; a device's always.
           expect(reads).toBeLessThanOrEqual(wrong)
@@ -106,7 +117,6 @@ describe.each(['noncoherent', 'virtual-cache-flushed', 'write-buffer'] as const)
       }),
       { numRuns },
     )
-    expect(differed).toBeGreaterThan(0)
   })
 })
 
