@@ -106,11 +106,10 @@ function isSignature(header: Uint8Array): boolean {
 
 /** Reads one table by its header. Null where no table can be there. */
 function readTable(bus: CpuBus, address: number, log: (line: string) => void): FoundTable | null {
-  const header = HEADER
-  bus.readBytes(address, header)
-  const signature = String.fromCharCode(header[0]!, header[1]!, header[2]!, header[3]!)
-  const length = (header[4]! | (header[5]! << 8) | (header[6]! << 16) | (header[7]! << 24)) >>> 0
-  if (!isSignature(header) || length < HEADER_SIZE || length > MAX_TABLE_BYTES) {
+  bus.readBytes(address, HEADER)
+  const signature = String.fromCharCode(HEADER[0]!, HEADER[1]!, HEADER[2]!, HEADER[3]!)
+  const length = (HEADER[4]! | (HEADER[5]! << 8) | (HEADER[6]! << 16) | (HEADER[7]! << 24)) >>> 0
+  if (!isSignature(HEADER) || length < HEADER_SIZE || length > MAX_TABLE_BYTES) {
     log(`ACPI: no table at ${hex(address)}: signature ${JSON.stringify(signature)}, length ${hex(length)}`)
     return null
   }

@@ -60,7 +60,7 @@ interface FixedTables {
   readonly waet: Uint8Array
 }
 
-/** What a PC of its kind has, in one process after the other: few kinds of many machines. Written to by nobody. */
+/** By all that they tell of, tables of PCs with nothing of their own in them: few kinds, of many machines. Written to by nobody. */
 const plainTables = new Map<string, FixedTables>()
 const MOST_KINDS = 64
 
