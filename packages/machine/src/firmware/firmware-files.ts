@@ -60,38 +60,7 @@ interface FixedTables {
   readonly waet: Uint8Array
 }
 
-/** By all that they tell of, tables of PCs with nothing of their own in them: few kinds, of many machines. Written to by nobody. */
-const plainTables = new Map<string, FixedTables>()
-const MOST_KINDS = 64
-
-/** The tables of a machine, or of its kind, where there is nothing of its own that they tell of. */
-function fixedTables(chipset: Chipset, facts: PlatformFacts, lowRamEnd: number): FixedTables {
-  const { expanders, segments, externalPorts, machine, qemuVersion, cpus, maxCpus, topology } = facts
-  if (expanders.length + segments.length + externalPorts.length > 0) return makeTables(chipset, facts, lowRamEnd)
-  const { hpet: timer, smm, i8042, ecamBase } = facts
-  const kind = JSON.stringify([
-    machine,
-    qemuVersion,
-    cpus,
-    maxCpus,
-    topology,
-    timer,
-    smm,
-    i8042,
-    ecamBase,
-    chipset.rootBusName,
-    lowRamEnd,
-  ])
-  let tables = plainTables.get(kind)
-  if (tables === undefined) {
-    tables = makeTables(chipset, facts, lowRamEnd)
-    if (plainTables.size === MOST_KINDS) plainTables.clear()
-    plainTables.set(kind, tables)
-  }
-  return tables
-}
-
-const makeTables = (chipset: Chipset, facts: PlatformFacts, lowRamEnd: number): FixedTables => ({
+const fixedTables = (chipset: Chipset, facts: PlatformFacts, lowRamEnd: number): FixedTables => ({
   namespace: facts.expanders.length > 0 ? null : dsdt(chipset, facts, lowRamEnd),
   facs: facs(),
   fadt: fadt(facts),
