@@ -10,7 +10,7 @@ export default defineConfig({
     include: ['packages/*/test/**/*.test.ts', 'apps/*/test/**/*.test.ts', 'tooling/*/test/**/*.test.ts'],
     reporters: results === undefined ? ['default'] : ['default', ['json', { outputFile: results }]],
     // Property tests run tens of thousands of times in CI, on two cores.
-    testTimeout: 300_000,
+    testTimeout: 600_000,
     hookTimeout: 120_000,
   },
 })
