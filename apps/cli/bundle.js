@@ -124,6 +124,13 @@ for (const [path, { entryPoint }] of outputs) {
   if (entryPoint === 'src/main.ts' || entryPoint === 'src/commands/boot.ts') need(path)
 }
 
+/**
+ * What a part exports as properties of a literal: esbuild makes getters behind getters of them, and every call from one
+ * part to another would go through two. Nothing that is exported changes once its part has run.
+ */
+const values = (exports) =>
+  `module.exports={__esModule:!0,${exports.map((one) => `${JSON.stringify(one)}:module.exports[${JSON.stringify(one)}]`)}};`
+
 const parts = await Promise.all(
   outputFiles.map(async ({ path, text }) => {
     const { code } = await transform(text, {
@@ -137,7 +144,12 @@ const parts = await Promise.all(
       supported: { 'dynamic-import': false },
     })
     const name = basename(path)
-    return { name, isNeeded: needed.has(`dist/${name}`), text: `(module, exports, require, loadPart) {${code}}` }
+    const { exports } = metafile.outputs[`dist/${name}`]
+    return {
+      name,
+      isNeeded: needed.has(`dist/${name}`),
+      text: `(module, exports, require, loadPart) {${code}${values(exports)}}`,
+    }
   }),
 )
 

@@ -165,7 +165,9 @@ function parseTail(
     case 'items': {
       const { of } = tail.form
       const count = Math.floor((end - start) / of.size)
-      record[tail.key] = Array.from({ length: count }, (_, index) => readValues(of, view, start + index * of.size))
+      const items: PlainValues[] = []
+      for (let index = 0; index < count; index++) items.push(readValues(of, view, start + index * of.size))
+      record[tail.key] = items
       return start + count * of.size
     }
     case 'text': {

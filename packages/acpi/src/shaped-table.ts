@@ -80,11 +80,12 @@ function parseList(list: List, view: DataView, start: number, end: number, table
   if (list.kind === 'nodes') return parseNodes(list, view, start, end, table)
   const { of } = list.form
   const count = Math.floor((end - start) / of.size)
-  table[list.key] = Array.from({ length: count }, (_, index) => {
+  const items: unknown[] = []
+  for (let index = 0; index < count; index++) {
     const offset = start + index * of.size
-    const values = readValues(of, view, offset)
-    return list.kind === 'items' ? { offset, ...values } : values.entry
-  })
+    items.push(list.kind === 'items' ? readInto({ offset }, of, view, offset) : readValues(of, view, offset).entry)
+  }
+  table[list.key] = items
   return start + count * of.size
 }
 

@@ -1,3 +1,9 @@
+/** All zeroes, for the next writer: of one that has finished. */
+let spare: Uint8Array | null = null
+let spareView: DataView = new DataView(new ArrayBuffer(0))
+/** More than this is not kept. */
+const MOST_SPARE = 0x1_0000
+
 /** The bytes of a table while it is built: pieces are put one behind the other, and copied out once at most. */
 export class TableWriter {
   /** Bytes put so far. */
@@ -8,8 +14,14 @@ export class TableWriter {
 
   /** @param capacity - bytes that are expected, at least 1 */
   constructor(capacity = 512) {
-    this.bytes = new Uint8Array(capacity)
-    this.view = new DataView(this.bytes.buffer)
+    if (spare !== null && spare.length >= capacity) {
+      this.bytes = spare
+      this.view = spareView
+      spare = null
+    } else {
+      this.bytes = new Uint8Array(capacity)
+      this.view = new DataView(this.bytes.buffer)
+    }
   }
 
   /** Puts `size` zeros; answers where they start. */
@@ -27,7 +39,16 @@ export class TableWriter {
 
   /** What was put, in an array of just that size. Nothing may be put after that. */
   finish(): Uint8Array {
-    return this.length === this.bytes.length ? this.bytes : this.bytes.slice(0, this.length)
+    const { bytes, length } = this
+    if (length === bytes.length) return bytes
+    const table = bytes.slice(0, length)
+    if (bytes.length <= MOST_SPARE) {
+      bytes.fill(0, 0, length)
+      spare = bytes
+      spareView = this.view
+    }
+    this.bytes = table
+    return table
   }
 
   #grow(): void {

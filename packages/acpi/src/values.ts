@@ -75,7 +75,12 @@ function readField(field: PlannedField, view: DataView, base: number): unknown {
   }
 }
 
-const isZero = (value: unknown): boolean => value === 0 || (typeof value === 'string' && /^0*$/.test(value))
+function isZero(value: unknown): boolean {
+  if (typeof value !== 'string') return value === 0
+  for (let index = 0; index < value.length; index++) if (value.charCodeAt(index) !== DIGIT_0) return false
+  return true
+}
+const DIGIT_0 = 0x30
 
 function readFields(
   fields: readonly PlannedField[],
@@ -213,9 +218,12 @@ export function writeGrowing(of: Struct<object>, view: DataView, base: number, v
 
 /** Where the last field ends that `values` has: as far as `writeGrowing` will write. */
 export function growingSize(of: Struct<object>, values: PlainValues): number {
-  let end = 0
-  for (const field of planOf(of)) if (values[field.name] !== undefined) end = field.offset + field.size
-  return end
+  const fields = planOf(of)
+  for (let index = fields.length - 1; index >= 0; index--) {
+    const { name, offset, size } = fields[index]!
+    if (values[name] !== undefined) return offset + size
+  }
+  return 0
 }
 
 /** @throws TypeError where `value` is no list */

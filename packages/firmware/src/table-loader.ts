@@ -19,13 +19,8 @@ interface LoaderContext {
   readonly log: (line: string) => void
 }
 
-/** What the commands of one script share. */
-interface LoaderRun extends LoaderContext {
-  /** Bytes on their way from memory. */
-  readonly scratch: Uint8Array
-}
-
-const SCRATCH_BYTES = 4096
+/** Bytes on their way from memory. */
+const SCRATCH = new Uint8Array(4096)
 const MIN_ALIGN = 16
 const isPowerOfTwo = (value: number): boolean => value !== 0 && (value & (value - 1)) === 0
 
@@ -47,16 +42,14 @@ export function runTableLoader(context: LoaderContext): Map<string, LoadedFile> 
     context.log(`table loader: ${error.message}`)
     return loaded
   }
-  const { bus, fwCfg, high, fseg, log } = context
-  const run: LoaderRun = { bus, fwCfg, high, fseg, log, scratch: new Uint8Array(SCRATCH_BYTES) }
   for (const [index, command] of commands.entries()) {
-    const problem = runCommand(command, run, loaded)
+    const problem = runCommand(command, context, loaded)
     if (problem !== null) context.log(`table loader: command ${index}, ${command.command}: ${problem}`)
   }
   return loaded
 }
 
-function runCommand(command: LoaderCommand, context: LoaderRun, loaded: Map<string, LoadedFile>): string | null {
+function runCommand(command: LoaderCommand, context: LoaderContext, loaded: Map<string, LoadedFile>): string | null {
   switch (command.command) {
     case 'allocate':
       return allocate(command, context, loaded)
@@ -76,7 +69,7 @@ function runCommand(command: LoaderCommand, context: LoaderRun, loaded: Map<stri
       const { offset, start, length } = command
       if (offset >= file.size || start + length > file.size) return `bytes ${start} to ${start + length} do not fit`
       const at = file.address + offset
-      context.bus.write8(at, (context.bus.read8(at) + checksumOf(context, file.address + start, length)) & 0xff)
+      context.bus.write8(at, (context.bus.read8(at) + checksumOf(context.bus, file.address + start, length)) & 0xff)
       return null
     }
     case 'write-pointer':
@@ -105,11 +98,11 @@ function allocate(
 }
 
 /** The byte that makes the sum of so much memory and itself zero. */
-function checksumOf({ bus, scratch }: LoaderRun, address: number, length: number): number {
+function checksumOf(bus: CpuBus, address: number, length: number): number {
   let sum = 0
-  for (let done = 0; done < length; done += SCRATCH_BYTES) {
-    const size = Math.min(length - done, SCRATCH_BYTES)
-    const piece = size === SCRATCH_BYTES ? scratch : scratch.subarray(0, size)
+  for (let done = 0; done < length; done += SCRATCH.length) {
+    const size = Math.min(length - done, SCRATCH.length)
+    const piece = size === SCRATCH.length ? SCRATCH : SCRATCH.subarray(0, size)
     bus.readBytes(address + done, piece)
     sum += checksum(piece)
   }
@@ -136,10 +129,14 @@ function addPointer(bus: CpuBus, address: number, size: number, value: number): 
 /** The address of the root pointer, where one of these files is it; 0 else. */
 export function findRsdp(bus: CpuBus, tables: ReadonlyMap<string, LoadedFile>): number {
   for (const { address, size } of tables.values()) {
-    const head = new Uint8Array(RSDP_SIGNATURE.length)
-    if (size < head.length) continue
-    bus.readBytes(address, head)
-    if (String.fromCharCode(...head) === RSDP_SIGNATURE) return address
+    if (size >= RSDP_SIGNATURE.length && holdsText(bus, address, RSDP_SIGNATURE)) return address
   }
   return 0
+}
+
+function holdsText(bus: CpuBus, address: number, text: string): boolean {
+  for (let index = 0; index < text.length; index++) {
+    if (bus.read8(address + index) !== text.charCodeAt(index)) return false
+  }
+  return true
 }

@@ -4,8 +4,8 @@ import { DmascopeError } from '@dmascope/layout'
 export const CHUNK_BYTES = 0x20_0000
 export const CHUNK_SHIFT = 21
 
-/** A block of 16 KiB: the unit in which is remembered what was written. */
-export const BLOCK_SHIFT = 14
+/** A block of 4 KiB: the unit in which is remembered what was written. */
+export const BLOCK_SHIFT = 12
 const BLOCKS = CHUNK_BYTES >> BLOCK_SHIFT
 
 const FIRST_CHUNKS = 8

@@ -109,7 +109,9 @@ export class PciBus {
 
   /** Of the bus's own number. A virtual function is there while it is enabled, and no other function has its place. */
   slotAt(device: number, fn: number): PciSlot | null {
-    return this.#slots[(device << 3) | fn] ?? this.virtualAt((this.number << 8) | (device << 3) | fn)
+    const slot = this.#slots[(device << 3) | fn] ?? null
+    if (slot !== null || this.#enabled.length === 0) return slot
+    return this.virtualAt((this.number << 8) | (device << 3) | fn)
   }
 
   /** The enabled virtual function with this requester ID. */

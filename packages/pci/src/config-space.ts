@@ -23,6 +23,9 @@ const FORWARDING_WORDS = (PCI_CONFIG_HEADER_SIZE - header1.PRIMARY_BUS_NUMBER.of
 
 const allOnes = (width: Width): number => (width === 4 ? 0xffff_ffff : width === 2 ? 0xffff : 0xff)
 
+const outside = (offset: number, width: Width): RangeError =>
+  new RangeError(`${width} bytes at 0x${offset.toString(16)} are outside configuration space`)
+
 interface BarState extends Bar {
   address: number | null
 }
@@ -69,7 +72,7 @@ export class ConfigSpace {
       throw new RangeError('a virtual function is no bridge, and has no expansion ROM')
     }
     this.#data = new Uint8Array(4 * this.size + this.size / 4)
-    this.#view = new DataView(this.#data.buffer, 0, this.size)
+    this.#view = new DataView(this.#data.buffer)
     this.#writeMask = this.size
     this.#clearMask = 2 * this.size
     this.#resetBytes = 3 * this.size
@@ -118,12 +121,18 @@ export class ConfigSpace {
 
   /** What is stored, without the read hooks: for the device itself. @throws RangeError outside the space */
   peek(offset: number, width: Width): number {
+    if (offset + width > this.size) throw outside(offset, width)
     if (width === 4) return this.#view.getUint32(offset, true)
     return width === 2 ? this.#view.getUint16(offset, true) : this.#view.getUint8(offset)
   }
 
-  /** Stores a value whatever the write rules say, and without hooks: for the device itself. */
+  /**
+   * Stores a value whatever the write rules say, and without hooks: for the device itself.
+   *
+   * @throws RangeError outside the space
+   */
   poke(offset: number, width: Width, value: number): void {
+    if (offset + width > this.size) throw outside(offset, width)
     if (width === 4) this.#view.setUint32(offset, value, true)
     else if (width === 2) this.#view.setUint16(offset, value, true)
     else this.#view.setUint8(offset, value)
@@ -132,17 +141,18 @@ export class ConfigSpace {
   /** What software writes: each bit by its rule, then the hooks of the bytes written. */
   write(offset: number, width: Width, value: number): void {
     if (!(offset >= 0 && offset + width <= this.size)) return
-    const before = offset < PCI_CONFIG_HEADER_SIZE ? this.peek(offset, width) : 0
-    const data = this.#data
-    for (let byte = 0; byte < width; byte++) {
-      const at = offset + byte
-      const written = (value >>> (8 * byte)) & 0xff
-      const rw = data[this.#writeMask + at]!
-      const rw1c = data[this.#clearMask + at]!
-      data[at] = ((data[at]! & ~rw) | (written & rw)) & ~(written & rw1c)
-    }
-    if (offset < PCI_CONFIG_HEADER_SIZE && this.peek(offset, width) !== before) this.#decodeMayChange(offset, width)
+    const before = this.peek(offset, width)
+    const rw = this.#wordAt(this.#writeMask + offset, width)
+    const rw1c = this.#wordAt(this.#clearMask + offset, width)
+    const after = ((before & ~rw) | (value & rw)) & ~(value & rw1c)
+    this.poke(offset, width, after)
+    if (offset < PCI_CONFIG_HEADER_SIZE && (before ^ after) !== 0) this.#decodeMayChange(offset, width)
     for (const hook of this.#writeHooks) if (offset < hook.end && offset + width > hook.first) hook.call()
+  }
+
+  #wordAt(at: number, width: Width): number {
+    if (width === 4) return this.#view.getInt32(at, true)
+    return width === 2 ? this.#view.getUint16(at, true) : this.#view.getUint8(at)
   }
 
   /** Calls after each write by software that touches [offset, offset + length). */

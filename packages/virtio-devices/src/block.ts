@@ -118,7 +118,8 @@ export function createBlock(options: BlockOptions): VirtioDevice {
     ...(queues > 1 ? [F.VIRTIO_BLK_F_MQ] : []),
   ])
 
-  const requests: Request[] = Array.from({ length: queues }, () => ({ type: 0, offset: 0, length: 0, done: 0 }))
+  const requests: Request[] = []
+  for (let queue = 0; queue < queues; queue++) requests.push({ type: 0, offset: 0, length: 0, done: 0 })
   let chunk = new Uint8Array(FIRST_CHUNK_BYTES)
   const header = new DataView(new ArrayBuffer(HEADER_BYTES))
   const headerBytes = new Uint8Array(header.buffer)
@@ -246,7 +247,7 @@ export function createBlock(options: BlockOptions): VirtioDevice {
   return {
     type: VIRTIO_ID_BLOCK,
     kind: 'virtio-blk',
-    queueSizes: Array.from({ length: queues }, () => queueSize),
+    queueSizes: new Array<number>(queues).fill(queueSize),
     features,
     config,
     activate(deviceQueues, negotiated: FeatureBits, host) {

@@ -46,11 +46,12 @@ function withLength(operator: readonly number[], ...content: readonly Aml[]): Am
   return put(pushLittleEndian([...operator, lead], Math.floor(total / 16), extra), content)
 }
 
-const SEGMENT = /^[A-Z_][A-Z0-9_]{0,3}$/
 const SEGMENT_SIZE = 4
 const ROOT = 0x5c
 const PARENT = 0x5e
+/** `_`, which is a letter of names too. */
 const PADDING = 0x5f
+const DOT = 0x2e
 
 /**
  * A name: `PCI0`, `\\_SB.PCI0`, `^LNKA`. Segments are padded to four characters.
@@ -60,21 +61,38 @@ const PADDING = 0x5f
 export function nameString(path: string): Aml {
   let prefix = path.charCodeAt(0) === ROOT ? 1 : 0
   if (prefix === 0) while (path.charCodeAt(prefix) === PARENT) prefix++
-  const segments = path.length === prefix ? [] : path.slice(prefix).split('.')
   const bytes: number[] = []
   for (let index = 0; index < prefix; index++) bytes.push(path.charCodeAt(index))
-  if (segments.length === 0) bytes.push(0)
-  else if (segments.length === 2) bytes.push(OP.DualNamePrefix)
-  else if (segments.length > 2) bytes.push(OP.MultiNamePrefix, segments.length)
-  for (const segment of segments) {
-    if (!SEGMENT.test(segment))
-      throw new TypeError(`${JSON.stringify(path)}: ${JSON.stringify(segment)} is no AML name`)
-    for (let index = 0; index < SEGMENT_SIZE; index++) {
-      bytes.push(index < segment.length ? segment.charCodeAt(index) : PADDING)
-    }
+  let segments = path.length === prefix ? 0 : 1
+  for (let index = prefix; index < path.length; index++) if (path.charCodeAt(index) === DOT) segments++
+  if (segments === 0) bytes.push(0)
+  else if (segments === 2) bytes.push(OP.DualNamePrefix)
+  else if (segments > 2) bytes.push(OP.MultiNamePrefix, segments)
+  for (let from = prefix, left = segments; left > 0; left--) {
+    const dot = left === 1 ? path.length : path.indexOf('.', from)
+    putSegment(bytes, path, from, dot)
+    from = dot + 1
   }
   return new Uint8Array(bytes)
 }
+
+function putSegment(bytes: number[], path: string, from: number, end: number): void {
+  for (let index = from; index < end; index++) {
+    const code = path.charCodeAt(index)
+    const isDigit = code >= 0x30 && code <= 0x39
+    if (
+      index - from < SEGMENT_SIZE &&
+      ((code >= 0x41 && code <= 0x5a) || code === PADDING || (isDigit && index > from))
+    )
+      bytes.push(code)
+    else throw noName(path, path.slice(from, end))
+  }
+  if (end === from) throw noName(path, '')
+  for (let index = end; index < from + SEGMENT_SIZE; index++) bytes.push(PADDING)
+}
+
+const noName = (path: string, segment: string): TypeError =>
+  new TypeError(`${JSON.stringify(path)}: ${JSON.stringify(segment)} is no AML name`)
 
 /** An integer in its shortest encoding. @throws RangeError outside [0, 2^53) */
 export function integer(value: number): Aml {

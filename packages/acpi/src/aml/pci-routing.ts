@@ -81,10 +81,13 @@ function attempt<Value>(evaluate: () => Value): Attempt<Value> {
 function idsOf(interpreter: AmlInterpreter, path: string, name: string): bigint[] {
   const found = attempt(() => interpreter.evaluate(childOf(path, name)))
   if (!('value' in found) || found.value === undefined) return []
-  const values = isPackage(found.value) ? found.value.elements : [found.value]
-  return values.flatMap((value) =>
-    typeof value === 'bigint' ? [value] : value === 'PNP0A03' ? [PNP0A03] : value === 'PNP0A08' ? [PNP0A08] : [],
-  )
+  const ids: bigint[] = []
+  for (const value of isPackage(found.value) ? found.value.elements : [found.value]) {
+    if (typeof value === 'bigint') ids.push(value)
+    else if (value === 'PNP0A03') ids.push(PNP0A03)
+    else if (value === 'PNP0A08') ids.push(PNP0A08)
+  }
+  return ids
 }
 
 function numberOf(interpreter: AmlInterpreter, path: string, name: string, notes: string[]): number | null {

@@ -14,10 +14,13 @@ interface Mechanism {
   write(id: number, offset: number, width: Width, value: number): void
 }
 
-/** Ports 0xcf8 and 0xcfc. */
+/** Ports 0xcf8 and 0xcfc. While firmware runs nobody else selects, so what is selected already is not again. */
 function byPorts(ports: PortBus): Mechanism {
+  let selected = 0
   const select = (id: number, offset: number): number => {
-    ports.out32(CONFIG_ADDRESS_PORT, (ENABLE | (id << 8) | (offset & 0xfc)) >>> 0)
+    const register = ENABLE | (id << 8) | (offset & 0xfc)
+    if (register !== selected) ports.out32(CONFIG_ADDRESS_PORT, register >>> 0)
+    selected = register
     return CONFIG_DATA_PORT + (offset & 3)
   }
   return {

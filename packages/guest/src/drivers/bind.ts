@@ -130,7 +130,7 @@ export function bindDrivers(
     const tested = testUnclaimed(kernel, record)
     if (tested !== null) bound.set(record, { record, driver: tested, virtio: null })
   }
-  return [...records, ...platform].flatMap((record) => bound.get(record) ?? [])
+  return [...records, ...platform].map((record) => bound.get(record)).filter((one) => one !== undefined)
 }
 
 /** Notes that a thread never comes to this device. */

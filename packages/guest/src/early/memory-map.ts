@@ -9,10 +9,18 @@ export interface AddressRange {
 
 const PAGE = 4096
 
+/** Firmware tells of most in order. */
+function ascending(ranges: readonly AddressRange[]): readonly AddressRange[] {
+  for (let index = 1; index < ranges.length; index++) {
+    if (ranges[index]!.start < ranges[index - 1]!.start) return [...ranges].sort((a, b) => a.start - b.start)
+  }
+  return ranges
+}
+
 /** `ranges`, ascending and merged where they touch or overlap. */
 export function mergeRanges(ranges: readonly AddressRange[]): AddressRange[] {
   const merged: { start: number; end: number }[] = []
-  for (const { start, end } of [...ranges].sort((a, b) => a.start - b.start)) {
+  for (const { start, end } of ascending(ranges)) {
     const last = merged.at(-1)
     if (last !== undefined && start <= last.end) last.end = Math.max(last.end, end)
     else if (end > start) merged.push({ start, end })

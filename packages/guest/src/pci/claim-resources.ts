@@ -47,10 +47,9 @@ const below = (functions: readonly PciFunction[], key: number): PciFunction[] =>
 /** There is something to set up, and it all stands as it came out of reset: no BAR has an address, no bridge a bus. */
 function isUntouched(config: ConfigAccess, functions: readonly PciFunction[]): boolean {
   const bridges = functions.filter(({ headerType }) => (headerType & 0x7f) === 1)
-  const bars = functions.flatMap((fn) => fn.bars)
   return (
-    bars.length + bridges.length > 0 &&
-    bars.every(({ base }) => base === 0) &&
+    (bridges.length > 0 || functions.some(({ bars }) => bars.length > 0)) &&
+    functions.every(({ bars }) => bars.every(({ base }) => base === 0)) &&
     bridges.every((fn) => config.read(fn, TYPE1.SECONDARY_BUS_NUMBER.offset, 1) === 0)
   )
 }

@@ -194,15 +194,21 @@ function swiotlb(state: State, text: string): void {
   else if (word !== '') state.unknown.push(`swiotlb=${word}`)
 }
 
-type Lists = Readonly<Record<string, (state: State, part: string) => boolean>>
+type Lists = ReadonlyMap<string, (state: State, part: string) => boolean>
 
-const LISTS: Lists = { intel_iommu: intelIommu, amd_iommu: amdIommu, iommu, intremap, pci }
+const LISTS: Lists = new Map([
+  ['intel_iommu', intelIommu],
+  ['amd_iommu', amdIommu],
+  ['iommu', iommu],
+  ['intremap', intremap],
+  ['pci', pci],
+])
 
 /** Other architectures have no code for the words of x86; of `iommu=` those with one read what is not the default domain. */
-const OTHER_LISTS: Lists = {
-  iommu: (state, part) => !/^(pt|nopt|soft)/.test(part) && iommu(state, part),
-  pci,
-}
+const OTHER_LISTS: Lists = new Map([
+  ['iommu', (state, part) => !/^(pt|nopt|soft)/.test(part) && iommu(state, part)],
+  ['pci', pci],
+])
 
 /**
  * Reads a kernel command line as the kernel does: words in order, the last of contradicting ones wins, `-` and `_` are
@@ -238,7 +244,7 @@ export function parseKernelCommandLine(text: string, architecture: Architecture 
     unknown: [],
   }
   for (const { name, value } of parameters) {
-    const list = Object.hasOwn(lists, name) ? lists[name] : undefined
+    const list = lists.get(name)
     if (list && value !== null) {
       for (const part of value.split(',')) {
         if (part !== '' && !list(state, part)) state.unknown.push(`${name}=${part}`)

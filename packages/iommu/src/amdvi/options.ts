@@ -212,11 +212,12 @@ export function capabilityBlockOf(features: AmdViFeatures, base: number): readon
 
 function wordOf<Name extends string>(
   word: Bits<Name>,
-  values: Partial<Record<NoInfer<Name>, number>>,
+  values: NoInfer<Partial<Record<Name, number>>>,
 ): readonly [hi: number, lo: number] {
   let hi = 0
   let lo = 0
-  for (const [name, value] of Object.entries(values) as [Name, number][]) {
+  for (const name in values) {
+    const value = values[name]!
     lo = word.fields[name].setLo(lo, value)
     hi = word.fields[name].setHi(hi, value)
   }

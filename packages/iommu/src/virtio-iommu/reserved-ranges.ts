@@ -11,7 +11,10 @@ export class ReservedRanges {
 
   constructor(regions: readonly ReservedRegion[]) {
     this.#regions = regions
-    this.#words = Uint32Array.from(regions.flatMap(({ start, end }) => [high(start), low(start), high(end), low(end)]))
+    this.#words = new Uint32Array(STRIDE * regions.length)
+    for (const [index, { start, end }] of regions.entries()) {
+      this.#words.set([high(start), low(start), high(end), low(end)], STRIDE * index)
+    }
   }
 
   /** Index of the region that has an address; -1 where none does. */

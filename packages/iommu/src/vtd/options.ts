@@ -231,7 +231,8 @@ function wordOf<Name extends string>(
 ): readonly [hi: number, lo: number] {
   let hi = 0
   let lo = 0
-  for (const [name, value] of Object.entries(values) as [Name, number][]) {
+  for (const name in values) {
+    const value = values[name]!
     lo = word.fields[name].setLo(lo, value)
     hi = word.fields[name].setHi(hi, value)
   }

@@ -106,8 +106,10 @@ export function createMachine(
   )
   const externalPorts = planExternalPorts(description, placement.functions)
   const facts = { externalPorts, ...platformFacts(name, description, roots, plan, segments, regions) }
-  const ram = pcBoard(chipset).ramRanges(description.memory)
-  const memory = segments.places.length + regions.length === 0 ? null : { ram, segments, reserved: regions }
+  const memory =
+    segments.places.length + regions.length === 0
+      ? null
+      : { ram: pcBoard(chipset).ramRanges(description.memory), segments, reserved: regions }
   const make = firmwareFiles(chipset, facts, { lowRamEnd, memory, edits: description.tables })
   const files = make()
   const bootFacts = { cpus: description.cpus, commandLine: description.append }

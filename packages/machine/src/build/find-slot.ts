@@ -73,21 +73,29 @@ function checkFunctions(description: DeviceDescription, bus: PlacedBus, { device
   // Of a virtual function nothing of this is asked.
   if (description.properties['sriov-pf'] !== undefined) return
   const isMultifunction = ['on', true].includes(description.properties.multifunction as string | boolean)
-  const others = Array.from({ length: 8 }, (_, other) => bus.taken.has((device << 3) | other))
-  const hasSibling = others.some((taken, other) => taken && !bus.virtual.has((device << 3) | other))
-  const slot = device.toString(16)
-  if (fn === 0 && hasSibling && !isMultifunction) {
-    throw refusePlace(
-      'MACHINE_SLOT',
-      description,
-      `PCI: ${slot}.0 indicates single function, but ${slot}.${others.indexOf(true)} is already populated.`,
-    )
+  const first = device << 3
+  if (fn === 0 && !isMultifunction) {
+    let populated = -1
+    let hasSibling = false
+    for (let other = 7; other >= 0; other--) {
+      if (!bus.taken.has(first | other)) continue
+      populated = other
+      hasSibling ||= !bus.virtual.has(first | other)
+    }
+    const slot = device.toString(16)
+    if (hasSibling) {
+      throw refusePlace(
+        'MACHINE_SLOT',
+        description,
+        `PCI: ${slot}.0 indicates single function, but ${slot}.${populated} is already populated.`,
+      )
+    }
   }
-  if (fn !== 0 && others[0] === true && !bus.multifunction.has(device)) {
+  if (fn !== 0 && bus.taken.has(first) && !bus.multifunction.has(device)) {
     throw refusePlace(
       'MACHINE_SLOT',
       description,
-      `PCI: single function device can't be populated in function ${slot}.${fn}`,
+      `PCI: single function device can't be populated in function ${device.toString(16)}.${fn}`,
     )
   }
   if (fn === 0 && isMultifunction) bus.multifunction.add(device)

@@ -6,7 +6,7 @@ import type { BoardFunction } from '../board/board.ts'
 import { AhciFunction } from './ahci-function.ts'
 import { BIOS_ROM_BASE, biosRom, lowBiosRom } from './bios-rom.ts'
 import { ICH9_ROUTING, type InterruptRouting, PIIX3_ROUTING } from './interrupt-routing.ts'
-import { ShadowMap, shadowAreas } from './shadow.ts'
+import { type RomPart, romParts, ShadowMap } from './shadow.ts'
 import { StaticFunction } from './static-function.ts'
 
 /** What a machine type brings with it, whatever devices are added. */
@@ -200,15 +200,15 @@ function withLeadingByte(image: ReturnType<typeof registerImage>): ReturnType<ty
 }
 
 /** The ROM's regions, which all machines share: nobody writes to them. */
-let romRegions: { readonly top: Region; readonly areas: readonly Region[] } | null = null
+let romRegions: { readonly top: Region; readonly lowAt: RomPart } | null = null
 
-function biosRegions(): { readonly top: Region; readonly areas: readonly Region[] } {
+function biosRegions(): { readonly top: Region; readonly lowAt: RomPart } {
   if (romRegions !== null) return romRegions
-  const legacy = lowBiosRom()
+  const low = lowBiosRom()
   romRegions = {
     top: romRegion('bios', BIOS_ROM_BASE, biosRom()),
-    areas: shadowAreas((base, size) =>
-      romRegion('bios below 1 MiB', base, legacy.subarray(base - 0xc_0000, base - 0xc_0000 + size)),
+    lowAt: romParts((base, size) =>
+      romRegion('bios below 1 MiB', base, low.subarray(base - 0xc_0000, base - 0xc_0000 + size)),
     ),
   }
   return romRegions
@@ -216,9 +216,9 @@ function biosRegions(): { readonly top: Region; readonly areas: readonly Region[
 
 /** Lays the firmware's ROM out: below 4 GiB always, below 1 MiB as the attribute map says. */
 export function placeBiosRom(chipset: Chipset, host: ConfigSpace, spaces: readonly AddressSpace[]): ShadowMap {
-  const { top, areas } = biosRegions()
+  const { top, lowAt } = biosRegions()
   for (const space of spaces) space.add(top)
-  return new ShadowMap(host, chipset.express ? Q35_PAM_OFFSET : I440FX_PAM_OFFSET + 1, spaces, areas)
+  return new ShadowMap(host, chipset.express ? Q35_PAM_OFFSET : I440FX_PAM_OFFSET + 1, spaces, lowAt)
 }
 
 /** Keeps the ECAM's window where PCIEXBAR puts it. */

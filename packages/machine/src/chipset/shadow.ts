@@ -2,18 +2,33 @@ import type { AddressSpace, Region } from '@dmascope/memory'
 import type { ConfigSpace } from '@dmascope/pci'
 
 const FIRST = 0xc_0000
+const END = 0x10_0000
 const AREA = 0x4000
 const AREAS = 13
 const READ_RAM = 1
 
-/**
- * The ROM's regions, an area each: 0xf0000 to 0xfffff is one, under the first register's high nibble; the others are of
- * 16 KiB.
- */
-export const shadowAreas = (romAt: (base: number, size: number) => Region): readonly Region[] => [
-  ...Array.from({ length: AREAS - 1 }, (_, index) => romAt(FIRST + index * AREA, AREA)),
-  romAt(0xf_0000, 0x1_0000),
-]
+/** Area of 0xf0000 to 0xfffff, which is one, under the first register's high nibble; the others are of 16 KiB. */
+const LAST = AREAS - 1
+const NONE: readonly (() => void)[] = []
+
+const areaBase = (area: number): number => FIRST + area * AREA
+
+/** A region of the ROM that lies at `base`; the same one each time that it is asked for the same. */
+export type RomPart = (base: number, size: number) => Region
+
+/** Parts of the ROM below 1 MiB, each made once. */
+export function romParts(romAt: RomPart): RomPart {
+  const made = new Map<number, Region>()
+  return (base, size) => {
+    const key = base + size / AREA
+    let part = made.get(key)
+    if (part === undefined) {
+      part = romAt(base, size)
+      made.set(key, part)
+    }
+    return part
+  }
+}
 
 /**
  * The programmable attribute map: which parts of 0xc0000 to 0xfffff read the ROM, and which read RAM that firmware has
@@ -25,40 +40,43 @@ export const shadowAreas = (romAt: (base: number, size: number) => Region): read
 export class ShadowMap {
   readonly #config: ConfigSpace
   readonly #register: number
-  readonly #rom: readonly Region[]
+  readonly #romAt: RomPart
   readonly #spaces: readonly AddressSpace[]
-  /** By area: what takes the ROM away again; undefined where RAM is read. */
-  readonly #laid: ((() => void)[] | undefined)[] = new Array(AREAS).fill(undefined)
+  /** A bit for each area that reads the ROM; -1 before it is first asked. */
+  #reads = -1
+  /** What takes the ROM away again. */
+  #laid = NONE
 
-  /**
-   * @param register - offset of the first attribute register in `config`
-   * @param rom - the ROM's regions, as `shadowAreas` makes them; they may be others' as well
-   */
-  constructor(config: ConfigSpace, register: number, spaces: readonly AddressSpace[], rom: readonly Region[]) {
+  /** @param register - offset of the first attribute register in `config` */
+  constructor(config: ConfigSpace, register: number, spaces: readonly AddressSpace[], romAt: RomPart) {
     this.#config = config
     this.#register = register
     this.#spaces = spaces
-    this.#rom = rom
+    this.#romAt = romAt
     config.onWrite(register, 7, () => this.update())
     this.update()
   }
 
   update(): void {
-    for (let area = 0; area < this.#rom.length; area++) {
-      const readsRam = (this.#nibble(area) & READ_RAM) !== 0
-      const laid = this.#laid[area]
-      if (readsRam && laid !== undefined) {
-        for (const take of laid) take()
-        this.#laid[area] = undefined
-      } else if (!readsRam && laid === undefined) {
-        const region = this.#rom[area]!
-        this.#laid[area] = this.#spaces.map((space) => space.add(region))
-      }
+    let reads = 0
+    for (let area = 0; area < AREAS; area++) if ((this.#nibble(area) & READ_RAM) === 0) reads |= 1 << area
+    if (reads === this.#reads) return
+    this.#reads = reads
+    for (const take of this.#laid) take()
+    const laid: (() => void)[] = []
+    for (let area = 0; area < AREAS; area++) {
+      if ((reads & (1 << area)) === 0) continue
+      const first = area
+      while ((reads & (1 << (area + 1))) !== 0) area++
+      const end = area === LAST ? END : areaBase(area + 1)
+      const part = this.#romAt(areaBase(first), end - areaBase(first))
+      for (const space of this.#spaces) laid.push(space.add(part))
     }
+    this.#laid = laid
   }
 
   #nibble(area: number): number {
-    if (area === AREAS - 1) return this.#config.peek(this.#register, 1) >>> 4
+    if (area === LAST) return this.#config.peek(this.#register, 1) >>> 4
     const value = this.#config.peek(this.#register + 1 + (area >>> 1), 1)
     return (area & 1) === 0 ? value & 0xf : value >>> 4
   }

@@ -116,10 +116,11 @@ export class PluggedFunctions {
   /** What was seen of every function, by segment, in bus order. Copies. */
   observe(): DeviceObservation[] {
     const seen: DeviceObservation[] = []
-    for (const slot of this.#roots.flatMap((root) => [...root.functions()])) {
-      const plugged = this.#plugged.get(slot.function)
-      if (plugged === undefined) continue
-      seen.push(observationOf(this.#placeOf(plugged), plugged))
+    for (const root of this.#roots) {
+      for (const slot of root.functions()) {
+        const plugged = this.#plugged.get(slot.function)
+        if (plugged !== undefined) seen.push(observationOf(this.#placeOf(plugged), plugged))
+      }
     }
     return seen
   }

@@ -50,8 +50,17 @@ const NO_ADDRESS: GenericAddress = {
   address: 0,
 }
 
-export function facs(): Uint8Array {
-  return buildFacs({
+/** A table that says the same of every machine: made when it is first asked for, and written to by nobody. */
+function sameForAll(make: () => Uint8Array): () => Uint8Array {
+  let made: Uint8Array | null = null
+  return () => {
+    made ??= make()
+    return made
+  }
+}
+
+export const facs = sameForAll(() =>
+  buildFacs({
     signature: 'FACS',
     hardwareSignature: 0,
     firmwareWakingVector: 0,
@@ -60,8 +69,8 @@ export function facs(): Uint8Array {
     xFirmwareWakingVector: 0,
     version: 0,
     ospmFlags: 0,
-  })
-}
+  }),
+)
 
 /** Local APICs' flat addressing reaches eight processors. */
 const MOST_FLAT_CPUS = 8
@@ -113,24 +122,24 @@ export function fadt(facts: PlatformFacts): Uint8Array {
     Flags: (q35 ? 0x84a5 : 0x80a5) | (facts.maxCpus > MOST_FLAT_CPUS ? FORCE_APIC_CLUSTER_MODEL : 0),
   }
   if (!q35) return buildFadt(first)
-  // What is spread comes last: a literal that adds fields to a spread makes a hidden class each time.
-  return buildFadt({
-    RESET_REG: ioAddress(0xcf9, 8),
-    RESET_VALUE: 0x0f,
-    ARM_BOOT_ARCH: 0,
-    FADT_Minor_Version: 0,
-    X_FIRMWARE_CTRL: 0,
-    X_DSDT: 0,
-    X_PM1a_EVT_BLK: ioAddress(first.PM1a_EVT_BLK, 32),
-    X_PM1b_EVT_BLK: NO_ADDRESS,
-    X_PM1a_CNT_BLK: ioAddress(first.PM1a_CNT_BLK, 16),
-    X_PM1b_CNT_BLK: NO_ADDRESS,
-    X_PM2_CNT_BLK: NO_ADDRESS,
-    X_PM_TMR_BLK: ioAddress(first.PM_TMR_BLK, 32),
-    X_GPE0_BLK: ioAddress(first.GPE0_BLK, first.GPE0_BLK_LEN * 8),
-    X_GPE1_BLK: NO_ADDRESS,
-    ...first,
-  })
+  return buildFadt(
+    Object.assign(first, {
+      RESET_REG: ioAddress(0xcf9, 8),
+      RESET_VALUE: 0x0f,
+      ARM_BOOT_ARCH: 0,
+      FADT_Minor_Version: 0,
+      X_FIRMWARE_CTRL: 0,
+      X_DSDT: 0,
+      X_PM1a_EVT_BLK: ioAddress(first.PM1a_EVT_BLK, 32),
+      X_PM1b_EVT_BLK: NO_ADDRESS,
+      X_PM1a_CNT_BLK: ioAddress(first.PM1a_CNT_BLK, 16),
+      X_PM1b_CNT_BLK: NO_ADDRESS,
+      X_PM2_CNT_BLK: NO_ADDRESS,
+      X_PM_TMR_BLK: ioAddress(first.PM_TMR_BLK, 32),
+      X_GPE0_BLK: ioAddress(first.GPE0_BLK, first.GPE0_BLK_LEN * 8),
+      X_GPE1_BLK: NO_ADDRESS,
+    }),
+  )
 }
 
 /** Local APICs from this identifier on are told of in records of their own kind: 255 addresses all. */
@@ -203,8 +212,8 @@ export function madt(facts: PlatformFacts): Uint8Array {
   })
 }
 
-export function hpet(): Uint8Array {
-  return buildHpet({
+export const hpet = sameForAll(() =>
+  buildHpet({
     signature: 'HPET',
     header: qemuHeader(1),
     eventTimerBlockId: 0x8086_a201,
@@ -212,8 +221,8 @@ export function hpet(): Uint8Array {
     hpetNumber: 0,
     mainCounterMinimumClockTick: 0,
     pageProtection: 0,
-  })
-}
+  }),
+)
 
 export function mcfg(base: number, segments: readonly SegmentPlace[] = []): Uint8Array {
   return buildMcfg({
@@ -228,6 +237,4 @@ export function mcfg(base: number, segments: readonly SegmentPlace[] = []): Uint
   })
 }
 
-export function waet(): Uint8Array {
-  return buildWaet({ signature: 'WAET', header: qemuHeader(1), emulatedDeviceFlags: 2 })
-}
+export const waet = sameForAll(() => buildWaet({ signature: 'WAET', header: qemuHeader(1), emulatedDeviceFlags: 2 }))

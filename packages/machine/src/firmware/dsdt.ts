@@ -60,8 +60,18 @@ function firstBridge(
   const { ecamBase } = facts
   const holes: WindowRange[] = [{ first: ecamBase === null ? lowRamEnd : 0xc000_0000, last: 0xfebf_ffff }]
   if (ecamBase !== null && lowRamEnd < ecamBase) holes.unshift({ first: lowRamEnd, last: ecamBase - 1 })
-  const memory = [...expanders.flatMap(({ windows }) => windows.memory), ...facts.segments.flatMap(lowMemory)]
-  const ports = [...expanders.flatMap(({ windows }) => windows.ports), ...facts.segments.flatMap(portsOf)]
+  const memory: WindowRange[] = []
+  const ports: WindowRange[] = []
+  for (const { windows } of expanders) {
+    memory.push(...windows.memory)
+    ports.push(...windows.ports)
+  }
+  for (const place of facts.segments) {
+    memory.push(windowRange(place.memory))
+    ports.push(...portsOf(place))
+  }
+  const left: WindowRange[] = []
+  for (const hole of holes) left.push(...without(hole, memory))
   return {
     name: 'PCI0',
     uid: 0,
@@ -70,7 +80,7 @@ function firstBridge(
     lastBus: Math.min(0x100, ...expanders.map(({ bus }) => bus.number)) - 1,
     express: chipset.express,
     ports: [{ first: 0, last: 0x0cf7 }, ...without({ first: 0x0d00, last: LAST_PORT }, ports)],
-    memory: [{ first: 0xa_0000, last: 0xb_ffff }, ...holes.flatMap((hole) => without(hole, memory))],
+    memory: [{ first: 0xa_0000, last: 0xb_ffff }, ...left],
     routing: chipsetRouting(chipset),
     terms: facts.externalPorts.map(externalFacingPort),
   }
@@ -92,7 +102,6 @@ function chipsetRouting({ routing }: Chipset): Uint8Array {
 }
 
 const windowRange = ({ base, size }: SegmentRange): WindowRange => ({ first: base, last: base + size - 1 })
-const lowMemory = ({ memory }: SegmentPlace): WindowRange[] => [windowRange(memory)]
 const portsOf = ({ ports }: SegmentPlace): WindowRange[] => (ports === null ? [] : [windowRange(ports)])
 
 /** All of a segment's buses; its pins reach the I/O APIC as those of segment 0 do. */

@@ -5,8 +5,9 @@ import { type IvrsSegment, settingOf } from './ivrs-map.ts'
 
 const FOUR_GIB = 0x1_0000_0000
 const PAGE = 4096
-/** Bytes of the table that are changed at a time. */
-const PIECE = 0x1_0000
+/** What is changed of the table at a time. */
+const PIECE = new Uint8Array(0x4000)
+const PIECE_WORDS = new DataView(PIECE.buffer)
 /** A mask that keeps a word as it is. */
 const ALL = 0xffff_ffff
 
@@ -70,14 +71,12 @@ export class DeviceTable {
   /** Of one word of every entry, keeps bits and sets others: many are read, changed and written at once. */
   #changeAll(offset: number, kept: number, set: number): void {
     const used = (this.lastId + 1) * DEVICE_TABLE_ENTRY.size
-    const bytes = new Uint8Array(Math.min(used, PIECE))
-    const words = new DataView(bytes.buffer)
-    for (let start = 0; start < used; start += PIECE) {
-      const size = Math.min(PIECE, used - start)
-      const piece = size === bytes.length ? bytes : bytes.subarray(0, size)
+    for (let start = 0; start < used; start += PIECE.length) {
+      const size = Math.min(PIECE.length, used - start)
+      const piece = size === PIECE.length ? PIECE : PIECE.subarray(0, size)
       this.#bus.readBytes(this.base + start, piece)
       for (let at = offset; at < size; at += DEVICE_TABLE_ENTRY.size) {
-        words.setUint32(at, (words.getUint32(at, true) & kept) | set, true)
+        PIECE_WORDS.setUint32(at, (PIECE_WORDS.getUint32(at, true) & kept) | set, true)
       }
       this.#bus.writeBytes(this.base + start, piece)
     }

@@ -98,28 +98,28 @@ const ivmd = ({ base, size, slot, segment }: FirmwareRegion): Ivmd => ({
 
 /** Every function of the root buses that do not bypass; all devices there are where none is left. */
 function entriesOf(roots: readonly RootBusFacts[]): IvhdEntry[] {
-  const entries = roots
-    .filter(({ bypass }) => !bypass)
-    .flatMap((root) => tableSlots(root))
-    .flatMap((slot) => entriesFrom(slot))
+  const entries: IvhdEntry[] = []
+  for (const root of roots) if (!root.bypass) for (const slot of tableSlots(root)) addEntries(entries, slot)
   return entries.length > 0 ? entries : [{ kind: 'all', deviceId: 0, dteSetting: 0 }]
 }
 
 /** QEMU's `insert_ivhd`: the function, and what is below it where it is a bridge. */
-function entriesFrom({ function: one, requesterId: deviceId }: PciSlot): IvhdEntry[] {
-  const entry: IvhdEntry = { kind: 'select', deviceId, dteSetting: 0 }
-  return isBridge(one) ? [entry, ...entriesBelow(one, deviceId)] : [entry]
+function addEntries(entries: IvhdEntry[], { function: one, requesterId: deviceId }: PciSlot): void {
+  entries.push({ kind: 'select', deviceId, dteSetting: 0 })
+  if (isBridge(one)) addEntriesBelow(entries, one, deviceId)
 }
 
-function entriesBelow(bridge: PciBridge, own: number): IvhdEntry[] {
+function addEntriesBelow(entries: IvhdEntry[], bridge: PciBridge, own: number): void {
   const { secondary, secondaryBusNumber, subordinateBusNumber } = bridge
   const start = requesterId(secondaryBusNumber, 0, 0)
   const end: IvhdEntry = { kind: 'range-end', deviceId: requesterId(subordinateBusNumber, 31, 7), dteSetting: 0 }
   // Of conventional buses no requester IDs come: they stand for that of the bridge, or the one that it makes up.
   if (!secondary.extendedConfig) {
     const alias = bridge.requesterNaming === 'secondary-bus' ? start : own
-    return [{ kind: 'alias-range-start', deviceId: start, dteSetting: 0, sourceDeviceId: alias }, end]
+    entries.push({ kind: 'alias-range-start', deviceId: start, dteSetting: 0, sourceDeviceId: alias }, end)
+  } else if (secondaryBusNumber === subordinateBusNumber) {
+    entries.push({ kind: 'range-start', deviceId: start, dteSetting: 0 }, end)
+  } else {
+    for (const slot of secondary.slots) addEntries(entries, slot)
   }
-  if (secondaryBusNumber === subordinateBusNumber) return [{ kind: 'range-start', deviceId: start, dteSetting: 0 }, end]
-  return secondary.slots.flatMap((slot) => entriesFrom(slot))
 }

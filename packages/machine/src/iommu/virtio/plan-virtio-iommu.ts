@@ -41,8 +41,11 @@ export function planVirtioIommu(
       return { translator: unit, windows: [], pciFunction, ioApicRequester: null }
     },
     acpiTable(roots) {
-      const slots = roots.flatMap(({ bus }) => bus.slots)
-      return viotTable(roots, slots.find((slot) => slot.function === made)?.requesterId ?? 0)
+      for (const { bus } of roots) {
+        const own = bus.slots.find((slot) => slot.function === made)
+        if (own !== undefined) return viotTable(roots, own.requesterId)
+      }
+      return viotTable(roots, 0)
     },
     checkDevice() {},
   }

@@ -104,18 +104,19 @@ function rmrr(roots: readonly RootBusFacts[], { base, size, slot, segment }: Fir
 
 /** What stands on the root buses of a segment that do not bypass. */
 function functionScopes(roots: readonly RootBusFacts[], of: number): DeviceScope[] {
-  const functions = roots
-    .filter(({ bypass, segment = 0 }) => !bypass && segment === of)
-    .flatMap((root) => tableSlots(root))
-    .map(
-      ({ bus, device, fn, function: one }): DeviceScope => ({
+  const functions: DeviceScope[] = []
+  for (const root of roots) {
+    if (root.bypass || (root.segment ?? 0) !== of) continue
+    for (const { bus, device, fn, function: one } of tableSlots(root)) {
+      functions.push({
         kind: isBridge(one) ? 'bridge' : 'endpoint',
         flags: 0,
         enumerationId: 0,
         startBusNumber: bus.number,
         path: [{ device, function: fn }],
-      }),
-    )
+      })
+    }
+  }
   if (functions.length <= MOST_FUNCTIONS) return functions
   throw new DmascopeError(
     'MACHINE_NOT_MODELLED',

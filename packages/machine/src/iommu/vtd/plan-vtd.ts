@@ -74,8 +74,11 @@ function featuresOf(version: QemuVersion, given: Readonly<Record<string, Propert
 }
 
 /** Properties that the unit knows; the catalogue accepts a few that change nothing. */
-const bearingOn = (given: Readonly<Record<string, PropertyValue>>): Record<string, PropertyValue> =>
-  Object.fromEntries(Object.entries(given).filter(([name]) => !['addr', 'id'].includes(name)))
+function bearingOn(given: Readonly<Record<string, PropertyValue>>): Record<string, PropertyValue> {
+  const known: Record<string, PropertyValue> = {}
+  for (const name in given) if (name !== 'addr' && name !== 'id') known[name] = given[name]!
+  return known
+}
 
 /** Shadowing an assigned device's mappings needs to hear of each new one (QEMU's `vtd_iommu_notify_flag_changed`). */
 function withoutCachingMode({ model, description, device, fn }: PlacedDevice): DmascopeError {
