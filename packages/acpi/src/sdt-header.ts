@@ -71,12 +71,12 @@ export interface OpenTable {
  */
 export function openTable(data: Uint8Array, wanted: readonly string[] | undefined, at?: TableLocation): OpenTable {
   const signature = tableSignature(data)
-  const name = wanted?.join(' or ') ?? 'ACPI table'
+  const name = (): string => wanted?.join(' or ') ?? 'ACPI table'
   if (data.length < HEADER_SIZE) {
-    throw tableError('ACPI_TRUNCATED', name, data.length, `the header takes 36 bytes, there are ${data.length}`, at)
+    throw tableError('ACPI_TRUNCATED', name(), data.length, `the header takes 36 bytes, there are ${data.length}`, at)
   }
   if (wanted !== undefined && !wanted.includes(signature)) {
-    throw tableError('ACPI_SIGNATURE', name, 0, `the signature is ${JSON.stringify(signature)}`, at)
+    throw tableError('ACPI_SIGNATURE', name(), 0, `the signature is ${JSON.stringify(signature)}`, at)
   }
   const view = new DataView(data.buffer, data.byteOffset, data.length)
   const length = FIELDS.length.get(view, 0)

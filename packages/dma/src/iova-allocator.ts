@@ -33,7 +33,7 @@ export class IovaAllocator {
   // Taken ranges, ascending, disjoint; ends are inclusive. Ranges in the cache count as taken.
   readonly #lo: number[] = []
   readonly #hi: number[] = []
-  readonly #cache: number[][] = Array.from({ length: CACHED_ORDERS }, () => [])
+  readonly #cache: number[][] = []
   // First page of the range below which the next search starts; Infinity is the top.
   #cursor32 = Number.POSITIVE_INFINITY
   #cursor = Number.POSITIVE_INFINITY
@@ -48,6 +48,7 @@ export class IovaAllocator {
       throw new RangeError(`an IOVA range starts in [0, 0x${options.end.toString(16)}), got ${start}`)
     }
     this.order = options.order ?? 'top-down'
+    for (let order = 0; order < CACHED_ORDERS; order++) this.#cache.push([])
     this.#startPfn = Math.max(1, Math.ceil(start / GRANULE))
     this.#endPfn = options.end / GRANULE
   }

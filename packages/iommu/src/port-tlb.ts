@@ -25,6 +25,9 @@ const LOG2_SIZE = 7
 /** From this size on a translation is kept apart: it is no translation, and holds for the port's whole space. */
 const WHOLE_LOG2_SIZE = 39
 
+/** As many as a port has at first, and all empty: before its first miss a port needs none of its own. */
+const NO_LINES = new Int32Array(FIRST_SETS * SET_STRIDE + STRIDE)
+
 /**
  * One port's copies of the translations that it uses, in front of the translator that all ports share. A copy is good
  * while its epoch stands, so that a hit costs no call. After a `lookup` that answered 0, `hi`, `lo`, `log2Size` and
@@ -40,7 +43,7 @@ export class PortTlb {
   readonly #askRequester: (() => RequesterId) | null
   #requester: RequesterId
   /** Lines of copies, and one more for an answer of which there is none. Few at first: most ports need but a few. */
-  #lines = new Int32Array(FIRST_SETS * SET_STRIDE + STRIDE)
+  #lines = NO_LINES
   #mask = FIRST_SETS - 1
   #missesUntilGrowth = 4 * FIRST_SETS
   /** The line that holds the last answer, and what to add to its page. */
@@ -198,6 +201,7 @@ export class PortTlb {
     if (large) this.#anyLarge = true
     const page = lo >>> (large ? 21 : 12)
     const inner = large ? 0x1f_ffff : 4095
+    if (this.#lines === NO_LINES) this.#lines = new Int32Array(NO_LINES.length)
     const lines = this.#lines
     const line = kept ? ((page ^ (page >>> 8) ^ hi) & this.#mask) * SET_STRIDE : lines.length - STRIDE
     // What stood there becomes the older one. Word by word: a loop takes thrice the time. BYPASS is 0 in both.

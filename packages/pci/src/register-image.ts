@@ -41,8 +41,8 @@ export function registerImage<Name extends string>(
 /** The same image, with write rules of its own. */
 export const withOwnMasks = ({ bytes, writeMask, clearMask }: RegisterImage): OwnRegisterImage => ({
   bytes,
-  writeMask: Uint8Array.from(writeMask),
-  clearMask: Uint8Array.from(clearMask),
+  writeMask: new Uint8Array(writeMask),
+  clearMask: new Uint8Array(clearMask),
 })
 
 /** Images without values, by file and size: each function of a machine has the same few. Written to by nobody. */

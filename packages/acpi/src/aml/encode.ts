@@ -9,7 +9,14 @@ export type Aml = Uint8Array
 /** Terms one after the other. */
 export const join = (...parts: readonly Aml[]): Aml => put([], parts)
 
-const of = (...values: number[]): Aml => new Uint8Array(values)
+const of = (...values: number[]): Aml => bytesOf(values)
+
+/** Element by element: the constructor would look for an iterator first. */
+export function bytesOf(values: readonly number[]): Aml {
+  const bytes = new Uint8Array(values.length)
+  for (let index = 0; index < values.length; index++) bytes[index] = values[index]!
+  return bytes
+}
 
 /** Bytes, and terms behind them. */
 function put(lead: readonly number[], parts: readonly Aml[]): Aml {
@@ -30,7 +37,7 @@ function sizeOf(parts: readonly Aml[]): number {
 }
 
 /** Little-endian bytes of a Number below 2^53, behind those that there are. */
-function pushLittleEndian(bytes: number[], value: number, size: number): number[] {
+export function pushLittleEndian(bytes: number[], value: number, size: number): number[] {
   for (let index = 0, rest = value; index < size; index++, rest = Math.floor(rest / 0x100)) bytes.push(rest % 0x100)
   return bytes
 }
@@ -73,7 +80,7 @@ export function nameString(path: string): Aml {
     putSegment(bytes, path, from, dot)
     from = dot + 1
   }
-  return new Uint8Array(bytes)
+  return bytesOf(bytes)
 }
 
 function putSegment(bytes: number[], path: string, from: number, end: number): void {
@@ -101,7 +108,7 @@ export function integer(value: number): Aml {
   if (value <= 0xff) return of(OP.BytePrefix, value)
   const size = value <= 0xffff ? 2 : value <= 0xffff_ffff ? 4 : 8
   const prefix = size === 2 ? OP.WordPrefix : size === 4 ? OP.DWordPrefix : OP.QWordPrefix
-  return new Uint8Array(pushLittleEndian([prefix], value, size))
+  return bytesOf(pushLittleEndian([prefix], value, size))
 }
 
 /** A string of ASCII characters. @throws TypeError on others, and on NUL */

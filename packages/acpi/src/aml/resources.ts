@@ -1,4 +1,4 @@
-import { type Aml, buffer, join } from './encode.ts'
+import { type Aml, buffer, bytesOf, join, pushLittleEndian } from './encode.ts'
 import { ADDRESS_TYPE, RESOURCE } from './opcodes.ts'
 
 /** Ports or bus addresses, first to last. */
@@ -11,8 +11,7 @@ export interface ResourceRange {
   readonly translation?: number
 }
 
-const littleEndian = (value: number, size: number): number[] =>
-  Array.from({ length: size }, (_, index) => Math.floor(value / 2 ** (8 * index)) % 0x100)
+const littleEndian = (value: number, size: number): number[] => pushLittleEndian([], value, size)
 
 /** Of an extended interrupt's flags. */
 const EDGE = 0x02
@@ -30,7 +29,7 @@ function address(tag: number, width: 2 | 4 | 8, type: number, typeFlags: number,
   for (const value of [0, first, last, range.translation ?? 0, last - first + 1]) {
     for (let index = 0, rest = value; index < width; index++, rest = Math.floor(rest / 0x100)) bytes.push(rest % 0x100)
   }
-  return new Uint8Array(bytes)
+  return bytesOf(bytes)
 }
 
 /** Buses first to last, as a host bridge produces them. */
@@ -63,7 +62,7 @@ export function ports(first: number, length: number, alignment = 1): Aml {
   if (!(first >= 0 && length >= 1 && length <= 0xff && first + length <= 0x1_0000)) {
     throw new RangeError(`${length} ports at 0x${first.toString(16)} do not fit a port descriptor`)
   }
-  return Uint8Array.from([RESOURCE.IO_PORT, 1, ...littleEndian(first, 2), ...littleEndian(first, 2), alignment, length])
+  return bytesOf([RESOURCE.IO_PORT, 1, ...littleEndian(first, 2), ...littleEndian(first, 2), alignment, length])
 }
 
 /** Memory below 4 GiB that a device itself decodes, read and write: ACPI 6.5 §6.4.3.4. */

@@ -13,6 +13,9 @@ import type { E820Range } from '../memory/e820.ts'
 const COMMAND_LINE_ADDRESS = 0x2_0000
 /** Linux's COMMAND_LINE_SIZE on x86, without the NUL. */
 const COMMAND_LINE_MAX = 2047
+/** The zero page on its way. */
+const ZERO_PAGE = new Uint8Array(BOOT_PARAMS.size)
+const ZERO_PAGE_VIEW = new DataView(ZERO_PAGE.buffer)
 const PROTOCOL_2_15 = 0x020f
 /** QEMU's number among boot loaders. */
 const LOADER_QEMU = 0xb0
@@ -27,9 +30,10 @@ export function writeBootParams(bus: CpuBus, memoryMap: readonly E820Range[], co
   text.set(commandLine.subarray(0, COMMAND_LINE_MAX))
   bus.writeBytes(COMMAND_LINE_ADDRESS, text)
 
-  const { fields, size } = BOOT_PARAMS
-  const page = new Uint8Array(size)
-  const view = new DataView(page.buffer)
+  const { fields } = BOOT_PARAMS
+  const page = ZERO_PAGE
+  const view = ZERO_PAGE_VIEW
+  page.fill(0)
   const entries = memoryMap.slice(0, E820_MAX_ENTRIES)
   fields.e820_entries.set(view, 0, entries.length)
   for (const [index, entry] of entries.entries()) {

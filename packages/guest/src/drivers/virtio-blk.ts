@@ -136,7 +136,8 @@ function selfTest(disk: Disk): IoOutcome {
     if (difference !== null) return wrong(`two reads of ${amount} differ: ${difference}`)
     return passed(`read ${amount} twice, checksums match (${checksumOf(before.chunks)}); read-only`)
   }
-  const pattern = Array.from({ length: count }, (_, index) => patternOf(size, index + 1))
+  const pattern: Uint8Array[] = []
+  for (let index = 0; index < count; index++) pattern.push(patternOf(size, index + 1))
   const written = transfer(disk, 'write', start, size, count, pattern)
   if ('failure' in written) return written.failure
   const back = transfer(disk, 'read', start, size, count)

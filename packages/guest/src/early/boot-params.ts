@@ -21,6 +21,10 @@ export interface BootParams {
 
 /** Linux's COMMAND_LINE_SIZE on x86. */
 const COMMAND_LINE_SIZE = 2048
+/** What is read, on its way. */
+const COMMAND_LINE = new Uint8Array(COMMAND_LINE_SIZE)
+const ZERO_PAGE_BYTES = new Uint8Array(BOOT_PARAMS.size)
+const ZERO_PAGE = new DataView(ZERO_PAGE_BYTES.buffer)
 
 const LIMIT = 2 ** 53
 
@@ -31,7 +35,7 @@ function quad(hi: number, lo: number): number {
 
 function readCommandLine(bus: CpuBus, address: number): string {
   if (address === 0) return ''
-  const raw = new Uint8Array(COMMAND_LINE_SIZE)
+  const raw = COMMAND_LINE
   bus.readBytes(address, raw)
   const end = raw.indexOf(0)
   let text = ''
@@ -48,8 +52,8 @@ function readCommandLine(bus: CpuBus, address: number): string {
  * @returns null where there is none: neither its boot flag nor its header magic stands where the boot protocol puts it
  */
 export function readBootParams(bus: CpuBus): BootParams | null {
-  const page = new DataView(new ArrayBuffer(BOOT_PARAMS.size))
-  bus.readBytes(BOOT_PARAMS_ADDRESS, new Uint8Array(page.buffer))
+  const page = ZERO_PAGE
+  bus.readBytes(BOOT_PARAMS_ADDRESS, ZERO_PAGE_BYTES)
   const { fields } = BOOT_PARAMS
   if (fields.boot_flag.get(page, 0) !== BOOT_FLAG || fields.header.get(page, 0) !== BOOT_HEADER_MAGIC) return null
   const count = Math.min(fields.e820_entries.get(page, 0), E820_MAX_ENTRIES)

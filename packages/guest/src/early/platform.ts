@@ -79,7 +79,8 @@ function readHostBridges(tables: AcpiTables, mcfg: readonly EcamWindow[], log: (
   const windows = new Map<number, HostBridgeWindows>()
   const ecam = [...mcfg]
   const externalPorts = new Set<string>()
-  for (const { path, segment, bus, configBase, routing, resources, notes, ...more } of bridges) {
+  for (const bridge of bridges) {
+    const { path, segment, bus, configBase, routing, resources, notes } = bridge
     const domain = segment.toString(16).padStart(4, '0')
     if (segment > LAST_SEGMENT || bus > 0xff) {
       log(`ACPI: ${path} is for segment ${segment}, bus ${bus}: not used`)
@@ -105,7 +106,7 @@ function readHostBridges(tables: AcpiTables, mcfg: readonly EcamWindow[], log: (
     for (const { device, pin, gsi } of routing ?? []) {
       if (gsi !== null) pinRoutes.push({ segment, bus, device, pin: pin + 1, gsi })
     }
-    for (const { device, function: fn } of more.externalPorts) {
+    for (const { device, function: fn } of bridge.externalPorts) {
       const at = [bus, device].map((value) => value.toString(16).padStart(2, '0'))
       externalPorts.add(`${domain}:${at.join(':')}.${fn}`)
     }

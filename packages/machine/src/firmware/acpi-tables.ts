@@ -155,15 +155,19 @@ type Processors = Pick<PlatformFacts, 'cpus' | 'maxCpus' | 'topology'>
 function localApicIds({ maxCpus, topology }: Processors): number[] {
   const { dies = 1, modules = 1, cores, threads } = topology ?? { cores: maxCpus, threads: 1 }
   const inner = [threads, cores, modules, dies]
-  return Array.from({ length: maxCpus }, (_, cpu) => {
-    let [id, shift, rest] = [0, 0, cpu]
+  const ids: number[] = []
+  for (let cpu = 0; cpu < maxCpus; cpu++) {
+    let id = 0
+    let shift = 0
+    let rest = cpu
     for (const count of inner) {
       id |= (rest % count) << shift
       shift += Math.ceil(Math.log2(count))
       rest = Math.floor(rest / count)
     }
-    return id | (rest << shift)
-  })
+    ids.push(id | (rest << shift))
+  }
+  return ids
 }
 
 /**

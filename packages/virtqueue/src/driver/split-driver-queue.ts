@@ -61,10 +61,8 @@ export class SplitDriverQueue<Token = number> implements DriverQueue<Token> {
   readonly #indirect: boolean
   /** Links of free descriptors, and of the chains in flight: the driver's own copy. */
   readonly #next: Uint16Array
-  /** Per head: descriptors in its chain; 0 where it is not in flight. */
-  readonly #chainLength: Uint16Array
-  /** Per head in flight: the last descriptor of its chain. */
-  readonly #chainLast: Uint16Array
+  /** Per head: descriptors in its chain, 0 where it is not in flight; and `size` behind that, the last of them. */
+  readonly #chains: Uint16Array
   readonly #tokens: (Token | undefined)[]
   #freeHead = 0
   /** Free-running index of what was added, and of what was last published. */
@@ -97,8 +95,7 @@ export class SplitDriverQueue<Token = number> implements DriverQueue<Token> {
     this.#eventIndex = features.eventIndex
     this.#indirect = features.indirect
     this.#next = new Uint16Array(size)
-    this.#chainLength = new Uint16Array(size)
-    this.#chainLast = new Uint16Array(size)
+    this.#chains = new Uint16Array(2 * size)
     this.#tokens = new Array<Token | undefined>(size).fill(undefined)
     for (let index = 0; index < size; index++) this.#next[index] = (index + 1) & this.#mask
   }
@@ -109,7 +106,7 @@ export class SplitDriverQueue<Token = number> implements DriverQueue<Token> {
 
   get inFlight(): number {
     let count = 0
-    for (const length of this.#chainLength) if (length !== NOT_IN_FLIGHT) count++
+    for (let head = 0; head < this.size; head++) if (this.#chains[head] !== NOT_IN_FLIGHT) count++
     return count
   }
 
@@ -126,14 +123,14 @@ export class SplitDriverQueue<Token = number> implements DriverQueue<Token> {
     if (indirect) {
       this.#writeIndirect(head, buffers, table)
       this.#freeHead = this.#next[head]!
-      this.#chainLast[head] = head
-      this.#chainLength[head] = 1
+      this.#chains[this.size + head] = head
+      this.#chains[head] = 1
       this.free--
     } else {
       const last = this.#writeDirect(head, buffers)
       this.#freeHead = this.#next[last]!
-      this.#chainLast[head] = last
-      this.#chainLength[head] = count
+      this.#chains[this.size + head] = last
+      this.#chains[head] = count
       this.free -= count
     }
     this.#tokens[head] = token
@@ -201,13 +198,13 @@ export class SplitDriverQueue<Token = number> implements DriverQueue<Token> {
     }
     const elem = this.#elemStart + (this.#lastUsed & this.#mask) * ELEM_BYTES
     const id = memory.read32(elem)
-    const length = id < this.size ? this.#chainLength[id]! : NOT_IN_FLIGHT
+    const length = id < this.size ? this.#chains[id]! : NOT_IN_FLIGHT
     if (length === NOT_IN_FLIGHT) return this.#break(id)
 
     this.reapedHead = id
     this.reapedLength = memory.read32(elem + VIRTQ_USED_ELEM.fields.len.offset)
-    this.#chainLength[id] = NOT_IN_FLIGHT
-    this.#next[this.#chainLast[id]!] = this.#freeHead
+    this.#chains[id] = NOT_IN_FLIGHT
+    this.#next[this.#chains[this.size + id]!] = this.#freeHead
     this.#freeHead = id
     this.free += length
 
@@ -244,10 +241,10 @@ export class SplitDriverQueue<Token = number> implements DriverQueue<Token> {
 
   detachUnused(give: (token: Token, head: number) => void): void {
     for (let head = 0; head < this.size; head++) {
-      if (this.#chainLength[head] === NOT_IN_FLIGHT) continue
+      if (this.#chains[head] === NOT_IN_FLIGHT) continue
       const token = this.#tokens[head] as Token
       this.#tokens[head] = undefined
-      this.#chainLength[head] = NOT_IN_FLIGHT
+      this.#chains[head] = NOT_IN_FLIGHT
       give(token, head)
     }
     this.broken ??= 'its requests were detached'
