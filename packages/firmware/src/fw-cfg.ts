@@ -5,6 +5,7 @@ import {
   FW_CFG_FILE,
   FW_CFG_ID,
   FW_CFG_KEY,
+  FW_CFG_NAME,
   FW_CFG_PORT_DATA,
   FW_CFG_PORT_DMA_HIGH,
   FW_CFG_PORT_DMA_LOW,
@@ -42,6 +43,22 @@ const portsInMemory = (bus: CpuBus, base: number): Registers => ({
   out16: (_port, value) => bus.write16(base + MMIO_SELECTOR, ((value & 0xff) << 8) | (value >>> 8)),
   out32() {},
 })
+
+const WANTED: readonly string[] = Object.values(FW_CFG_NAME)
+
+/** A name in [start, end), which a NUL ends. Those that firmware looks for are not spelt out letter by letter. */
+function nameIn(bytes: Uint8Array, start: number, end: number): string {
+  for (const name of WANTED) if (holdsName(bytes, start, name)) return name
+  let text = ''
+  for (let at = start; at < end && bytes[at] !== 0; at++) text += String.fromCharCode(bytes[at]!)
+  return text
+}
+
+function holdsName(bytes: Uint8Array, start: number, name: string): boolean {
+  if (bytes[start + name.length] !== 0) return false
+  for (let index = 0; index < name.length; index++) if (bytes[start + index] !== name.charCodeAt(index)) return false
+  return true
+}
 
 /** QEMU's firmware configuration device, read by DMA where it can, else byte by byte. */
 export class FwCfg {
@@ -84,10 +101,7 @@ export class FwCfg {
     const { size, select, name } = FW_CFG_FILE.fields
     for (let index = 0; index < count; index++) {
       const base = 4 + index * FW_CFG_FILE.size
-      let text = ''
-      for (let at = base + name.offset; at < base + FW_CFG_FILE.size && bytes[at] !== 0; at++) {
-        text += String.fromCharCode(bytes[at]!)
-      }
+      const text = nameIn(bytes, base + name.offset, base + FW_CFG_FILE.size)
       files.set(text, { name: text, key: select.get(view, base), size: size.get(view, base) })
     }
     return files

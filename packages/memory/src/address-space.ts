@@ -61,6 +61,8 @@ export class AddressSpace {
   /** Bounds of what lies over RAM: addresses outside them are RAM or not without a search. */
   #overlayBase = Number.POSITIVE_INFINITY
   #overlayEnd = 0
+  /** The last region that was found, where none lies over any of it. */
+  #recent: Region | null = null
 
   constructor(ram: GuestRam) {
     this.ram = ram
@@ -69,6 +71,7 @@ export class AddressSpace {
   /** Lays a region over what is there. Returns a function that takes it away again. */
   add(region: Region): () => void {
     this.#regions.unshift(region)
+    this.#recent = null
     this.#widenOverlay(region)
     return () => this.#remove(region)
   }
@@ -78,6 +81,7 @@ export class AddressSpace {
     const last = this.#regions.indexOf(region)
     if (last < 0) return
     this.#regions.splice(last, 1)
+    this.#recent = null
     // What ends within the bounds does not bear on them.
     if (base > this.#overlayBase && base + size < this.#overlayEnd) return
     this.#overlayBase = Number.POSITIVE_INFINITY
@@ -108,8 +112,13 @@ export class AddressSpace {
 
   /** The region that answers at `address`; null for RAM and for holes: ask `isRam`. */
   find(address: number): Region | null {
-    for (const region of this.#regions) {
-      if (address >= region.base && address < region.base + region.size) return region
+    const recent = this.#recent
+    if (recent !== null && address >= recent.base && address < recent.base + recent.size) return recent
+    for (let index = 0; index < this.#regions.length; index++) {
+      const region = this.#regions[index]!
+      if (address < region.base || address >= region.base + region.size) continue
+      if (!this.#isCovered(index)) this.#recent = region
+      return region
     }
     if (this.ram.offsetToRead(address) >= 0) return null
     for (const window of this.#windows) {
@@ -119,6 +128,16 @@ export class AddressSpace {
       }
     }
     return null
+  }
+
+  /** Whether a region lies over any of this one. */
+  #isCovered(index: number): boolean {
+    const { base, size } = this.#regions[index]!
+    for (let over = 0; over < index; over++) {
+      const other = this.#regions[over]!
+      if (other.base < base + size && other.base + other.size > base) return true
+    }
+    return false
   }
 
   #plain(address: number): boolean {

@@ -105,7 +105,7 @@ export function createMachine(
     machine.leaveRunning(device, base, size),
   )
   const externalPorts = planExternalPorts(description, placement.functions)
-  const facts = { externalPorts, ...platformFacts(name, description, roots, plan, segments, regions) }
+  const facts = platformFacts(name, description, roots, plan, segments, regions, externalPorts)
   const memory =
     segments.places.length + regions.length === 0
       ? null
@@ -171,8 +171,10 @@ function platformFacts(
   plan: IommuPlan | null,
   segments: SegmentMap,
   regions: readonly FirmwareRegion[],
-): Omit<PlatformFacts, 'externalPorts'> {
+  externalPorts: PlatformFacts['externalPorts'],
+): PlatformFacts {
   return {
+    externalPorts,
     machine,
     qemuVersion: description.qemuVersion,
     cpus: description.cpus,

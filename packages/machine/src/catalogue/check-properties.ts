@@ -97,7 +97,7 @@ function defaultsOf(model: DeviceModel, version: QemuVersion): Properties {
 }
 
 /** The values that hold: those given (already checked), and QEMU's defaults for the rest. Without those that have none. */
-export const withDefaults = (model: DeviceModel, properties: Properties, version: QemuVersion): Properties => ({
-  ...defaultsOf(model, version),
-  ...properties,
-})
+export function withDefaults(model: DeviceModel, properties: Properties, version: QemuVersion): Properties {
+  const defaults = defaultsOf(model, version)
+  return Object.keys(properties).length === 0 ? defaults : { ...defaults, ...properties }
+}

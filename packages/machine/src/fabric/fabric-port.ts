@@ -135,7 +135,7 @@ export class FabricPort implements DmaPort, InterruptPort {
     if (!this.#fabric.busMasterEnabled()) return DMA_DISABLED
     // No bytes, no access: it would count as one that nothing translated.
     if (buffer.length === 0) return DMA_OK
-    const counts = this.#ledger.counts[this.#ledger.phase]
+    const counts = this.#ledger.now
     if (this.#tlb === null) {
       count(counts, access, buffer.length, 'untranslated')
       return this.#transferUntranslated(startHi, startLo, buffer, access)
@@ -374,7 +374,7 @@ export class FabricPort implements DmaPort, InterruptPort {
   }
 
   account(view: RingView, reads: number, writes: number, bytes: number): void {
-    const counts = this.#ledger.counts[this.#ledger.phase]
+    const counts = this.#ledger.now
     counts.reads += reads
     counts.writes += writes
     counts.bytes += bytes
@@ -421,7 +421,7 @@ export class FabricPort implements DmaPort, InterruptPort {
     }
     const word = new Uint8Array(4)
     new DataView(word.buffer).setUint32(0, data, true)
-    count(this.#ledger.counts[this.#ledger.phase], ACCESS_WRITE, 4, route)
+    count(this.#ledger.now, ACCESS_WRITE, 4, route)
     return this.#land(hi, lo, toHi, toLo, word, ACCESS_WRITE, route)
   }
 

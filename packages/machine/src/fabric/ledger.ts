@@ -27,13 +27,14 @@ const noCounts = (): DmaCounts => ({ reads: 0, writes: 0, bytes: 0, translated: 
 
 /** What one function's DMA did. Written by its port, read for the report. */
 export class DeviceLedger {
-  phase: DmaPhase = 'firmware'
-  readonly counts: Record<DmaPhase, DmaCounts> = {
+  readonly counts: Readonly<Record<DmaPhase, DmaCounts>> = {
     firmware: noCounts(),
     probe: noCounts(),
     'self-test': noCounts(),
     assigned: noCounts(),
   }
+  #phase: DmaPhase = 'firmware'
+  #now = this.counts.firmware
   /** What became of accesses to memory that was closed to the device; null where there were none. */
   closedAs: ClosedAs | null = null
   /** How many these were, by phase. */
@@ -45,6 +46,20 @@ export class DeviceLedger {
   /** What the device read that was out of date, and what the processor did of what the device wrote. */
   readonly staleReads: StaleRead[] = []
   readonly #byPlace = new Map<string, number>()
+
+  get phase(): DmaPhase {
+    return this.#phase
+  }
+
+  set phase(phase: DmaPhase) {
+    this.#phase = phase
+    this.#now = this.counts[phase]
+  }
+
+  /** The counts of the phase that the device is in. */
+  get now(): DmaCounts {
+    return this.#now
+  }
 
   /** Firmware and users' programs keep no books: their DMA is not judged. */
   get unjudged(): boolean {

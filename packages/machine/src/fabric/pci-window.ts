@@ -30,8 +30,11 @@ export class PciWindow implements Window {
   readonly size: number
   readonly #root: RootComplex
   readonly #queue: RunQueue
-  #regions = new WeakMap<DecodedRange, Region>()
-  readonly #handlers = new WeakMap<PciFunction, MmioHandler[]>()
+  readonly #handlers = new Map<PciFunction, MmioHandler[]>()
+  /** The last answer: software comes back to the same BAR. It is good while the tree's generation stands. */
+  #range: DecodedRange | null = null
+  #region: Region | null = null
+  #generation = -1
 
   /** @param place - the stretch of addresses that it answers, which are bus addresses too; all unless given */
   constructor(root: RootComplex, queue: RunQueue, place: { readonly base: number; readonly size: number } = WHOLE) {
@@ -52,20 +55,23 @@ export class PciWindow implements Window {
   }
 
   find(address: number): Region | null {
+    const last = this.#range
+    const { generation } = this.#root
+    if (last !== null && this.#generation === generation && address >= last.start && address < last.end) {
+      return this.#region
+    }
     const range = this.#root.memoryRangeAt(address)
     if (range === null) return null
-    let region = this.#regions.get(range)
-    if (region === undefined) {
-      region = {
-        name: 'BAR',
-        base: range.barAddress,
-        size: range.end - range.barAddress,
-        kind: range.bar === ROM_BAR ? 'rom' : 'mmio',
-        handler: this.#handler(range.function, range.bar),
-      }
-      this.#regions.set(range, region)
+    this.#range = range
+    this.#generation = generation
+    this.#region = {
+      name: 'BAR',
+      base: range.barAddress,
+      size: range.end - range.barAddress,
+      kind: range.bar === ROM_BAR ? 'rom' : 'mmio',
+      handler: this.#handler(range.function, range.bar),
     }
-    return region
+    return this.#region
   }
 
   findPort(port: number): { handler: PortHandler; offset: number } | null {

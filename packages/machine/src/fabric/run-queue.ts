@@ -26,6 +26,8 @@ export class RunQueue {
 
   /** Software touched the device: it may have work now. */
   touch(one: Worker): void {
+    // Software mostly touches one device many times before it runs.
+    if (!this.empty && this.#queue[this.#queue.length - 1] === one) return
     if (this.#queued.has(one)) return
     this.#queued.add(one)
     this.#queue.push(one)

@@ -5,6 +5,7 @@ import {
   buildMadt,
   buildMcfg,
   buildWaet,
+  type Fadt,
   type GenericAddress,
   ioAddress,
   type MadtRecord,
@@ -80,8 +81,8 @@ const FORCE_APIC_CLUSTER_MODEL = 1 << 18
 export function fadt(facts: PlatformFacts): Uint8Array {
   const q35 = facts.machine === 'q35'
   // The PIIX4 machine keeps revision 1, which old guests want.
-  const first = {
-    signature: 'FACP' as const,
+  const table: Fadt = {
+    signature: 'FACP',
     header: qemuHeader(q35 ? 3 : 1),
     FIRMWARE_CTRL: 0,
     DSDT: 0,
@@ -121,25 +122,23 @@ export function fadt(facts: PlatformFacts): Uint8Array {
     IAPC_BOOT_ARCH: q35 && facts.i8042 ? 0x0002 : 0,
     Flags: (q35 ? 0x84a5 : 0x80a5) | (facts.maxCpus > MOST_FLAT_CPUS ? FORCE_APIC_CLUSTER_MODEL : 0),
   }
-  if (!q35) return buildFadt(first)
-  return buildFadt(
-    Object.assign(first, {
-      RESET_REG: ioAddress(0xcf9, 8),
-      RESET_VALUE: 0x0f,
-      ARM_BOOT_ARCH: 0,
-      FADT_Minor_Version: 0,
-      X_FIRMWARE_CTRL: 0,
-      X_DSDT: 0,
-      X_PM1a_EVT_BLK: ioAddress(first.PM1a_EVT_BLK, 32),
-      X_PM1b_EVT_BLK: NO_ADDRESS,
-      X_PM1a_CNT_BLK: ioAddress(first.PM1a_CNT_BLK, 16),
-      X_PM1b_CNT_BLK: NO_ADDRESS,
-      X_PM2_CNT_BLK: NO_ADDRESS,
-      X_PM_TMR_BLK: ioAddress(first.PM_TMR_BLK, 32),
-      X_GPE0_BLK: ioAddress(first.GPE0_BLK, first.GPE0_BLK_LEN * 8),
-      X_GPE1_BLK: NO_ADDRESS,
-    }),
-  )
+  if (!q35) return buildFadt(table)
+  // Field by field: a literal around a spread makes a hidden class each time.
+  table.RESET_REG = ioAddress(0xcf9, 8)
+  table.RESET_VALUE = 0x0f
+  table.ARM_BOOT_ARCH = 0
+  table.FADT_Minor_Version = 0
+  table.X_FIRMWARE_CTRL = 0
+  table.X_DSDT = 0
+  table.X_PM1a_EVT_BLK = ioAddress(table.PM1a_EVT_BLK, 32)
+  table.X_PM1b_EVT_BLK = NO_ADDRESS
+  table.X_PM1a_CNT_BLK = ioAddress(table.PM1a_CNT_BLK, 16)
+  table.X_PM1b_CNT_BLK = NO_ADDRESS
+  table.X_PM2_CNT_BLK = NO_ADDRESS
+  table.X_PM_TMR_BLK = ioAddress(table.PM_TMR_BLK, 32)
+  table.X_GPE0_BLK = ioAddress(table.GPE0_BLK, table.GPE0_BLK_LEN * 8)
+  table.X_GPE1_BLK = NO_ADDRESS
+  return buildFadt(table)
 }
 
 /** Local APICs from this identifier on are told of in records of their own kind: 255 addresses all. */
