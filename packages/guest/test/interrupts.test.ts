@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { IoApic } from '../src/interrupts/io-apic.ts'
-import { LegacyInterrupts, type PinRoute } from '../src/interrupts/legacy-interrupts.ts'
+import { LegacyInterrupts, type PinRoutes } from '../src/interrupts/legacy-interrupts.ts'
 import { LocalApic } from '../src/interrupts/local-apic.ts'
 import { Vectors } from '../src/interrupts/vectors.ts'
 import type { IommuSubsystem } from '../src/iommu/contract.ts'
@@ -165,7 +165,7 @@ const fn = (over: Partial<PciFunction>): PciFunction =>
     ...over,
   }) as PciFunction
 
-function legacy(routes: readonly PinRoute[]): {
+function legacy(routes: readonly PinRoutes[]): {
   lines: LegacyInterrupts
   vectors: Vectors
   entries: Map<number, number>
@@ -194,7 +194,7 @@ describe('the I/O APIC', () => {
 
 describe('interrupt pins', () => {
   it('lead where _PRT says, and share their vector', () => {
-    const { lines, entries } = legacy([{ segment: 0, bus: 0, device: 3, pin: 1, gsi: 23 }])
+    const { lines, entries } = legacy([{ segment: 0, bus: 0, routes: [{ device: 3, pin: 0, gsi: 23 }] }])
     const first = lines.connect(fn({}), () => true)
     expect(first).toMatchObject({ gsi: 23, by: '_PRT: INTA of 0000:00:03.0 is GSI 23' })
     const second = lines.connect(fn({}), () => true)
@@ -203,7 +203,7 @@ describe('interrupt pins', () => {
   })
 
   it('ask each that shares the vector whose the interrupt was', () => {
-    const { lines, vectors, bus } = legacy([{ segment: 0, bus: 0, device: 3, pin: 1, gsi: 23 }])
+    const { lines, vectors, bus } = legacy([{ segment: 0, bus: 0, routes: [{ device: 3, pin: 0, gsi: 23 }] }])
     const asked: string[] = []
     const { vector } = lines.connect(fn({}), () => {
       asked.push('a')
@@ -219,7 +219,7 @@ describe('interrupt pins', () => {
   })
 
   it('rotate behind bridges by device number', () => {
-    const { lines } = legacy([{ segment: 0, bus: 0, device: 2, pin: 3, gsi: 18 }])
+    const { lines } = legacy([{ segment: 0, bus: 0, routes: [{ device: 2, pin: 2, gsi: 18 }] }])
     const port = fn({ id: '0000:00:02.0', device: 2 })
     // INTB of device 1 arrives at the port as INTC.
     expect(

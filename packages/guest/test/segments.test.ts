@@ -180,8 +180,8 @@ describe('host bridges of several segments', () => {
       { segment: 1, bus: 0 },
     ])
     expect(pinRoutes).toEqual([
-      { segment: 0, bus: 0, device: 2, pin: 1, gsi: 16 },
-      { segment: 1, bus: 0, device: 2, pin: 1, gsi: 17 },
+      { segment: 0, bus: 0, routes: [{ device: 2, pin: 0, gsi: 16 }] },
+      { segment: 1, bus: 0, routes: [{ device: 2, pin: 0, gsi: 17 }] },
     ])
   })
 

@@ -1,5 +1,5 @@
 import { findHostBridges, parseMadt, type Resources } from '@dmascope/acpi'
-import type { PinRoute } from '../interrupts/legacy-interrupts.ts'
+import type { PinRoutes } from '../interrupts/legacy-interrupts.ts'
 import type { HostBridgeWindows } from '../pci/assign-resources.ts'
 import type { EcamWindow } from '../pci/config-access.ts'
 import { busKey, type RootBus } from '../pci/enumerate.ts'
@@ -18,7 +18,7 @@ export interface Platform {
   readonly ioApics: readonly { readonly id: number; readonly address: number; readonly gsiBase: number }[]
   readonly ecam: readonly EcamWindow[]
   /** Where interrupt pins on root buses lead. */
-  readonly pinRoutes: readonly PinRoute[]
+  readonly pinRoutes: readonly PinRoutes[]
   /** Buses to start enumeration at, in the order of the namespace; bus 0 of segment 0 first. */
   readonly rootBuses: readonly RootBus[]
   /** Memory windows of the host bridges, [start, end). */
@@ -74,7 +74,7 @@ function readHostBridges(tables: AcpiTables, mcfg: readonly EcamWindow[], log: (
   const bridges = (found && tryParse(() => findHostBridges(found.bytes), log)) || []
   const first: RootBus = { segment: 0, bus: 0 }
   const buses = new Map([[busKey(first), first]])
-  const pinRoutes: PinRoute[] = []
+  const pinRoutes: PinRoutes[] = []
   const bridgeWindows: AddressRange[] = []
   const windows = new Map<number, HostBridgeWindows>()
   const ecam = [...mcfg]
@@ -103,9 +103,7 @@ function readHostBridges(tables: AcpiTables, mcfg: readonly EcamWindow[], log: (
     }
     buses.set(busKey(root), root)
     log(`ACPI: PCI Root Bridge ${path} (domain ${domain} [bus ${bus.toString(16).padStart(2, '0')} and up])`)
-    for (const { device, pin, gsi } of routing ?? []) {
-      if (gsi !== null) pinRoutes.push({ segment, bus, device, pin: pin + 1, gsi })
-    }
+    if (routing !== null) pinRoutes.push({ segment, bus, routes: routing })
     for (const { device, function: fn } of bridge.externalPorts) {
       const at = [bus, device].map((value) => value.toString(16).padStart(2, '0'))
       externalPorts.add(`${domain}:${at.join(':')}.${fn}`)

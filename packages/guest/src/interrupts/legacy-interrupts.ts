@@ -1,3 +1,4 @@
+import type { PciRoute } from '@dmascope/acpi'
 import type { IommuSubsystem } from '../iommu/contract.ts'
 import type { PciFunction } from '../pci/pci-function.ts'
 import type { WireInterrupt } from '../platform/platform-device.ts'
@@ -6,25 +7,22 @@ import type { IoApic } from './io-apic.ts'
 import { type ConnectedPin, type PinInterrupts, rootPinOf } from './pin-interrupts.ts'
 import type { InterruptHandler, Vector, Vectors } from './vectors.ts'
 
-/** Where the firmware says that a device number's interrupt pin on a root bus ends. */
-export interface PinRoute {
+/** Where the firmware says that interrupt pins on a root bus end: its `_PRT`. */
+export interface PinRoutes {
   readonly segment: number
   readonly bus: number
-  readonly device: number
-  /** 1 to 4 for INTA to INTD. */
-  readonly pin: number
-  readonly gsi: number
+  readonly routes: readonly PciRoute[]
 }
 
 /** Pins of PCI functions, and wires of other devices: which input of which I/O APIC they lead to, and who shares it. */
 export class LegacyInterrupts implements PinInterrupts, WireInterrupts {
   readonly #vectors: Vectors
   readonly #ioApics: readonly IoApic[]
-  readonly #routes: readonly PinRoute[]
+  readonly #routes: readonly PinRoutes[]
   readonly #iommu: IommuSubsystem
   readonly #lines = new Map<number, Vector>()
 
-  constructor(vectors: Vectors, ioApics: readonly IoApic[], routes: readonly PinRoute[], iommu: IommuSubsystem) {
+  constructor(vectors: Vectors, ioApics: readonly IoApic[], routes: readonly PinRoutes[], iommu: IommuSubsystem) {
     this.#vectors = vectors
     this.#ioApics = ioApics
     this.#routes = routes
@@ -66,12 +64,12 @@ export class LegacyInterrupts implements PinInterrupts, WireInterrupts {
 /** Which interrupt a function's pin is, and how that was found; null where nothing says so. */
 export function routeOfPin(
   fn: PciFunction,
-  routes: readonly PinRoute[],
+  routes: readonly PinRoutes[],
 ): { readonly gsi: number | null; readonly by: string } {
   const { at, pin } = rootPinOf(fn)
-  const found = routes.find(
-    (one) => one.segment === at.segment && one.bus === at.bus && one.device === at.device && one.pin === pin,
-  )
+  const table = routes.find(({ segment, bus }) => segment === at.segment && bus === at.bus)
+  // INTA is 0 in a _PRT, and 1 in configuration space.
+  const found = table?.routes.find((one) => one.device === at.device && one.pin === pin - 1 && one.gsi !== null)
   const name = `INT${'ABCD'[pin - 1] ?? '?'} of ${at.id}`
   if (found !== undefined) return { gsi: found.gsi, by: `_PRT: ${name} is GSI ${found.gsi}` }
   const line = fn.interruptLine

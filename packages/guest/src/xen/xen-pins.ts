@@ -7,7 +7,7 @@ import {
   PHYSDEVOP,
   XEN_ERRNO,
 } from '@dmascope/xen/spec'
-import { type PinRoute, routeOfPin } from '../interrupts/legacy-interrupts.ts'
+import { type PinRoutes, routeOfPin } from '../interrupts/legacy-interrupts.ts'
 import type { ConnectedPin, PinInterrupts } from '../interrupts/pin-interrupts.ts'
 import type { InterruptHandler, Vector, Vectors } from '../interrupts/vectors.ts'
 import type { PciFunction } from '../pci/pci-function.ts'
@@ -24,10 +24,10 @@ export class XenPins implements PinInterrupts, WireInterrupts {
   readonly #calls: XenCalls
   readonly #events: EventChannels
   readonly #vectors: Vectors
-  readonly #routes: readonly PinRoute[]
+  readonly #routes: readonly PinRoutes[]
   readonly #lines = new Map<number, Vector>()
 
-  constructor(calls: XenCalls, events: EventChannels, vectors: Vectors, routes: readonly PinRoute[]) {
+  constructor(calls: XenCalls, events: EventChannels, vectors: Vectors, routes: readonly PinRoutes[]) {
     this.#calls = calls
     this.#events = events
     this.#vectors = vectors
