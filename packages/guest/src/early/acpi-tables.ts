@@ -45,6 +45,7 @@ const RSDP_BYTES = 20
 const RSDP_2_BYTES = 36
 const SCRATCH = new Uint8Array(PIECE + RSDP_2_BYTES)
 const SIGNATURE = Uint8Array.from(RSDP_SIGNATURE, (letter) => letter.charCodeAt(0))
+const FIRST_LETTER = RSDP_SIGNATURE.charCodeAt(0)
 /** Tables of more than this are no tables: real DSDTs have some hundred KiB. */
 const MAX_TABLE_BYTES = 0x10_0000
 /** Linux's ACPI_MAX_TABLES. */
@@ -63,7 +64,7 @@ function scan(bus: CpuBus, start: number, end: number): number {
     bus.readBytes(piece, bytes)
     const last = Math.min(PIECE - 1, bytes.length - RSDP_BYTES)
     for (let at = (16 - (piece % 16)) % 16; at <= last; at += 16) {
-      if (bytes[at] === SIGNATURE[0] && isRootPointer(bytes, at)) return piece + at
+      if (bytes[at] === FIRST_LETTER && isRootPointer(bytes, at)) return piece + at
     }
   }
   return -1

@@ -5,9 +5,8 @@ import { type IvrsSegment, settingOf } from './ivrs-map.ts'
 
 const FOUR_GIB = 0x1_0000_0000
 const PAGE = 4096
-/** What is changed of the table at a time. */
+/** Entries that are written at a time. */
 const PIECE = new Uint8Array(0x4000)
-const PIECE_WORDS = new DataView(PIECE.buffer)
 /** A mask that keeps a word as it is. */
 const ALL = 0xffff_ffff
 
@@ -25,6 +24,9 @@ export class DeviceTable {
   readonly size: number
   readonly lastId: number
   readonly #bus: CpuBus
+  /** What stands in every entry but those that were written by themselves; and which these are. */
+  readonly #plain = new Uint32Array(DEVICE_TABLE_ENTRY.size / 4)
+  readonly #own = new Set<number>()
 
   private constructor(bus: CpuBus, base: number, size: number, lastId: number) {
     this.#bus = bus
@@ -64,21 +66,24 @@ export class DeviceTable {
   }
 
   #change(id: number, offset: number, change: (word: number) => number): void {
+    this.#own.add(id)
     const at = this.addressOf(id) + offset
     this.#bus.write32(at, change(this.#bus.read32(at)) >>> 0)
   }
 
-  /** Of one word of every entry, keeps bits and sets others: many are read, changed and written at once. */
+  /** Of one word of every entry, keeps bits and sets others: many are written at once. */
   #changeAll(offset: number, kept: number, set: number): void {
+    this.#plain[offset / 4] = (this.#plain[offset / 4]! & kept) | set
+    const own = [...this.#own].map((id) => ({ at: this.addressOf(id), bytes: this.bytesOf(id) }))
     const used = (this.lastId + 1) * DEVICE_TABLE_ENTRY.size
+    fillWithWords(PIECE, this.#plain)
     for (let start = 0; start < used; start += PIECE.length) {
       const size = Math.min(PIECE.length, used - start)
-      const piece = size === PIECE.length ? PIECE : PIECE.subarray(0, size)
-      this.#bus.readBytes(this.base + start, piece)
-      for (let at = offset; at < size; at += DEVICE_TABLE_ENTRY.size) {
-        PIECE_WORDS.setUint32(at, (PIECE_WORDS.getUint32(at, true) & kept) | set, true)
-      }
-      this.#bus.writeBytes(this.base + start, piece)
+      this.#bus.writeBytes(this.base + start, size === PIECE.length ? PIECE : PIECE.subarray(0, size))
+    }
+    for (const { at, bytes } of own) {
+      this.#bus.writeBytes(at, bytes)
+      this.#bus.write32(at + offset, ((this.#bus.read32(at + offset) & kept) | set) >>> 0)
     }
   }
 
@@ -127,4 +132,13 @@ export class DeviceTable {
     this.#change(id, 20, (word) => IntCtl.setHi(InterruptTableRootPtr.setHi(word, table), INT_CTL.remap))
     this.#change(id, 16, (word) => IV.setLo(IntTabLen.setLo(InterruptTableRootPtr.setLo(word, table), log2Entries), 1))
   }
+}
+
+/** The same little-endian words over and over. */
+function fillWithWords(bytes: Uint8Array, words: Uint32Array): void {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+  const { byteLength } = words
+  for (let index = 0; index < words.length; index++) view.setUint32(4 * index, words[index]!, true)
+  for (let done = byteLength; done < bytes.length; done *= 2)
+    bytes.copyWithin(done, 0, Math.min(done, bytes.length - done))
 }
