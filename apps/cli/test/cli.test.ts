@@ -173,6 +173,18 @@ describe('sources', () => {
   })
 })
 
+describe('the bundle', () => {
+  it('has parts that end with what they export as it is: a getter would stand in the way of every call', () => {
+    const parts = readdirSync(join(folder, 'dist')).filter((name) => name.endsWith('.cjs') && name !== 'main.cjs')
+    expect(parts.length).toBeGreaterThan(20)
+    for (const name of parts) {
+      expect(readFileSync(join(folder, 'dist', name), 'utf8'), name).toMatch(
+        /module\.exports=\{__esModule:!0,.*\};\}\n$/,
+      )
+    }
+  })
+})
+
 describe('what is printed', () => {
   it('the same bytes each time', () => {
     const first = run(['boot', '--format', 'json'])
