@@ -13,13 +13,18 @@ function rig() {
   return { bus, vectors, disabled, lines }
 }
 
+const through = (): boolean => true
+
 it('the first device on a line claims its vector, the next joins, and an interrupt asks both', () => {
   const { bus, vectors, lines } = rig()
   const asked: string[] = []
   const handler = (name: string) => (): boolean => asked.push(name) > 0
-  expect(lines.join(40, 'level', handler('a'))).toBe('first')
-  expect(lines.join(40, 'level', handler('b'))).toBe('shared')
-  expect(lines.join(41, 'level', handler('c'))).toBe('first')
+  const enabled: number[] = []
+  const enable = (line: number) => (): boolean => enabled.push(line) > 0
+  expect(lines.join(40, 'level', handler('a'), enable(40))).toBe('joined')
+  expect(lines.join(40, 'level', handler('b'), enable(40))).toBe('joined')
+  expect(lines.join(41, 'level', handler('c'), enable(41))).toBe('joined')
+  expect(enabled).toEqual([40, 41])
   bus.interrupts.push(40)
   expect(vectors.poll()).toBe(true)
   expect(asked).toEqual(['a', 'b'])
@@ -28,13 +33,25 @@ it('the first device on a line claims its vector, the next joins, and an interru
 it('a vector that has another use is not taken from it', () => {
   const { vectors, lines } = rig()
   vectors.claim(40, 'edge')
-  expect(lines.join(40, 'level', () => true)).toBe('taken')
+  expect(lines.join(40, 'level', () => true, through)).toBe('taken')
 })
 
 it('a level line that nobody serves is disabled at the controller', () => {
   const { bus, vectors, disabled, lines } = rig()
-  lines.join(40, 'level', () => false)
+  lines.join(40, 'level', () => false, through)
   for (let time = 0; time < 1000; time++) bus.interrupts.push(40)
   while (vectors.poll());
   expect(disabled).toEqual([40])
+})
+
+it('a line that the controller does not let through connects nobody, and the next device tries anew', () => {
+  const { bus, vectors, lines } = rig()
+  const asked: string[] = []
+  const handler = (name: string) => (): boolean => asked.push(name) > 0
+  expect(lines.join(40, 'level', handler('a'), () => false)).toBe('refused')
+  expect(lines.join(40, 'level', handler('b'), () => false)).toBe('refused')
+  expect(lines.join(40, 'level', handler('c'), through)).toBe('joined')
+  bus.interrupts.push(40)
+  vectors.poll()
+  expect(asked).toEqual(['c'])
 })

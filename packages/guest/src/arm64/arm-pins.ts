@@ -33,9 +33,11 @@ export class ArmPins implements PinInterrupts, WireInterrupts {
   }
 
   #connect(intid: number, trigger: 'edge' | 'level', handler: InterruptHandler, by: string): ConnectedPin | string {
-    const joined = this.#lines.join(intid, trigger, handler)
+    const joined = this.#lines.join(intid, trigger, handler, () => {
+      this.#gic.enable(intid, trigger)
+      return true
+    })
     if (joined === 'taken') return `interrupt ${intid} of the GIC has another use`
-    if (joined === 'first') this.#gic.enable(intid, trigger)
     return { gsi: intid, vector: intid, by }
   }
 }

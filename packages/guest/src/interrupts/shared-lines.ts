@@ -19,19 +19,29 @@ export class SharedLines {
   /**
    * Adds a handler to those of a line.
    *
-   * @returns whether it is the first, so that the controller has yet to let the line through; or that the vector has
-   * another use
+   * @param enable - makes the controller let the line through, for its first handler; false where it does not, and the
+   *   next one has to try again
+   * @returns whether the handler will be asked; `taken`: the vector has another use
    */
-  join(line: number, trigger: Vector['trigger'], handler: InterruptHandler): 'first' | 'shared' | 'taken' {
+  join(
+    line: number,
+    trigger: Vector['trigger'],
+    handler: InterruptHandler,
+    enable: () => boolean,
+  ): 'joined' | 'taken' | 'refused' {
     const shared = this.#joined.get(line)
     if (shared !== undefined) {
       shared.handlers.push(handler)
-      return 'shared'
+      return 'joined'
     }
     const vector = this.#vectors.claim(line, trigger, () => this.#controller.disable(line))
     if (vector === null) return 'taken'
     vector.handlers.push(handler)
+    if (!enable()) {
+      this.#vectors.release(vector)
+      return 'refused'
+    }
     this.#joined.set(line, vector)
-    return 'first'
+    return 'joined'
   }
 }

@@ -53,9 +53,11 @@ export class L2Pins implements PinInterrupts, WireInterrupts {
   }
 
   #connect(number: number, handler: InterruptHandler, by: string): ConnectedPin | string {
-    const joined = this.#lines.join(number, 'level', handler)
+    const joined = this.#lines.join(number, 'level', handler, () => {
+      this.#interrupts.enable(number)
+      return true
+    })
     if (joined === 'taken') return `interrupt ${number} of the chip has another use`
-    if (joined === 'first') this.#interrupts.enable(number)
     return { gsi: number, vector: number, by }
   }
 }

@@ -34,11 +34,11 @@ export class MapPins implements PinInterrupts {
     const [source, sense = 1] = resolved.specifier
     if (source === undefined) return `${pathOf(resolved.controller)} takes no cells`
     const by = `interrupt-map of ${pathOf(bridge)}: INT${'ABCD'[pin - 1] ?? '?'} of ${at.id} is source ${source}`
-    const joined = this.#lines.join(source, 'level', handler)
+    const joined = this.#lines.join(source, 'level', handler, () =>
+      this.#pic.enable(source, LEVEL_SENSES.includes(sense), HIGH_SENSES.includes(sense)),
+    )
     if (joined === 'taken') return `interrupt source ${source} is taken`
-    if (joined === 'first' && !this.#pic.enable(source, LEVEL_SENSES.includes(sense), HIGH_SENSES.includes(sense))) {
-      return `the controller has no source ${source}`
-    }
+    if (joined === 'refused') return `the controller has no source ${source}`
     return { gsi: source, vector: source, by }
   }
 }

@@ -31,11 +31,9 @@ export class TreePins implements PinInterrupts {
     const source = resolved.specifier[0]
     if (source === undefined) return `${pathOf(resolved.controller)} takes no cells`
     const by = `interrupt-map of ${bridge.path}: INT${'ABCD'[pin - 1] ?? '?'} of ${at.id} is source ${source}`
-    const joined = this.#lines.join(source, 'level', handler)
+    const joined = this.#lines.join(source, 'level', handler, () => this.#interrupts.enable(source))
     if (joined === 'taken') return `interrupt source ${source} is taken`
-    if (joined === 'first' && !this.#interrupts.enable(source)) {
-      return `the hypervisor does not let source ${source} through`
-    }
+    if (joined === 'refused') return `the hypervisor does not let source ${source} through`
     return { gsi: source, vector: source, by }
   }
 }
