@@ -1,7 +1,6 @@
-import { describe, expect, it } from 'vitest'
 import { DEVICE_RULES } from '../src/index.ts'
 import { fault, guestDevice, stray, tested, withIo, withStrays } from './accounts.ts'
-import { amd, findingsOf, hung, NO_33, overwrite, PAST, type RuleCase, WITH_33 } from './rule-cases.ts'
+import { amd, describeRules, hung, NO_33, overwrite, PAST, type RuleCase, WITH_33 } from './rule-cases.ts'
 
 const OPTION = '-device virtio-blk-pci,...,iommu_platform=on,disable-legacy=on'
 const unmapped = withIo({ ok: false, hung: true, unmapped: true })
@@ -279,17 +278,4 @@ const RULES: readonly RuleCase[] = [
   ],
 ]
 
-describe('rules about a device', () => {
-  it('are all tried below', () => {
-    const tried = new Set(RULES.map(([id]) => id))
-    expect([...tried].sort()).toEqual(DEVICE_RULES.map(({ id }) => id).sort())
-  })
-
-  it.each(RULES)('%s applies where it should, and not next to it', (id, { trips, says, fix, not }) => {
-    const found = findingsOf(trips).filter((one) => one.id === id)
-    expect(found).toHaveLength(1)
-    expect(found[0]?.message).toMatch(says)
-    expect(found[0]?.fix).toBe(fix)
-    expect(findingsOf(not).map((one) => one.id)).not.toContain(id)
-  })
-})
+describeRules('rules about a device', DEVICE_RULES, RULES)

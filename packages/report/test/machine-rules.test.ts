@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { joinReport, MACHINE_RULES } from '../src/index.ts'
 import { accounts, guestDevice, guestResult, observation, tested, vtd } from './accounts.ts'
-import { amd, findingsOf, PAST, type RuleCase } from './rule-cases.ts'
+import { amd, describeRules, findingsOf, PAST, type RuleCase } from './rule-cases.ts'
 
 const RULES: readonly RuleCase[] = [
   [
@@ -67,20 +67,7 @@ const RULES: readonly RuleCase[] = [
   ],
 ]
 
-describe('rules about the machine', () => {
-  it('are all tried below', () => {
-    const tried = new Set(RULES.map(([id]) => id))
-    expect([...tried].sort()).toEqual(MACHINE_RULES.map(({ id }) => id).sort())
-  })
-
-  it.each(RULES)('%s applies where it should, and not next to it', (id, { trips, says, fix, not }) => {
-    const found = findingsOf(trips).filter((one) => one.id === id)
-    expect(found).toHaveLength(1)
-    expect(found[0]?.message).toMatch(says)
-    expect(found[0]?.fix).toBe(fix)
-    expect(findingsOf(not).map((one) => one.id)).not.toContain(id)
-  })
-})
+describeRules('rules about the machine', MACHINE_RULES, RULES)
 
 describe('a virtio IOMMU', () => {
   const described = { location: 'x', model: 'virtio-iommu-pci', properties: { 'boot-bypass': false } }

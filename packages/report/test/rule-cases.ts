@@ -1,5 +1,6 @@
 import type { GuestDevice, GuestResult } from '@dmascope/guest'
 import type { DeviceObservation } from '@dmascope/machine'
+import { describe, expect, it } from 'vitest'
 import { type Finding, joinReport } from '../src/index.ts'
 import { accounts, guestDevice, guestResult, observation, stray, tested, vtd, withIo } from './accounts.ts'
 
@@ -42,3 +43,25 @@ export const overwrite = stray({
   after: 'ff',
 })
 export const hung = withIo({ ok: false, hung: true })
+
+/** Tries each case, and that there is one for each of these rules. */
+export function describeRules(
+  what: string,
+  known: readonly { readonly id: string }[],
+  cases: readonly RuleCase[],
+): void {
+  describe(what, () => {
+    it('are all tried below', () => {
+      const tried = new Set(cases.map(([id]) => id))
+      expect([...tried].sort()).toEqual(known.map(({ id }) => id).sort())
+    })
+
+    it.each(cases)('%s applies where it should, and not next to it', (id, { trips, says, fix, not }) => {
+      const found = findingsOf(trips).filter((one) => one.id === id)
+      expect(found).toHaveLength(1)
+      expect(found[0]?.message).toMatch(says)
+      expect(found[0]?.fix).toBe(fix)
+      expect(findingsOf(not).map((one) => one.id)).not.toContain(id)
+    })
+  })
+}
