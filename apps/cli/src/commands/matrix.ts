@@ -16,7 +16,7 @@ import { DONE, INTERRUPTED } from '../exit.ts'
 import { type KeptResults, openKept } from '../matrix/kept-results.ts'
 import { type MatrixFormat, matrixFormat, printMatrix, printResult } from '../matrix/print-matrix.ts'
 import { SERVE_CELLS } from '../matrix/serve-argument.ts'
-import { showProgress } from '../output/progress.ts'
+import { NO_PROGRESS, showProgress } from '../output/progress.ts'
 import { VERSION } from '../version.ts'
 import { type BootFlags, boot } from './boot.ts'
 
@@ -101,7 +101,8 @@ async function run(
   const onSignal = (): void => stop.abort()
   // Once: whoever asks again is not kept waiting.
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, onSignal)
-  const progress = showProgress('matrix', asked - done)
+  const linesShowIt = format === 'jsonl' && process.stdout.isTTY === true
+  const progress = linesShowIt ? NO_PROGRESS : showProgress('matrix', asked - done)
   try {
     const left = without(cells(), before)
     const threads = {

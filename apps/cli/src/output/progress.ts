@@ -10,6 +10,9 @@ const EVERY = 100
 
 const BAR = 30
 
+/** Where nobody watches, or what is printed shows it already. */
+export const NO_PROGRESS: Progress = { advance() {}, end() {} }
+
 /** The line after `done` of `total` steps, which took so many seconds: how fast it goes, once that can be told. */
 export function progressLine(what: string, done: number, total: number, seconds: number): string {
   const filled = Math.floor((done / Math.max(total, 1)) * BAR)
@@ -29,7 +32,7 @@ function timeLeft(seconds: number): string {
 /** @param total - steps; the line counts them */
 export function showProgress(what: string, total: number): Progress {
   const { stderr } = process
-  if (stderr.isTTY !== true) return { advance() {}, end() {} }
+  if (stderr.isTTY !== true) return NO_PROGRESS
   const start = Date.now()
   let done = 0
   let last = 0
