@@ -122,8 +122,7 @@ export class ConfigSpace {
   /** What is stored, without the read hooks: for the device itself. @throws RangeError outside the space */
   peek(offset: number, width: Width): number {
     if (offset + width > this.size) throw outside(offset, width)
-    if (width === 4) return this.#view.getUint32(offset, true)
-    return width === 2 ? this.#view.getUint16(offset, true) : this.#view.getUint8(offset)
+    return this.#wordAt(offset, width)
   }
 
   /**
@@ -150,8 +149,9 @@ export class ConfigSpace {
     for (const hook of this.#writeHooks) if (offset < hook.end && offset + width > hook.first) hook.call()
   }
 
+  /** A word at a byte of `#data`: of the space itself, or of a mask behind it. */
   #wordAt(at: number, width: Width): number {
-    if (width === 4) return this.#view.getInt32(at, true)
+    if (width === 4) return this.#view.getUint32(at, true)
     return width === 2 ? this.#view.getUint16(at, true) : this.#view.getUint8(at)
   }
 

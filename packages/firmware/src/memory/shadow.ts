@@ -8,8 +8,6 @@ const SCRATCH = new Uint8Array(0x4000)
 /** The same bytes of the ROM, below 4 GiB. */
 const ROM = 0x1_0000_0000 - AREA.size
 const { HIGH_READ, HIGH_WRITE, LOW_READ, LOW_WRITE } = PAM.fields
-/** PAM0 to PAM6. */
-const PAM_REGISTERS = 7
 const READ = (HIGH_READ.loMask | LOW_READ.loMask) >>> 0
 const WRITE = (HIGH_WRITE.loMask | LOW_WRITE.loMask) >>> 0
 
@@ -21,17 +19,9 @@ const pamRegister = (hostDevice: number): number | null =>
       : null
 
 function setAll(config: PciConfig, register: number, attributes: number): void {
-  // Seven bytes in a row, in as few accesses as they take where they are aligned; the first one's low half is reserved.
-  let index = 0
-  while (index < PAM_REGISTERS) {
-    const at = register + index
-    const bytes = at % 4 === 0 && index + 4 <= PAM_REGISTERS ? 4 : at % 2 === 0 && index + 2 <= PAM_REGISTERS ? 2 : 1
-    const value = index === 0 ? (attributes * 0x0101_0101 - (attributes & 0x0f)) >>> 0 : attributes * 0x0101_0101
-    if (bytes === 4) config.write32(0, at, value)
-    else if (bytes === 2) config.write16(0, at, value & 0xffff)
-    else config.write8(0, at, value & 0xff)
-    index += bytes
-  }
+  // PAM0's low half is reserved.
+  config.write8(0, register, attributes & 0xf0)
+  for (let index = 1; index <= 6; index++) config.write8(0, register + index, attributes)
 }
 
 /**

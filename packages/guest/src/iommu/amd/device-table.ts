@@ -71,7 +71,10 @@ export class DeviceTable {
     this.#bus.write32(at, change(this.#bus.read32(at)) >>> 0)
   }
 
-  /** Of one word of every entry, keeps bits and sets others: many are written at once. */
+  /**
+   * Of one word of every entry, keeps bits and sets others. Entries that are all alike are written many at once, and not
+   * read first as Linux does: nobody else writes to the table.
+   */
   #changeAll(offset: number, kept: number, set: number): void {
     this.#plain[offset / 4] = (this.#plain[offset / 4]! & kept) | set
     const own = [...this.#own].map((id) => ({ at: this.addressOf(id), bytes: this.bytesOf(id) }))
